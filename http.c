@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP/1.1 heads, see http.h.
+ */
+#include "http.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "error.h"
+
+#define LITERAL(s) s, sizeof(s) - 1
+
+bool slice_is(struct slice s, const char *text)
+{
+	return s.at && s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
+}
+
+bool slice_is_nocase(struct slice s, const char *text)
+{
+	return s.at && s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
+}
+
+/* RFC 9110 section 5.6.2 */
+static bool is_tchar(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_tchar(s.at[i]))
+			return false;
+	return s.len > 0;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s)
+{
+	while (s.len > 0 && is_space(s.at[0]))
+		s.at++, s.len--;
+	while (s.len > 0 && is_space(s.at[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+/* Takes the next element off a comma-separated list, trimmed. Returns false at the end. */
+static bool next_in_list(struct slice *list, struct slice *ret_element)
+{
+	const char *comma;
+
+	if (!list->at)
+		return false;
+	comma = memchr(list->at, ',', list->len);
+	*ret_element = (struct slice){ list->at, comma ? (size_t)(comma - list->at) : list->len };
+	if (comma)
+		*list = (struct slice){ comma + 1, list->len - ret_element->len - 1 };
+	else
+		*list = (struct slice){ NULL, 0 };
+	*ret_element = trim(*ret_element);
+	return true;
+}
+
+static bool list_has(struct slice list, const char *token)
+{
+	struct slice element;
+
+	while (next_in_list(&list, &element))
+		if (slice_is_nocase(element, token))
+			return true;
+	return false;
+}
+
+/* A line up to its CRLF. Returns 1 and moves *at behind it, 0 when more bytes are needed, -1 for a control
+ * character, which includes a CR or LF that stands alone. */
+static int next_line(const char **at, const char *end, struct slice *ret_line)
+{
+	for (const char *p = *at; p < end; p++) {
+		uint8_t c = (uint8_t)*p;
+
+		if (c == '\r') {
+			if (p + 1 == end)
+				return 0;
+			if (p[1] != '\n')
+				return -1;
+			*ret_line = (struct slice){ *at, (size_t)(p - *at) };
+			*at = p + 2;
+			return 1;
+		}
+		if ((c < 0x20 && c != '\t') || c == 0x7F)
+			return -1;
+	}
+	return 0;
+}
+
+struct field {
+	struct slice name, value;
+};
+
+/* RFC 9112 section 5.1. A line that begins with white space (obs-fold) has no token before its colon. */
+static bool parse_field(struct slice line, struct field *ret)
+{
+	const char *colon = memchr(line.at, ':', line.len);
+
+	if (!colon)
+		return false;
+	ret->name = (struct slice){ line.at, (size_t)(colon - line.at) };
+	ret->value = trim((struct slice){ colon + 1, line.len - ret->name.len - 1 });
+	return is_token(ret->name);
+}
+
+/* Sets a field that may come once only. */
+static bool set_once(struct slice *ret, struct slice value)
+{
+	if (ret->at)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* Walks over the fields behind the first line and gives each to take. Returns as http_parse_request(). */
+static int parse_fields(const char *buf, const char *at, const char *end, bool (*take)(const struct field *, void *),
+			void *context)
+{
+	for (int n = 0;; n++) {
+		struct slice line;
+		struct field field;
+		int rc = next_line(&at, end, &line);
+
+		if (rc < 0)
+			return ERR_REQUEST_MALFORMED;
+		if (rc == 0)
+			return end - buf >= HTTP_HEAD_MAX ? ERR_REQUEST_TOO_LARGE : 0;
+		if (at - buf > HTTP_HEAD_MAX)
+			return ERR_REQUEST_TOO_LARGE;
+		if (line.len == 0)
+			return (int)(at - buf);
+		if (n == HTTP_FIELDS_MAX)
+			return ERR_REQUEST_TOO_LARGE;
+		if (!parse_field(line, &field) || !take(&field, context))
+			return ERR_REQUEST_MALFORMED;
+	}
+}
+
+struct request_fields {
+	struct http_request *request;
+	bool connection_upgrade, upgrade_websocket;
+	struct slice content_length, transfer_encoding;
+};
+
+static bool take_request_field(const struct field *f, void *context)
+{
+	struct request_fields *c = context;
+
+	if (slice_is_nocase(f->name, "Host"))
+		return set_once(&c->request->host, f->value);
+	if (slice_is_nocase(f->name, "Content-Length"))
+		return set_once(&c->content_length, f->value);
+	if (slice_is_nocase(f->name, "Transfer-Encoding"))
+		return set_once(&c->transfer_encoding, f->value);
+	if (slice_is_nocase(f->name, "Sec-WebSocket-Key"))
+		return set_once(&c->request->ws_key, f->value);
+	if (slice_is_nocase(f->name, "Sec-WebSocket-Version"))
+		return set_once(&c->request->ws_version, f->value);
+	if (slice_is_nocase(f->name, "Connection"))
+		c->connection_upgrade |= list_has(f->value, "upgrade");
+	else if (slice_is_nocase(f->name, "Upgrade"))
+		c->upgrade_websocket |= list_has(f->value, "websocket");
+	else if (slice_is_nocase(f->name, "Sec-WebSocket-Protocol") && !c->request->ws_protocol.at)
+		c->request->ws_protocol = f->value;
+	return true;
+}
+
+/* The request line: method SP origin-form SP HTTP/1.x (RFC 9112 section 3). */
+static int parse_request_line(struct slice line, struct http_request *r)
+{
+	const char *end = line.at + line.len;
+	const char *space = memchr(line.at, ' ', line.len);
+	struct slice version;
+
+	if (!space)
+		return ERR_REQUEST_MALFORMED;
+	r->method = (struct slice){ line.at, (size_t)(space - line.at) };
+	r->target.at = space + 1;
+	space = memchr(r->target.at, ' ', (size_t)(end - r->target.at));
+	if (!space || !is_token(r->method))
+		return ERR_REQUEST_MALFORMED;
+	r->target.len = (size_t)(space - r->target.at);
+	version = (struct slice){ space + 1, (size_t)(end - space - 1) };
+
+	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.')
+		return ERR_REQUEST_MALFORMED;
+	if (version.at[5] != '1' || (version.at[7] != '0' && version.at[7] != '1'))
+		return ERR_REQUEST_VERSION;
+	r->minor = version.at[7] - '0';
+
+	/* Only what a URI may hold (RFC 3986), no fragment, and of the forms only the one for us. */
+	if (r->target.len == 0 || r->target.at[0] != '/')
+		return ERR_REQUEST_MALFORMED;
+	for (size_t i = 0; i < r->target.len; i++)
+		if (r->target.at[i] <= 0x20 || r->target.at[i] >= 0x7F || r->target.at[i] == '#')
+			return ERR_REQUEST_MALFORMED;
+	return OK;
+}
+
+/* A Content-Length is digits; one that is too long for a number is a body all the same. */
+static bool is_number(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] < '0' || s.at[i] > '9')
+			return false;
+	return s.len > 0;
+}
+
+static bool is_zero(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] != '0')
+			return false;
+	return true;
+}
+
+int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
+{
+	struct http_request r = { 0 };
+	struct request_fields fields = { .request = &r };
+	const char *at = buf, *end = buf + len;
+	struct slice line;
+	int rc;
+
+	/* Anything but a method's first letter is no HTTP: a TLS client's hello is told so at once. */
+	if (len > 0 && !is_tchar(buf[0]))
+		return ERR_REQUEST_MALFORMED;
+	rc = next_line(&at, end, &line);
+	if (rc < 0)
+		return ERR_REQUEST_MALFORMED;
+	if (rc == 0)
+		return len >= HTTP_HEAD_MAX ? ERR_REQUEST_TOO_LARGE : 0;
+	rc = parse_request_line(line, &r);
+	if (rc < 0)
+		return rc;
+	rc = parse_fields(buf, at, end, take_request_field, &fields);
+	if (rc <= 0)
+		return rc;
+
+	if ((r.minor == 1 || r.host.at) && (!r.host.at || memchr(r.host.at, ' ', r.host.len)))
+		return ERR_REQUEST_MALFORMED;
+	if (fields.content_length.at && (fields.transfer_encoding.at || !is_number(fields.content_length)))
+		return ERR_REQUEST_MALFORMED;
+	r.has_body = fields.transfer_encoding.at || (fields.content_length.at && !is_zero(fields.content_length));
+	r.upgrade = r.minor == 1 && fields.connection_upgrade && fields.upgrade_websocket;
+	*ret_request = r;
+	return rc;
+}
+
+struct response_fields {
+	struct http_response *response;
+	bool connection_upgrade, upgrade_websocket;
+};
+
+static bool take_response_field(const struct field *f, void *context)
+{
+	struct response_fields *c = context;
+
+	if (slice_is_nocase(f->name, "Sec-WebSocket-Accept"))
+		return set_once(&c->response->ws_accept, f->value);
+	if (slice_is_nocase(f->name, "Connection"))
+		c->connection_upgrade |= list_has(f->value, "upgrade");
+	else if (slice_is_nocase(f->name, "Upgrade"))
+		c->upgrade_websocket |= list_has(f->value, "websocket");
+	return true;
+}
+
+/* HTTP/1.x SP 3DIGIT SP reason (RFC 9112 section 4); the space is left away by some with an empty reason. */
+static bool parse_status_line(struct slice line, struct http_response *r)
+{
+	if (line.len < 12 || memcmp(line.at, LITERAL("HTTP/1.")) != 0 || line.at[8] != ' ' ||
+	    (line.len > 12 && line.at[12] != ' '))
+		return false;
+	for (int i = 9; i < 12; i++) {
+		if (line.at[i] < '0' || line.at[i] > '9')
+			return false;
+		r->status = r->status * 10 + (line.at[i] - '0');
+	}
+	r->reason = trim((struct slice){ line.at + 12, line.len - 12 });
+	return true;
+}
+
+int http_parse_response(const char *buf, size_t len, struct http_response *ret_response)
+{
+	struct http_response r = { 0 };
+	struct response_fields fields = { .response = &r };
+	const char *at = buf;
+	struct slice line;
+	int rc = next_line(&at, buf + len, &line);
+
+	if (rc > 0)
+		rc = parse_status_line(line, &r) ? parse_fields(buf, at, buf + len, take_response_field, &fields) : -1;
+	else if (rc == 0 && len >= HTTP_HEAD_MAX)
+		rc = -1;
+	if (rc < 0)
+		return ERR_UPSTREAM_ANSWER;
+	if (rc == 0)
+		return 0;
+	r.upgrade = fields.connection_upgrade && fields.upgrade_websocket;
+	*ret_response = r;
+	return rc;
+}
+
+struct slice http_path(struct slice target)
+{
+	const char *query = memchr(target.at, '?', target.len);
+
+	return (struct slice){ target.at, query ? (size_t)(query - target.at) : target.len };
+}
+
+static int hex_value(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Decodes '+' and %XX. Returns the length or an error as http_query(). */
+static int form_decode(struct slice s, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i];
+
+		if (n + 1 >= size)
+			return ERR_REQUEST_TOO_LARGE;
+		if (c == '+') {
+			c = ' ';
+		} else if (c == '%') {
+			int high = i + 2 < s.len ? hex_value(s.at[i + 1]) : -1;
+			int low = i + 2 < s.len ? hex_value(s.at[i + 2]) : -1;
+
+			if (high < 0 || low < 0 || (high == 0 && low == 0))
+				return ERR_REQUEST_MALFORMED;
+			c = (char)(high << 4 | low);
+			i += 2;
+		}
+		buf[n++] = c;
+	}
+	buf[n] = '\0';
+	return (int)n;
+}
+
+int http_query(struct slice target, const char *name, char *buf, size_t size)
+{
+	struct slice path = http_path(target);
+	const char *at = path.at + path.len, *end = target.at + target.len;
+
+	while (at < end) {
+		const char *begin = at + 1; /* behind the '?' or '&' */
+		const char *stop = memchr(begin, '&', (size_t)(end - begin));
+		const char *equals;
+		struct slice value = { NULL, 0 };
+		int rc;
+
+		at = stop ? stop : end;
+		equals = memchr(begin, '=', (size_t)(at - begin));
+		if (equals)
+			value = (struct slice){ equals + 1, (size_t)(at - equals - 1) };
+		/* A name that does not fit, or is not well-formed, is another parameter's. */
+		rc = form_decode((struct slice){ begin, (size_t)((equals ? equals : at) - begin) }, buf, size);
+		if (rc >= 0 && strcmp(buf, name) == 0)
+			return value.at ? form_decode(value, buf, size) : 0;
+	}
+	return 0;
+}
+
+struct slice http_choose_protocol(struct slice offered)
+{
+	struct slice element, first = { NULL, 0 };
+
+	while (next_in_list(&offered, &element)) {
+		if (!is_token(element))
+			continue;
+		if (slice_is(element, "binary"))
+			return element;
+		if (!first.at)
+			first = element;
+	}
+	return first;
+}
+
+static const char *reason_phrase(int status)
+{
+	switch (status) {
+	case 200: return "OK";
+	case 400: return "Bad Request";
+	case 405: return "Method Not Allowed";
+	case 408: return "Request Timeout";
+	case 426: return "Upgrade Required";
+	case 431: return "Request Header Fields Too Large";
+	case 503: return "Service Unavailable";
+	case 505: return "HTTP Version Not Supported";
+	default: return "Internal Server Error";
+	}
+}
+
+static int fits(int n, size_t size)
+{
+	return n >= 0 && (size_t)n < size ? n : ERR_SYSTEM;
+}
+
+int http_write_answer(char *buf, size_t size, int status, const char *extra, const char *body, bool with_body)
+{
+	return fits(snprintf(buf, size,
+			     "HTTP/1.1 %d %s\r\n"
+			     "Content-Type: application/json\r\n"
+			     "Content-Length: %zu\r\n"
+			     "Cache-Control: no-store\r\n"
+			     "X-Content-Type-Options: nosniff\r\n"
+			     "%s"
+			     "%s"
+			     "\r\n"
+			     "%s",
+			     status, reason_phrase(status), strlen(body), extra,
+			     strstr(extra, "Connection:") ? "" : "Connection: close\r\n", with_body ? body : ""),
+		    size);
+}
+
+int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice protocol)
+{
+	return fits(snprintf(buf, size,
+			     "HTTP/1.1 101 Switching Protocols\r\n"
+			     "Upgrade: websocket\r\n"
+			     "Connection: Upgrade\r\n"
+			     "Sec-WebSocket-Accept: %s\r\n"
+			     "%s%.*s%s"
+			     "\r\n",
+			     accept, protocol.at ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len,
+			     protocol.at ? protocol.at : "", protocol.at ? "\r\n" : ""),
+		    size);
+}
+
+int http_percent_encode(const char *text, char *buf, size_t size)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t n = 0;
+
+	for (const char *p = text; *p; p++) {
+		uint8_t c = (uint8_t)*p;
+		bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+				  strchr("-._~", c);
+
+		if (n + (unreserved ? 1 : 3) >= size)
+			return ERR_SYSTEM;
+		if (unreserved) {
+			buf[n++] = (char)c;
+		} else {
+			buf[n++] = '%';
+			buf[n++] = digits[c >> 4];
+			buf[n++] = digits[c & 15];
+		}
+	}
+	buf[n] = '\0';
+	return (int)n;
+}
