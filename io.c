@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Time, connections and waiting, see io.h.
+ */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+
+static volatile sig_atomic_t terminated;
+static sigset_t waiting_mask; /* signals that stay blocked while we wait */
+
+int64_t io_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void on_sigterm(int number)
+{
+	(void)number;
+	terminated = 1;
+}
+
+void io_catch_sigterm(void)
+{
+	struct sigaction action = { .sa_handler = on_sigterm };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, &waiting_mask);
+	sigdelset(&waiting_mask, SIGTERM);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+bool io_terminated(void)
+{
+	return terminated;
+}
+
+int io_prepare(int fd)
+{
+	static const struct {
+		int level, option, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, IO_KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, IO_KEEPALIVE_INTERVAL_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, IO_KEEPALIVE_PROBES },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, IO_USER_TIMEOUT_MS },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, IO_NOTSENT_LOWAT },
+	};
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return ERR_SYSTEM;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(options[i].value));
+	return OK;
+}
+
+struct endpoint io_endpoint(int fd, SSL *tls)
+{
+	return (struct endpoint){
+		.fd = fd, .tls = tls, .readable = true, .writable = true, .read_events = POLLIN, .write_events = POLLOUT,
+	};
+}
+
+/* What a TLS call that did not get on waits for, or how it ended. */
+static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
+{
+	switch (SSL_get_error(e->tls, rc)) {
+	case SSL_ERROR_WANT_READ:
+		*events = POLLIN;
+		break;
+	case SSL_ERROR_WANT_WRITE:
+		*events = POLLOUT;
+		break;
+	case SSL_ERROR_ZERO_RETURN:
+		return IO_END;
+	default:
+		return IO_BROKEN;
+	}
+	*may = false;
+	return IO_AGAIN;
+}
+
+ssize_t io_read(struct endpoint *e, void *buf, size_t size)
+{
+	ssize_t n;
+
+	if (e->tls) {
+		size_t got;
+		int rc;
+
+		ERR_clear_error(); /* SSL_get_error() looks into the queue */
+		rc = SSL_read_ex(e->tls, buf, size, &got);
+		return rc == 1 ? (ssize_t)got : tls_result(e, rc, &e->readable, &e->read_events);
+	}
+	do {
+		n = recv(e->fd, buf, size, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n; /* 0 is IO_END */
+	if (errno != EAGAIN && errno != EWOULDBLOCK)
+		return IO_BROKEN;
+	e->readable = false;
+	return IO_AGAIN;
+}
+
+ssize_t io_write(struct endpoint *e, const void *buf, size_t size)
+{
+	ssize_t n;
+
+	if (e->tls) {
+		size_t put;
+		int rc;
+
+		ERR_clear_error();
+		rc = SSL_write_ex(e->tls, buf, size, &put);
+		if (rc == 1)
+			return (ssize_t)put;
+		n = tls_result(e, rc, &e->writable, &e->write_events);
+		return n == IO_END ? IO_BROKEN : n;
+	}
+	do {
+		n = send(e->fd, buf, size, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno != EAGAIN && errno != EWOULDBLOCK)
+		return IO_BROKEN;
+	e->writable = false;
+	return IO_AGAIN;
+}
+
+ssize_t io_handshake(struct endpoint *e)
+{
+	ssize_t n;
+	int rc;
+
+	ERR_clear_error();
+	rc = SSL_do_handshake(e->tls);
+	if (rc == 1)
+		return 1;
+	n = tls_result(e, rc, &e->readable, &e->read_events);
+	return n == IO_END ? IO_BROKEN : n;
+}
+
+/* ppoll() with SIGTERM let through, until the deadline. Returns as ppoll(). */
+static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
+{
+	int64_t left = deadline - io_now();
+	struct timespec ts = { 0, 0 };
+
+	if (left > 0)
+		ts = (struct timespec){ left / 1000, left % 1000 * 1000000 };
+	return ppoll(fds, n, &ts, &waiting_mask);
+}
+
+int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline)
+{
+	struct pollfd fds[2] = {
+		{ .fd = e->fd, .events = events == POLLIN ? e->read_events : e->write_events },
+		{ .fd = client ? client->fd : -1, .events = POLLRDHUP },
+	};
+
+	for (;;) {
+		int n = poll_until(fds, 2, deadline);
+
+		if (terminated)
+			return END_TERMINATED;
+		if (n < 0 && errno != EINTR)
+			return ERR_SYSTEM;
+		if (n == 0)
+			return ERR_REQUEST_TIMEOUT;
+		if (n > 0 && fds[1].revents)
+			return ERR_CLIENT_GONE;
+		if (n > 0) {
+			e->readable = e->writable = true;
+			return OK;
+		}
+	}
+}
+
+void io_poll(const struct io_want want[2], int64_t deadline)
+{
+	struct pollfd fds[2];
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *e = want[i].endpoint;
+		short events = 0;
+
+		if (want[i].read && !e->readable)
+			events |= e->read_events;
+		if (want[i].write && !e->writable)
+			events |= e->write_events;
+		/* Never poll for nothing: a hang-up would wake us over and over. */
+		fds[i] = (struct pollfd){ .fd = events ? e->fd : -1, .events = events };
+	}
+	if (poll_until(fds, 2, deadline) <= 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		struct endpoint *e = want[i].endpoint;
+		short broken = POLLERR | POLLHUP | POLLNVAL;
+
+		if (fds[i].revents & (e->read_events | broken))
+			e->readable = true;
+		if (fds[i].revents & (e->write_events | broken))
+			e->writable = true;
+	}
+}
+
+int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadline)
+{
+	const uint8_t *p = buf;
+
+	while (size > 0) {
+		ssize_t n = io_write(e, p, size);
+		int rc;
+
+		if (n > 0) {
+			p += n;
+			size -= (size_t)n;
+			continue;
+		}
+		if (n != IO_AGAIN)
+			return ERR_CLIENT_GONE;
+		rc = io_wait(e, POLLOUT, NULL, deadline);
+		if (rc < 0)
+			return rc;
+	}
+	return OK;
+}
+
+void io_linger(struct endpoint *e, int64_t deadline)
+{
+	uint8_t rest[4096];
+
+	shutdown(e->fd, SHUT_WR);
+	while (io_now() < deadline) {
+		ssize_t n = io_read(e, rest, sizeof(rest));
+
+		if (n == IO_END || n == IO_BROKEN)
+			return;
+		if (n == IO_AGAIN && io_wait(e, POLLIN, NULL, deadline) < 0)
+			return;
+	}
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Time, and the two ends of a session: non-blocking reads and writes on a TCP connection, with
+ * or without TLS, and waiting for them with a deadline.
+ */
+#ifndef PROXXY_IO_H
+#define PROXXY_IO_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+	IO_USER_TIMEOUT_MS = 90 * 1000, /* data that a peer does not acknowledge for so long ends the connection */
+	IO_KEEPALIVE_IDLE_S = 60,       /* first probe of a silent peer, */
+	IO_KEEPALIVE_INTERVAL_S = 15,   /* the next ones, */
+	IO_KEEPALIVE_PROBES = 4,        /* and how many: gone after two minutes */
+	IO_NOTSENT_LOWAT = 128 * 1024,  /* bytes that the kernel holds unsent: back-pressure is felt before megabytes queue */
+};
+
+/* Results of io_read() and io_write() that are not a count of bytes. */
+enum { IO_END = 0, IO_AGAIN = -1, IO_BROKEN = -2 };
+
+struct endpoint {
+	int fd;     /* -1 when there is none */
+	SSL *tls;   /* NULL without TLS */
+	bool readable, writable;         /* the next read or write may get somewhere */
+	short read_events, write_events; /* what poll() must see before it may; TLS can need the opposite */
+};
+
+/* Milliseconds on CLOCK_MONOTONIC. */
+int64_t io_now(void);
+
+/* Lets SIGTERM be seen by io_wait() and io_poll(), and nowhere else. */
+void io_catch_sigterm(void);
+
+/* True once SIGTERM came. */
+bool io_terminated(void);
+
+/* Makes fd non-blocking and close-on-exec, and sets what both connections of a session have: TCP_NODELAY,
+ * keepalive, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT. Returns 0 or ERR_SYSTEM. A socket that is not
+ * TCP keeps its options. */
+int io_prepare(int fd);
+
+/* Begins an endpoint on a prepared fd. */
+struct endpoint io_endpoint(int fd, SSL *tls);
+
+/* Reads what is there, at least one byte and at most size. Returns the count, IO_END when the peer
+ * ended in order (FIN; with TLS its close_notify), IO_AGAIN, or IO_BROKEN. */
+ssize_t io_read(struct endpoint *e, void *buf, size_t size);
+
+/* Writes what fits, at least one byte. After IO_AGAIN the same bytes must be offered again.
+ * Returns the count, IO_AGAIN or IO_BROKEN. */
+ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
+
+/* Gets on with e's TLS handshake. Returns 1 when it is done, IO_AGAIN (io_wait() for POLLIN, whichever
+ * way TLS needs), or IO_BROKEN, OpenSSL's error queue then still telling why. */
+ssize_t io_handshake(struct endpoint *e);
+
+/* Waits until e can read (POLLIN) or write (POLLOUT) again, after IO_AGAIN, while watching that
+ * the client (NULL: nobody) does not leave. deadline is an io_now().
+ * Returns 0, ERR_REQUEST_TIMEOUT when the deadline passed, ERR_CLIENT_GONE, END_TERMINATED. */
+int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline);
+
+/* Waits until anything that either endpoint waits for has come (IO_AGAIN cleared readable or
+ * writable, and want says that it is asked for), and notes it in the endpoints. Returns also at the
+ * deadline, or when SIGTERM came. */
+struct io_want {
+	struct endpoint *endpoint;
+	bool read, write;
+};
+void io_poll(const struct io_want want[2], int64_t deadline);
+
+/* Writes all of buf before the deadline. Returns as io_wait(), or ERR_CLIENT_GONE. */
+int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadline);
+
+/* Says that nothing more will be sent, and reads away what comes until the peer closes or the deadline: closing
+ * with unread data would reset the connection, and the peer would lose what it was sent last. */
+void io_linger(struct endpoint *e, int64_t deadline);
+
+#endif

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The way to Proxmox, see upstream.h.
+ */
+#include "upstream.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "http.h"
+#include "ws.h"
+
+enum {
+	RESOLVE_SLICE_MS = 100, /* how soon a client that left, or SIGTERM, is noticed during DNS */
+	REQUEST_MAX = 8 * 1024, /* bytes; Proxmox takes no larger head */
+};
+
+void upstream_init(struct upstream *u)
+{
+	memset(u, 0, offsetof(struct upstream, early));
+	u->endpoint = io_endpoint(-1, NULL);
+	u->n_early = 0;
+}
+
+/* Fills in reason, and detail with where it happened in front. Returns code. */
+static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const struct console *c, int code,
+						      const char *format, ...)
+{
+	char text[UPSTREAM_REASON_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snprintf(u->reason, sizeof(u->reason), "Proxmox: %.*s", (int)sizeof(u->reason) - 10, text);
+	snprintf(u->detail, sizeof(u->detail), "%.120s: %s", c->host, text);
+	return code;
+}
+
+/* --- TLS ---------------------------------------------------------------------------------- */
+
+/* Accepts a certificate by its fingerprint, else by its chain and name. During the handshake, so that not a byte
+ * of HTTP goes to a stranger. */
+static int verify(X509_STORE_CTX *store, void *arg)
+{
+	const struct config *config = arg;
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (leaf && config->n_fingerprints > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 &&
+	    len == CONFIG_FINGERPRINT_LEN)
+		for (size_t i = 0; i < config->n_fingerprints; i++)
+			if (CRYPTO_memcmp(digest, config->fingerprints[i], len) == 0)
+				return 1;
+	return X509_verify_cert(store);
+}
+
+int upstream_prepare(struct upstream *u, const struct config *config)
+{
+	const char *why = NULL;
+
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	u->tls = SSL_CTX_new(TLS_client_method());
+	if (!u->tls || SSL_CTX_set_min_proto_version(u->tls, TLS1_2_VERSION) != 1) {
+		snprintf(u->detail, sizeof(u->detail), "OpenSSL cannot make a context");
+		return ERR_SYSTEM;
+	}
+	SSL_CTX_set_mode(u->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					 SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_options(u->tls, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_session_cache_mode(u->tls, SSL_SESS_CACHE_OFF);
+	if (!config->tls_verify)
+		return OK;
+
+	SSL_CTX_set_verify(u->tls, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(u->tls, verify, (void *)(uintptr_t)config);
+	ERR_clear_error();
+	if (*config->ca_file) {
+		if (SSL_CTX_load_verify_file(u->tls, config->ca_file) != 1)
+			why = "no certificate can be read from it";
+	} else if (SSL_CTX_load_verify_dir(u->tls, X509_get_default_cert_dir()) != 1) {
+		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
+		why = "cannot be used";
+	}
+	if (why) {
+		snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE %.180s: %s", config->ca_file, why);
+		return ERR_CONFIG;
+	}
+	return OK;
+}
+
+/* What the certificate's check said, in words that lead to the mend. */
+static const char *untrusted_words(long result)
+{
+	switch (result) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		return "it is self-signed";
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return "its CA is not known";
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return "it has expired";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return "it is not valid yet";
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "it is for another name or address";
+	default:
+		return X509_verify_cert_error_string(result);
+	}
+}
+
+static int tls_failed(struct upstream *u, const struct console *c)
+{
+	unsigned long error = ERR_peek_last_error();
+	long result = SSL_get_verify_result(u->endpoint.tls);
+	int code;
+
+	if (result != X509_V_OK)
+		code = fail(u, c, ERR_UPSTREAM_UNTRUSTED, "certificate is not trusted: %s", untrusted_words(result));
+	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
+		code = fail(u, c, ERR_UPSTREAM_TLS, "its port does not speak TLS");
+	else if (error)
+		code = fail(u, c, ERR_UPSTREAM_TLS, "TLS failed: %s", ERR_reason_error_string(error));
+	else
+		code = fail(u, c, ERR_UPSTREAM_TLS, "TLS failed: connection closed");
+	ERR_clear_error();
+	return code;
+}
+
+/* Says which server we mean: a name goes into SNI, an address may not (RFC 6066 section 3). */
+static bool expect_host(SSL *tls, const struct console *c)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(tls);
+
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (c->host_is_address)
+		return X509_VERIFY_PARAM_set1_ip_asc(param, c->host) == 1;
+	return X509_VERIFY_PARAM_set1_host(param, c->host, 0) == 1 && SSL_set_tlsext_host_name(tls, c->host) == 1;
+}
+
+static int start_tls(struct upstream *u, const struct console *c, const struct endpoint *client, int64_t deadline)
+{
+	SSL *tls = SSL_new(u->tls);
+
+	if (!tls || SSL_set_fd(tls, u->endpoint.fd) != 1 || !expect_host(tls, c)) {
+		SSL_free(tls);
+		return ERR_SYSTEM;
+	}
+	SSL_set_connect_state(tls);
+	u->endpoint = io_endpoint(u->endpoint.fd, tls);
+	for (;;) {
+		ssize_t n = io_handshake(&u->endpoint);
+		int rc;
+
+		if (n > 0)
+			return OK;
+		if (n != IO_AGAIN)
+			return tls_failed(u, c);
+		rc = io_wait(&u->endpoint, POLLIN, client, deadline);
+		if (rc == ERR_REQUEST_TIMEOUT)
+			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "no answer to TLS in time");
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* --- name and TCP ------------------------------------------------------------------------- */
+
+/* getaddrinfo() with a deadline: glibc runs it in a thread, unless the host is an address anyway. */
+static int resolve(struct upstream *u, const struct console *c, const char *port, const struct endpoint *client,
+		   int64_t deadline, struct addrinfo **ret)
+{
+	/* Static: after a deadline the thread may still be at it. */
+	static struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	static struct gaicb request;
+	struct gaicb *list[] = { &request };
+	int rc;
+
+	hints.ai_flags = AI_NUMERICSERV | (c->host_is_address ? AI_NUMERICHOST : AI_ADDRCONFIG);
+	request = (struct gaicb){ .ar_name = c->host, .ar_service = port, .ar_request = &hints };
+	if (c->host_is_address) {
+		rc = getaddrinfo(c->host, port, &hints, ret);
+	} else {
+		rc = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
+		while (rc == 0 && (rc = gai_error(&request)) == EAI_INPROGRESS) {
+			const struct timespec slice = { 0, RESOLVE_SLICE_MS * 1000000L };
+			struct endpoint nothing = io_endpoint(-1, NULL);
+
+			if (io_now() >= deadline)
+				return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name was not resolved in time");
+			gai_suspend((const struct gaicb *const *)list, 1, &slice);
+			rc = io_wait(&nothing, POLLIN, client, 0);
+			if (rc < 0 && rc != ERR_REQUEST_TIMEOUT)
+				return rc;
+			rc = 0;
+		}
+		*ret = request.ar_result;
+	}
+	if (rc != 0)
+		return fail(u, c, ERR_UPSTREAM_RESOLVE, "its name cannot be resolved: %s", gai_strerror(rc));
+	return OK;
+}
+
+/* One address. Returns 0 and u->endpoint, an errno as ERR_UPSTREAM_CONNECT in *ret_errno, or io_wait()'s errors. */
+static int connect_address(struct upstream *u, const struct addrinfo *a, const struct endpoint *client,
+			   int64_t deadline, int *ret_errno)
+{
+	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
+	socklen_t len = sizeof(*ret_errno);
+	int rc = OK;
+
+	*ret_errno = 0;
+	if (fd < 0 || io_prepare(fd) < 0) {
+		*ret_errno = errno;
+	} else if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
+		struct endpoint connecting = io_endpoint(fd, NULL);
+
+		if (errno != EINPROGRESS) {
+			*ret_errno = errno;
+		} else {
+			rc = io_wait(&connecting, POLLOUT, client, deadline);
+			if (rc == ERR_REQUEST_TIMEOUT) {
+				rc = OK;
+				*ret_errno = ETIMEDOUT;
+			} else if (rc == OK) {
+				getsockopt(fd, SOL_SOCKET, SO_ERROR, ret_errno, &len);
+			}
+		}
+	}
+	if (rc == OK && *ret_errno == 0) {
+		u->endpoint = io_endpoint(fd, NULL);
+		return OK;
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
+}
+
+/* Each address in the order of RFC 6724, until one takes the connection; each gets its share of the time that is
+ * left, so that one that never answers leaves some to the next. */
+static int connect_any(struct upstream *u, const struct console *c, const struct addrinfo *addresses,
+		       const struct endpoint *client, int64_t deadline)
+{
+	int left = 0, error = 0, rc;
+
+	for (const struct addrinfo *a = addresses; a && left < UPSTREAM_ADDRESSES_MAX; a = a->ai_next)
+		left++;
+	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next, left--) {
+		int64_t now = io_now();
+
+		rc = connect_address(u, a, client, now + (deadline - now) / left, &error);
+		if (rc != ERR_UPSTREAM_CONNECT)
+			return rc;
+	}
+	if (error == ETIMEDOUT)
+		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "no answer to the connection in time");
+	return fail(u, c, ERR_UPSTREAM_CONNECT, "cannot connect: %s", strerror(error));
+}
+
+/* --- upgrade ------------------------------------------------------------------------------ */
+
+/* GET …/vncwebsocket, as Proxmox's own pages ask for it. "binary" is what releases before 7 insisted on.
+ * Returns its size or ERR_SYSTEM when it does not fit. */
+static int write_request(char *buf, size_t size, const struct console *c, uint16_t port, const char *key)
+{
+	char vncticket[3 * CONSOLE_VNCTICKET_MAX + 1];
+	const bool ipv6 = c->host_is_address && strchr(c->host, ':');
+	const bool token = strncmp(c->ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0;
+	int n = http_percent_encode(c->vncticket, vncticket, sizeof(vncticket));
+
+	if (n < 0)
+		return n;
+	n = snprintf(buf, size,
+		     "GET /api2/json/nodes/%s/%s/%u/vncwebsocket?port=%u&vncticket=%s HTTP/1.1\r\n"
+		     "Host: %s%s%s:%u\r\n"
+		     "Upgrade: websocket\r\n"
+		     "Connection: Upgrade\r\n"
+		     "Sec-WebSocket-Version: 13\r\n"
+		     "Sec-WebSocket-Key: %s\r\n"
+		     "Sec-WebSocket-Protocol: binary\r\n"
+		     "Authorization: %s%s\r\n"
+		     "User-Agent: proxxy/" PROXXY_VERSION "\r\n"
+		     "\r\n",
+		     c->node, c->type, c->vmid, c->vnc_port, vncticket, ipv6 ? "[" : "", c->host, ipv6 ? "]" : "", port,
+		     key, token ? "" : "PVEAuthCookie=", c->ticket);
+	OPENSSL_cleanse(vncticket, sizeof(vncticket));
+	return n > 0 && (size_t)n < size ? n : ERR_SYSTEM;
+}
+
+/* Proxmox says what is wrong in its reason phrase. It goes on as printable ASCII, and not at all should a strange
+ * server send our own secrets back in it. */
+static int refused(struct upstream *u, const struct console *c, const struct http_response *r)
+{
+	char phrase[UPSTREAM_REASON_MAX];
+	size_t n = r->reason.len < sizeof(phrase) - 1 ? r->reason.len : sizeof(phrase) - 1;
+
+	for (size_t i = 0; i < n; i++)
+		phrase[i] = r->reason.at[i] >= 0x20 && r->reason.at[i] < 0x7F ? r->reason.at[i] : '?';
+	phrase[n] = '\0';
+	if (memmem(r->reason.at, r->reason.len, c->ticket, strlen(c->ticket)) ||
+	    memmem(r->reason.at, r->reason.len, c->vncticket, strlen(c->vncticket)))
+		n = 0;
+	return fail(u, c, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, n ? " " : "", n ? phrase : "");
+}
+
+/* Reads Proxmox's answer; what is behind it goes to u->early. */
+static int read_answer(struct upstream *u, const struct console *c, const char *key, const struct endpoint *client,
+		       int64_t deadline)
+{
+	char accept[WS_ACCEPT_LEN + 1];
+	struct http_response response;
+	char *head = (char *)u->early;
+	size_t len = 0;
+	int rc;
+
+	for (;;) {
+		ssize_t n = io_read(&u->endpoint, head + len, sizeof(u->early) - len);
+
+		if (n > 0) {
+			len += (size_t)n;
+			rc = http_parse_response(head, len, &response);
+			if (rc < 0 || (rc == 0 && len == sizeof(u->early)))
+				return fail(u, c, ERR_UPSTREAM_ANSWER, "its answer is not HTTP");
+			if (rc > 0)
+				break;
+		} else if (n == IO_AGAIN) {
+			rc = io_wait(&u->endpoint, POLLIN, client, deadline);
+			if (rc == ERR_REQUEST_TIMEOUT)
+				return fail(u, c, ERR_UPSTREAM_TIMEOUT,
+					    "no answer in time; the console's ticket may be used or expired");
+			if (rc < 0)
+				return rc;
+		} else {
+			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed without an answer");
+		}
+	}
+	if (response.status != 101)
+		return refused(u, c, &response);
+	if (ws_accept(key, accept) < 0)
+		return ERR_SYSTEM;
+	if (!response.upgrade || !slice_is(response.ws_accept, accept))
+		return fail(u, c, ERR_UPSTREAM_ANSWER, "its answer is not that of a WebSocket server");
+	u->n_early = len - (size_t)rc;
+	memmove(u->early, u->early + rc, u->n_early);
+	return OK;
+}
+
+static int upgrade(struct upstream *u, const struct console *c, uint16_t port, const struct endpoint *client,
+		   int64_t deadline)
+{
+	char request[REQUEST_MAX], key[WS_KEY_LEN + 1];
+	int rc = ws_key_make(key), n;
+
+	if (rc < 0)
+		return rc;
+	n = write_request(request, sizeof(request), c, port, key);
+	if (n < 0)
+		return n;
+	rc = io_write_all(&u->endpoint, request, (size_t)n, deadline);
+	OPENSSL_cleanse(request, sizeof(request));
+	if (rc == ERR_CLIENT_GONE || rc == ERR_REQUEST_TIMEOUT)
+		return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed without an answer");
+	if (rc < 0)
+		return rc;
+	return read_answer(u, c, key, client, deadline);
+}
+
+int upstream_connect(struct upstream *u, const struct config *config, const struct console *c,
+		     const struct endpoint *client)
+{
+	const int64_t deadline = io_now() + config->connect_timeout * INT64_C(1000);
+	const uint16_t port = c->host_port ? c->host_port : (uint16_t)config->upstream_port;
+	struct addrinfo *addresses = NULL;
+	static char port_text[6]; /* resolve()'s thread may still read it later */
+	int rc;
+
+	snprintf(port_text, sizeof(port_text), "%u", port);
+	rc = resolve(u, c, port_text, client, deadline, &addresses);
+	if (rc == OK)
+		rc = connect_any(u, c, addresses, client, deadline);
+	if (addresses)
+		freeaddrinfo(addresses);
+	if (rc == OK)
+		rc = start_tls(u, c, client, deadline);
+	if (rc == OK)
+		rc = upgrade(u, c, port, client, deadline);
+
+	/* What only the handshake needed: the CAs. */
+	SSL_CTX_free(u->tls);
+	u->tls = NULL;
+	return rc;
+}
+
+void upstream_close(struct upstream *u)
+{
+	if (u->endpoint.tls) {
+		ERR_clear_error();
+		SSL_shutdown(u->endpoint.tls);
+		ERR_clear_error();
+	}
+	SSL_free(u->endpoint.tls);
+	SSL_CTX_free(u->tls);
+	if (u->endpoint.fd >= 0)
+		close(u->endpoint.fd);
+	upstream_init(u);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The way to Proxmox: name, TCP, verified TLS, and the upgrade of its vncwebsocket endpoint.
+ */
+#ifndef PROXXY_UPSTREAM_H
+#define PROXXY_UPSTREAM_H
+
+#include <openssl/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "io.h"
+#include "payload.h"
+
+enum {
+	UPSTREAM_REASON_MAX = 124, /* bytes of a sentence for the customer, with its NUL: fits a Close */
+	UPSTREAM_HEAD_MAX = 8 * 1024, /* bytes of Proxmox's answer; it sends some 200 */
+	UPSTREAM_ADDRESSES_MAX = 8,   /* of a name; more are not tried */
+};
+
+struct upstream {
+	struct endpoint endpoint; /* fd and TLS, once connected */
+	SSL_CTX *tls;
+	char reason[UPSTREAM_REASON_MAX]; /* why it failed, without names of machines: for the client's Close */
+	char detail[256];                 /* the same for the log: with them, never with a secret */
+	/* What came right behind Proxmox's answer: the first frames. */
+	uint8_t early[UPSTREAM_HEAD_MAX];
+	size_t n_early;
+};
+
+/* Begins with nothing. */
+void upstream_init(struct upstream *u);
+
+/* Loads what TLS is verified with, before anything is promised to the client.
+ * Returns 0, or ERR_CONFIG / ERR_SYSTEM with u->detail. */
+int upstream_prepare(struct upstream *u, const struct config *config);
+
+/* Connects to the console, before config->connect_timeout is over in all, and gives up when the client leaves.
+ * Returns 0 and u->endpoint, or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with
+ * u->reason and u->detail, or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM.
+ * Proxmox refuses after 3 s, and does not answer at all for a console that is gone. */
+int upstream_connect(struct upstream *u, const struct config *config, const struct console *console,
+		     const struct endpoint *client);
+
+/* Says close_notify, if TLS stands, and closes. */
+void upstream_close(struct upstream *u);
+
+#endif
