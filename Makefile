@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make                 build/proxxy-conn
+#   make check           every test, with what it needs installed first (tests/run)
+#   make demo            a desktop in the browser, through proxxy (examples/demo)
+#   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
+#   make SANITIZE=1      with ASan and UBSan, in build/sanitize
+#   make unit            the unit tests, in whichever build
+
+VERSION := 1.0.0
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+
+BUILD ?= build
+PKG_CONFIG ?= pkg-config
+PACKAGES := openssl libsystemd json-c
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifeq ($(SANITIZE),1)
+  BUILD := build/sanitize
+  CFLAGS := -O1 -g -fno-omit-frame-pointer
+  HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all
+  LINK_HARDENING := -fsanitize=address,undefined
+else
+  CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+# fcf-protection is x86's alone.
+ifeq ($(filter x86_64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
+  HARDENING := $(filter-out -fcf-protection,$(HARDENING))
+endif
+
+ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
+LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+
+# Pure: memory in, memory out. The unit tests link these.
+PURE := crypto error framer http payload ws
+CONN := $(PURE) config io log proxxy-conn relay upstream uptime
+
+OBJECTS := $(CONN:%=$(BUILD)/%.o)
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+
+.DELETE_ON_ERROR:
+.PHONY: all unit check demo install uninstall clean
+
+all: $(BUILD)/proxxy-conn
+
+$(BUILD)/proxxy-conn: $(OBJECTS)
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
+
+$(BUILD)/unit/%: tests/unit/%.c $(PURE:%=$(BUILD)/%.o) $(BUILD)/config.o Makefile
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(PURE:%=$(BUILD)/%.o) $(BUILD)/config.o -lcmocka $(LIBS)
+
+unit: $(UNIT)
+	@set -e; for t in $(UNIT); do $(RUN) $$t; done
+
+# The units and xinetd's file carry the default PREFIX; here they get the real one.
+INSTALL ?= install
+INSTALL_FILE = sed 's|/usr/local/sbin|$(PREFIX)/sbin|g' $(1) > $(BUILD)/$(notdir $(1)) && \
+	$(INSTALL) -D -m 644 $(BUILD)/$(notdir $(1)) $(2)
+UNITS := proxxy.socket proxxy@.service proxxy.slice
+
+install: all
+	$(INSTALL) -D -m 755 $(BUILD)/proxxy-conn $(DESTDIR)$(PREFIX)/sbin/proxxy-conn
+	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
+	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
+	$(foreach page,$(wildcard man/*.[1-8]),$(INSTALL) -D -m 644 $(page) \
+		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) true
+	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/proxxy
+	test -e $(DESTDIR)$(SYSCONFDIR)/proxxy/proxxy.conf || \
+		{ $(BUILD)/proxxy-conn --settings > $(BUILD)/proxxy.conf && \
+		$(INSTALL) -m 644 $(BUILD)/proxxy.conf $(DESTDIR)$(SYSCONFDIR)/proxxy/proxxy.conf; }
+ifeq ($(DESTDIR),)
+	deploy/setup $(SYSCONFDIR)
+endif
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/proxxy-conn $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf \
+		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, and the user proxxy."
+
+check:
+	tests/run
+
+demo:
+	examples/demo
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(BUILD)/*.d $(BUILD)/unit/*.d)

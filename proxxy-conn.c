@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * proxxy-conn: one browser's console of one VM, from its first byte to its last. Spawned for each
+ * connection by systemd, xinetd or systemd-socket-activate, with the client's socket on fd 0 and 1.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netdb.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "crypto.h"
+#include "error.h"
+#include "http.h"
+#include "io.h"
+#include "log.h"
+#include "payload.h"
+#include "relay.h"
+#include "upstream.h"
+#include "uptime.h"
+#include "ws.h"
+
+enum {
+	ANSWER_MAX = 1024,       /* bytes of an HTTP answer; the longest echoes a subprotocol */
+	PROTOCOL_MAX = 128,      /* bytes of a subprotocol that is echoed */
+	ANSWER_TIMEOUT_MS = 5000, /* for the client to take an answer of less than a kilobyte */
+	LINGER_MS = 2000,        /* for the client to close after the last byte, so that none is lost */
+	/* Every answer to an invalid payload leaves so long after its request came: what was wrong with
+	 * it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
+	INVALID_PAYLOAD_MS = 50,
+};
+
+/* What one session holds. Static: the buffers' pages cost nothing until they are used. */
+static struct config config;
+static struct console console;
+static struct upstream upstream;
+static struct relay relay;
+static struct session session;
+static struct endpoint client;
+static char head[HTTP_HEAD_MAX];
+static uint8_t plain[HTTP_HEAD_MAX / 2];
+
+static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(session.detail, sizeof(session.detail), format, args);
+	va_end(args);
+	return code;
+}
+
+/* --- 1 harden ----------------------------------------------------------------------------- */
+
+/* No core dump, no debugger, no new privileges, no SIGPIPE, and fds 0 to 2 taken. */
+static void harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* the leak sanitizer must be able to look into its own process */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	signal(SIGPIPE, SIG_IGN);
+	io_catch_sigterm();
+	mallopt(M_ARENA_MAX, 1); /* the resolver's thread needs no heap of its own */
+}
+
+/* --- 2 configure -------------------------------------------------------------------------- */
+
+/* The client's address, an IPv4 one without its IPv6 clothes. */
+static void name_peer(char *peer, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	const char *plain_host = host;
+
+	snprintf(peer, size, "unknown");
+	if (getpeername(STDIN_FILENO, (struct sockaddr *)&address, &len) < 0 ||
+	    (address.ss_family != AF_INET && address.ss_family != AF_INET6) ||
+	    getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return;
+	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.'))
+		plain_host += 7;
+	snprintf(peer, size, strchr(plain_host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", plain_host, port);
+}
+
+static int configure(void)
+{
+	int rc = config_load(&config, session.detail, sizeof(session.detail));
+
+	log_open(config.log);
+	name_peer(session.peer, sizeof(session.peer));
+	if (rc == OK && !config.tls_verify)
+		log_warning("PROXXY_TLS_VERIFY is off: anyone on the way to Proxmox can pose as it and take tickets and consoles");
+	return rc;
+}
+
+/* --- 3 read request ----------------------------------------------------------------------- */
+
+/* Returns the head's size, with what came behind it up to *ret_len, or an error. */
+static int read_request(struct http_request *request, size_t *ret_len, int64_t deadline)
+{
+	size_t len = 0;
+
+	for (;;) {
+		ssize_t n = io_read(&client, head + len, sizeof(head) - len);
+		int rc;
+
+		if (n > 0) {
+			len += (size_t)n;
+			rc = http_parse_request(head, len, request);
+		} else if (n == IO_AGAIN) {
+			rc = io_wait(&client, POLLIN, NULL, deadline);
+			/* Someone who never said a word is not answered either. */
+			if (rc == ERR_REQUEST_TIMEOUT && len == 0)
+				rc = ERR_CLIENT_GONE;
+		} else {
+			rc = ERR_CLIENT_GONE;
+		}
+		*ret_len = len;
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/* --- 4 open payload ----------------------------------------------------------------------- */
+
+/* What can be said about a request before its payload is looked at. */
+static int check_request(const struct http_request *request)
+{
+	if (!slice_is(request->method, "GET"))
+		return ERR_METHOD;
+	if (request->has_body)
+		return fail(ERR_REQUEST_MALFORMED, "GET with a body");
+	return OK;
+}
+
+/* The payload into console, with whichever key opens it. */
+static int open_payload(const struct http_request *request)
+{
+	static char text[HTTP_HEAD_MAX];
+	const char *why = "not <iv hex>:<ciphertext hex>, or not made with our key";
+	int rc, len = http_query(request->target, "payload", text, sizeof(text));
+
+	if (len < 0)
+		return fail(ERR_PAYLOAD_INVALID, "not well-formed in the URL");
+	if (len == 0)
+		return ERR_PAYLOAD_MISSING;
+	rc = ERR_PAYLOAD_INVALID;
+	for (size_t i = 0; i < config.n_keys && rc == ERR_PAYLOAD_INVALID; i++) {
+		rc = crypto_open_cbc(config.keys[i].key, text, (size_t)len, plain, sizeof(plain));
+		if (rc >= 0)
+			rc = payload_parse((const char *)plain, (size_t)rc, &console, &why);
+	}
+	OPENSSL_cleanse(text, sizeof(text));
+	OPENSSL_cleanse(plain, sizeof(plain));
+	if (rc < 0)
+		return fail(rc, "%s", why);
+	session.console = &console;
+	return OK;
+}
+
+/* --- 5 answer ----------------------------------------------------------------------------- */
+
+static int send_answer(const char *answer, int size)
+{
+	return size < 0 ? size : io_write_all(&client, answer, (size_t)size, io_now() + ANSWER_TIMEOUT_MS);
+}
+
+static int answer_json(int status, const char *extra, const char *body, bool with_body)
+{
+	char answer[ANSWER_MAX];
+
+	return send_answer(answer, http_write_answer(answer, sizeof(answer), status, extra, body, with_body));
+}
+
+static int answer_status(void)
+{
+	char body[64];
+
+	snprintf(body, sizeof(body), "{\"uptime\":%lld}", (long long)uptime_seconds());
+	return answer_json(200, "", body, true);
+}
+
+/* The error as JSON, in the original's form. */
+static void answer_error(const struct http_request *request, int code)
+{
+	const struct error_info *info = error_info(code);
+	const char *extra = "";
+	char body[256];
+
+	if (info->http_status == 0)
+		return;
+	if (code == ERR_METHOD)
+		extra = "Allow: GET\r\n";
+	else if (code == ERR_UPGRADE_MISSING)
+		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+	else if (code == ERR_WEBSOCKET_VERSION)
+		extra = "Sec-WebSocket-Version: 13\r\n";
+	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[]}", info->words, info->http_status);
+	answer_json(info->http_status, extra, body, !slice_is(request->method, "HEAD"));
+}
+
+static int check_upgrade(const struct http_request *request)
+{
+	if (!request->upgrade)
+		return ERR_UPGRADE_MISSING;
+	if (!slice_is(request->ws_version, "13"))
+		return ERR_WEBSOCKET_VERSION;
+	if (!ws_key_valid(request->ws_key.at, request->ws_key.len))
+		return ERR_WEBSOCKET_KEY;
+	return OK;
+}
+
+static int answer_upgrade(const struct http_request *request)
+{
+	char answer[ANSWER_MAX], accept[WS_ACCEPT_LEN + 1];
+	struct slice protocol = http_choose_protocol(request->ws_protocol);
+	int rc = ws_accept(request->ws_key.at, accept);
+
+	if (protocol.len > PROTOCOL_MAX)
+		protocol = (struct slice){ NULL, 0 };
+	return rc < 0 ? rc : send_answer(answer, http_write_upgrade(answer, sizeof(answer), accept, protocol));
+}
+
+/* --- from the request to the upgrade -------------------------------------------------------- */
+
+static void sleep_until(int64_t when)
+{
+	const struct timespec ts = { when / 1000, when % 1000 * 1000000 };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		;
+}
+
+/* Phases 2 to 5. Returns OK when the client has its 101, END_ANSWERED when it has another good answer, or an
+ * error that it was told. */
+enum { END_ANSWERED = 1 };
+
+static int accept_client(int configured)
+{
+	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
+	struct http_request request = { 0 };
+	size_t len = 0;
+	int size = read_request(&request, &len, deadline);
+	int rc = size < 0 ? size : configured;
+
+	if (rc == OK)
+		rc = check_request(&request);
+	if (rc == OK && slice_is(http_path(request.target), "/api/status")) {
+		answer_status();
+		return END_ANSWERED;
+	}
+	if (rc == OK) {
+		const int64_t came = io_now();
+
+		rc = open_payload(&request);
+		OPENSSL_cleanse((char *)(uintptr_t)request.target.at, request.target.len);
+		if (rc == ERR_PAYLOAD_INVALID)
+			sleep_until(came + INVALID_PAYLOAD_MS);
+	}
+	config_wipe_keys(&config);
+	if (rc == OK)
+		rc = check_upgrade(&request);
+	if (rc == OK) {
+		rc = upstream_prepare(&upstream, &config);
+		if (rc < 0)
+			fail(rc, "%s", upstream.detail);
+	}
+	if (rc == OK)
+		rc = answer_upgrade(&request);
+	else if (!(rc == ERR_CLIENT_GONE && len == 0))
+		answer_error(&request, rc);
+	if (rc == OK) { /* what came behind the head is the client's first frames */
+		size_t space;
+		uint8_t *to = framer_space(&relay.up.framer, &space);
+
+		memcpy(to, head + size, len - (size_t)size);
+		framer_filled(&relay.up.framer, len - (size_t)size);
+	}
+	OPENSSL_cleanse(head, sizeof(head)); /* it may hold the panel's cookies */
+	return rc == ERR_CLIENT_GONE && len == 0 ? END_ANSWERED : rc;
+}
+
+/* --- 6 connect, 8 relay, 9 goodbye ----------------------------------------------------------- */
+
+static void run_session(void)
+{
+	int rc;
+
+	log_begin(&session);
+	sd_notifyf(0, "STATUS=%s %u on %s for %s", console.type, console.vmid, console.node, session.peer);
+
+	rc = upstream_connect(&upstream, &config, &console, &client);
+	console_wipe(&console);
+	if (rc == OK) {
+		size_t space;
+		uint8_t *to = framer_space(&relay.down.framer, &space);
+
+		memcpy(to, upstream.early, upstream.n_early);
+		framer_filled(&relay.down.framer, upstream.n_early);
+		malloc_trim(0); /* the handshake is over: give its memory back */
+		relay_run(&relay);
+	} else {
+		fail(rc, "%s", upstream.detail);
+		relay_refuse(&relay, rc, upstream.reason);
+	}
+	upstream_close(&upstream);
+
+	session.outcome = relay.outcome;
+	session.close_code = relay.close_code;
+	session.bytes_up = relay.up.framer.payload;
+	session.bytes_down = relay.down.framer.payload;
+	if (relay.why)
+		fail(relay.outcome, "%s", relay.why);
+}
+
+static int run(void)
+{
+	int rc;
+
+	harden();
+	session.began = io_now();
+	rc = configure();
+	client = io_endpoint(STDIN_FILENO, NULL);
+	upstream_init(&upstream);
+	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
+	if (io_prepare(STDIN_FILENO) < 0)
+		return EX_OSERR;
+
+	rc = accept_client(rc);
+	if (rc == OK) {
+		run_session();
+		log_end(&session, io_now());
+	} else if (rc < 0) {
+		session.outcome = rc;
+		log_refused(&session);
+	}
+	io_linger(&client, io_now() + LINGER_MS);
+	return error_info(session.outcome)->exit_status;
+}
+
+static int usage(FILE *out)
+{
+	fputs("Usage: proxxy-conn\n"
+	      "Relays one browser's WebSocket to the console of a VM on Proxmox VE. It is not started by\n"
+	      "hand: systemd (proxxy.socket) or xinetd runs one for each connection, with the client's\n"
+	      "socket on fd 0 and 1. To try it:\n"
+	      "  systemd-socket-activate --inetd -a -l 8443 proxxy-conn\n"
+	      "\n"
+	      "  --help      this text\n"
+	      "  --version   the version\n"
+	      "  --settings  a commented file with every setting\n"
+	      "\n"
+	      "Settings, from the environment or the file that PROXXY_CONFIG names\n"
+	      "(/etc/proxxy/proxxy.conf):\n", out);
+	config_print_help(out);
+	fputs("\nManual: proxxy-conn(8)\n", out);
+	return out == stdout ? EX_OK : EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int type, status;
+	socklen_t len = sizeof(type);
+
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return usage(stdout);
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return puts("proxxy-conn " PROXXY_VERSION) < 0;
+	if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
+		config_print_file(stdout);
+		return EX_OK;
+	}
+	if (argc != 1 || getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return usage(stderr);
+
+	status = run();
+#ifdef __SANITIZE_ADDRESS__
+	return status;
+#else
+	_exit(status); /* nothing to flush, and libraries' clean-up is the kernel's */
+#endif
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How long proxxy has been accepting connections, for a process that has only just begun.
+ */
+#ifndef PROXXY_UPTIME_H
+#define PROXXY_UPTIME_H
+
+#include <stdint.h>
+
+/* Whole seconds since the parent process started: the activator. 0 when that cannot be told. */
+int64_t uptime_seconds(void);
+
+#endif
