@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What most tests need: certificates, a stand-in Proxmox with a few guests, and proxxy in front."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lib.activator import Activator  # noqa: E402
+from lib.certs import Authority, Cert  # noqa: E402
+from lib.consoles import handler_console  # noqa: E402
+from lib.payload import seal, target  # noqa: E402
+from lib.standin import StandIn  # noqa: E402
+from lib.termproxy import termproxy_console  # noqa: E402
+from lib.upstream import Connection, Upstream  # noqa: E402
+from lib.wire import Client  # noqa: E402
+
+ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED says its vmid first, then echoes
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        if b"quit" in data:
+            return
+        writer.write(data)
+        await writer.drain()
+
+
+async def named(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"this is 101")
+    await echo(reader, writer)
+
+
+@pytest.fixture(scope="session")
+def key() -> str:
+    return secrets.token_hex(32)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def cert(authority: Authority) -> Cert:
+    return authority.leaf()
+
+
+@pytest.fixture(scope="session")
+def settings(key: str, cert: Cert) -> dict[str, Any]:
+    return {"SIGNATURE_KEY": key, "PROXXY_CA_FILE": cert.ca}
+
+
+@pytest.fixture(scope="module")
+def standin(cert: Cert) -> Iterator[StandIn]:
+    with StandIn(cert) as standin:
+        standin.add("qemu", ECHO, handler_console(echo))
+        standin.add("lxc", ECHO, handler_console(echo))
+        standin.add("qemu", NAMED, handler_console(named))
+        standin.add("lxc", TERMINAL, termproxy_console())
+        yield standin
+        # Whatever a test did, nothing that Proxmox cannot stand has reached it.
+        assert standin.violations == []
+
+
+@pytest.fixture(scope="module")
+def proxxy(settings: dict[str, Any]) -> Iterator[Activator]:
+    with Activator(settings) as proxxy:
+        yield proxxy
+
+
+Open = Callable[..., Client]
+
+
+@pytest.fixture
+def opened(proxxy: Activator, standin: StandIn, key: str) -> Iterator[Open]:
+    """opened(vmid=…) is a client whose console stands on the stand-in."""
+    clients: list[Client] = []
+
+    def open_console(vmid: int = ECHO, type: str = "qemu", **options: Any) -> Client:
+        payload = seal(standin.console(type, vmid, **options), key)
+        clients.append(Client.upgraded(proxxy.port, target(payload)))
+        return clients[-1]
+
+    yield open_console
+    for client in clients:
+        client.sock.close()
+
+
+@pytest.fixture
+def scripted(proxxy: Activator, cert: Cert, key: str) -> Iterator[Open]:
+    """scripted(script) is a client whose Proxmox is that script."""
+    upstreams: list[Upstream] = []
+    clients: list[Client] = []
+
+    def open_console(script: Callable[[Connection], None], activator: Activator | None = None) -> Client:
+        upstreams.append(Upstream(cert, script))
+        upstreams[-1].__enter__()
+        payload = seal(console(upstreams[-1].port), key)
+        clients.append(Client.upgraded((activator or proxxy).port, target(payload)))
+        return clients[-1]
+
+    yield open_console
+    for client in clients:
+        client.sock.close()
+    for upstream in upstreams:
+        upstream.__exit__()
+
+
+def console(at: int, host: str = "127.0.0.1", **members: Any) -> dict[str, Any]:
+    """A payload's console at that port of this machine."""
+    return {
+        "vmid": 100,
+        "type": "qemu",
+        "host": f"[{host}]:{at}" if ":" in host else f"{host}:{at}",
+        "node": "pve01",
+        "ticket": "PVEAPIToken=root@pam!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11",
+        "vncticket": "aB3$ xyz:PVEVNC:65A1B2C3::c2lnbmF0dXJl",
+        "port": "5900",
+        **members,
+    }

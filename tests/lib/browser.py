@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A headless Chromium that a test drives, with a fresh profile and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from selenium import webdriver
+
+from .process import spawn, stop_tree, wait_for
+
+READY_SECONDS = 20.0
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # it refuses to run as root otherwise; it only ever sees our own page
+    "--disable-gpu",
+    "--disable-dev-shm-usage",  # containers have 64 MiB there
+    # It must talk to nobody but the page.
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def chromium(width: int, height: int) -> Iterator[webdriver.Remote]:
+    with tempfile.TemporaryDirectory(prefix="proxxy-browser-", ignore_cleanup_errors=True) as home:
+        log = Path(home, "chromedriver.log")
+        # Started by us and not by selenium, whose newer versions would look for one on the net.
+        with log.open("wb") as out:
+            driver = spawn(
+                ["/usr/bin/chromedriver", "--port=0"], stdout=out, stderr=out, env={**os.environ, "HOME": home}
+            )
+        try:
+            found = wait_for(
+                lambda: re.search(r"started successfully on port (\d+)", log.read_text()),
+                READY_SECONDS,
+                lambda: f"chromedriver: {log.read_text()}",
+            )
+            options = webdriver.ChromeOptions()
+            options.binary_location = "/usr/bin/chromium"
+            for flag in (*FLAGS, f"--user-data-dir={home}/profile", f"--window-size={width},{height}"):
+                options.add_argument(flag)
+            session = webdriver.Remote(f"http://127.0.0.1:{found[1]}", options=options)
+            try:
+                yield session
+            finally:
+                session.quit()
+        finally:
+            stop_tree(driver)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can stand behind the stand-in for Proxmox VE as a guest's console: a byte stream each."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Awaitable, Callable, NamedTuple
+
+from .pve_frames import Stream
+
+
+class Grant(NamedTuple):
+    """A console that was asked for with POST …/vncproxy or …/termproxy and may be opened once."""
+
+    path: str  # /vms/100
+    port: int
+    user: str  # the identity: user@realm, or user@realm!token
+    ticket: str
+    deadline: float  # time.monotonic()
+    connect: Connect
+
+
+Connect = Callable[[Grant], Awaitable[Stream]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+_running: set[asyncio.Task] = set()  # the event loop itself keeps only weak references
+
+
+def tcp_console(host: str, port: int) -> Connect:
+    """A console on a TCP port, such as a VNC server's."""
+
+    async def connect(_: Grant) -> Stream:
+        return Stream(*await asyncio.open_connection(host, port))
+
+    return connect
+
+
+def handler_console(handler: Handler) -> Connect:
+    """A guest written in Python; the console ends when the handler returns."""
+
+    async def connect(_: Grant) -> Stream:
+        return await run_guest(handler)
+
+    return connect
+
+
+async def run_guest(handler: Handler) -> Stream:
+    """Start a handler at the far end of a stream and return the near end."""
+    near, far = socket.socketpair()
+    guest = Stream(*await asyncio.open_connection(sock=far))
+
+    async def run() -> None:
+        try:
+            await handler(*guest)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client went away in the middle of it
+        finally:
+            guest.writer.close()
+
+    task = asyncio.create_task(run())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return Stream(*await asyncio.open_connection(sock=near))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Child processes that never outlive the test that started them, each ended by its own pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable, TypeVar
+
+T = TypeVar("T")
+
+STOP_SECONDS = 5.0
+POLL_SECONDS = 0.02
+
+
+def spawn(argv: list[str | Path], **options: Any) -> subprocess.Popen:
+    """Start a program that also ends when this process dies without cleaning up, kill -9 included.
+
+    It gets a session of its own: a Ctrl-C in the terminal must reach only us, so that things
+    end in order. The kernel sends the death signal when the *thread* that called this ends
+    (prctl(2), PR_SET_PDEATHSIG), so call it from one that lives as long as the program should.
+    """
+    options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("start_new_session", True)
+    command = ["setpriv", "--pdeathsig", "TERM", "--", *map(str, argv)]
+    return subprocess.Popen(command, **options)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """SIGTERM, and SIGKILL for one that does not listen. Does nothing to one that has ended."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def stop_tree(process: subprocess.Popen) -> None:
+    """Stop a program, then kill what it started and left behind."""
+    left = descendants(process.pid)
+    stop(process)
+    for pid in left:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it ended by itself, as it should
+            pass
+
+
+def descendants(parent: int) -> list[int]:
+    direct = list(children(parent))
+    return direct + [pid for child in direct for pid in descendants(child)]
+
+
+def children(parent: int) -> dict[int, str]:
+    """The live children of a process: pid -> name. Zombies have ended already."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path("/proc", entry, "stat").read_text()
+        except OSError:  # it ended meanwhile
+            continue
+        # proc(5): pid (name) state ppid …; the name may hold spaces and parentheses itself.
+        name = stat[stat.index("(") + 1 : stat.rindex(")")]
+        state, ppid = stat[stat.rindex(")") + 2 :].split()[:2]
+        if int(ppid) == parent and state not in "ZX":
+            found[int(entry)] = name
+    return found
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on, for programs that cannot be told to pick one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[], str]) -> T:
+    """Poll until the condition holds and return its value; what says what was waited for."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {timeout} s: {what if isinstance(what, str) else what()}")
+        time.sleep(POLL_SECONDS)
+    return value

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything between a person's browser and a desktop, on loopback: a real VNC desktop, the
+stand-in for Proxmox VE in front of it, proxxy behind its activator, and a panel's web page."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from .activator import Activator
+from .certs import Authority
+from .consoles import tcp_console
+from .desktop import Desktop
+from .panel import Backend, Panel
+from .standin import StandIn
+
+VMID = 100
+
+
+class Stage:
+    """All of it for as long as the with block, with a fresh key and a fresh CA."""
+
+    desktop: Desktop
+    standin: StandIn
+    activator: Activator
+    panel: Panel
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        terminal: Sequence[str] = (),
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """port is the panel's, terminal what the desktop's xterm runs, settings more of proxxy's."""
+        self._port = port
+        self._terminal = terminal
+        self._settings = settings or {}
+
+    def __enter__(self) -> Stage:
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="proxxy-stage-")))
+            key = secrets.token_hex(32)
+            key_file = directory / "signature.key"
+            key_file.touch(mode=0o600)
+            key_file.write_text(f"{key}\n")
+            authority = Authority(directory)
+            self.desktop = stack.enter_context(Desktop(self._terminal))
+            self.standin = stack.enter_context(StandIn(authority.leaf()))
+            self.standin.add(
+                "qemu", VMID, tcp_console("127.0.0.1", self.desktop.rfb_port), self.desktop.set_password
+            )
+            settings = {"PROXXY_KEY_FILE": key_file, "PROXXY_CA_FILE": authority.ca, **self._settings}
+            self.activator = stack.enter_context(Activator(settings))
+            backend = Backend(
+                proxmox=f"127.0.0.1:{self.standin.port}",
+                ca_file=str(authority.ca),
+                node=self.standin.node,
+                token=self.standin.access.token("root@pam"),
+                signature_key=key,
+                proxxy_port=self.activator.port,
+            )
+            self.panel = stack.enter_context(Panel(backend, "qemu", VMID, self._port))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest's console as Proxmox's termproxy gives it to xterm.js: a shell on a pty.
+
+The client speaks first, `user:ticket\\n`; the answer is `OK`. Then the client sends `0:LEN:MSG`
+for input, `1:COLS:ROWS:` for the window's size and `2` to keep alive; output comes as it is
+(pve-xtermjs, termproxy's main.rs).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import struct
+import termios
+from typing import Sequence
+
+from .consoles import Connect, Grant, run_guest
+from .process import spawn, stop
+from .pve_frames import Stream
+
+LOGIN_SECONDS = 10.0
+READ_BYTES = 65536
+BUSY_SECONDS = 0.01
+
+
+def termproxy_console(command: Sequence[str] = ("/bin/sh",)) -> Connect:
+    async def connect(grant: Grant) -> Stream:
+        async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            line = await asyncio.wait_for(reader.readuntil(b"\n"), LOGIN_SECONDS)
+            if line.decode() != f"{grant.user}:{grant.ticket}\n":
+                return
+            writer.write(b"OK")
+            await _run(command, reader, writer)
+
+        return await run_guest(guest)
+
+    return connect
+
+
+class _Screen(asyncio.StreamReaderProtocol):
+    """A pty's end is an EIO (pty(7)). To a StreamReader that would be an error, which comes before
+    the output that is still to be read."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(None)
+
+
+async def _run(command: Sequence[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until the shell or the client ends."""
+    ours, theirs = os.openpty()
+    # setsid -c makes the pty the shell's controlling terminal; it must not lead a session yet.
+    argv = ["setsid", "-c", *command]
+    shell = spawn(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=False)
+    os.close(theirs)
+    screen = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: _Screen(screen), os.fdopen(ours, "rb", buffering=0)
+    )
+    tasks = {asyncio.create_task(_input(reader, ours)), asyncio.create_task(_output(screen, writer))}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        transport.close()  # the shell's hangup
+        await asyncio.to_thread(stop, shell)
+
+
+async def _output(screen: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await screen.read(READ_BYTES):
+        writer.write(data)
+        await writer.drain()
+
+
+async def _input(reader: asyncio.StreamReader, pty: int) -> None:
+    while kind := await reader.read(1):
+        if kind == b"2":
+            continue
+        await reader.readexactly(1)  # the colon
+        if kind == b"0":
+            await _type(pty, await reader.readexactly(await _number(reader)))
+        elif kind == b"1":
+            columns, rows = await _number(reader), await _number(reader)
+            fcntl.ioctl(pty, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+async def _number(reader: asyncio.StreamReader) -> int:
+    return int((await reader.readuntil(b":"))[:-1])
+
+
+async def _type(pty: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(pty, data) :]
+        except BlockingIOError:  # the shell does not read
+            await asyncio.sleep(BUSY_SECONDS)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scriptable TLS server for everything that the strict stand-in never does: wrong answers,
+wrong frames and every way to break off."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import ssl
+import threading
+from typing import Callable
+
+from .certs import Cert
+from .wire import TIMEOUT, Head, Peer
+
+WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+POLL_SECONDS = 0.1
+
+
+class Connection(Peer):
+    """What a script gets. Returning from it closes TCP; the names say the other ways to end.
+
+    Half a frame is send(encode_frame(…)[:n]), or a length= beyond the payload.
+    """
+
+    def __init__(self, sock: socket.socket, ending: threading.Event) -> None:
+        super().__init__(sock)
+        self._ending = ending
+
+    def read_request(self, timeout: float = TIMEOUT) -> Head:
+        return self.read_head(timeout)
+
+    def accept_upgrade(self, headers: dict[str, str] | None = None) -> Head:
+        """Read the upgrade request and answer 101; returns the request. An empty value takes one
+        of the answer's headers away."""
+        request = self.read_request()
+        key = request.headers["sec-websocket-key"] + WEBSOCKET_GUID
+        sent = {
+            "Upgrade": "websocket",
+            "Connection": "upgrade",
+            "Sec-WebSocket-Accept": base64.b64encode(hashlib.sha1(key.encode()).digest()).decode(),
+            **(headers or {}),
+        }
+        self.respond(101, "Switching Protocols", {name: value for name, value in sent.items() if value})
+        return request
+
+    def respond(self, code: int, reason: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+        lines = [f"HTTP/1.1 {code} {reason}", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+        self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
+
+    def close_notify(self) -> None:
+        """The clean end of TLS, then of TCP, without waiting for the peer's answer."""
+        self.sock.setblocking(False)
+        try:
+            self.sock.unwrap()
+        except OSError:  # "want read": the peer's close_notify is not here yet
+            pass
+        self.sock.close()
+
+    def end(self) -> None:
+        """The end of TCP without one of TLS."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def hang(self) -> None:
+        """Say nothing, read nothing, until the test is over."""
+        self._ending.wait()
+
+
+class Upstream:
+    """Serves each connection with script(connection) in a thread, for as long as the with block.
+
+    Without a certificate it speaks plain TCP, for a server that is not one of TLS. A script's
+    own exceptions are raised at the end of the block; those of a connection that the peer ended
+    or refused are kept in `refusals`.
+    """
+
+    def __init__(
+        self,
+        cert: Cert | None,
+        script: Callable[[Connection], None],
+        *,
+        address: str = "127.0.0.1",
+        maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+    ) -> None:
+        self._script = script
+        self._tls = None
+        if cert:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.maximum_version = maximum_version
+            self._tls.load_cert_chain(cert.cert, cert.key)
+            self._tls.sni_callback = lambda _sock, name, _context: self.server_names.append(name)
+        self.server_names: list[str | None] = []  # what came as SNI, None without
+        self.connections = 0
+        self.refusals: list[OSError | EOFError] = []
+        self._errors: list[BaseException] = []
+        self._ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
+        self._listener.settimeout(POLL_SECONDS)
+        self.port: int = self._listener.getsockname()[1]
+
+    def __enter__(self) -> Upstream:
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+        if self._errors:
+            raise self._errors[0]
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, name="upstream")
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._ending.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            self.connections += 1
+            self._start(self._serve, sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        try:
+            sock.settimeout(TIMEOUT)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            with Connection(sock, self._ending) as connection:
+                self._script(connection)
+        except (OSError, EOFError) as refusal:
+            self.refusals.append(refusal)
+        except BaseException as error:  # an assertion of the script: the test's to see
+            self._errors.append(error)
+        finally:
+            sock.close()
