@@ -33,7 +33,7 @@ void upstream_init(struct upstream *u)
 	u->n_early = 0;
 }
 
-/* Fills in reason, and detail with where it happened in front. Returns code. */
+/* Says why: text goes behind code's own words, for the log with the host between. Returns code. */
 static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const struct console *c, int code,
 						      const char *format, ...)
 {
@@ -43,7 +43,7 @@ static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	snprintf(u->reason, sizeof(u->reason), "Proxmox: %.*s", (int)sizeof(u->reason) - 10, text);
+	snprintf(u->reason, sizeof(u->reason), "%s: %.100s", error_info(code)->words, text);
 	snprintf(u->detail, sizeof(u->detail), "%.120s: %s", c->host, text);
 	return code;
 }
@@ -131,13 +131,13 @@ static int tls_failed(struct upstream *u, const struct console *c)
 	int code;
 
 	if (result != X509_V_OK)
-		code = fail(u, c, ERR_UPSTREAM_UNTRUSTED, "certificate is not trusted: %s", untrusted_words(result));
+		code = fail(u, c, ERR_UPSTREAM_UNTRUSTED, "%s", untrusted_words(result));
 	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
 		code = fail(u, c, ERR_UPSTREAM_TLS, "its port does not speak TLS");
 	else if (error)
-		code = fail(u, c, ERR_UPSTREAM_TLS, "TLS failed: %s", ERR_reason_error_string(error));
+		code = fail(u, c, ERR_UPSTREAM_TLS, "%s", ERR_reason_error_string(error));
 	else
-		code = fail(u, c, ERR_UPSTREAM_TLS, "TLS failed: connection closed");
+		code = fail(u, c, ERR_UPSTREAM_TLS, "connection closed");
 	ERR_clear_error();
 	return code;
 }
@@ -173,7 +173,7 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 			return tls_failed(u, c);
 		rc = io_wait(&u->endpoint, POLLIN, client, deadline);
 		if (rc == ERR_REQUEST_TIMEOUT)
-			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "no answer to TLS in time");
+			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer TLS");
 		if (rc < 0)
 			return rc;
 	}
@@ -191,7 +191,7 @@ static int resolve(struct upstream *u, const struct console *c, const char *port
 	struct gaicb *list[] = { &request };
 	int rc;
 
-	hints.ai_flags = AI_NUMERICSERV | (c->host_is_address ? AI_NUMERICHOST : AI_ADDRCONFIG);
+	hints.ai_flags = AI_NUMERICSERV | (c->host_is_address ? AI_NUMERICHOST : 0);
 	request = (struct gaicb){ .ar_name = c->host, .ar_service = port, .ar_request = &hints };
 	if (c->host_is_address) {
 		rc = getaddrinfo(c->host, port, &hints, ret);
@@ -202,7 +202,7 @@ static int resolve(struct upstream *u, const struct console *c, const char *port
 			struct endpoint nothing = io_endpoint(-1, NULL);
 
 			if (io_now() >= deadline)
-				return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name was not resolved in time");
+				return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name is still not resolved");
 			gai_suspend((const struct gaicb *const *)list, 1, &slice);
 			rc = io_wait(&nothing, POLLIN, client, 0);
 			if (rc < 0 && rc != ERR_REQUEST_TIMEOUT)
@@ -212,7 +212,7 @@ static int resolve(struct upstream *u, const struct console *c, const char *port
 		*ret = request.ar_result;
 	}
 	if (rc != 0)
-		return fail(u, c, ERR_UPSTREAM_RESOLVE, "its name cannot be resolved: %s", gai_strerror(rc));
+		return fail(u, c, ERR_UPSTREAM_RESOLVE, "%s", gai_strerror(rc));
 	return OK;
 }
 
@@ -268,8 +268,8 @@ static int connect_any(struct upstream *u, const struct console *c, const struct
 			return rc;
 	}
 	if (error == ETIMEDOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "no answer to the connection in time");
-	return fail(u, c, ERR_UPSTREAM_CONNECT, "cannot connect: %s", strerror(error));
+		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer at all");
+	return fail(u, c, ERR_UPSTREAM_CONNECT, "%s", strerror(error));
 }
 
 /* --- upgrade ------------------------------------------------------------------------------ */
@@ -335,18 +335,18 @@ static int read_answer(struct upstream *u, const struct console *c, const char *
 			len += (size_t)n;
 			rc = http_parse_response(head, len, &response);
 			if (rc < 0 || (rc == 0 && len == sizeof(u->early)))
-				return fail(u, c, ERR_UPSTREAM_ANSWER, "its answer is not HTTP");
+				return fail(u, c, ERR_UPSTREAM_ANSWER, "it is not HTTP");
 			if (rc > 0)
 				break;
 		} else if (n == IO_AGAIN) {
 			rc = io_wait(&u->endpoint, POLLIN, client, deadline);
 			if (rc == ERR_REQUEST_TIMEOUT)
 				return fail(u, c, ERR_UPSTREAM_TIMEOUT,
-					    "no answer in time; the console's ticket may be used or expired");
+					    "the console's ticket may be used or expired");
 			if (rc < 0)
 				return rc;
 		} else {
-			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed without an answer");
+			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
 		}
 	}
 	if (response.status != 101)
@@ -354,7 +354,7 @@ static int read_answer(struct upstream *u, const struct console *c, const char *
 	if (ws_accept(key, accept) < 0)
 		return ERR_SYSTEM;
 	if (!response.upgrade || !slice_is(response.ws_accept, accept))
-		return fail(u, c, ERR_UPSTREAM_ANSWER, "its answer is not that of a WebSocket server");
+		return fail(u, c, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
 	u->n_early = len - (size_t)rc;
 	memmove(u->early, u->early + rc, u->n_early);
 	return OK;
@@ -374,7 +374,7 @@ static int upgrade(struct upstream *u, const struct console *c, uint16_t port, c
 	rc = io_write_all(&u->endpoint, request, (size_t)n, deadline);
 	OPENSSL_cleanse(request, sizeof(request));
 	if (rc == ERR_CLIENT_GONE || rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed without an answer");
+		return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
 	if (rc < 0)
 		return rc;
 	return read_answer(u, c, key, client, deadline);
