@@ -24,7 +24,7 @@ LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
   BUILD := build/sanitize
   CFLAGS := -O1 -g -fno-omit-frame-pointer
-  HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all
+  HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -DPROXXY_SANITIZE
   LINK_HARDENING := -fsanitize=address,undefined
 else
   CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2

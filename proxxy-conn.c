@@ -78,7 +78,7 @@ static void harden(void)
 	if (fd > STDERR_FILENO)
 		close(fd);
 	setrlimit(RLIMIT_CORE, &none);
-#ifndef __SANITIZE_ADDRESS__ /* the leak sanitizer must be able to look into its own process */
+#ifndef PROXXY_SANITIZE /* the leak sanitizer must be able to look into its own process */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -400,7 +400,7 @@ int main(int argc, char **argv)
 		return usage(stderr);
 
 	status = run();
-#ifdef __SANITIZE_ADDRESS__
+#ifdef PROXXY_SANITIZE
 	return status;
 #else
 	_exit(status); /* nothing to flush, and libraries' clean-up is the kernel's */

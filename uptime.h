@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* Whole seconds since the parent process started: the activator. 0 when that cannot be told. */
+/* Whole seconds since proxxy.socket was activated, or, without systemd as the parent, since the
+ * parent (xinetd, systemd-socket-activate) started. 0 when that cannot be told. */
 int64_t uptime_seconds(void);
 
 #endif

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The foreground program, the README's backend, and that settings are the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from typing import Any
+
+from conftest import ECHO, NAMED
+from lib.activator import TREE, Activator, binary
+from lib.certs import Cert
+from lib.payload import seal, target
+from lib.process import free_port, spawn, stop_tree, wait_for
+from lib.standin import StandIn
+from lib.wire import BINARY, Client
+
+
+def settings_of_the_program() -> dict[str, str]:
+    text = subprocess.run([binary(), "--settings"], capture_output=True, text=True, check=True).stdout
+    return dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.M))
+
+
+def test_foreground_with_the_originals_dotenv(tmp_path: Any, key: str, cert: Cert, standin: StandIn) -> None:
+    """PORT and SIGNATURE_KEY from .env, as `bun start` would have them; the rest from the environment."""
+    port = free_port()
+    (tmp_path / ".env").write_text(f"PORT={port}\nSIGNATURE_KEY={key}\n")
+    environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary()), "PROXXY_CA_FILE": str(cert.ca)}
+    with (tmp_path / "log").open("w+") as log:
+        process = spawn([TREE / "deploy" / "proxxy"], cwd=tmp_path, env=environment, stderr=log)
+        try:
+            wait_for(lambda: "Listening on" in (tmp_path / "log").read_text(), 5, "not listening")
+            with Client.upgraded(port, target(seal(standin.console("qemu", ECHO), key))) as client:
+                client.send_frame(BINARY, b"x")
+                assert client.read_data(1) == b"x"
+        finally:
+            stop_tree(process)
+
+
+def test_backend_example(proxxy: Activator, cert: Cert, standin: StandIn, key: str) -> None:
+    arguments = {
+        "proxxy": f"ws://127.0.0.1:{proxxy.port}",
+        "key": key,
+        "host": f"127.0.0.1:{standin.port}",
+        "node": "pve01",
+        "type": "qemu",
+        "vmid": NAMED,
+        "token": standin.access.token("root@pam"),
+    }
+    script = f"""
+        import {{ consoleUrl }} from "{TREE}/examples/backend.mjs";
+        console.log(JSON.stringify(await consoleUrl({json.dumps(arguments)})));
+    """
+    run = subprocess.run(
+        ["node", "--input-type=module", "-e", script],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(cert.ca)},
+    )
+    assert run.returncode == 0, run.stderr
+    url = json.loads(run.stdout)["url"]
+    with Client.upgraded(proxxy.port, url.removeprefix(arguments["proxxy"])) as client:
+        assert client.read_data(11) == b"this is 101"
+
+
+def test_settings_are_the_same_in_program_readme_and_manual() -> None:
+    settings = settings_of_the_program()
+    readme = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", (TREE / "README.md").read_text(), re.M))
+    manual = re.findall(r"^\.It Ev ([A-Z_]+)", (TREE / "man" / "proxxy.conf.5").read_text(), re.M)
+    assert sorted(readme) == sorted(settings) == sorted(manual)
+    for name, default in settings.items():
+        assert readme[name].strip("`–") == default, name
+
+
+def test_manual_pages_are_clean() -> None:
+    for page in sorted((TREE / "man").iterdir()):
+        run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)
+        assert run.stdout == "" and run.returncode == 0
+
+
+def test_settings_file_as_installed_is_understood(tmp_path: Any, key: str) -> None:
+    """With every line's comment mark taken away, too: each default is a valid value."""
+    text = subprocess.run([binary(), "--settings"], capture_output=True, text=True, check=True).stdout
+    config = tmp_path / "proxxy.conf"
+    config.write_text(re.sub(r"^#(?=[A-Z_]+=)(?!SIGNATURE_KEY|PROXXY_KEY_FILE)", "", text, flags=re.M))
+    with Activator(dict(line.split("=", 1) for line in config.read_text().splitlines() if line and line[0] != "#") | {"SIGNATURE_KEY": key}) as proxxy:
+        with Client.connect(proxxy.port, "/api/status") as client:
+            assert client.read_head().status == 200
