@@ -116,8 +116,11 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 	do {
 		n = recv(e->fd, buf, size, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n >= 0)
+	if (n >= 0) {
+		/* Less than asked for is all there is: poll() can tell, no need to ask again. */
+		e->readable = (size_t)n == size || n == 0;
 		return n; /* 0 is IO_END */
+	}
 	if (errno != EAGAIN && errno != EWOULDBLOCK)
 		return IO_BROKEN;
 	e->readable = false;

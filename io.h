@@ -64,9 +64,9 @@ ssize_t io_handshake(struct endpoint *e);
  * Returns 0, ERR_REQUEST_TIMEOUT when the deadline passed, ERR_CLIENT_GONE, END_TERMINATED. */
 int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline);
 
-/* Waits until anything that either endpoint waits for has come (IO_AGAIN cleared readable or
- * writable, and want says that it is asked for), and notes it in the endpoints. Returns also at the
- * deadline, or when SIGTERM came. */
+/* Waits until anything that either endpoint waits for has come (it is not readable or writable, and want
+ * says that this is asked for), and notes it in the endpoints. Returns also at the deadline, or when
+ * SIGTERM came. */
 struct io_want {
 	struct endpoint *endpoint;
 	bool read, write;

@@ -85,6 +85,7 @@ static void harden(void)
 	signal(SIGPIPE, SIG_IGN);
 	io_catch_sigterm();
 	mallopt(M_ARENA_MAX, 1); /* the resolver's thread needs no heap of its own */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* nothing in openssl.cnf is for us; it is slow to read */
 }
 
 /* --- 2 configure -------------------------------------------------------------------------- */

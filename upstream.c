@@ -71,7 +71,6 @@ int upstream_prepare(struct upstream *u, const struct config *config)
 {
 	const char *why = NULL;
 
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	u->tls = SSL_CTX_new(TLS_client_method());
 	if (!u->tls || SSL_CTX_set_min_proto_version(u->tls, TLS1_2_VERSION) != 1) {
 		snprintf(u->detail, sizeof(u->detail), "OpenSSL cannot make a context");
