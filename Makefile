@@ -40,9 +40,9 @@ ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(shell $(PKG_CONFIG
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
-# Pure: memory in, memory out. The unit tests link these.
-PURE := crypto error framer http payload ws
-CONN := $(PURE) config io log proxxy-conn relay upstream uptime
+# What the unit tests link: the pure part, and what has no main() of its own.
+TESTED := config crypto error framer http io payload ws
+CONN := $(TESTED) log proxxy-conn relay upstream uptime
 
 OBJECTS := $(CONN:%=$(BUILD)/%.o)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -61,10 +61,10 @@ $(BUILD)/%.o: %.c Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
-$(BUILD)/unit/%: tests/unit/%.c $(PURE:%=$(BUILD)/%.o) $(BUILD)/config.o Makefile
+$(BUILD)/unit/%: tests/unit/%.c $(TESTED:%=$(BUILD)/%.o) Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(PURE:%=$(BUILD)/%.o) $(BUILD)/config.o -lcmocka $(LIBS)
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) -lcmocka $(LIBS)
 
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done

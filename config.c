@@ -302,8 +302,6 @@ static int load_environment(struct context *c)
 		char *value = getenv(settings[i].name);
 		int rc = value ? set(c, &settings[i], value, "environment") : OK;
 
-		if (value && settings[i].parse == parse_keys)
-			OPENSSL_cleanse(value, strlen(value)); /* also what /proc/self/environ shows */
 		if (rc < 0)
 			return rc;
 	}
@@ -357,12 +355,14 @@ static int load_keys(struct context *c)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char path[4200] = "", *end, text[CONFIG_VALUE_MAX];
+	bool asked_for = c->key_file_is_set;
 	ssize_t n = -ENOENT;
 	int rc;
 
 	if (credentials) {
 		snprintf(path, sizeof(path), "%s/" CREDENTIAL, credentials);
 		n = read_file(path, text, sizeof(text));
+		asked_for |= n != -ENOENT;
 	}
 	if (n == -ENOENT) {
 		snprintf(path, sizeof(path), "%s", c->key_file);
@@ -377,7 +377,7 @@ static int load_keys(struct context *c)
 		return rc;
 	}
 	/* A file that was asked for and cannot be read is an error; the default one need not be there. */
-	if (c->keys[0] && !c->key_file_is_set)
+	if (c->keys[0] && !asked_for)
 		return take_keys(c, c->keys, "SIGNATURE_KEY");
 	return fail(c, "no key: %s: %s, and no SIGNATURE_KEY; \"openssl rand -hex 32\" makes one", path, strerror((int)-n));
 }
@@ -385,6 +385,7 @@ static int load_keys(struct context *c)
 int config_load(struct config *ret_config, char *why, size_t size)
 {
 	struct context c = { .config = ret_config, .why = why, .why_size = size };
+	char *environment;
 	int rc = OK;
 
 	memset(ret_config, 0, sizeof(*ret_config));
@@ -397,6 +398,9 @@ int config_load(struct config *ret_config, char *why, size_t size)
 	if (rc == OK)
 		rc = load_keys(&c);
 	OPENSSL_cleanse(c.keys, sizeof(c.keys));
+	environment = getenv("SIGNATURE_KEY");
+	if (environment)
+		OPENSSL_cleanse(environment, strlen(environment)); /* it is what /proc/PID/environ shows */
 	return rc;
 }
 
