@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""proxxy as `make install` leaves it on a machine, and what systemd there says of it."""
+
+from __future__ import annotations
+
+from .certs import Cert
+from .pid1 import TREE, Machine
+from .process import wait_for
+
+KEY = "/etc/proxxy/signature.key"
+SETTINGS = "/etc/proxxy/proxxy.conf"
+CA_FILE = "/etc/proxxy/ca.pem"
+SETTLE_SECONDS = 30.0  # for what systemd does by and by, on a busy machine
+
+
+def install(machine: Machine) -> None:
+    machine.run(["make", "-C", TREE, "install"], timeout=300)
+
+
+def deploy(machine: Machine, proxmox_cert: Cert, **settings: object) -> None:
+    """Install, trust that Proxmox, and listen."""
+    install(machine)
+    machine.path(CA_FILE).write_bytes(proxmox_cert.ca.read_bytes())
+    with machine.path(SETTINGS).open("a") as file:
+        for name, value in {"PROXXY_CA_FILE": CA_FILE, **settings}.items():
+            file.write(f"{name}={value}\n")
+    machine.run(["systemctl", "enable", "--now", "proxxy.socket"])
+
+
+def key(machine: Machine) -> str:
+    return machine.path(KEY).read_text().strip()
+
+
+def show(machine: Machine, unit: str, *properties: str) -> dict[str, str]:
+    shown = machine.run(["systemctl", "show", "--property", ",".join(properties), unit])
+    return dict(line.split("=", 1) for line in shown.stdout.splitlines())
+
+
+def instances(machine: Machine) -> list[str]:
+    """The units of all sessions that systemd has loaded, failed ones too."""
+    listed = machine.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "proxxy@*"])
+    return [line.split()[0] for line in listed.stdout.splitlines()]
+
+
+def wait_instances(machine: Machine, count: int) -> list[str]:
+    wait_for(lambda: len(instances(machine)) == count, SETTLE_SECONDS,
+             lambda: f"{count} instances awaited: {instances(machine)}")
+    return instances(machine)
+
+
+def failures(machine: Machine, result: str) -> list[str]:
+    """The units of all sessions that failed that way (`exit-code`, `signal`, …), each once."""
+    records = machine.journal(f"UNIT_RESULT={result}")
+    return [record["UNIT"] for record in records if record["UNIT"].startswith("proxxy@")]

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""proxxy installed and spawned by a real systemd as PID 1: every trap of socket units that the
+units handle, what an operator sees, and that nobody loses a session to an operator's work.
+
+The tests run here, their sockets are in the machine's network: see lib/pid1.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from conftest import ECHO, echo
+from lib.certs import Cert
+from lib.consoles import handler_console
+from lib.installed import (
+    KEY, SETTINGS, SETTLE_SECONDS, deploy, failures, install, instances, key, show, wait_instances,
+)
+from lib.payload import seal, target
+from lib.pid1 import Machine
+from lib.process import wait_for
+from lib.standin import StandIn
+from lib.wire import BINARY, CLOSE, Client, close_payload
+
+PORT = 8443
+VMID = ECHO
+STATUS_REQUEST = b"GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n"
+HELD_REQUEST = b"GET / HTTP/1.1\r\n"  # the head goes on, but never does
+HELD_SECONDS = 300  # the request's deadline: longer than any test holds one
+
+@pytest.fixture(scope="module")
+def machine(cert: Cert) -> Iterator[Machine]:
+    with Machine() as booted, booted.network():
+        deploy(booted, cert, PROXXY_REQUEST_TIMEOUT=HELD_SECONDS)
+        yield booted
+
+
+@pytest.fixture(scope="module")
+def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
+    with StandIn(cert) as running:
+        running.add("qemu", VMID, handler_console(echo))
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def clean(machine: Machine) -> Iterator[None]:
+    """Each test finds a socket that listens and leaves no session behind."""
+    yield
+    machine.run(["systemctl", "stop", "proxxy@*"])
+    machine.run(["systemctl", "reset-failed"])  # forgets how often it was started, which is limited
+    machine.run(["systemctl", "start", "proxxy.socket"])
+
+
+def make_payload(machine: Machine, proxmox: StandIn) -> str:
+    return seal(proxmox.console("qemu", VMID), key(machine))
+
+
+def open_session(machine: Machine, proxmox: StandIn) -> Client:
+    return Client.upgraded(PORT, target(make_payload(machine, proxmox)))
+
+
+def check_echo(client: Client, size: int = 1000) -> None:
+    sent = os.urandom(size)
+    client.send_frame(BINARY, sent)
+    assert client.read_data(size) == sent
+
+
+def hold_request(address: str) -> Client:
+    """A connection that costs a process for as long as it is open."""
+    sock = socket.create_connection(("127.0.0.1", PORT), timeout=5, source_address=(address, 0))
+    client = Client(sock)
+    client.send(HELD_REQUEST)
+    return client
+
+
+def get_uptime(host: str) -> int:
+    connection = HTTPConnection(host, PORT, timeout=5)
+    connection.request("GET", "/api/status")
+    status = json.load(connection.getresponse())
+    assert list(status) == ["uptime"]
+    return status["uptime"]
+
+
+class Flow:
+    """Bytes that flow through a session, there and back, for as long as the with block."""
+
+    def __init__(self, client: Client) -> None:
+        self.rounds = 0
+        self.failure: Exception | None = None
+        self._client = client
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="flow")
+
+    def __enter__(self) -> Flow:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._ending.is_set():
+                check_echo(self._client)
+                self.rounds += 1
+        except Exception as failure:
+            self.failure = failure
+
+    def check_goes_on(self) -> None:
+        before = self.rounds
+        wait_for(lambda: self.failure or self.rounds > before + 10, 10, "the session stands still")
+        assert self.failure is None
+
+
+def test_units_verify_without_a_word(machine: Machine) -> None:
+    # Its exit status says nothing: unknown directives are a warning.
+    verified = machine.run(["systemd-analyze", "verify", "proxxy.socket", "proxxy@1.service",
+                            "proxxy.slice"], check=False)
+    assert verified.stdout + verified.stderr == ""
+
+
+def test_only_the_service_reads_the_key(machine: Machine) -> None:
+    assert machine.run(["stat", "-c", "%U:%G %a", KEY]).stdout == "root:proxxy 640\n"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_status_is_the_time_since_the_socket_was_activated(machine: Machine, host: str) -> None:
+    time.sleep(2)  # so that the machine's own uptime is something else
+    machine.run(["systemctl", "restart", "proxxy.socket"])
+    since = show(machine, "proxxy.socket", "ActiveEnterTimestampMonotonic")
+    time.sleep(1.5)
+    active = time.monotonic() - int(next(iter(since.values()))) / 1e6
+    assert abs(get_uptime(host) - active) <= 1
+
+
+def test_session_relays_both_ways(machine: Machine, proxmox: StandIn) -> None:
+    with open_session(machine, proxmox) as client:
+        check_echo(client, 300_000)
+        wait_instances(machine, 1)
+        client.send_frame(CLOSE, close_payload(1000))
+        assert client.close_code()[0] == 1000
+    wait_instances(machine, 0)
+    assert proxmox.violations == []
+
+
+def test_status_text_says_who_is_where(machine: Machine, proxmox: StandIn) -> None:
+    with open_session(machine, proxmox) as client:
+        check_echo(client)
+        [unit] = wait_instances(machine, 1)
+        text = show(machine, unit, "StatusText")["StatusText"]
+        assert str(VMID) in text and proxmox.node in text and "127.0.0.1" in text
+
+
+def test_session_is_confined(machine: Machine, proxmox: StandIn) -> None:
+    with open_session(machine, proxmox) as client:
+        check_echo(client)
+        [unit] = wait_instances(machine, 1)
+        pid = show(machine, unit, "MainPID")["MainPID"]
+        status = machine.path(f"/proc/{pid}/status").read_text()
+        user = machine.run(["id", "-u", "proxxy"]).stdout.strip()
+        assert re.search(rf"^Uid:(\t{user}){{4}}$", status, re.M)
+        assert re.search(r"^CapBnd:\t0+$", status, re.M)
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.M)
+        assert re.search(r"^Seccomp:\t2$", status, re.M)
+
+
+def test_journal_tells_begin_and_end_and_no_secret(machine: Machine, proxmox: StandIn) -> None:
+    payload = make_payload(machine, proxmox)
+    with Client.upgraded(PORT, target(payload)) as client:
+        check_echo(client, 1234)
+        [unit] = wait_instances(machine, 1)
+        client.send_frame(CLOSE, close_payload(1000))
+        assert client.close_code()[0] == 1000
+        address, port = client.sock.getsockname()
+    wait_instances(machine, 0)
+    begin, end = machine.journal(f"PROXXY_VMID={VMID}", f"_SYSTEMD_UNIT={unit}")
+    for record in (begin, end):
+        assert record["PROXXY_PEER"] == f"{address}:{port}"
+        assert record["PROXXY_NODE"] == proxmox.node
+        assert record["PROXXY_TYPE"] == "qemu"
+        assert record["SYSLOG_IDENTIFIER"] == "proxxy-conn"
+        assert record["_SYSTEMD_SLICE"] == "proxxy.slice"
+        assert record["PRIORITY"] == "6"
+    assert end["PROXXY_BYTES_UP"] == end["PROXXY_BYTES_DOWN"] == "1234"
+    assert float(end["PROXXY_DURATION"]) >= 0
+    assert begin["MESSAGE_ID"] != end["MESSAGE_ID"]
+
+    everything = json.dumps(machine.journal())
+    tickets = {request.headers.get("authorization", "") for request in proxmox.requests}
+    for secret in [key(machine), payload, payload.split(":")[1], "PVEVNC", "payload=", *tickets - {""}]:
+        assert secret not in everything
+
+
+def test_500_quick_connects_do_not_fail_the_socket(machine: Machine) -> None:
+    for _ in range(500):
+        with socket.create_connection(("127.0.0.1", PORT), timeout=5) as sock:
+            sock.sendall(b"GET")
+    wait_instances(machine, 0)
+    assert show(machine, "proxxy.socket", "SubState")["SubState"] == "listening"
+    get_uptime("127.0.0.1")
+
+
+def test_silent_client_costs_no_process(machine: Machine) -> None:
+    silent = [socket.create_connection(("127.0.0.1", PORT), timeout=5) for _ in range(20)]
+    time.sleep(3)
+    assert instances(machine) == []
+    assert show(machine, "proxxy.socket", "NAccepted", "NConnections")["NConnections"] == "0"
+    silent[0].sendall(HELD_REQUEST)  # it is served as soon as it speaks
+    wait_instances(machine, 1)
+    for sock in silent:
+        sock.close()
+
+
+def test_crashed_instances_leave_nothing_loaded(machine: Machine) -> None:
+    held = [hold_request("127.0.0.1") for _ in range(5)]
+    wait_instances(machine, 5)
+    machine.run(["systemctl", "kill", "--signal=SEGV", "proxxy@*"])
+    wait_instances(machine, 0)
+    assert show(machine, "proxxy.socket", "NConnections")["NConnections"] == "0"
+    assert len(failures(machine, "signal")) == 5
+    for client in held:
+        client.sock.close()
+
+
+def test_bad_request_is_no_failed_unit_but_a_bad_setting_is(machine: Machine) -> None:
+    with Client.connect(PORT, "/?payload=nonsense") as client:
+        assert client.read_head().status == 400
+    wait_instances(machine, 0)
+    assert failures(machine, "exit-code") == []
+
+    settings = machine.path(SETTINGS)
+    good = settings.read_text()
+    settings.write_text(good + "PROXXY_NO_SUCH_SETTING=1\n")
+    try:
+        with Client.connect(PORT, "/?payload=nonsense") as client:
+            assert client.read_head().status == 500
+        wait_instances(machine, 0)
+    finally:
+        settings.write_text(good)
+    [failed] = failures(machine, "exit-code")
+    assert machine.journal(f"UNIT={failed}", f"EXIT_STATUS={os.EX_CONFIG}")
+
+
+def test_65th_session_works(machine: Machine, proxmox: StandIn) -> None:
+    clients = []
+    for _ in range(65):
+        clients.append(open_session(machine, proxmox))
+        check_echo(clients[-1])
+    for client in clients:
+        check_echo(client)
+        client.sock.close()
+    wait_instances(machine, 0)
+
+
+def test_one_address_cannot_take_every_slot(machine: Machine) -> None:
+    limits = show(machine, "proxxy.socket", "MaxConnections", "MaxConnectionsPerSource")
+    each = int(limits["MaxConnectionsPerSource"])
+    assert 0 < 2 * each < int(limits["MaxConnections"])
+    greedy = [hold_request("127.0.0.2") for _ in range(each)]
+    wait_instances(machine, each)
+    with hold_request("127.0.0.2") as one_more:
+        assert one_more.at_end(SETTLE_SECONDS)
+    with Client.connect(PORT, raw=STATUS_REQUEST) as somebody_else:
+        assert somebody_else.read_head(SETTLE_SECONDS).status == 200
+    for client in greedy:
+        client.sock.close()
+
+
+@pytest.mark.parametrize("work", [
+    ["restart", "proxxy.socket"],
+    ["stop", "proxxy.socket"],
+    ["daemon-reload"],
+    ["daemon-reexec"],
+], ids=" ".join)
+def test_operators_work_leaves_sessions_running(machine: Machine, proxmox: StandIn, work: list[str]) -> None:
+    with open_session(machine, proxmox) as client:
+        with Flow(client) as flow:
+            flow.check_goes_on()
+            machine.run(["systemctl", *work])
+            flow.check_goes_on()
+        wait_instances(machine, 1)
+        machine.run(["systemctl", "start", "proxxy.socket"])
+        with open_session(machine, proxmox) as newcomer:
+            check_echo(newcomer)
+            check_echo(client)
+
+
+def test_new_program_leaves_sessions_running(machine: Machine, proxmox: StandIn) -> None:
+    with open_session(machine, proxmox) as client:
+        with Flow(client) as flow:
+            install(machine)
+            flow.check_goes_on()
+        with open_session(machine, proxmox) as newcomer:
+            check_echo(newcomer)
+
+
+def test_stopping_a_session_says_goodbye(machine: Machine, proxmox: StandIn) -> None:
+    with open_session(machine, proxmox) as client, open_session(machine, proxmox) as other:
+        check_echo(client)
+        check_echo(other)
+        port = client.sock.getsockname()[1]
+        [unit] = [unit for unit in wait_instances(machine, 2) if unit.endswith(f":{port}.service")]
+        stop = machine.popen(["systemctl", "stop", unit])
+        code, reason = client.close_code()
+        client.send_frame(CLOSE, close_payload(code))
+        assert code == 1001 and reason
+        assert stop.wait(SETTLE_SECONDS) == 0
+        check_echo(other)
+    [end] = machine.journal(f"_SYSTEMD_UNIT={unit}", "PROXXY_CLOSE_CODE=1001")
+    assert int(end["PRIORITY"]) >= 5  # nothing an operator must look at
+
+
+def test_shutdown_says_goodbye_to_everyone(cert: Cert) -> None:
+    with Machine() as machine, machine.network(), StandIn(cert) as proxmox:
+        deploy(machine, cert)
+        proxmox.add("qemu", VMID, handler_console(echo))
+        clients = [open_session(machine, proxmox) for _ in range(3)]
+        for client in clients:
+            check_echo(client)
+        machine.run(["systemctl", "poweroff"])
+        for client in clients:
+            assert client.close_code()[0] == 1001
