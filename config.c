@@ -379,7 +379,8 @@ static int load_keys(struct context *c)
 	/* A file that was asked for and cannot be read is an error; the default one need not be there. */
 	if (c->keys[0] && !asked_for)
 		return take_keys(c, c->keys, "SIGNATURE_KEY");
-	return fail(c, "no key: %s: %s, and no SIGNATURE_KEY; \"openssl rand -hex 32\" makes one", path, strerror((int)-n));
+	return fail(c, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
+		    c->keys[0] ? "" : ", and no SIGNATURE_KEY");
 }
 
 int config_load(struct config *ret_config, char *why, size_t size)
@@ -392,9 +393,9 @@ int config_load(struct config *ret_config, char *why, size_t size)
 	for (size_t i = 0; i < N_SETTINGS && rc == OK; i++)
 		rc = set(&c, &settings[i], settings[i].fallback, "default");
 	if (rc == OK)
-		rc = load_file(&c);
-	if (rc == OK)
 		rc = load_environment(&c);
+	if (rc == OK)
+		rc = load_file(&c);
 	if (rc == OK)
 		rc = load_keys(&c);
 	OPENSSL_cleanse(c.keys, sizeof(c.keys));

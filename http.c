@@ -282,8 +282,8 @@ static bool take_response_field(const struct field *f, void *context)
 /* HTTP/1.x SP 3DIGIT SP reason (RFC 9112 section 4); the space is left away by some with an empty reason. */
 static bool parse_status_line(struct slice line, struct http_response *r)
 {
-	if (line.len < 12 || memcmp(line.at, LITERAL("HTTP/1.")) != 0 || line.at[8] != ' ' ||
-	    (line.len > 12 && line.at[12] != ' '))
+	if (line.len < 12 || memcmp(line.at, LITERAL("HTTP/1.")) != 0 || (line.at[7] != '0' && line.at[7] != '1') ||
+	    line.at[8] != ' ' || (line.len > 12 && line.at[12] != ' '))
 		return false;
 	for (int i = 9; i < 12; i++) {
 		if (line.at[i] < '0' || line.at[i] > '9')
@@ -373,7 +373,7 @@ int http_query(struct slice target, const char *name, char *buf, size_t size)
 		/* A name that does not fit, or is not well-formed, is another parameter's. */
 		rc = form_decode((struct slice){ begin, (size_t)((equals ? equals : at) - begin) }, buf, size);
 		if (rc >= 0 && strcmp(buf, name) == 0)
-			return value.at ? form_decode(value, buf, size) : 0;
+			return form_decode(value, buf, size);
 	}
 	return 0;
 }

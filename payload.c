@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <json-c/json.h>
 #include <limits.h>
-#include <math.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -159,7 +158,7 @@ static uint32_t get_integer(json_object *member, uint32_t max)
 	if (json_object_is_type(member, json_type_double)) {
 		double value = json_object_get_double(member);
 
-		return value >= 1 && value <= max && value == floor(value) ? (uint32_t)value : 0;
+		return value >= 1 && value <= max && value == (double)(uint32_t)value ? (uint32_t)value : 0;
 	}
 	return 0;
 }
@@ -231,6 +230,9 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, con
 
 	*ret_why = "not JSON";
 	if (len == 0 || len > INT_MAX)
+		return ERR_PAYLOAD_INVALID;
+	/* json-c cuts a member's name off at a NUL, so that "vmid\u0000" would be vmid. */
+	if (memmem(json, len, "\\u0000", 6))
 		return ERR_PAYLOAD_INVALID;
 	tokener = json_tokener_new_ex(CONSOLE_JSON_DEPTH);
 	if (!tokener)
