@@ -12,6 +12,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+CATALOGDIR ?= /usr/lib/systemd/catalog
 
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
@@ -79,6 +80,7 @@ install: all
 	$(INSTALL) -D -m 755 $(BUILD)/proxxy-conn $(DESTDIR)$(PREFIX)/sbin/proxxy-conn
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
 	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
+	$(INSTALL) -D -m 644 deploy/proxxy.catalog $(DESTDIR)$(CATALOGDIR)/proxxy.catalog
 	$(foreach page,$(wildcard man/*.[1-8]),$(INSTALL) -D -m 644 $(page) \
 		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) true
 	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/proxxy
@@ -91,7 +93,7 @@ endif
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/proxxy-conn $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
-		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf \
+		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, and the user proxxy."
 
