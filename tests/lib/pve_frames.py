@@ -36,6 +36,14 @@ class Violation(Exception):
     """What makes Proxmox's server throw in the middle of its reader."""
 
 
+def abort(stream: Stream) -> None:
+    """End TCP at once. A TLS transport that has ended already cannot take it (Python 3.11's sslproto)."""
+    try:
+        stream.writer.transport.abort()
+    except AttributeError:
+        pass
+
+
 async def relay(client: Stream, guest: Stream, record: Record) -> None:
     """Carry a console until one side ends; both connections are closed on return."""
     upward = asyncio.create_task(_upward(client, guest.writer, record))
@@ -49,7 +57,7 @@ async def relay(client: Stream, guest: Stream, record: Record) -> None:
                 await client.writer.wait_closed()
     finally:
         guest.writer.close()
-        client.writer.transport.abort()
+        abort(client)
         for task in (upward, downward):
             task.cancel()
         await asyncio.gather(upward, downward, return_exceptions=True)

@@ -24,7 +24,7 @@ from . import pve_http
 from .certs import Cert
 from .consoles import Connect, Grant
 from .pve_access import VNC_TICKET_MAX, Access, Refused
-from .pve_frames import Record, Stream, discard, relay
+from .pve_frames import Record, Stream, abort, discard, relay
 from .pve_http import Request
 
 REFUSAL_SECONDS = 3.0  # Proxmox: a 401 comes after 3.0 s
@@ -185,7 +185,7 @@ class StandIn:
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             pass
         finally:
-            client.writer.transport.abort()
+            abort(client)
 
     async def _request(self, client: Stream) -> None:
         request, body = await asyncio.wait_for(pve_http.read_request(client.reader), pve_http.REQUEST_SECONDS)
