@@ -179,7 +179,29 @@ static bool take_request_field(const struct field *f, void *context)
 	return true;
 }
 
-/* The request line: method SP origin-form SP HTTP/1.x (RFC 9112 section 3). */
+/* Takes scheme and authority off an absolute-form target, which servers must understand (RFC 9112 section 3.2.2). */
+static int to_origin_form(struct slice *target)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+	const char *end = target->at + target->len, *path;
+
+	if (target->at[0] == '/')
+		return OK;
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (target->len <= n || strncasecmp(target->at, schemes[i], n) != 0)
+			continue;
+		path = memchr(target->at + n, '/', target->len - n);
+		if (path && path > target->at + n) {
+			*target = (struct slice){ path, (size_t)(end - path) };
+			return OK;
+		}
+	}
+	return ERR_REQUEST_MALFORMED;
+}
+
+/* The request line: method SP target SP HTTP/1.x (RFC 9112 section 3). */
 static int parse_request_line(struct slice line, struct http_request *r)
 {
 	const char *end = line.at + line.len;
@@ -198,17 +220,26 @@ static int parse_request_line(struct slice line, struct http_request *r)
 
 	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.')
 		return ERR_REQUEST_MALFORMED;
-	if (version.at[5] != '1' || (version.at[7] != '0' && version.at[7] != '1'))
+	if (version.at[5] != '1' || version.at[7] < '0' || version.at[7] > '9')
 		return ERR_REQUEST_VERSION;
-	r->minor = version.at[7] - '0';
+	r->minor = version.at[7] == '0' ? 0 : 1; /* a higher one is to be read as 1.1: RFC 9110 section 2.5 */
 
-	/* Only what a URI may hold (RFC 3986), no fragment, and of the forms only the one for us. */
-	if (r->target.len == 0 || r->target.at[0] != '/')
-		return ERR_REQUEST_MALFORMED;
+	/* Only what a URI may hold (RFC 3986), and no fragment. */
 	for (size_t i = 0; i < r->target.len; i++)
 		if (r->target.at[i] <= 0x20 || r->target.at[i] >= 0x7F || r->target.at[i] == '#')
 			return ERR_REQUEST_MALFORMED;
-	return OK;
+	if (r->target.len == 0)
+		return ERR_REQUEST_MALFORMED;
+	return slice_is(r->method, "GET") ? to_origin_form(&r->target) : OK;
+}
+
+/* A Host may be empty, and holds no user and no path (RFC 9112 section 3.2). */
+static bool is_authority(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] <= 0x20 || s.at[i] >= 0x7F || strchr("/?#@\\\"<>^`{|}", s.at[i]))
+			return false;
+	return true;
 }
 
 /* A Content-Length is digits; one that is too long for a number is a body all the same. */
@@ -236,8 +267,13 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 	struct slice line;
 	int rc;
 
+	/* One empty line before the request is to be passed over (RFC 9112 section 2.2). */
+	if (len >= 2 && buf[0] == '\r' && buf[1] == '\n')
+		at += 2;
+	else if (len == 1 && buf[0] == '\r')
+		return 0;
 	/* Anything but a method's first letter is no HTTP: a TLS client's hello is told so at once. */
-	if (len > 0 && !is_tchar(buf[0]))
+	if (at < end && !is_tchar(*at))
 		return ERR_REQUEST_MALFORMED;
 	rc = next_line(&at, end, &line);
 	if (rc < 0)
@@ -251,7 +287,7 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 	if (rc <= 0)
 		return rc;
 
-	if ((r.minor == 1 || r.host.at) && (!r.host.at || memchr(r.host.at, ' ', r.host.len)))
+	if (!r.host.at ? r.minor == 1 : !is_authority(r.host))
 		return ERR_REQUEST_MALFORMED;
 	if (fields.content_length.at && (fields.transfer_encoding.at || !is_number(fields.content_length)))
 		return ERR_REQUEST_MALFORMED;

@@ -40,7 +40,8 @@ struct http_response {
  * Returns its size in bytes (what follows is no longer HTTP), 0 when more bytes are needed, or
  * ERR_REQUEST_MALFORMED, ERR_REQUEST_TOO_LARGE (over HTTP_HEAD_MAX or HTTP_FIELDS_MAX),
  * ERR_REQUEST_VERSION; for a response always ERR_UPSTREAM_ANSWER.
- * A request that is whole but may not be served is the caller's to refuse: see the fields. */
+ * A request that is whole but may not be served is the caller's to refuse: see the fields. Its target is in
+ * origin-form when the method is GET. */
 int http_parse_request(const char *buf, size_t len, struct http_request *ret_request);
 int http_parse_response(const char *buf, size_t len, struct http_response *ret_response);
 

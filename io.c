@@ -214,6 +214,8 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 			events |= e->read_events;
 		if (want[i].write && !e->writable)
 			events |= e->write_events;
+		if (!want[i].read && !e->hung_up)
+			events |= POLLRDHUP;
 		/* Never poll for nothing: a hang-up would wake us over and over. */
 		fds[i] = (struct pollfd){ .fd = events ? e->fd : -1, .events = events };
 	}
@@ -223,6 +225,8 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 		struct endpoint *e = want[i].endpoint;
 		short broken = POLLERR | POLLHUP | POLLNVAL;
 
+		if (!want[i].read && (fds[i].revents & (POLLRDHUP | broken)))
+			e->hung_up = true;
 		if (fds[i].revents & (e->read_events | broken))
 			e->readable = true;
 		if (fds[i].revents & (e->write_events | broken))
@@ -262,7 +266,10 @@ void io_linger(struct endpoint *e, int64_t deadline)
 
 		if (n == IO_END || n == IO_BROKEN)
 			return;
-		if (n == IO_AGAIN && io_wait(e, POLLIN, NULL, deadline) < 0)
-			return;
+		if (n == IO_AGAIN) {
+			struct pollfd fd = { .fd = e->fd, .events = POLLIN };
+
+			poll_until(&fd, 1, deadline); /* SIGTERM has been heard, if it came */
+		}
 	}
 }

@@ -13,7 +13,9 @@
 #include <sys/types.h>
 
 enum {
-	IO_USER_TIMEOUT_MS = 90 * 1000, /* data that a peer does not acknowledge for so long ends the connection */
+	/* Data that a peer does not acknowledge, or does not make room for, for so long ends the connection
+	 * (Linux counts a closed window too): long enough for someone who only paused. */
+	IO_USER_TIMEOUT_MS = 5 * 60 * 1000,
 	IO_KEEPALIVE_IDLE_S = 60,       /* first probe of a silent peer, */
 	IO_KEEPALIVE_INTERVAL_S = 15,   /* the next ones, */
 	IO_KEEPALIVE_PROBES = 4,        /* and how many: gone after two minutes */
@@ -27,6 +29,7 @@ struct endpoint {
 	int fd;     /* -1 when there is none */
 	SSL *tls;   /* NULL without TLS */
 	bool readable, writable;         /* the next read or write may get somewhere */
+	bool hung_up;                    /* the peer was seen to leave while nothing was asked of it */
 	short read_events, write_events; /* what poll() must see before it may; TLS can need the opposite */
 };
 
@@ -65,8 +68,8 @@ ssize_t io_handshake(struct endpoint *e);
 int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline);
 
 /* Waits until anything that either endpoint waits for has come (it is not readable or writable, and want
- * says that this is asked for), and notes it in the endpoints. Returns also at the deadline, or when
- * SIGTERM came. */
+ * says that this is asked for), and notes it in the endpoints; of one that is not read, whether it hung
+ * up. Returns also at the deadline, or when SIGTERM came. */
 struct io_want {
 	struct endpoint *endpoint;
 	bool read, write;

@@ -62,7 +62,7 @@ static bool is_journal(int fd)
 	return strcmp(stream, actual) == 0;
 }
 
-void log_open(enum log_target target)
+int log_open(enum log_target target)
 {
 	const bool inetd = same_file(STDERR_FILENO, STDIN_FILENO);
 
@@ -80,13 +80,13 @@ void log_open(enum log_target target)
 		if (target == LOG_TO_STDERR)
 			target = LOG_TO_SYSLOG;
 		if (null < 0 || dup2(null, STDERR_FILENO) < 0)
-			close(STDERR_FILENO);
-		if (null > STDERR_FILENO)
-			close(null);
+			return ERR_SYSTEM;
+		close(null);
 	}
 	if (target == LOG_TO_SYSLOG)
 		openlog(IDENTIFIER, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	log_target = target;
+	return OK;
 }
 
 static void __attribute__((format(printf, 2, 3))) add(struct record *r, const char *format, ...)

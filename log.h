@@ -28,8 +28,8 @@ struct session {
 /* Chooses where records go. With LOG_TO_AUTO: the journal when fd 2 is connected to it; when fd 2
  * is the client's own socket (inetd) the journal's socket if there is one, else syslog; else fd 2.
  * Should fd 2 be the client's socket it is replaced with /dev/null, so that nothing - not a
- * library's message either - can reach the client. */
-void log_open(enum log_target target);
+ * library's message either - can reach the client. Returns 0, or ERR_SYSTEM when it cannot be replaced. */
+int log_open(enum log_target target);
 
 /* The payload was opened, the console is being connected. */
 void log_begin(const struct session *session);

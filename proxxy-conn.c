@@ -66,8 +66,9 @@ static int __attribute__((format(printf, 2, 3))) fail(int code, const char *form
 
 /* --- 1 harden ----------------------------------------------------------------------------- */
 
-/* No core dump, no debugger, no new privileges, no SIGPIPE, and fds 0 to 2 taken. */
-static void harden(void)
+/* No core dump, no debugger, no new privileges, no SIGPIPE, and fds 0 to 2 taken: a socket that we open must not
+ * become anyone's standard error. Returns 0 or ERR_SYSTEM. */
+static int harden(void)
 {
 	const struct rlimit none = { 0, 0 };
 	int fd;
@@ -75,8 +76,9 @@ static void harden(void)
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	if (fd < 0)
+		return ERR_SYSTEM;
+	close(fd);
 	setrlimit(RLIMIT_CORE, &none);
 #ifndef PROXXY_SANITIZE /* the leak sanitizer must be able to look into its own process */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -86,6 +88,7 @@ static void harden(void)
 	io_catch_sigterm();
 	mallopt(M_ARENA_MAX, 1); /* the resolver's thread needs no heap of its own */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* nothing in openssl.cnf is for us; it is slow to read */
+	return OK;
 }
 
 /* --- 2 configure -------------------------------------------------------------------------- */
@@ -113,7 +116,8 @@ static int configure(void)
 {
 	int rc = config_load(&config, session.detail, sizeof(session.detail));
 
-	log_open(config.log);
+	if (log_open(config.log) < 0)
+		_exit(EX_OSERR); /* with nowhere to say it */
 	name_peer(session.peer, sizeof(session.peer));
 	if (rc == OK && !config.tls_verify)
 		log_warning("PROXXY_TLS_VERIFY is off: anyone on the way to Proxmox can pose as it and take tickets and consoles");
@@ -344,7 +348,8 @@ static int run(void)
 {
 	int rc;
 
-	harden();
+	if (harden() < 0)
+		return EX_OSERR;
 	session.began = io_now();
 	rc = configure();
 	client = io_endpoint(STDIN_FILENO, NULL);

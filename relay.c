@@ -28,7 +28,7 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->closing = r->client_closed = r->client_heard = r->client_told = r->pinged = false;
 	r->heard = r->told = r->active = io_now();
 	r->session_end = config->session_max ? session_began + config->session_max * INT64_C(1000) : INT64_MAX;
-	r->close_deadline = INT64_MAX;
+	r->close_deadline = r->gone_at = INT64_MAX;
 	r->outcome = OK;
 	r->close_code = 0;
 	r->why = NULL;
@@ -306,6 +306,8 @@ static bool ping_is_on_its_way(const struct relay *r)
 {
 	int unread = 0, unacknowledged = 0;
 
+	if (r->client->hung_up)
+		return false;
 	ioctl(r->client->fd, FIONREAD, &unread);
 	ioctl(r->client->fd, SIOCOUTQ, &unacknowledged);
 	return unread > 0 || unacknowledged > 0 || r->down.queued > 0;
@@ -330,6 +332,8 @@ static int64_t keep_time(struct relay *r)
 		r->told = now;
 	if (r->up.moved || r->down.moved)
 		r->active = now;
+	if (!r->client->hung_up || r->up.moved)
+		r->gone_at = now + RELAY_CLOSE_TIMEOUT_MS;
 	r->client_heard = r->client_told = r->up.moved = r->down.moved = false;
 
 	if (r->pinged && now >= after(r->ping_at, c->ping_interval)) {
@@ -342,20 +346,22 @@ static int64_t keep_time(struct relay *r)
 	/* Quiet is either way: a proxy in front may count only one of them. */
 	quiet_end = after(earlier(r->heard, r->told), c->ping_interval);
 	if (!r->pinged && now >= quiet_end) {
-		if (has_room(&r->down)) /* else Pongs are waiting for the client to read, which is as good */
+		if (r->down.queued == 0) /* else something of ours is waiting for the client already */
 			queue_control(&r->down, WS_PING, "", 0);
 		flush(r, &r->down);
 		r->pinged = true;
 		r->ping_at = now;
 	}
-	if (now >= after(r->active, c->idle_timeout))
+	if (now >= r->gone_at)
+		end_with(r, ERR_CLIENT_GONE);
+	else if (now >= after(r->active, c->idle_timeout))
 		end_with(r, END_IDLE);
 	else if (now >= r->session_end)
 		end_with(r, END_SESSION_MAX);
 	if (r->closing)
 		return r->close_deadline;
 	return earlier(earlier(r->pinged ? after(r->ping_at, c->ping_interval) : quiet_end, r->session_end),
-		       after(r->active, c->idle_timeout));
+		       earlier(after(r->active, c->idle_timeout), r->client->hung_up ? r->gone_at : INT64_MAX));
 }
 
 /* --- the loop ----------------------------------------------------------------------------- */
@@ -424,6 +430,8 @@ static void run_until_closed(struct relay *r)
 
 void relay_run(struct relay *r)
 {
+	/* The time that the request and the connection took was no silence. */
+	r->heard = r->told = r->active = io_now();
 	run_until_closed(r);
 }
 
@@ -431,6 +439,9 @@ void relay_refuse(struct relay *r, int outcome, const char *reason)
 {
 	r->down.ended = true;
 	r->up.lost = true;
+	r->client->readable = true;
+	fill(r, &r->up);
+	pass(r, &r->up); /* the client's own Close may have come before: then it is answered */
 	begin_close(r, outcome, error_info(outcome)->close_code, *reason ? reason : error_info(outcome)->words);
 	run_until_closed(r);
 }

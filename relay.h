@@ -44,6 +44,7 @@ struct relay {
 	bool pinged;           /* a Ping is out that nothing was heard after */
 	int64_t ping_at;       /* when it was sent */
 	int64_t active;        /* when data last went through, either way */
+	int64_t gone_at;       /* when a client that hung up, behind bytes that Proxmox does not take, is given up */
 	int64_t session_end;   /* when the session's length is reached */
 
 	/* How it ended. */

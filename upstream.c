@@ -24,6 +24,7 @@
 enum {
 	RESOLVE_SLICE_MS = 100, /* how soon a client that left, or SIGTERM, is noticed during DNS */
 	REQUEST_MAX = 8 * 1024, /* bytes; Proxmox takes no larger head */
+	UPSTREAM_PHRASE_MAX = 128, /* bytes of a reason phrase that the log gets, with its NUL */
 };
 
 void upstream_init(struct upstream *u)
@@ -126,15 +127,16 @@ static const char *untrusted_words(long result)
 static int tls_failed(struct upstream *u, const struct console *c)
 {
 	unsigned long error = ERR_peek_last_error();
+	const char *words = ERR_reason_error_string(error);
 	long result = SSL_get_verify_result(u->endpoint.tls);
 	int code;
 
-	if (result != X509_V_OK)
+	if (result != X509_V_OK && SSL_get_verify_mode(u->endpoint.tls) != SSL_VERIFY_NONE)
 		code = fail(u, c, ERR_UPSTREAM_UNTRUSTED, "%s", untrusted_words(result));
 	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
 		code = fail(u, c, ERR_UPSTREAM_TLS, "its port does not speak TLS");
 	else if (error)
-		code = fail(u, c, ERR_UPSTREAM_TLS, "%s", ERR_reason_error_string(error));
+		code = fail(u, c, ERR_UPSTREAM_TLS, "%s", words ? words : "no reason given");
 	else
 		code = fail(u, c, ERR_UPSTREAM_TLS, "connection closed");
 	ERR_clear_error();
@@ -301,20 +303,48 @@ static int write_request(char *buf, size_t size, const struct console *c, uint16
 	return n > 0 && (size_t)n < size ? n : ERR_SYSTEM;
 }
 
-/* Proxmox says what is wrong in its reason phrase. It goes on as printable ASCII, and not at all should a strange
- * server send our own secrets back in it. */
+static bool has(struct slice s, const char *text)
+{
+	return memmem(s.at, s.len, text, strlen(text));
+}
+
+/* True should a strange server send our own secrets back: as they are, as we sent them, or a token's alone. */
+static bool has_secret(struct slice s, const struct console *c)
+{
+	char encoded[3 * CONSOLE_VNCTICKET_MAX + 1];
+	const char *token = strrchr(c->ticket, '=');
+	bool found = has(s, c->ticket) || has(s, c->vncticket) || (token && token[1] && has(s, token + 1)) ||
+		     (http_percent_encode(c->vncticket, encoded, sizeof(encoded)) >= 0 && has(s, encoded));
+
+	OPENSSL_cleanse(encoded, sizeof(encoded));
+	return found;
+}
+
+/* Proxmox says what is wrong in its reason phrase, which can name nodes, hosts and users: the log gets it whole, as
+ * plain text that cannot pass for the log's own; the client only phrases that say nothing of the kind. */
 static int refused(struct upstream *u, const struct console *c, const struct http_response *r)
 {
-	char phrase[UPSTREAM_REASON_MAX];
-	size_t n = r->reason.len < sizeof(phrase) - 1 ? r->reason.len : sizeof(phrase) - 1;
+	static const char *const for_client[] = {
+		"permission denied - invalid PVEVNC ticket", "permission denied - invalid PVE ticket", "Permission check failed",
+		"Parameter verification failed", "Authentication failed", "No ticket",
+	};
+	const bool tell = !has_secret(r->reason, c);
+	const char *known = NULL;
+	char phrase[UPSTREAM_PHRASE_MAX];
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		phrase[i] = r->reason.at[i] >= 0x20 && r->reason.at[i] < 0x7F ? r->reason.at[i] : '?';
+	for (; tell && n < r->reason.len && n < sizeof(phrase) - 1; n++) {
+		char ch = r->reason.at[n];
+
+		phrase[n] = ch >= 0x20 && ch < 0x7F && ch != '"' && ch != '=' ? ch : '?';
+	}
 	phrase[n] = '\0';
-	if (memmem(r->reason.at, r->reason.len, c->ticket, strlen(c->ticket)) ||
-	    memmem(r->reason.at, r->reason.len, c->vncticket, strlen(c->vncticket)))
-		n = 0;
-	return fail(u, c, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, n ? " " : "", n ? phrase : "");
+	for (size_t i = 0; i < sizeof(for_client) / sizeof(for_client[0]) && !known; i++)
+		if (tell && has(r->reason, for_client[i]))
+			known = for_client[i];
+	fail(u, c, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, known ? " " : "", known ? known : "");
+	snprintf(u->detail, sizeof(u->detail), "%.100s: %d%s%s", c->host, r->status, n ? " " : "", phrase);
+	return ERR_UPSTREAM_REFUSED;
 }
 
 /* Reads Proxmox's answer; what is behind it goes to u->early. */

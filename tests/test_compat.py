@@ -91,6 +91,10 @@ def test_other_methods_are_405(proxxy: Activator, method: str, path: str) -> Non
     assert body == (b"" if method == "HEAD" else expected)
 
 
+def test_other_methods_are_405_whatever_they_ask_for(proxxy: Activator) -> None:
+    assert ask(proxxy.port, "OPTIONS", "*")[0] == ask(proxxy.port, "CONNECT", "pve01:8006")[0] == 405
+
+
 @pytest.mark.parametrize("path", ["/", "/anything/at/all", "/?payload=", "/?payload", "/?other=1", "/?payload=&payload=00:00"])
 def test_missing_payload(proxxy: Activator, path: str) -> None:
     status, _, body = ask(proxxy.port, path=path)
@@ -200,7 +204,7 @@ def test_too_large_is_431(proxxy: Activator) -> None:
         b"GET / HTTP/1.1\r\nHost: a\0\r\n\r\n",
         b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
         b"GET / FTP/1.1\r\nHost: a\r\n\r\n",

@@ -128,6 +128,43 @@ def test_ping_waits_for_the_end_of_a_frame(settings: dict[str, Any], scripted: O
         assert client.read_frame().opcode == PING
 
 
+def test_pings_do_not_pile_up_behind_a_frame_that_halts(settings: dict[str, Any], scripted: Open) -> None:
+    """Nor do they stop the client's input: there is one at the most that could not leave."""
+    frame = encode_frame(BINARY, b"y" * 4000)
+    got: list[bytes] = []
+
+    def halting(c: Connection) -> None:
+        c.accept_upgrade()
+        c.send(frame[:1000])
+        got.append(c.read_data(900, 20))
+        c.send(frame[1000:])
+        c.close_code(10)
+
+    with Activator(settings | {"PROXXY_PING_INTERVAL": 1}) as proxxy:
+        client = scripted(halting, proxxy)
+        time.sleep(1.5)
+        for _ in range(900):
+            client.send_frame(BINARY, b"k")
+            time.sleep(0.001)
+        assert client.read_frame().payload == b"y" * 4000
+        assert client.read_frame().opcode == PING
+        client.send_frame(PONG)
+        client.send_frame(CLOSE, close_payload(1000))
+        assert client.close_code() == (1000, "")
+    assert got == [b"k" * 900]
+
+
+def test_client_that_leaves_while_upstream_does_not_read_is_noticed(settings: dict[str, Any], scripted: Open) -> None:
+    with Activator(settings | {"PROXXY_PING_INTERVAL": 0}) as proxxy:
+        client = scripted(lambda c: (c.accept_upgrade(), c.hang()), proxxy)
+        client.sock.settimeout(1)
+        with pytest.raises(TimeoutError):
+            client.sock.sendall(encode_frame(BINARY, b"z" * (32 << 20), mask=b"\0\0\0\0"))
+        client.reset()
+        proxxy.wait_sessions(0, 8)
+        assert "outcome=client-gone" in proxxy.wait_log("Session ended")
+
+
 # --- limits ----------------------------------------------------------------------------------
 
 
@@ -143,6 +180,25 @@ def test_idle_limit(settings: dict[str, Any], scripted: Open) -> None:
             time.sleep(0.3)
         assert client.close_code() == (1001, "Session was idle too long")
         assert 2.8 < time.monotonic() - started < 5
+
+
+def test_time_to_connect_is_not_idle(settings: dict[str, Any], scripted: Open) -> None:
+    def slow(c: Connection) -> None:
+        time.sleep(1.5)
+        c.accept_upgrade()
+        time.sleep(0.2)
+        c.send_frame(BINARY, b"here")
+        c.close_code(10)
+
+    with Activator(settings | {"PROXXY_IDLE_TIMEOUT": 1}) as proxxy:
+        assert scripted(slow, proxxy).read_data(4) == b"here"
+
+
+def test_close_while_connecting_is_answered(settings: dict[str, Any], cert: Cert, key: str) -> None:
+    with Activator(settings | {"PROXXY_CONNECT_TIMEOUT": 1}) as proxxy, Upstream(cert, lambda c: c.hang()) as upstream:
+        with Client.upgraded(proxxy.port, target(seal(console(upstream.port), key))) as client:
+            client.send_frame(CLOSE, close_payload(1000))
+            assert client.close_code() == (1000, "")
 
 
 def test_session_max(settings: dict[str, Any], standin: StandIn, key: str) -> None:

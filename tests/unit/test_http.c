@@ -93,6 +93,13 @@ static void valid_requests(void **state)
 		{ "a length of nothing", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 00\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
 		{ "a length that is no 64-bit number", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 36893488147419103232\r\n\r\n", "GET", "/", "a", 1, false, true, NULL, NULL, NULL },
 		{ "chunked", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "GET", "/", "a", 1, false, true, NULL, NULL, NULL },
+		{ "absolute-form", "GET http://b:80/c?d HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/c?d", "a", 1, false, false, NULL, NULL, NULL },
+		{ "absolute-form, https", "GET HTTPS://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
+		{ "authority-form", "CONNECT b:443 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT", "b:443", "a", 1, false, false, NULL, NULL, NULL },
+		{ "asterisk-form", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS", "*", "a", 1, false, false, NULL, NULL, NULL },
+		{ "an empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
+		{ "a higher minor version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
+		{ "a Host that is an address", "GET / HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n", "GET", "/", "[::1]:8443", 1, false, false, NULL, NULL, NULL },
 		{ "a method of our own", "M-SEARCH /*?a HTTP/1.1\r\nHost: a\r\n\r\n", "M-SEARCH", "/*?a", "a", 1, false, false, NULL, NULL, NULL },
 	};
 
@@ -166,9 +173,12 @@ static void malformed_requests(void **state)
 		{ "signed length", TEXT(A "Content-Length: +1\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "hexadecimal length", TEXT(A "Content-Length: 0x1\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "length with a space", TEXT(A "Content-Length: 1 1\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "absolute-form", TEXT("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "authority-form", TEXT("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "asterisk-form", TEXT("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "absolute-form without an authority", TEXT("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "another scheme", TEXT("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "no slash", TEXT("GET a HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "a Host with a path", TEXT("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "a Host with a user", TEXT("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "two empty lines first", TEXT("\r\n\r\n" A "\r\n"), ERR_REQUEST_MALFORMED },
 		{ "fragment", TEXT("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "target beyond ASCII", TEXT("GET /\xC3\xA9 HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "tab in the target", TEXT("GET /\t HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
@@ -180,11 +190,9 @@ static void malformed_requests(void **state)
 		{ "a method alone", TEXT("GET\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "a method that is no token", TEXT("G(T / HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "no method", TEXT(" / HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "an empty line first", TEXT("\r\n" A "\r\n"), ERR_REQUEST_MALFORMED },
 		{ "http in small letters", TEXT("GET / http/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "no minor version", TEXT("GET / HTTP/1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "two digits", TEXT("GET / HTTP/1.10\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "HTTP/1.2", TEXT("GET / HTTP/1.2\r\nHost: a\r\n\r\n"), ERR_REQUEST_VERSION },
 		{ "HTTP/2.0", TEXT("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), ERR_REQUEST_VERSION },
 		{ "HTTP/2's preface", TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), ERR_REQUEST_VERSION },
 		{ "TLS ClientHello", TEXT("\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03"), ERR_REQUEST_MALFORMED },
@@ -211,7 +219,8 @@ static void malformed_requests(void **state)
 		};
 		char first = (char)c;
 
-		CHECK_INT(http_parse_request(guard_copy(&in, &first, 1), 1, &r), tchar ? 0 : ERR_REQUEST_MALFORMED, "first byte %d", c);
+		/* A CR may begin the one empty line that is passed over. */
+		CHECK_INT(http_parse_request(guard_copy(&in, &first, 1), 1, &r), tchar || c == 0x0D ? 0 : ERR_REQUEST_MALFORMED, "first byte %d", c);
 		for (size_t i = 0; i < COUNT(places); i++) {
 			char text[64];
 			size_t len = (size_t)sprintf(text, "%s?%s", places[i].before, places[i].behind);

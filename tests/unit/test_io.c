@@ -58,7 +58,7 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPIDLE), 60);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPINTVL), 15);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPCNT), 4);
-	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 90000);
+	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 300000);
 	close(pair[0]);
 	close(pair[1]);
 }
