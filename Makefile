@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn
+#   make                 build/proxxy-conn and build/proxxy-status
 #   make check           every test, with what it needs installed first (tests/run)
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
@@ -43,17 +43,18 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 # What the unit tests link: the pure part, and what has no main() of its own.
 TESTED := config crypto error framer http io payload ws
-CONN := $(TESTED) log proxxy-conn relay upstream uptime
-
-OBJECTS := $(CONN:%=$(BUILD)/%.o)
+PROGRAMS := proxxy-conn proxxy-status
+proxxy-conn := $(TESTED) exchange log proxxy-conn relay upstream uptime
+proxxy-status := error exchange http io proxxy-status
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all unit check demo install uninstall clean
 
-all: $(BUILD)/proxxy-conn
+all: $(PROGRAMS:%=$(BUILD)/%)
 
-$(BUILD)/proxxy-conn: $(OBJECTS)
+.SECONDEXPANSION:
+$(PROGRAMS:%=$(BUILD)/%): $$(foreach object,$$($$(@F)),$(BUILD)/$$(object).o)
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -74,10 +75,10 @@ unit: $(UNIT)
 INSTALL ?= install
 INSTALL_FILE = sed 's|/usr/local/sbin|$(PREFIX)/sbin|g' $(1) > $(BUILD)/$(notdir $(1)) && \
 	$(INSTALL) -D -m 644 $(BUILD)/$(notdir $(1)) $(2)
-UNITS := proxxy.socket proxxy@.service proxxy.slice
+UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service
 
 install: all
-	$(INSTALL) -D -m 755 $(BUILD)/proxxy-conn $(DESTDIR)$(PREFIX)/sbin/proxxy-conn
+	$(foreach program,$(PROGRAMS),$(INSTALL) -D -m 755 $(BUILD)/$(program) $(DESTDIR)$(PREFIX)/sbin/$(program) &&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
 	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
 	$(INSTALL) -D -m 644 deploy/proxxy.catalog $(DESTDIR)$(CATALOGDIR)/proxxy.catalog
@@ -92,7 +93,7 @@ ifeq ($(DESTDIR),)
 endif
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/proxxy-conn $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, and the user proxxy."

@@ -434,6 +434,7 @@ static const char *reason_phrase(int status)
 	switch (status) {
 	case 200: return "OK";
 	case 400: return "Bad Request";
+	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
 	case 408: return "Request Timeout";
 	case 426: return "Upgrade Required";
@@ -453,7 +454,7 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 {
 	return fits(snprintf(buf, size,
 			     "HTTP/1.1 %d %s\r\n"
-			     "Content-Type: application/json\r\n"
+			     "%s"
 			     "Content-Length: %zu\r\n"
 			     "Cache-Control: no-store\r\n"
 			     "X-Content-Type-Options: nosniff\r\n"
@@ -461,7 +462,8 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 			     "%s"
 			     "\r\n"
 			     "%s",
-			     status, reason_phrase(status), strlen(body), extra,
+			     status, reason_phrase(status),
+			     strstr(extra, "Content-Type:") ? "" : "Content-Type: application/json\r\n", strlen(body), extra,
 			     strstr(extra, "Connection:") ? "" : "Connection: close\r\n", with_body ? body : ""),
 		    size);
 }

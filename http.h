@@ -62,7 +62,7 @@ int http_query(struct slice target, const char *name, char *buf, size_t size);
 struct slice http_choose_protocol(struct slice offered);
 
 /* Writes a whole answer to buf: status, the fields that every answer has, extra (lines that each
- * end in CRLF, or ""), and body. with_body false leaves the body away but not its length, for HEAD.
+ * end in CRLF, or ""; a Content-Type or Connection among them replaces ours), and body. with_body false leaves the body away but not its length, for HEAD.
  * Returns the size, or ERR_SYSTEM when size is too small. */
 int http_write_answer(char *buf, size_t size, int status, const char *extra, const char *body, bool with_body);
 

@@ -8,7 +8,6 @@
 #include <malloc.h>
 #include <netdb.h>
 #include <openssl/crypto.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +24,7 @@
 #include "config.h"
 #include "crypto.h"
 #include "error.h"
+#include "exchange.h"
 #include "http.h"
 #include "io.h"
 #include "log.h"
@@ -35,10 +35,8 @@
 #include "ws.h"
 
 enum {
-	ANSWER_MAX = 1024,       /* bytes of an HTTP answer; the longest echoes a subprotocol */
-	PROTOCOL_MAX = 128,      /* bytes of a subprotocol that is echoed */
-	ANSWER_TIMEOUT_MS = 5000, /* for the client to take an answer of less than a kilobyte */
-	LINGER_MS = 2000,        /* for the client to close after the last byte, so that none is lost */
+	UPGRADE_MAX = 512,  /* bytes of a 101 */
+	PROTOCOL_MAX = 128, /* bytes of a subprotocol that is echoed in it */
 	/* Every answer to an invalid payload leaves so long after its request came: what was wrong with
 	 * it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
 	INVALID_PAYLOAD_MS = 50,
@@ -124,35 +122,7 @@ static int configure(void)
 	return rc;
 }
 
-/* --- 3 read request ----------------------------------------------------------------------- */
-
-/* Returns the head's size, with what came behind it up to *ret_len, or an error. */
-static int read_request(struct http_request *request, size_t *ret_len, int64_t deadline)
-{
-	size_t len = 0;
-
-	for (;;) {
-		ssize_t n = io_read(&client, head + len, sizeof(head) - len);
-		int rc;
-
-		if (n > 0) {
-			len += (size_t)n;
-			rc = http_parse_request(head, len, request);
-		} else if (n == IO_AGAIN) {
-			rc = io_wait(&client, POLLIN, NULL, deadline);
-			/* Someone who never said a word is not answered either. */
-			if (rc == ERR_REQUEST_TIMEOUT && len == 0)
-				rc = ERR_CLIENT_GONE;
-		} else {
-			rc = ERR_CLIENT_GONE;
-		}
-		*ret_len = len;
-		if (rc != 0)
-			return rc;
-	}
-}
-
-/* --- 4 open payload ----------------------------------------------------------------------- */
+/* --- 3 read request is exchange_read(); 4 open payload ----------------------------------------------------------------------- */
 
 /* What can be said about a request before its payload is looked at. */
 static int check_request(const struct http_request *request)
@@ -191,24 +161,12 @@ static int open_payload(const struct http_request *request)
 
 /* --- 5 answer ----------------------------------------------------------------------------- */
 
-static int send_answer(const char *answer, int size)
-{
-	return size < 0 ? size : io_write_all(&client, answer, (size_t)size, io_now() + ANSWER_TIMEOUT_MS);
-}
-
-static int answer_json(int status, const char *extra, const char *body, bool with_body)
-{
-	char answer[ANSWER_MAX];
-
-	return send_answer(answer, http_write_answer(answer, sizeof(answer), status, extra, body, with_body));
-}
-
 static int answer_status(void)
 {
 	char body[64];
 
 	snprintf(body, sizeof(body), "{\"uptime\":%lld}", (long long)uptime_seconds());
-	return answer_json(200, "", body, true);
+	return exchange_answer(&client, 200, "", body, true);
 }
 
 /* The error as JSON, in the original's form. */
@@ -227,7 +185,7 @@ static void answer_error(const struct http_request *request, int code)
 	else if (code == ERR_WEBSOCKET_VERSION)
 		extra = "Sec-WebSocket-Version: 13\r\n";
 	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[]}", info->words, info->http_status);
-	answer_json(info->http_status, extra, body, !slice_is(request->method, "HEAD"));
+	exchange_answer(&client, info->http_status, extra, body, !slice_is(request->method, "HEAD"));
 }
 
 static int check_upgrade(const struct http_request *request)
@@ -243,13 +201,15 @@ static int check_upgrade(const struct http_request *request)
 
 static int answer_upgrade(const struct http_request *request)
 {
-	char answer[ANSWER_MAX], accept[WS_ACCEPT_LEN + 1];
+	char answer[UPGRADE_MAX], accept[WS_ACCEPT_LEN + 1];
 	struct slice protocol = http_choose_protocol(request->ws_protocol);
 	int rc = ws_accept(request->ws_key.at, accept);
 
 	if (protocol.len > PROTOCOL_MAX)
 		protocol = (struct slice){ NULL, 0 };
-	return rc < 0 ? rc : send_answer(answer, http_write_upgrade(answer, sizeof(answer), accept, protocol));
+	if (rc == OK)
+		rc = http_write_upgrade(answer, sizeof(answer), accept, protocol);
+	return rc < 0 ? rc : io_write_all(&client, answer, (size_t)rc, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
 }
 
 /* --- from the request to the upgrade -------------------------------------------------------- */
@@ -271,7 +231,7 @@ static int accept_client(int configured)
 	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
 	struct http_request request = { 0 };
 	size_t len = 0;
-	int size = read_request(&request, &len, deadline);
+	int size = exchange_read(&client, head, sizeof(head), deadline, &request, &len);
 	int rc = size < 0 ? size : configured;
 
 	if (rc == OK)
@@ -366,7 +326,7 @@ static int run(void)
 		session.outcome = rc;
 		log_refused(&session);
 	}
-	io_linger(&client, io_now() + LINGER_MS);
+	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
 	return error_info(session.outcome)->exit_status;
 }
 
