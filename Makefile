@@ -75,11 +75,14 @@ unit: $(UNIT)
 INSTALL ?= install
 INSTALL_FILE = sed 's|/usr/local/sbin|$(PREFIX)/sbin|g' $(1) > $(BUILD)/$(notdir $(1)) && \
 	$(INSTALL) -D -m 644 $(BUILD)/$(notdir $(1)) $(2)
+EXAMPLES := proxxy.xinetd full-sandbox.conf
+EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service
 
 install: all
 	$(foreach program,$(PROGRAMS),$(INSTALL) -D -m 755 $(BUILD)/$(program) $(DESTDIR)$(PREFIX)/sbin/$(program) &&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
+	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
 	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
 	$(INSTALL) -D -m 644 deploy/proxxy.catalog $(DESTDIR)$(CATALOGDIR)/proxxy.catalog
 	$(foreach page,$(wildcard man/*.[1-8]),$(INSTALL) -D -m 644 $(page) \
@@ -95,6 +98,7 @@ endif
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
+		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, and the user proxxy."
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian package, built here and lived with on a real systemd: installed, used, upgraded with a
+session open, removed, purged."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from conftest import ECHO, echo
+from lib.activator import TREE
+from lib.certs import Cert
+from lib.consoles import handler_console
+from lib.installed import KEY, SETTINGS, key, show, wait_instances
+from lib.payload import seal, target
+from lib.pid1 import Machine
+from lib.standin import StandIn
+from lib.wire import BINARY, Client
+
+PORT = 8443
+VERSIONS = ["1.0.0", "99.0.0"]
+
+
+def build(directory: Path, version: str) -> Path:
+    """The package of this tree under that version; the tree itself stays as it is."""
+    source = directory / f"proxxy-{version}"
+    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (TREE / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TREE / name, source / name)
+    for name, prefix in (("debian/changelog", "proxxy ("), ("Makefile", "VERSION := ")):
+        text = (source / name).read_text()
+        (source / name).write_text(text.replace(prefix + VERSIONS[0], prefix + version))
+    run = subprocess.run(
+        ["dpkg-buildpackage", "-us", "-uc", "-b"],
+        cwd=source,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(directory), "DEB_BUILD_OPTIONS": "nocheck parallel=2"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    [package] = directory.glob(f"proxxy_{version}_*.deb")
+    return package
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("packages")
+    return [build(directory, version) for version in VERSIONS]
+
+
+@pytest.fixture(scope="module")
+def machine(packages: list[Path]) -> Iterator[Machine]:
+    with Machine() as booted, booted.network():
+        # An image's own rule that packages start nothing is for the image, not for a machine that has booted.
+        booted.path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
+        for package in packages:
+            shutil.copy(package, booted.path("/root") / package.name)
+        yield booted
+
+
+def dpkg(machine: Machine, *arguments: str) -> None:
+    machine.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *arguments], timeout=120)
+
+
+def relays(client: Client) -> None:
+    client.send_frame(BINARY, b"x" * 1000)
+    assert client.read_data(1000) == b"x" * 1000
+
+
+def test_lintian_has_nothing_to_say(packages: list[Path]) -> None:
+    [changes] = packages[0].parent.glob(f"proxxy_{VERSIONS[0]}_*.changes")
+    run = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on", "error,warning", changes], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+@pytest.mark.timeout(300)
+def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path], cert: Cert) -> None:
+    first, second = (f"/root/{package.name}" for package in packages)
+    machine.path("/var/tmp/ca.pem").write_bytes(cert.ca.read_bytes())
+
+    with StandIn(cert) as proxmox:
+        proxmox.add("qemu", ECHO, handler_console(echo))
+
+        def open_session() -> Client:
+            return Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), key(machine))))
+
+        dpkg(machine, "-i", first)
+        assert machine.run(["stat", "-c", "%U:%G %a", KEY]).stdout == "root:proxxy 640\n"
+        assert machine.run(["systemctl", "is-enabled", "proxxy.socket"]).stdout == "enabled\n"
+        assert machine.run(["systemctl", "is-active", "proxxy.socket"]).stdout == "active\n"
+        made = key(machine)
+        with machine.path(SETTINGS).open("a") as settings:
+            settings.write("PROXXY_CA_FILE=/var/tmp/ca.pem\n")
+
+        with open_session() as before:
+            relays(before)
+            dpkg(machine, "-i", second)
+            relays(before)
+            with open_session() as after:
+                relays(after)
+                old, new = sorted(wait_instances(machine, 2), key=lambda unit: int(unit.split("@")[1].split("-")[0]))
+                programs = [machine.run(["readlink", f"/proc/{show(machine, unit, 'MainPID')['MainPID']}/exe"]).stdout
+                            for unit in (old, new)]
+                assert programs == ["/usr/sbin/proxxy-conn (deleted)\n", "/usr/sbin/proxxy-conn\n"]
+            relays(before)
+        wait_instances(machine, 0)
+        assert machine.run(["proxxy-conn", "--version"]).stdout == "proxxy-conn 99.0.0\n"
+        assert key(machine) == made
+        assert "PROXXY_CA_FILE=/var/tmp/ca.pem" in machine.path(SETTINGS).read_text()
+        with open_session() as last:
+            relays(last)
+            dpkg(machine, "-r", "proxxy")
+            relays(last)  # nobody is dropped by this either
+
+        with pytest.raises(ConnectionRefusedError):
+            Client.connect(PORT)
+        assert key(machine) == made
+        dpkg(machine, "-i", second)
+        with open_session() as again:
+            relays(again)
+        wait_instances(machine, 0)
+
+    failed = machine.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend"]).stdout
+    assert "proxxy" not in failed
+    dpkg(machine, "-P", "proxxy")
+    left = machine.run(["find", "/etc", "/usr", "/lib/systemd", "/run", "/var/lib/systemd", "-name", "*proxxy*"]).stdout
+    assert left == ""
+    assert machine.run(["getent", "passwd", "proxxy"]).stdout.startswith("proxxy:")
