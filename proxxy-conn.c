@@ -122,41 +122,79 @@ static int configure(void)
 	return rc;
 }
 
-/* --- 3 read request is exchange_read(); 4 open payload ----------------------------------------------------------------------- */
+/* --- 3 read request ----------------------------------------------------------------------- */
 
-/* What can be said about a request before its payload is looked at. */
-static int check_request(const struct http_request *request)
+/* Returns 0, or what is wrong with the request or, before that is looked at, with our settings: whoever asks is
+ * told. Returns ERR_CLIENT_GONE when nobody is there to be told. */
+static int read_request(struct http_request *ret_request, int configured)
 {
-	if (!slice_is(request->method, "GET"))
+	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
+	size_t len, space;
+	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &len);
+
+	if (rc == ERR_CLIENT_GONE && len == 0) /* a probe of the port, or a browser's spare connection */
+		_exit(EX_OK);
+	if (rc < 0)
+		return rc;
+	/* What came behind the head is the client's first frames. */
+	memcpy(framer_space(&relay.up.framer, &space), head + rc, len - (size_t)rc);
+	framer_filled(&relay.up.framer, len - (size_t)rc);
+
+	if (configured < 0)
+		return configured;
+	if (!slice_is(ret_request->method, "GET"))
 		return ERR_METHOD;
-	if (request->has_body)
+	if (ret_request->has_body)
 		return fail(ERR_REQUEST_MALFORMED, "GET with a body");
 	return OK;
 }
 
-/* The payload into console, with whichever key opens it. */
-static int open_payload(const struct http_request *request)
-{
-	static char text[HTTP_HEAD_MAX];
-	const char *why = "not <iv hex>:<ciphertext hex>, or not made with our key";
-	int rc, len = http_query(request->target, "payload", text, sizeof(text));
+/* --- 4 open payload ----------------------------------------------------------------------- */
 
-	if (len < 0)
-		return fail(ERR_PAYLOAD_INVALID, "not well-formed in the URL");
-	if (len == 0)
-		return ERR_PAYLOAD_MISSING;
-	rc = ERR_PAYLOAD_INVALID;
+static void sleep_until(int64_t when)
+{
+	const struct timespec ts = { when / 1000, when % 1000 * 1000000 };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		;
+}
+
+/* The payload in text into console, with whichever key opens it. */
+static int open_with_any_key(const char *text, size_t len)
+{
+	const char *why = "not <iv hex>:<ciphertext hex>, or not made with our key";
+	int rc = ERR_PAYLOAD_INVALID;
+
 	for (size_t i = 0; i < config.n_keys && rc == ERR_PAYLOAD_INVALID; i++) {
-		rc = crypto_open_cbc(config.keys[i].key, text, (size_t)len, plain, sizeof(plain));
+		rc = crypto_open_cbc(config.keys[i].key, text, len, plain, sizeof(plain));
 		if (rc >= 0)
 			rc = payload_parse((const char *)plain, (size_t)rc, &console, &why);
 	}
+	return rc < 0 ? fail(rc, "%s", why) : OK;
+}
+
+/* Leaves neither the keys nor the payload behind. */
+static int open_payload(const struct http_request *request)
+{
+	static char text[HTTP_HEAD_MAX];
+	const int64_t came = io_now();
+	int rc = http_query(request->target, "payload", text, sizeof(text));
+
+	if (rc == 0)
+		rc = ERR_PAYLOAD_MISSING;
+	else if (rc < 0)
+		rc = fail(ERR_PAYLOAD_INVALID, "not well-formed in the URL");
+	else
+		rc = open_with_any_key(text, (size_t)rc);
+	config_wipe_keys(&config);
 	OPENSSL_cleanse(text, sizeof(text));
 	OPENSSL_cleanse(plain, sizeof(plain));
-	if (rc < 0)
-		return fail(rc, "%s", why);
-	session.console = &console;
-	return OK;
+	OPENSSL_cleanse((char *)(uintptr_t)request->target.at, request->target.len);
+	if (rc == OK)
+		session.console = &console;
+	else if (rc == ERR_PAYLOAD_INVALID)
+		sleep_until(came + INVALID_PAYLOAD_MS);
+	return rc;
 }
 
 /* --- 5 answer ----------------------------------------------------------------------------- */
@@ -167,25 +205,6 @@ static int answer_status(void)
 
 	snprintf(body, sizeof(body), "{\"uptime\":%lld}", (long long)uptime_seconds());
 	return exchange_answer(&client, 200, "", body, true);
-}
-
-/* The error as JSON, in the original's form. */
-static void answer_error(const struct http_request *request, int code)
-{
-	const struct error_info *info = error_info(code);
-	const char *extra = "";
-	char body[256];
-
-	if (info->http_status == 0)
-		return;
-	if (code == ERR_METHOD)
-		extra = "Allow: GET\r\n";
-	else if (code == ERR_UPGRADE_MISSING)
-		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-	else if (code == ERR_WEBSOCKET_VERSION)
-		extra = "Sec-WebSocket-Version: 13\r\n";
-	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[]}", info->words, info->http_status);
-	exchange_answer(&client, info->http_status, extra, body, !slice_is(request->method, "HEAD"));
 }
 
 static int check_upgrade(const struct http_request *request)
@@ -199,133 +218,120 @@ static int check_upgrade(const struct http_request *request)
 	return OK;
 }
 
+/* Promises the client a WebSocket: nothing of ours stands in its way any more. */
 static int answer_upgrade(const struct http_request *request)
 {
 	char answer[UPGRADE_MAX], accept[WS_ACCEPT_LEN + 1];
 	struct slice protocol = http_choose_protocol(request->ws_protocol);
-	int rc = ws_accept(request->ws_key.at, accept);
+	int rc = check_upgrade(request);
 
+	if (rc < 0)
+		return rc;
+	rc = upstream_prepare(&upstream, &config);
+	if (rc < 0)
+		return fail(rc, "%s", upstream.detail);
+	rc = ws_accept(request->ws_key.at, accept);
+	if (rc < 0)
+		return rc;
 	if (protocol.len > PROTOCOL_MAX)
 		protocol = (struct slice){ NULL, 0 };
-	if (rc == OK)
-		rc = http_write_upgrade(answer, sizeof(answer), accept, protocol);
+	rc = http_write_upgrade(answer, sizeof(answer), accept, protocol);
 	return rc < 0 ? rc : io_write_all(&client, answer, (size_t)rc, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
 }
 
-/* --- from the request to the upgrade -------------------------------------------------------- */
-
-static void sleep_until(int64_t when)
+/* Says no, as JSON in the original's form, and logs it. */
+static void refuse(const struct http_request *request, int code)
 {
-	const struct timespec ts = { when / 1000, when % 1000 * 1000000 };
+	const struct error_info *info = error_info(code);
+	const char *extra = "";
+	char body[256];
 
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
+	if (code == ERR_METHOD)
+		extra = "Allow: GET\r\n";
+	else if (code == ERR_UPGRADE_MISSING)
+		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+	else if (code == ERR_WEBSOCKET_VERSION)
+		extra = "Sec-WebSocket-Version: 13\r\n";
+	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[]}", info->words, info->http_status);
+	if (info->http_status)
+		exchange_answer(&client, info->http_status, extra, body, !slice_is(request->method, "HEAD"));
+	session.outcome = code;
+	log_refused(&session);
 }
 
-/* Phases 2 to 5. Returns OK when the client has its 101, END_ANSWERED when it has another good answer, or an
- * error that it was told. */
-enum { END_ANSWERED = 1 };
+/* --- 6 connect ---------------------------------------------------------------------------- */
 
-static int accept_client(int configured)
+static int connect_console(void)
 {
-	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
-	struct http_request request = { 0 };
-	size_t len = 0;
-	int size = exchange_read(&client, head, sizeof(head), deadline, &request, &len);
-	int rc = size < 0 ? size : configured;
-
-	if (rc == OK)
-		rc = check_request(&request);
-	if (rc == OK && slice_is(http_path(request.target), "/api/status")) {
-		answer_status();
-		return END_ANSWERED;
-	}
-	if (rc == OK) {
-		const int64_t came = io_now();
-
-		rc = open_payload(&request);
-		OPENSSL_cleanse((char *)(uintptr_t)request.target.at, request.target.len);
-		if (rc == ERR_PAYLOAD_INVALID)
-			sleep_until(came + INVALID_PAYLOAD_MS);
-	}
-	config_wipe_keys(&config);
-	if (rc == OK)
-		rc = check_upgrade(&request);
-	if (rc == OK) {
-		rc = upstream_prepare(&upstream, &config);
-		if (rc < 0)
-			fail(rc, "%s", upstream.detail);
-	}
-	if (rc == OK)
-		rc = answer_upgrade(&request);
-	else if (!(rc == ERR_CLIENT_GONE && len == 0))
-		answer_error(&request, rc);
-	if (rc == OK) { /* what came behind the head is the client's first frames */
-		size_t space;
-		uint8_t *to = framer_space(&relay.up.framer, &space);
-
-		memcpy(to, head + size, len - (size_t)size);
-		framer_filled(&relay.up.framer, len - (size_t)size);
-	}
-	OPENSSL_cleanse(head, sizeof(head)); /* it may hold the panel's cookies */
-	return rc == ERR_CLIENT_GONE && len == 0 ? END_ANSWERED : rc;
-}
-
-/* --- 6 connect, 8 relay, 9 goodbye ----------------------------------------------------------- */
-
-static void run_session(void)
-{
+	size_t space;
 	int rc;
 
-	log_begin(&session);
 	sd_notifyf(0, "STATUS=%s %u on %s for %s", console.type, console.vmid, console.node, session.peer);
-
+	log_begin(&session);
 	rc = upstream_connect(&upstream, &config, &console, &client);
 	console_wipe(&console);
-	if (rc == OK) {
-		size_t space;
-		uint8_t *to = framer_space(&relay.down.framer, &space);
+	if (rc < 0)
+		return fail(rc, "%s", upstream.detail);
+	/* What came behind Proxmox's answer is its first frames. */
+	memcpy(framer_space(&relay.down.framer, &space), upstream.early, upstream.n_early);
+	framer_filled(&relay.down.framer, upstream.n_early);
+	malloc_trim(0); /* the handshake is over: give its memory back */
+	return OK;
+}
 
-		memcpy(to, upstream.early, upstream.n_early);
-		framer_filled(&relay.down.framer, upstream.n_early);
-		malloc_trim(0); /* the handshake is over: give its memory back */
-		relay_run(&relay);
-	} else {
-		fail(rc, "%s", upstream.detail);
-		relay_refuse(&relay, rc, upstream.reason);
-	}
-	upstream_close(&upstream);
+/* --- 10 summary --------------------------------------------------------------------------- */
 
+static void sum_up(void)
+{
 	session.outcome = relay.outcome;
 	session.close_code = relay.close_code;
 	session.bytes_up = relay.up.framer.payload;
 	session.bytes_down = relay.down.framer.payload;
 	if (relay.why)
 		fail(relay.outcome, "%s", relay.why);
+	log_end(&session, io_now());
+}
+
+/* The session, from the client's first byte on. */
+static void serve(void)
+{
+	struct http_request request = { 0 };
+	int rc = configure();
+
+	upstream_init(&upstream);
+	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
+	rc = read_request(&request, rc);
+	if (rc == OK && slice_is(http_path(request.target), "/api/status")) {
+		answer_status();
+		return;
+	}
+	if (rc == OK)
+		rc = open_payload(&request);
+	if (rc == OK)
+		rc = answer_upgrade(&request);
+	if (rc < 0)
+		refuse(&request, rc);
+	OPENSSL_cleanse(head, sizeof(head)); /* it may hold the panel's cookies */
+	if (rc < 0)
+		return;
+
+	rc = connect_console();
+	if (rc == OK)
+		relay_run(&relay);
+	else
+		relay_refuse(&relay, rc, upstream.reason);
+	upstream_close(&upstream);
+	sum_up();
 }
 
 static int run(void)
 {
-	int rc;
-
-	if (harden() < 0)
+	if (harden() < 0 || io_prepare(STDIN_FILENO) < 0)
 		return EX_OSERR;
 	session.began = io_now();
-	rc = configure();
 	client = io_endpoint(STDIN_FILENO, NULL);
-	upstream_init(&upstream);
-	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
-	if (io_prepare(STDIN_FILENO) < 0)
-		return EX_OSERR;
-
-	rc = accept_client(rc);
-	if (rc == OK) {
-		run_session();
-		log_end(&session, io_now());
-	} else if (rc < 0) {
-		session.outcome = rc;
-		log_refused(&session);
-	}
+	serve();
+	config_wipe_keys(&config);
 	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
 	return error_info(session.outcome)->exit_status;
 }
