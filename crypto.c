@@ -10,17 +10,7 @@
 #include <string.h>
 
 #include "error.h"
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "hex.h"
 
 int crypto_hex(const char *text, size_t len, uint8_t *out, size_t size)
 {

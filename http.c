@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "error.h"
+#include "hex.h"
 
 #define LITERAL(s) s, sizeof(s) - 1
 
@@ -358,11 +359,6 @@ struct slice http_path(struct slice target)
 	return (struct slice){ target.at, query ? (size_t)(query - target.at) : target.len };
 }
 
-static int hex_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decodes '+' and %XX. Returns the length or an error as http_query(). */
 static int form_decode(struct slice s, char *buf, size_t size)
 {
@@ -376,8 +372,8 @@ static int form_decode(struct slice s, char *buf, size_t size)
 		if (c == '+') {
 			c = ' ';
 		} else if (c == '%') {
-			int high = i + 2 < s.len ? hex_value(s.at[i + 1]) : -1;
-			int low = i + 2 < s.len ? hex_value(s.at[i + 2]) : -1;
+			int high = i + 2 < s.len ? hex_digit(s.at[i + 1]) : -1;
+			int low = i + 2 < s.len ? hex_digit(s.at[i + 2]) : -1;
 
 			if (high < 0 || low < 0 || (high == 0 && low == 0))
 				return ERR_REQUEST_MALFORMED;

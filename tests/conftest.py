@@ -17,6 +17,7 @@ from lib.activator import Activator  # noqa: E402
 from lib.certs import Authority, Cert  # noqa: E402
 from lib.consoles import handler_console  # noqa: E402
 from lib.payload import seal, target  # noqa: E402
+from lib.pid1 import Machine  # noqa: E402
 from lib.standin import StandIn  # noqa: E402
 from lib.termproxy import termproxy_console  # noqa: E402
 from lib.upstream import Connection, Upstream  # noqa: E402
@@ -68,6 +69,14 @@ def standin(cert: Cert) -> Iterator[StandIn]:
         yield standin
         # Whatever a test did, nothing that Proxmox cannot stand has reached it.
         assert standin.violations == []
+
+
+@pytest.fixture(scope="module")
+def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
+    """A stand-in inside the machine that a module boots, with the guest that echoes."""
+    with StandIn(cert) as proxmox:
+        proxmox.add("qemu", ECHO, handler_console(echo))
+        yield proxmox
 
 
 @pytest.fixture(scope="module")

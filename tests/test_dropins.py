@@ -7,10 +7,9 @@ from __future__ import annotations
 from typing import Iterator
 
 import pytest
-from conftest import ECHO, echo
+from conftest import ECHO
 from lib.activator import TREE
 from lib.certs import Cert
-from lib.consoles import handler_console
 from lib.installed import KEY, deploy, key, wait_instances
 from lib.payload import seal, target
 from lib.pid1 import Machine
@@ -27,13 +26,6 @@ def machine(cert: Cert) -> Iterator[Machine]:
         deploy(booted, cert)
         booted.run(["mkdir", "-p", DROP_IN.rpartition("/")[0]])
         yield booted
-
-
-@pytest.fixture(scope="module")
-def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
-    with StandIn(cert) as running:
-        running.add("qemu", ECHO, handler_console(echo))
-        yield running
 
 
 def use(machine: Machine, text: str) -> None:

@@ -12,9 +12,8 @@ import time
 from typing import Any, Iterator
 
 import pytest
-from conftest import ECHO, echo
+from conftest import ECHO
 from lib.certs import Cert
-from lib.consoles import handler_console
 from lib.installed import deploy, key, wait_instances
 from lib.payload import seal, target
 from lib.pid1 import Machine
@@ -37,13 +36,6 @@ def machine(cert: Cert) -> Iterator[Machine]:
         booted.run(["systemctl", "daemon-reload"])
         booted.run(["systemctl", "restart", "proxxy.socket"])
         yield booted
-
-
-@pytest.fixture(scope="module")
-def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
-    with StandIn(cert) as running:
-        running.add("qemu", ECHO, handler_console(echo))
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -47,13 +47,6 @@ def machine(cert: Cert) -> Iterator[Machine]:
         yield booted
 
 
-@pytest.fixture(scope="module")
-def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
-    with StandIn(cert) as running:
-        running.add("qemu", VMID, handler_console(echo))
-        yield running
-
-
 @pytest.fixture(autouse=True)
 def clean(machine: Machine) -> Iterator[None]:
     """Each test finds a socket that listens and leaves no session behind."""
