@@ -14,11 +14,12 @@ from conftest import ECHO, echo
 from lib.activator import TREE
 from lib.certs import Cert
 from lib.consoles import handler_console
+from lib.flow import Flow, check_echo
 from lib.installed import KEY, SETTINGS, key, show, wait_instances
 from lib.payload import seal, target
 from lib.pid1 import Machine
 from lib.standin import StandIn
-from lib.wire import BINARY, Client
+from lib.wire import Client
 
 PORT = 8443
 VERSIONS = ["1.0.0", "99.0.0"]
@@ -67,11 +68,6 @@ def dpkg(machine: Machine, *arguments: str) -> None:
     machine.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *arguments], timeout=120)
 
 
-def relays(client: Client) -> None:
-    client.send_frame(BINARY, b"x" * 1000)
-    assert client.read_data(1000) == b"x" * 1000
-
-
 def test_lintian_has_nothing_to_say(packages: list[Path]) -> None:
     [changes] = packages[0].parent.glob(f"proxxy_{VERSIONS[0]}_*.changes")
     run = subprocess.run(
@@ -100,31 +96,32 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
             settings.write("PROXXY_CA_FILE=/var/tmp/ca.pem\n")
 
         with open_session() as before:
-            relays(before)
-            dpkg(machine, "-i", second)
-            relays(before)
+            with Flow(before) as flow:
+                flow.check_goes_on()
+                dpkg(machine, "-i", second)
+                flow.check_goes_on()
             with open_session() as after:
-                relays(after)
+                check_echo(after)
                 old, new = sorted(wait_instances(machine, 2), key=lambda unit: int(unit.split("@")[1].split("-")[0]))
                 programs = [machine.run(["readlink", f"/proc/{show(machine, unit, 'MainPID')['MainPID']}/exe"]).stdout
                             for unit in (old, new)]
                 assert programs == ["/usr/sbin/proxxy-conn (deleted)\n", "/usr/sbin/proxxy-conn\n"]
-            relays(before)
+            check_echo(before)
         wait_instances(machine, 0)
         assert machine.run(["proxxy-conn", "--version"]).stdout == "proxxy-conn 99.0.0\n"
         assert key(machine) == made
         assert "PROXXY_CA_FILE=/var/tmp/ca.pem" in machine.path(SETTINGS).read_text()
         with open_session() as last:
-            relays(last)
+            check_echo(last)
             dpkg(machine, "-r", "proxxy")
-            relays(last)  # nobody is dropped by this either
+            check_echo(last)  # nobody is dropped by this either
 
         with pytest.raises(ConnectionRefusedError):
             Client.connect(PORT)
         assert key(machine) == made
         dpkg(machine, "-i", second)
         with open_session() as again:
-            relays(again)
+            check_echo(again)
         wait_instances(machine, 0)
 
     failed = machine.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend"]).stdout

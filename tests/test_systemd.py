@@ -11,28 +11,23 @@ import json
 import os
 import re
 import socket
-import sys
-import threading
 import time
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from conftest import ECHO, echo
 from lib.certs import Cert
 from lib.consoles import handler_console
+from lib.flow import Flow, check_echo
 from lib.installed import (
     KEY, SETTINGS, SETTLE_SECONDS, deploy, failures, install, instances, key, show, wait_instances,
 )
 from lib.payload import seal, target
 from lib.pid1 import Machine
-from lib.process import wait_for
 from lib.standin import StandIn
-from lib.wire import BINARY, CLOSE, Client, close_payload
+from lib.wire import CLOSE, Client, close_payload
 
 PORT = 8443
 VMID = ECHO
@@ -64,12 +59,6 @@ def open_session(machine: Machine, proxmox: StandIn) -> Client:
     return Client.upgraded(PORT, target(make_payload(machine, proxmox)))
 
 
-def check_echo(client: Client, size: int = 1000) -> None:
-    sent = os.urandom(size)
-    client.send_frame(BINARY, sent)
-    assert client.read_data(size) == sent
-
-
 def hold_request(address: str) -> Client:
     """A connection that costs a process for as long as it is open."""
     sock = socket.create_connection(("127.0.0.1", PORT), timeout=5, source_address=(address, 0))
@@ -84,38 +73,6 @@ def get_uptime(host: str) -> int:
     status = json.load(connection.getresponse())
     assert list(status) == ["uptime"]
     return status["uptime"]
-
-
-class Flow:
-    """Bytes that flow through a session, there and back, for as long as the with block."""
-
-    def __init__(self, client: Client) -> None:
-        self.rounds = 0
-        self.failure: Exception | None = None
-        self._client = client
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="flow")
-
-    def __enter__(self) -> Flow:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self._ending.is_set():
-                check_echo(self._client)
-                self.rounds += 1
-        except Exception as failure:
-            self.failure = failure
-
-    def check_goes_on(self) -> None:
-        before = self.rounds
-        wait_for(lambda: self.failure or self.rounds > before + 10, 10, "the session stands still")
-        assert self.failure is None
 
 
 def test_units_verify_without_a_word(machine: Machine) -> None:
