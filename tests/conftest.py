@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lib.activator import Activator  # noqa: E402
+from lib.activator import Activator, Xinetd  # noqa: E402
 from lib.certs import Authority, Cert  # noqa: E402
 from lib.consoles import handler_console  # noqa: E402
 from lib.payload import seal, target  # noqa: E402
@@ -79,9 +79,10 @@ def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
         yield proxmox
 
 
-@pytest.fixture(scope="module")
-def proxxy(settings: dict[str, Any]) -> Iterator[Activator]:
-    with Activator(settings) as proxxy:
+@pytest.fixture(scope="module", params=[Activator, Xinetd], ids=["activate", "xinetd"])
+def proxxy(request: pytest.FixtureRequest, settings: dict[str, Any]) -> Iterator[Activator]:
+    """Sessions are the same whoever spawns them. Under xinetd there is no log to look at."""
+    with request.param(settings) as proxxy:
         yield proxxy
 
 

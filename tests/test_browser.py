@@ -5,7 +5,6 @@ through proxxy, and what is typed into the page arrives there."""
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lib.activator import TREE
 from lib.browser import chromium

@@ -408,7 +408,7 @@ def test_upstream_breaks_off_between_frames(scripted: Open) -> None:
     assert client.close_code() == (1011, "Proxmox: connection broke off: without close_notify")
 
 
-def test_upstream_breaks_off_inside_a_frame(scripted: Open, opened: Open, proxxy: Activator) -> None:
+def test_upstream_breaks_off_inside_a_frame(scripted: Open, opened: Open) -> None:
     other = opened()
 
     def broken(c: Connection) -> None:
@@ -419,7 +419,6 @@ def test_upstream_breaks_off_inside_a_frame(scripted: Open, opened: Open, proxxy
     client = scripted(broken)
     # No Close can stand inside a frame: the end of TCP says it.
     assert client.read_all() == encode_frame(BINARY, b"x" * 1000)[:500]
-    assert "outcome=upstream-broke" in proxxy.wait_log("inside a frame")
     other.send_frame(BINARY, b"still here")
     assert other.read_data(10) == b"still here"
 

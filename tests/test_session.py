@@ -366,6 +366,19 @@ def test_log_has_begin_and_summary(settings: dict[str, Any], standin: StandIn, k
     )
 
 
+def test_log_says_how_proxmox_broke_off(settings: dict[str, Any], scripted: Open) -> None:
+    def broken(c: Connection) -> None:
+        c.accept_upgrade()
+        c.send(encode_frame(BINARY, b"x" * 1000)[:500])
+        c.close_notify()
+
+    with Activator(settings) as proxxy:
+        scripted(broken, proxxy).read_all()
+        log = proxxy.wait_log("Session ended")
+        assert "connection broke off: inside a frame" in log and "outcome=upstream-broke" in log
+        assert "close_code" not in log  # no Close could be sent
+
+
 def test_no_secret_in_log_argv_environment_or_core(settings: dict[str, Any], standin: StandIn, key: str) -> None:
     members = standin.console("qemu", ECHO)
     payload = seal(members, key)

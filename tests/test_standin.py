@@ -7,17 +7,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import sys
 import time
 import urllib.parse
 from http.client import HTTPSConnection
-from pathlib import Path
 from typing import Iterator
 
 import pytest
 import websockets
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lib.certs import Authority, Cert
 from lib.consoles import handler_console
@@ -177,7 +173,8 @@ def test_an_unencoded_ticket_is_refused(standin: StandIn, tls: ssl.SSLContext) -
     # The signature's padding: a bare "=" ends the value, as in Proxmox's parser.
     bare = target(console).replace("%3D", "=").replace("%3A", ":")
     with open_raw(standin, tls, bare, {"Authorization": console["ticket"]}) as client:
-        assert client.read_head().status == 401
+        # Behind a "=" that the random password begins with, there is no value at all.
+        assert client.read_head().status == (400 if console["vncticket"][0] == "=" else 401)
 
 
 @pytest.mark.parametrize(

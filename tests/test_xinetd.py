@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from lib.activator import Xinetd
 from lib.certs import Authority, Cert
