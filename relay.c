@@ -149,10 +149,10 @@ static void fill(struct relay *r, struct direction *d)
 	}
 }
 
-/* Writes bytes at *at that end at end. Returns false when the other side takes no more now. */
+/* Writes bytes[0..size). Returns false when the other side takes no more now; one that is lost takes everything. */
 static bool drain(struct relay *r, struct direction *d, const uint8_t *bytes, size_t size, size_t *ret_written)
 {
-	*ret_written = 0;
+	*ret_written = d->lost ? size : 0;
 	while (*ret_written < size) {
 		ssize_t n = d->to->writable ? io_write(d->to, bytes + *ret_written, size - *ret_written) : IO_AGAIN;
 
@@ -181,7 +181,7 @@ static bool flush(struct relay *r, struct direction *d)
 	if (!d->queue_begun) {
 		bytes = framer_cleared(&d->framer, &size);
 		if (size > 0) {
-			all = d->lost ? (written = size, true) : drain(r, d, bytes, size, &written);
+			all = drain(r, d, bytes, size, &written);
 			framer_written(&d->framer, written);
 			d->moved |= written > 0;
 			if (!all)
@@ -190,9 +190,7 @@ static bool flush(struct relay *r, struct direction *d)
 		if (!framer_at_boundary(&d->framer))
 			return true;
 	}
-	if (d->lost)
-		d->sent = d->queued;
-	else if (d->sent < d->queued) {
+	if (d->sent < d->queued) {
 		d->queue_begun = true;
 		all = drain(r, d, d->queue + d->sent, d->queued - d->sent, &written);
 		d->sent += written;
