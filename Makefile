@@ -42,7 +42,7 @@ ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 # What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := config crypto error framer http io payload ws
+TESTED := access config crypto error framer host http io jwe once payload strict_json ws
 PROGRAMS := proxxy-conn proxxy-status
 proxxy-conn := $(TESTED) exchange log proxxy-conn relay upstream uptime
 proxxy-status := error exchange http io proxxy-status
@@ -100,7 +100,7 @@ uninstall:
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
-	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, and the user proxxy."
+	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, and the user proxxy."
 
 check:
 	tests/run

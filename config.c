@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "host.h"
+#include "list.h"
 
 #define DEFAULT_CONFIG "/etc/proxxy/proxxy.conf"
 #define DEFAULT_KEY_FILE "/etc/proxxy/signature.key"
@@ -85,6 +87,42 @@ static bool parse_ca_file(struct context *c, const struct setting *s, const char
 	return copy_value(c->config->ca_file, sizeof(c->config->ca_file), value);
 }
 
+static bool parse_state_directory(struct context *c, const struct setting *s, const char *value)
+{
+	(void)s;
+	return *value == '/' && copy_value(c->config->state_directory, sizeof(c->config->state_directory), value);
+}
+
+static bool parse_hosts(struct context *c, const struct setting *s, const char *value)
+{
+	(void)s;
+	return host_list_valid(value) && copy_value(c->config->allowed_hosts, sizeof(c->config->allowed_hosts), value);
+}
+
+static bool parse_origins(struct context *c, const struct setting *s, const char *value)
+{
+	(void)s;
+	return host_origins_valid(value) && copy_value(c->config->allowed_origins, sizeof(c->config->allowed_origins), value);
+}
+
+static bool parse_payloads(struct context *c, const struct setting *s, const char *value)
+{
+	const char *item;
+	size_t len;
+
+	(void)s;
+	c->config->accept_cbc = c->config->accept_jwe = false;
+	while ((item = list_next(&value, &len))) {
+		if (len == 3 && strncmp(item, "cbc", len) == 0)
+			c->config->accept_cbc = true;
+		else if (len == 3 && strncmp(item, "jwe", len) == 0)
+			c->config->accept_jwe = true;
+		else
+			return false;
+	}
+	return c->config->accept_cbc || c->config->accept_jwe;
+}
+
 static bool parse_key_file(struct context *c, const struct setting *s, const char *value)
 {
 	c->key_file_is_set = strcmp(value, s->fallback) != 0;
@@ -110,39 +148,6 @@ static bool parse_log(struct context *c, const struct setting *s, const char *va
 	return false;
 }
 
-/* 64 hex digits, with or without a colon after every second, as openssl and pvenode print them. */
-static bool parse_fingerprint(const char *text, size_t len, uint8_t out[CONFIG_FINGERPRINT_LEN])
-{
-	char digits[2 * CONFIG_FINGERPRINT_LEN];
-	size_t n = 0;
-
-	if (len == 3 * CONFIG_FINGERPRINT_LEN - 1) {
-		for (size_t i = 0; i < len; i++) {
-			if ((i % 3 == 2) != (text[i] == ':'))
-				return false;
-			if (i % 3 != 2)
-				digits[n++] = text[i];
-		}
-		text = digits;
-		len = n;
-	}
-	return crypto_hex(text, len, out, CONFIG_FINGERPRINT_LEN) == OK;
-}
-
-/* Takes the next item off a comma-separated list, without spaces around it. Returns NULL at the end. */
-static const char *next_item(const char **list, size_t *ret_len)
-{
-	const char *item = *list + strspn(*list, " \t");
-
-	if (*item == '\0')
-		return NULL;
-	*ret_len = strcspn(item, ",");
-	*list = item + *ret_len + (item[*ret_len] == ',');
-	while (*ret_len > 0 && (item[*ret_len - 1] == ' ' || item[*ret_len - 1] == '\t'))
-		--*ret_len;
-	return item;
-}
-
 static bool parse_fingerprints(struct context *c, const struct setting *s, const char *value)
 {
 	struct config *config = c->config;
@@ -151,9 +156,9 @@ static bool parse_fingerprints(struct context *c, const struct setting *s, const
 
 	(void)s;
 	config->n_fingerprints = 0;
-	while ((item = next_item(&value, &len))) {
+	while ((item = list_next(&value, &len))) {
 		if (config->n_fingerprints == CONFIG_FINGERPRINTS_MAX ||
-		    !parse_fingerprint(item, len, config->fingerprints[config->n_fingerprints]))
+		    crypto_fingerprint(item, len, config->fingerprints[config->n_fingerprints]) < 0)
 			return false;
 		config->n_fingerprints++;
 	}
@@ -166,6 +171,13 @@ static const struct setting settings[] = {
 	{ "SIGNATURE_KEY", "", "The key shared with the backend: 64 hex digits, or several kid:hex separated by commas. "
 	  "Better kept in PROXXY_KEY_FILE", parse_keys, 0, 0, 0 },
 	{ "PROXXY_KEY_FILE", DEFAULT_KEY_FILE, "File with the same, read if it is there", parse_key_file, 0, 0, 0 },
+	{ "PROXXY_PAYLOADS", "cbc,jwe", "Payload formats that are accepted: jwe alone refuses what is not authenticated", parse_payloads, 0, 0, 0 },
+	{ "PROXXY_PAYLOAD_LIFETIME", "300", "Seconds that a jwe payload's exp may lie ahead", NUMBER(payload_lifetime), 1, 86400 },
+	{ "PROXXY_STATE_DIRECTORY", "/var/lib/proxxy", "Where the jti of payloads that were used are kept until they expire", parse_state_directory, 0, 0, 0 },
+	{ "PROXXY_ALLOWED_HOSTS", "", "Names, *.wildcards and networks that may be dialled, comma-separated. Default: all but "
+	  "loopback, link-local and metadata services", parse_hosts, 0, 0, 0 },
+	{ "PROXXY_ALLOWED_ORIGINS", "", "Origins whose pages may open consoles, comma-separated: https://panel.example.com. "
+	  "Default: any", parse_origins, 0, 0, 0 },
 	{ "PROXXY_UPSTREAM_PORT", "8006", "Proxmox's port when the payload's host has none", NUMBER(upstream_port), 1, 65535 },
 	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate may chain to. Default: the system's", parse_ca_file, 0, 0, 0 },
 	{ "PROXXY_FINGERPRINTS", "", "SHA-256 fingerprints of Proxmox certificates that are accepted as well, comma-separated", parse_fingerprints, 0, 0, 0 },
@@ -326,7 +338,7 @@ static int take_keys(struct context *c, const char *list, const char *source)
 	const char *item;
 	size_t len;
 
-	while ((item = next_item(&list, &len))) {
+	while ((item = list_next(&list, &len))) {
 		const char *colon = memchr(item, ':', len);
 		size_t kid_len = colon ? (size_t)(colon - item) : 0;
 		const char *hex = colon ? colon + 1 : item;
@@ -414,8 +426,7 @@ void config_wipe_keys(struct config *config)
 void config_print_help(FILE *out)
 {
 	for (size_t i = 0; i < N_SETTINGS; i++)
-		fprintf(out, "  %-22s %s%s%s%s\n", settings[i].name, settings[i].meaning,
-			*settings[i].fallback ? " (" : "", settings[i].fallback, *settings[i].fallback ? ")" : "");
+		fprintf(out, i % 3 == 2 || i + 1 == N_SETTINGS ? "  %s\n" : "  %-24s", settings[i].name);
 }
 
 void config_print_file(FILE *out)

@@ -28,6 +28,12 @@ enum error {
 	ERR_UPGRADE_MISSING = -17,
 	ERR_WEBSOCKET_VERSION = -18,
 	ERR_WEBSOCKET_KEY = -19,
+	ERR_ORIGIN = -20,          /* PROXXY_ALLOWED_ORIGINS, or the payload's own */
+	ERR_PAYLOAD_EXPIRED = -21, /* these are said of authenticated payloads only */
+	ERR_PAYLOAD_EARLY = -22,
+	ERR_PAYLOAD_USED = -23,
+	ERR_CLIENT_ADDRESS = -24,
+	ERR_HOST_FORBIDDEN = -25,  /* PROXXY_ALLOWED_HOSTS: the payload's host, or what it resolved to */
 
 	/* The client, once it speaks WebSocket. */
 	ERR_CLIENT_GONE = -30,     /* dropped without a Close */

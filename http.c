@@ -163,6 +163,8 @@ static bool take_request_field(const struct field *f, void *context)
 
 	if (slice_is_nocase(f->name, "Host"))
 		return set_once(&c->request->host, f->value);
+	if (slice_is_nocase(f->name, "Origin"))
+		return set_once(&c->request->origin, f->value);
 	if (slice_is_nocase(f->name, "Content-Length"))
 		return set_once(&c->content_length, f->value);
 	if (slice_is_nocase(f->name, "Transfer-Encoding"))
@@ -430,6 +432,7 @@ static const char *reason_phrase(int status)
 	switch (status) {
 	case 200: return "OK";
 	case 400: return "Bad Request";
+	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
 	case 408: return "Request Timeout";

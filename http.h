@@ -26,7 +26,7 @@ struct http_request {
 	int minor; /* of HTTP/1.minor */
 	bool upgrade; /* Upgrade lists websocket, and Connection lists upgrade (RFC 6455 section 4.2.1) */
 	bool has_body; /* Content-Length above 0, or Transfer-Encoding */
-	struct slice host, ws_key, ws_version, ws_protocol; /* ws_protocol: the first field's value */
+	struct slice host, origin, ws_key, ws_version, ws_protocol; /* ws_protocol: the first field's value */
 };
 
 struct http_response {

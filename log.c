@@ -109,12 +109,16 @@ static void add_session(struct record *r, const struct session *s)
 		add(r, "PROXXY_NODE=%s", s->console->node);
 		add(r, "PROXXY_HOST=%s", s->console->host);
 	}
+	if (s->format)
+		add(r, "PROXXY_FORMAT=%s", s->format);
+	if (s->kid && *s->kid)
+		add(r, "PROXXY_KID=%s", s->kid);
 }
 
 /* One line for those who have no fields: the message, and the facts as name=value. */
 static void write_line(int priority, const char *message, const struct record *r)
 {
-	char line[4096];
+	char line[4096], text[sizeof(line) + 64];
 	size_t n = (size_t)snprintf(line, sizeof(line), "%s", message);
 
 	for (size_t i = 0; i < r->n && n < sizeof(line); i++) {
@@ -129,10 +133,14 @@ static void write_line(int priority, const char *message, const struct record *r
 			line[n++] = (char)(*p == '_' ? '_' : *p | 0x20);
 		n += (size_t)snprintf(line + n, sizeof(line) - n, quote ? "=\"%s\"" : "=%s", value);
 	}
-	if (log_target == LOG_TO_SYSLOG)
+	if (log_target == LOG_TO_SYSLOG) {
 		syslog(priority, "%s", line);
-	else
-		dprintf(STDERR_FILENO, IDENTIFIER "[%d]: %s\n", (int)getpid(), line);
+		return;
+	}
+	/* Not with stdio, which asks more of the kernel than the sandbox allows. */
+	n = (size_t)snprintf(text, sizeof(text), IDENTIFIER "[%d]: %s\n", (int)getpid(), line);
+	if (write(STDERR_FILENO, text, n < sizeof(text) ? n : sizeof(text) - 1) < 0)
+		return; /* with nowhere to say it */
 }
 
 static void emit(int priority, const char *message_id, const char *message, struct record *r)

@@ -18,6 +18,7 @@ enum { LOG_DETAIL_MAX = 256 }; /* bytes of a detail, with its NUL */
 struct session {
 	char peer[64];                 /* the client's address and port, or "unknown" */
 	const struct console *console; /* NULL until the payload is open */
+	const char *format, *kid;      /* of the payload, and of the key that opened it; NULL or "" when not known */
 	int64_t began;                 /* io_now() */
 	int outcome;                   /* a code of error.h */
 	char detail[LOG_DETAIL_MAX];   /* more than the outcome's words say, or "" */

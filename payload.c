@@ -1,38 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From JSON to a console, see payload.h.
+ * From JSON to a console and claims, see payload.h.
  */
 #include "payload.h"
 
-#include <arpa/inet.h>
 #include <json-c/json.h>
-#include <limits.h>
 #include <openssl/crypto.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "error.h"
+#include "strict_json.h"
 
-/* Letters, digits and inner hyphens, in labels of 1 to 63, with dots between (RFC 1123 section 2.1).
- * It is what keeps a host or node from being a path, a header or a port. */
-static bool is_hostname(const char *s, size_t len)
-{
-	size_t label = 0;
-
-	if (len == 0 || len > CONSOLE_HOST_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		char c = s[i];
-		bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-		if (c == '.' && label > 0 && s[i - 1] != '-')
-			label = 0;
-		else if ((alnum || (c == '-' && label > 0)) && label < 63)
-			label++;
-		else
-			return false;
-	}
-	return label > 0 && s[len - 1] != '-';
-}
+static const int64_t CLAIMS_DATE_MAX = INT64_C(253402300799); /* the end of year 9999 */
 
 /* 1 to 65535 in decimal, all of it. Returns 0 for anything else. */
 static uint16_t parse_port(const char *s, size_t len)
@@ -47,23 +27,6 @@ static uint16_t parse_port(const char *s, size_t len)
 		port = port * 10 + (unsigned)(s[i] - '0');
 	}
 	return port <= UINT16_MAX ? (uint16_t)port : 0;
-}
-
-static bool is_address(int family, const char *text)
-{
-	uint8_t address[sizeof(struct in6_addr)];
-
-	return inet_pton(family, text, address) == 1;
-}
-
-/* A last label of digits only is no host name but a broken address: getaddrinfo would read
- * "127.1" and "2130706433" as addresses. */
-static bool looks_like_ipv4(const char *host)
-{
-	const char *last = strrchr(host, '.');
-
-	last = last ? last + 1 : host;
-	return last[strspn(last, "0123456789")] == '\0' || strncasecmp(last, "0x", 2) == 0;
 }
 
 int payload_parse_host(const char *text, struct console *ret_console)
@@ -105,11 +68,11 @@ int payload_parse_host(const char *text, struct console *ret_console)
 	name[len] = '\0';
 
 	if (ipv6) {
-		if (!is_address(AF_INET6, name))
+		if (!host_is_address(AF_INET6, name))
 			return ERR_PAYLOAD_INVALID;
 	} else {
-		ipv4 = is_address(AF_INET, name);
-		if (!ipv4 && (!is_hostname(name, len) || looks_like_ipv4(name)))
+		ipv4 = host_is_address(AF_INET, name);
+		if (!ipv4 && (!host_is_name(name, len) || host_looks_like_ipv4(name, len)))
 			return ERR_PAYLOAD_INVALID;
 	}
 	memcpy(ret_console->host, name, len + 1);
@@ -118,27 +81,11 @@ int payload_parse_host(const char *text, struct console *ret_console)
 	return OK;
 }
 
-/* The member as a string without controls (they would end a header line), or NULL. */
-static const char *get_string(json_object *object, const char *name, size_t *ret_len)
-{
-	json_object *member;
-	const char *text;
-
-	if (!json_object_object_get_ex(object, name, &member) || !json_object_is_type(member, json_type_string))
-		return NULL;
-	text = json_object_get_string(member);
-	*ret_len = (size_t)json_object_get_string_len(member);
-	for (size_t i = 0; i < *ret_len; i++)
-		if ((uint8_t)text[i] < 0x20 || text[i] == 0x7F)
-			return NULL;
-	return text;
-}
-
 /* Copies a string member of at least 1 and at most size - 1 bytes. */
 static bool copy_string(json_object *object, const char *name, char *ret, size_t size)
 {
 	size_t len;
-	const char *text = get_string(object, name, &len);
+	const char *text = strict_json_string(object, name, &len);
 
 	if (!text || len == 0 || len >= size)
 		return false;
@@ -146,48 +93,32 @@ static bool copy_string(json_object *object, const char *name, char *ret, size_t
 	return true;
 }
 
-/* A whole number from 1 to max. JSON does not tell 100 from 100.0 or 1e2, so neither do we. Returns 0 for
- * anything else. */
-static uint32_t get_integer(json_object *member, uint32_t max)
+/* The same for one that need not be there: ret stays as it is then. */
+static bool copy_optional(json_object *object, const char *name, char *ret, size_t size)
 {
-	if (json_object_is_type(member, json_type_int)) {
-		int64_t value = json_object_get_int64(member);
-
-		return value >= 1 && value <= max ? (uint32_t)value : 0;
-	}
-	if (json_object_is_type(member, json_type_double)) {
-		double value = json_object_get_double(member);
-
-		return value >= 1 && value <= max && value == (double)(uint32_t)value ? (uint32_t)value : 0;
-	}
-	return 0;
+	return !strict_json_has(object, name) || copy_string(object, name, ret, size);
 }
 
-/* The schema. Returns NULL, or what is wrong. */
-static const char *validate(json_object *object, struct console *c)
+/* The console's part of the schema. Returns NULL, or what is wrong. */
+static const char *read_console(json_object *object, struct console *c)
 {
-	json_object *member;
 	const char *text;
 	size_t len;
 
-	if (!json_object_is_type(object, json_type_object))
-		return "not a JSON object";
-
-	if (json_object_object_get_ex(object, "vmid", &member))
-		c->vmid = get_integer(member, CONSOLE_VMID_MAX);
+	c->vmid = (uint32_t)strict_json_integer(object, "vmid", CONSOLE_VMID_MAX);
 	if (c->vmid == 0)
 		return "vmid is not an integer from 1 to 999999999";
 
-	text = get_string(object, "type", &len);
+	text = strict_json_string(object, "type", &len);
 	c->type = text && strcmp(text, "qemu") == 0 ? "qemu" : text && strcmp(text, "lxc") == 0 ? "lxc" : NULL;
 	if (!c->type)
 		return "type is not qemu or lxc";
 
-	text = get_string(object, "host", &len);
+	text = strict_json_string(object, "host", &len);
 	if (!text || payload_parse_host(text, c) < 0)
 		return "host is not a host name or address, with or without a port";
 
-	if (!copy_string(object, "node", c->node, sizeof(c->node)) || !is_hostname(c->node, strlen(c->node)))
+	if (!copy_string(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node)))
 		return "node is not a host name";
 
 	if (!copy_string(object, "ticket", c->ticket, sizeof(c->ticket)))
@@ -195,55 +126,88 @@ static const char *validate(json_object *object, struct console *c)
 	if (!copy_string(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
 		return "vncticket is not a string of 1 to 512 bytes without controls";
 
-	if (json_object_object_get_ex(object, "port", &member)) {
-		text = get_string(object, "port", &len);
-		c->vnc_port = text ? parse_port(text, len) : (uint16_t)get_integer(member, UINT16_MAX);
-	}
+	text = strict_json_string(object, "port", &len);
+	c->vnc_port = text ? parse_port(text, len) : (uint16_t)strict_json_integer(object, "port", UINT16_MAX);
 	if (c->vnc_port == 0)
 		return "port is not a number from 1 to 65535";
 	return NULL;
 }
 
-/* Overwrites every string of the object: json-c frees without wiping. */
-static void wipe_strings(json_object *object)
+/* A PEM text: the one string that has line ends. Returns NULL when it is none. */
+static char *copy_ca(json_object *object)
 {
-	if (json_object_is_type(object, json_type_object)) {
-		json_object_object_foreach(object, name, member) {
-			(void)name;
-			wipe_strings(member);
-		}
-	} else if (json_object_is_type(object, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(object); i++)
-			wipe_strings(json_object_array_get_idx(object, i));
-	} else if (json_object_is_type(object, json_type_string)) {
-		/* The string belongs to the object, which dies right after. */
-		OPENSSL_cleanse((char *)(uintptr_t)json_object_get_string(object),
-				(size_t)json_object_get_string_len(object));
-	}
+	json_object *member;
+	const char *text = "";
+
+	if (json_object_object_get_ex(object, "ca", &member) && json_object_is_type(member, json_type_string))
+		text = json_object_get_string(member);
+	if (strlen(text) > CLAIMS_CA_MAX || !strstr(text, "-----BEGIN CERTIFICATE-----"))
+		return NULL;
+	return strdup(text);
 }
 
-int payload_parse(const char *json, size_t len, struct console *ret_console, const char **ret_why)
+/* NumericDate (RFC 7519 section 2), which may have a fraction: cut off. Returns 0 for what is none. */
+static int64_t read_date(json_object *object, const char *name)
+{
+	json_object *member;
+
+	if (!json_object_object_get_ex(object, name, &member))
+		return 0;
+	if (json_object_is_type(member, json_type_double)) {
+		double value = json_object_get_double(member);
+
+		return value >= 1 && value <= (double)CLAIMS_DATE_MAX ? (int64_t)value : 0;
+	}
+	return strict_json_integer(object, name, CLAIMS_DATE_MAX);
+}
+
+/* The claims' part of the schema. Returns NULL, or what is wrong. */
+static const char *read_claims(json_object *object, struct claims *c)
+{
+	const char *text;
+	size_t len;
+
+	c->expires = read_date(object, "exp");
+	if (c->expires == 0)
+		return "exp is not there, or not seconds since 1970";
+	c->not_before = read_date(object, "nbf");
+	if (c->not_before == 0 && strict_json_has(object, "nbf"))
+		return "nbf is not seconds since 1970";
+	if (!copy_optional(object, "jti", c->jti, sizeof(c->jti)))
+		return "jti is not a string of 1 to 256 bytes without controls";
+	if (!copy_optional(object, "origin", c->origin, sizeof(c->origin)) || strpbrk(c->origin, ",*") ||
+	    !host_origins_valid(c->origin))
+		return "origin is not an origin, like https://panel.example.com";
+	if (!copy_optional(object, "client", c->client, sizeof(c->client)) ||
+	    (*c->client && !host_is_network(c->client)))
+		return "client is not an address or network";
+	text = strict_json_string(object, "fingerprint", &len);
+	c->has_fingerprint = text && crypto_fingerprint(text, len, c->fingerprint) == OK;
+	if (!c->has_fingerprint && strict_json_has(object, "fingerprint"))
+		return "fingerprint is not that of SHA-256, 64 hex digits";
+	c->session_max = (int)strict_json_integer(object, "session_max", CLAIMS_SESSION_MAX);
+	if (c->session_max == 0 && strict_json_has(object, "session_max"))
+		return "session_max is not seconds from 1 to 31536000";
+	c->ca = copy_ca(object);
+	if (!c->ca && strict_json_has(object, "ca"))
+		return "ca is not a certificate in PEM of at most 8192 bytes";
+	return NULL;
+}
+
+int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
+		  const char **ret_why)
 {
 	struct console console = { 0 };
-	json_tokener *tokener;
-	json_object *object;
+	struct claims claims = { 0 };
+	json_object *object = strict_json_parse(json, len);
 
-	*ret_why = "not JSON";
-	if (len == 0 || len > INT_MAX)
-		return ERR_PAYLOAD_INVALID;
-	/* json-c cuts a member's name off at a NUL, so that "vmid\u0000" would be vmid. */
-	if (memmem(json, len, "\\u0000", 6))
-		return ERR_PAYLOAD_INVALID;
-	tokener = json_tokener_new_ex(CONSOLE_JSON_DEPTH);
-	if (!tokener)
-		return ERR_SYSTEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	object = json_tokener_parse_ex(tokener, json, (int)len);
-	if (json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == len)
-		*ret_why = validate(object, &console);
-	wipe_strings(object);
-	json_object_put(object);
-	json_tokener_free(tokener);
+	*ret_why = object ? read_console(object, &console) : "not a JSON object";
+	if (!*ret_why && ret_claims) {
+		*ret_why = read_claims(object, &claims);
+		if (!*ret_why)
+			*ret_claims = claims;
+	}
+	strict_json_wipe(object);
 	if (!*ret_why)
 		*ret_console = console;
 	console_wipe(&console);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The console that a payload names: JSON in, validated struct out. Pure.
+ * What a payload says: the console, and who may have it until when. JSON in, validated structs out. Pure.
  */
 #ifndef PROXXY_PAYLOAD_H
 #define PROXXY_PAYLOAD_H
@@ -9,12 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto.h"
+#include "host.h"
+
 enum {
-	CONSOLE_HOST_MAX = 253,      /* characters of a host name in text (RFC 1035 section 2.3.4) */
+	CONSOLE_HOST_MAX = HOST_NAME_MAX_LEN,
 	CONSOLE_VMID_MAX = 999999999, /* Proxmox's highest */
 	CONSOLE_TICKET_MAX = 4096,   /* bytes; Proxmox takes 8 KiB for all header fields together */
 	CONSOLE_VNCTICKET_MAX = 512, /* bytes; Proxmox's own limit */
-	CONSOLE_JSON_DEPTH = 8,      /* nesting; the schema needs 1, members that we ignore may have more */
+	CLAIMS_JTI_MAX = 256,        /* bytes; a UUID has 36 */
+	CLAIMS_CA_MAX = 8 * 1024,    /* bytes of PEM; Proxmox's own CA has 2 KiB */
+	CLAIMS_NETWORK_MAX = 49,     /* characters of an IPv6 network */
+	CLAIMS_SESSION_MAX = 31536000, /* seconds */
 };
 
 struct console {
@@ -29,11 +35,25 @@ struct console {
 	char vncticket[CONSOLE_VNCTICKET_MAX + 1]; /* secret */
 };
 
+/* What an authenticated payload says beside the console: the registered names of RFC 7519, and ours. */
+struct claims {
+	int64_t expires;    /* exp, seconds since 1970 */
+	int64_t not_before; /* nbf, 0 when there is none */
+	char jti[CLAIMS_JTI_MAX + 1];       /* "" when there is none */
+	char origin[HOST_ORIGIN_MAX + 1];   /* the one Origin that may ask; "" for any */
+	char client[CLAIMS_NETWORK_MAX + 1]; /* the address or network that the client must come from; "" for any */
+	bool has_fingerprint;
+	uint8_t fingerprint[CRYPTO_FINGERPRINT_LEN]; /* SHA-256 of Proxmox's certificate */
+	int session_max;                    /* seconds; 0 when it sets no limit */
+	char *ca;                           /* PEM that Proxmox's certificate must chain to, or NULL; for free() */
+};
+
 /* Parses and validates json[0..len), UTF-8, the object {vmid, type, host, node, ticket, vncticket,
- * port}; members that it does not know are ignored, of one that comes twice the last counts.
- * Returns 0, or ERR_PAYLOAD_INVALID with a static phrase in *ret_why that holds nothing of the
- * payload, or ERR_SYSTEM. */
-int payload_parse(const char *json, size_t len, struct console *ret_console, const char **ret_why);
+ * port}; members that it does not know are ignored, of one that comes twice the last counts. With ret_claims also
+ * {exp, nbf, jti, origin, client, fingerprint, ca, session_max}, of which exp must be there.
+ * Returns 0, or ERR_PAYLOAD_INVALID with a static phrase in *ret_why that holds nothing of the payload. */
+int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
+		  const char **ret_why);
 
 /* Splits "name", "name:port", "a.b.c.d", "a.b.c.d:port", "ipv6" or "[ipv6]:port" into *ret_console's
  * host members. Returns 0 or ERR_PAYLOAD_INVALID. */

@@ -3,6 +3,7 @@
  * proxxy-conn: one browser's console of one VM, from its first byte to its last. Spawned for each
  * connection by systemd, xinetd or systemd-socket-activate, with the client's socket on fd 0 and 1.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -21,14 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "config.h"
-#include "crypto.h"
 #include "error.h"
 #include "exchange.h"
+#include "host.h"
 #include "http.h"
 #include "io.h"
 #include "log.h"
-#include "payload.h"
 #include "relay.h"
 #include "upstream.h"
 #include "uptime.h"
@@ -37,20 +38,20 @@
 enum {
 	UPGRADE_MAX = 512,  /* bytes of a 101 */
 	PROTOCOL_MAX = 128, /* bytes of a subprotocol that is echoed in it */
-	/* Every answer to an invalid payload leaves so long after its request came: what was wrong with
-	 * it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
+	/* Every answer to a payload that is not authenticated and invalid leaves so long after its request came: what
+	 * was wrong with it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
 	INVALID_PAYLOAD_MS = 50,
 };
 
 /* What one session holds. Static: the buffers' pages cost nothing until they are used. */
 static struct config config;
-static struct console console;
+static struct access granted;
 static struct upstream upstream;
 static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static char head[HTTP_HEAD_MAX];
-static uint8_t plain[HTTP_HEAD_MAX / 2];
+static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
 
 static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
 {
@@ -91,7 +92,7 @@ static int harden(void)
 
 /* --- 2 configure -------------------------------------------------------------------------- */
 
-/* The client's address, an IPv4 one without its IPv6 clothes. */
+/* The client's address, an IPv4 one without its IPv6 clothes: alone, and with its port for the log. */
 static void name_peer(char *peer, size_t size)
 {
 	struct sockaddr_storage address;
@@ -107,7 +108,17 @@ static void name_peer(char *peer, size_t size)
 		return;
 	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.'))
 		plain_host += 7;
+	snprintf(client_address, sizeof(client_address), "%.45s", plain_host);
 	snprintf(peer, size, strchr(plain_host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", plain_host, port);
+}
+
+/* What is allowed, and should not last. */
+static void warn_of_settings(void (*warn)(const char *message))
+{
+	if (!config.tls_verify)
+		warn("PROXXY_TLS_VERIFY is off: anyone on the way to Proxmox can pose as it and take tickets and consoles");
+	if (!config.accept_jwe)
+		warn("PROXXY_PAYLOADS is cbc: payloads are not authenticated, do not expire, and can be changed on their way");
 }
 
 static int configure(void)
@@ -117,8 +128,8 @@ static int configure(void)
 	if (log_open(config.log) < 0)
 		_exit(EX_OSERR); /* with nowhere to say it */
 	name_peer(session.peer, sizeof(session.peer));
-	if (rc == OK && !config.tls_verify)
-		log_warning("PROXXY_TLS_VERIFY is off: anyone on the way to Proxmox can pose as it and take tickets and consoles");
+	if (rc == OK)
+		warn_of_settings(log_warning);
 	return rc;
 }
 
@@ -159,21 +170,8 @@ static void sleep_until(int64_t when)
 		;
 }
 
-/* The payload in text into console, with whichever key opens it. */
-static int open_with_any_key(const char *text, size_t len)
-{
-	const char *why = "not <iv hex>:<ciphertext hex>, or not made with our key";
-	int rc = ERR_PAYLOAD_INVALID;
-
-	for (size_t i = 0; i < config.n_keys && rc == ERR_PAYLOAD_INVALID; i++) {
-		rc = crypto_open_cbc(config.keys[i].key, text, len, plain, sizeof(plain));
-		if (rc >= 0)
-			rc = payload_parse((const char *)plain, (size_t)rc, &console, &why);
-	}
-	return rc < 0 ? fail(rc, "%s", why) : OK;
-}
-
-/* Leaves neither the keys nor the payload behind. */
+/* Opens the payload and holds it against the settings, the clock and the client. Leaves neither the keys nor the
+ * payload behind. */
 static int open_payload(const struct http_request *request)
 {
 	static char text[HTTP_HEAD_MAX];
@@ -185,14 +183,19 @@ static int open_payload(const struct http_request *request)
 	else if (rc < 0)
 		rc = fail(ERR_PAYLOAD_INVALID, "not well-formed in the URL");
 	else
-		rc = open_with_any_key(text, (size_t)rc);
+		rc = access_open(&granted, &config, text, (size_t)rc);
 	config_wipe_keys(&config);
 	OPENSSL_cleanse(text, sizeof(text));
-	OPENSSL_cleanse(plain, sizeof(plain));
 	OPENSSL_cleanse((char *)(uintptr_t)request->target.at, request->target.len);
-	if (rc == OK)
-		session.console = &console;
-	else if (rc == ERR_PAYLOAD_INVALID)
+	session.format = granted.format;
+	session.kid = granted.kid;
+	if (rc == OK) {
+		session.console = &granted.console;
+		rc = access_check(&granted, &config, time(NULL), request->origin, client_address);
+	}
+	if (rc < 0 && *granted.why)
+		fail(rc, "%s", granted.why);
+	if (rc == ERR_PAYLOAD_INVALID && !granted.authenticated)
 		sleep_until(came + INVALID_PAYLOAD_MS);
 	return rc;
 }
@@ -209,12 +212,16 @@ static int answer_status(void)
 
 static int check_upgrade(const struct http_request *request)
 {
+	const struct slice origin = request->origin;
+
 	if (!request->upgrade)
 		return ERR_UPGRADE_MISSING;
 	if (!slice_is(request->ws_version, "13"))
 		return ERR_WEBSOCKET_VERSION;
 	if (!ws_key_valid(request->ws_key.at, request->ws_key.len))
 		return ERR_WEBSOCKET_KEY;
+	if (*config.allowed_origins && (!origin.at || !host_origin_allowed(config.allowed_origins, origin.at, origin.len)))
+		return fail(ERR_ORIGIN, "not in PROXXY_ALLOWED_ORIGINS");
 	return OK;
 }
 
@@ -223,11 +230,11 @@ static int answer_upgrade(const struct http_request *request)
 {
 	char answer[UPGRADE_MAX], accept[WS_ACCEPT_LEN + 1];
 	struct slice protocol = http_choose_protocol(request->ws_protocol);
-	int rc = check_upgrade(request);
+	int rc = check_upgrade(request), n;
 
 	if (rc < 0)
 		return rc;
-	rc = upstream_prepare(&upstream, &config);
+	rc = upstream_prepare(&upstream, &config, &granted.claims);
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = ws_accept(request->ws_key.at, accept);
@@ -236,15 +243,22 @@ static int answer_upgrade(const struct http_request *request)
 	if (protocol.len > PROTOCOL_MAX)
 		protocol = (struct slice){ NULL, 0 };
 	rc = http_write_upgrade(answer, sizeof(answer), accept, protocol);
-	return rc < 0 ? rc : io_write_all(&client, answer, (size_t)rc, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
+	if (rc < 0)
+		return rc;
+	n = rc;
+	rc = access_claim(&granted, &config);
+	if (rc < 0)
+		return fail(rc, "%s", granted.why);
+	return io_write_all(&client, answer, (size_t)n, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
 }
 
-/* Says no, as JSON in the original's form, and logs it. */
+/* Says no, as JSON in the original's form, and logs it. What is wrong inside a payload only its maker is told. */
 static void refuse(const struct http_request *request, int code)
 {
 	const struct error_info *info = error_info(code);
+	const bool tell = granted.authenticated && *session.detail && info->http_status < 500;
 	const char *extra = "";
-	char body[256];
+	char body[512];
 
 	if (code == ERR_METHOD)
 		extra = "Allow: GET\r\n";
@@ -252,7 +266,8 @@ static void refuse(const struct http_request *request, int code)
 		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 	else if (code == ERR_WEBSOCKET_VERSION)
 		extra = "Sec-WebSocket-Version: 13\r\n";
-	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[]}", info->words, info->http_status);
+	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words, info->http_status,
+		 tell ? "{\"message\":\"" : "", tell ? session.detail : "", tell ? "\"}" : "");
 	if (info->http_status)
 		exchange_answer(&client, info->http_status, extra, body, !slice_is(request->method, "HEAD"));
 	session.outcome = code;
@@ -263,13 +278,16 @@ static void refuse(const struct http_request *request, int code)
 
 static int connect_console(void)
 {
+	const struct console *console = &granted.console;
 	size_t space;
 	int rc;
 
-	sd_notifyf(0, "STATUS=%s %u on %s for %s", console.type, console.vmid, console.node, session.peer);
+	if (granted.claims.session_max && (!config.session_max || granted.claims.session_max < config.session_max))
+		config.session_max = granted.claims.session_max;
+	sd_notifyf(0, "STATUS=%s %u on %s for %s", console->type, console->vmid, console->node, session.peer);
 	log_begin(&session);
-	rc = upstream_connect(&upstream, &config, &console, &client);
-	console_wipe(&console);
+	rc = upstream_connect(&upstream, console, &client);
+	access_wipe(&granted);
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	/* What came behind Proxmox's answer is its first frames. */
@@ -332,8 +350,33 @@ static int run(void)
 	client = io_endpoint(STDIN_FILENO, NULL);
 	serve();
 	config_wipe_keys(&config);
+	access_wipe(&granted);
 	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
 	return error_info(session.outcome)->exit_status;
+}
+
+/* --- --check ------------------------------------------------------------------------------ */
+
+/* systemd takes the level off the line's beginning; a person is not shown it. */
+static void tell_operator(const char *message)
+{
+	fprintf(stderr, "%sproxxy-conn: %s\n", getenv("JOURNAL_STREAM") ? SD_WARNING : "", message);
+}
+
+static int check(void)
+{
+	int rc = config_load(&config, session.detail, sizeof(session.detail));
+
+	config_wipe_keys(&config);
+	if (rc < 0) {
+		tell_operator(session.detail);
+		return EX_CONFIG;
+	}
+	warn_of_settings(tell_operator);
+	if (config.accept_cbc && config.accept_jwe)
+		tell_operator("payloads of the old format are accepted, which are not authenticated and do not expire: once every "
+			      "backend sends JWE, set PROXXY_PAYLOADS=jwe");
+	return puts("proxxy-conn: settings and key are in order") < 0;
 }
 
 static int usage(FILE *out)
@@ -347,11 +390,12 @@ static int usage(FILE *out)
 	      "  --help      this text\n"
 	      "  --version   the version\n"
 	      "  --settings  a commented file with every setting\n"
+	      "  --check     reads the settings and the key, and says what is wrong\n"
 	      "\n"
 	      "Settings, from the environment or the file that PROXXY_CONFIG names\n"
 	      "(/etc/proxxy/proxxy.conf):\n", out);
 	config_print_help(out);
-	fputs("\nManual: proxxy-conn(8)\n", out);
+	fputs("\nManuals: proxxy-conn(8), proxxy.conf(5), proxxy-payload(7)\n", out);
 	return out == stdout ? EX_OK : EX_USAGE;
 }
 
@@ -368,6 +412,8 @@ int main(int argc, char **argv)
 		config_print_file(stdout);
 		return EX_OK;
 	}
+	if (argc == 2 && strcmp(argv[1], "--check") == 0)
+		return check();
 	if (argc != 1 || getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
 		return usage(stderr);
 

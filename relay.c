@@ -27,7 +27,8 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->config = config;
 	r->closing = r->client_closed = r->client_heard = r->client_told = r->pinged = false;
 	r->heard = r->told = r->active = io_now();
-	r->session_end = config->session_max ? session_began + config->session_max * INT64_C(1000) : INT64_MAX;
+	r->session_began = session_began;
+	r->session_end = INT64_MAX;
 	r->close_deadline = r->gone_at = INT64_MAX;
 	r->outcome = OK;
 	r->close_code = 0;
@@ -430,6 +431,7 @@ void relay_run(struct relay *r)
 {
 	/* The time that the request and the connection took was no silence. */
 	r->heard = r->told = r->active = io_now();
+	r->session_end = after(r->session_began, r->config->session_max);
 	run_until_closed(r);
 }
 

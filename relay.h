@@ -45,7 +45,7 @@ struct relay {
 	int64_t ping_at;       /* when it was sent */
 	int64_t active;        /* when data last went through, either way */
 	int64_t gone_at;       /* when a client that hung up, behind bytes that Proxmox does not take, is given up */
-	int64_t session_end;   /* when the session's length is reached */
+	int64_t session_began, session_end; /* and when its length is reached */
 
 	/* How it ended. */
 	int outcome;           /* a code of error.h */
@@ -54,7 +54,7 @@ struct relay {
 	char reason[WS_REASON_MAX + 1]; /* of the Close that was sent or received */
 };
 
-/* Begins. upstream may be an endpoint that is not connected yet; what came early from either side is put into
+/* Begins; config may still change until relay_run(). upstream may be an endpoint that is not connected yet; what came early from either side is put into
  * relay->up.framer or down.framer by the caller. */
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
 		int64_t session_began);

@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "host.h"
 #include "http.h"
 #include "ws.h"
 
@@ -52,26 +54,76 @@ static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const 
 /* --- TLS ---------------------------------------------------------------------------------- */
 
 /* Accepts a certificate by its fingerprint, else by its chain and name. During the handshake, so that not a byte
- * of HTTP goes to a stranger. */
+ * of HTTP goes to a stranger. A fingerprint in the payload is the only one that counts. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
-	const struct config *config = arg;
+	const struct upstream *u = arg;
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	uint8_t digest[EVP_MAX_MD_SIZE];
+	const bool pinned = u->claims->has_fingerprint;
+	const size_t n = pinned ? 1 : u->claims->ca ? 0 : u->config->n_fingerprints;
 	unsigned len = 0;
 
-	if (leaf && config->n_fingerprints > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 &&
-	    len == CONFIG_FINGERPRINT_LEN)
-		for (size_t i = 0; i < config->n_fingerprints; i++)
-			if (CRYPTO_memcmp(digest, config->fingerprints[i], len) == 0)
+	if (leaf && n > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 && len == CRYPTO_FINGERPRINT_LEN)
+		for (size_t i = 0; i < n; i++)
+			if (CRYPTO_memcmp(digest, pinned ? u->claims->fingerprint : u->config->fingerprints[i], len) == 0)
 				return 1;
+	if (pinned) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+		return 0;
+	}
 	return X509_verify_cert(store);
 }
 
-int upstream_prepare(struct upstream *u, const struct config *config)
+/* The payload's CAs, and no others. */
+static bool load_pem(SSL_CTX *tls, const char *pem)
 {
-	const char *why = NULL;
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509_STORE *store = SSL_CTX_get_cert_store(tls);
+	X509 *cert;
+	int n = 0;
 
+	while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		n += X509_STORE_add_cert(store, cert);
+		X509_free(cert);
+	}
+	ERR_clear_error(); /* of the end */
+	BIO_free(bio);
+	return n > 0;
+}
+
+/* Loads the CAs. Returns 0, or an error with u->detail. */
+static int load_trust(struct upstream *u)
+{
+	const char *why = NULL, *ca_file = u->config->ca_file;
+
+	ERR_clear_error();
+	if (u->claims->has_fingerprint)
+		return OK;
+	if (u->claims->ca) {
+		if (load_pem(u->tls, u->claims->ca))
+			return OK;
+		snprintf(u->detail, sizeof(u->detail), "ca holds no certificate that can be read");
+		return ERR_PAYLOAD_INVALID;
+	}
+	if (*ca_file) {
+		if (SSL_CTX_load_verify_file(u->tls, ca_file) != 1)
+			why = "no certificate can be read from it";
+	} else if (SSL_CTX_load_verify_dir(u->tls, X509_get_default_cert_dir()) != 1) {
+		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
+		why = "cannot be used";
+	}
+	if (why) {
+		snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE %.180s: %s", ca_file, why);
+		return ERR_CONFIG;
+	}
+	return OK;
+}
+
+int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
+{
+	u->config = config;
+	u->claims = claims;
 	u->tls = SSL_CTX_new(TLS_client_method());
 	if (!u->tls || SSL_CTX_set_min_proto_version(u->tls, TLS1_2_VERSION) != 1) {
 		snprintf(u->detail, sizeof(u->detail), "OpenSSL cannot make a context");
@@ -81,24 +133,12 @@ int upstream_prepare(struct upstream *u, const struct config *config)
 					 SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(u->tls, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(u->tls, SSL_SESS_CACHE_OFF);
-	if (!config->tls_verify)
+	if (!config->tls_verify && !claims->has_fingerprint && !claims->ca)
 		return OK;
 
 	SSL_CTX_set_verify(u->tls, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(u->tls, verify, (void *)(uintptr_t)config);
-	ERR_clear_error();
-	if (*config->ca_file) {
-		if (SSL_CTX_load_verify_file(u->tls, config->ca_file) != 1)
-			why = "no certificate can be read from it";
-	} else if (SSL_CTX_load_verify_dir(u->tls, X509_get_default_cert_dir()) != 1) {
-		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
-		why = "cannot be used";
-	}
-	if (why) {
-		snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE %.180s: %s", config->ca_file, why);
-		return ERR_CONFIG;
-	}
-	return OK;
+	SSL_CTX_set_cert_verify_callback(u->tls, verify, u);
+	return load_trust(u);
 }
 
 /* What the certificate's check said, in words that lead to the mend. */
@@ -116,6 +156,8 @@ static const char *untrusted_words(long result)
 		return "it has expired";
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "it is not valid yet";
+	case X509_V_ERR_CERT_REJECTED:
+		return "it is not the one whose fingerprint the payload has";
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		return "it is for another name or address";
@@ -252,19 +294,25 @@ static int connect_address(struct upstream *u, const struct addrinfo *a, const s
 	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
 }
 
-/* Each address in the order of RFC 6724, until one takes the connection; each gets its share of the time that is
- * left, so that one that never answers leaves some to the next. */
+/* Each address in the order of RFC 6724 that may be dialled, until one takes the connection; each gets its share of
+ * the time that is left, so that one that never answers leaves some to the next. */
 static int connect_any(struct upstream *u, const struct console *c, const struct addrinfo *addresses,
 		       const struct endpoint *client, int64_t deadline)
 {
+	const char *list = u->config->allowed_hosts;
+	const enum host_verdict verdict = host_list_judge(list, c->host);
 	int left = 0, error = 0, rc;
 
 	for (const struct addrinfo *a = addresses; a && left < UPSTREAM_ADDRESSES_MAX; a = a->ai_next)
-		left++;
-	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next, left--) {
+		left += host_address_allowed(list, a->ai_addr, verdict);
+	if (left == 0)
+		return fail(u, c, ERR_HOST_FORBIDDEN, "not in PROXXY_ALLOWED_HOSTS");
+	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next) {
 		int64_t now = io_now();
 
-		rc = connect_address(u, a, client, now + (deadline - now) / left, &error);
+		if (!host_address_allowed(list, a->ai_addr, verdict))
+			continue;
+		rc = connect_address(u, a, client, now + (deadline - now) / left--, &error);
 		if (rc != ERR_UPSTREAM_CONNECT)
 			return rc;
 	}
@@ -409,9 +457,9 @@ static int upgrade(struct upstream *u, const struct console *c, uint16_t port, c
 	return read_answer(u, c, key, client, deadline);
 }
 
-int upstream_connect(struct upstream *u, const struct config *config, const struct console *c,
-		     const struct endpoint *client)
+int upstream_connect(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
+	const struct config *config = u->config;
 	const int64_t deadline = io_now() + config->connect_timeout * INT64_C(1000);
 	const uint16_t port = c->host_port ? c->host_port : (uint16_t)config->upstream_port;
 	struct addrinfo *addresses = NULL;

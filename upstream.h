@@ -22,6 +22,8 @@ enum {
 struct upstream {
 	struct endpoint endpoint; /* fd and TLS, once connected */
 	SSL_CTX *tls;
+	const struct config *config;
+	const struct claims *claims;
 	char reason[UPSTREAM_REASON_MAX]; /* why it failed, without names of machines: for the client's Close */
 	char detail[256];                 /* the same for the log: with them, never with a secret */
 	/* What came right behind Proxmox's answer: the first frames. */
@@ -32,16 +34,17 @@ struct upstream {
 /* Begins with nothing. */
 void upstream_init(struct upstream *u);
 
-/* Loads what TLS is verified with, before anything is promised to the client.
- * Returns 0, or ERR_CONFIG / ERR_SYSTEM with u->detail. */
-int upstream_prepare(struct upstream *u, const struct config *config);
+/* Loads what TLS is verified with, before anything is promised to the client: the payload's own fingerprint and CA
+ * when claims has them, and then nothing else, whatever the settings say.
+ * Returns 0, or ERR_CONFIG / ERR_PAYLOAD_INVALID / ERR_SYSTEM with u->detail. claims must outlive the handshake. */
+int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims);
 
-/* Connects to the console, before config->connect_timeout is over in all, and gives up when the client leaves.
- * Returns 0 and u->endpoint, or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with
+/* Connects to the console, before the settings' connect_timeout is over in all, and gives up when the client leaves.
+ * Each address that the host resolves to is held against PROXXY_ALLOWED_HOSTS; it is the very one that is dialled.
+ * Returns 0 and u->endpoint, or ERR_HOST_FORBIDDEN, ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with
  * u->reason and u->detail, or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM.
  * Proxmox refuses after 3 s, and does not answer at all for a console that is gone. */
-int upstream_connect(struct upstream *u, const struct config *config, const struct console *console,
-		     const struct endpoint *client);
+int upstream_connect(struct upstream *u, const struct console *console, const struct endpoint *client);
 
 /* Says close_notify, if TLS stands, and closes. */
 void upstream_close(struct upstream *u);

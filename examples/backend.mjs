@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backend's part in Node, with nothing but its standard library: ask Proxmox for a console,
-// and make the URL that the browser opens with noVNC.
-import { createCipheriv, randomBytes } from "node:crypto";
+// The backend's part in Node, with npm's jose: ask Proxmox for a console, and make the URL that the
+// browser opens with noVNC.
+import { randomUUID } from "node:crypto";
+import { EncryptJWT } from "jose";
 
 export async function consoleUrl({ proxxy, key, host, node, type, vmid, token }) {
   const answer = await fetch(`https://${host}/api2/json/nodes/${node}/${type}/${vmid}/vncproxy`, {
@@ -10,11 +11,13 @@ export async function consoleUrl({ proxxy, key, host, node, type, vmid, token })
     body: "websocket=1&generate-password=1",
   });
   if (!answer.ok) throw new Error(`Proxmox: ${answer.status} ${answer.statusText}`);
-  const { ticket, port, password } = (await answer.json()).data; // there is no "vncticket" here
+  const { ticket, port, password, cert } = (await answer.json()).data; // there is no "vncticket" here
 
-  const iv = randomBytes(16);
-  const cipher = createCipheriv("aes-256-cbc", Buffer.from(key, "hex"), iv);
-  const details = { vmid, type, host, node, ticket: token, vncticket: ticket, port };
-  const sealed = cipher.update(JSON.stringify(details), "utf8", "hex") + cipher.final("hex");
-  return { url: `${proxxy}/?payload=${iv.toString("hex")}:${sealed}`, password };
+  const details = { vmid, type, host, node, ticket: token, vncticket: ticket, port, ca: cert };
+  const payload = await new EncryptJWT(details)
+    .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
+    .setExpirationTime("60s")
+    .setJti(randomUUID())
+    .encrypt(Buffer.from(key, "hex"));
+  return { url: `${proxxy}/?payload=${payload}`, password };
 }

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from conftest import ECHO, NAMED
-from lib.activator import TREE, Activator, binary
+from lib.activator import ANYWHERE, TREE, Activator, binary
 from lib.certs import Cert
 from lib.payload import seal, target
 from lib.process import free_port, spawn, stop_tree, wait_for
@@ -28,6 +30,7 @@ def test_foreground_with_the_originals_dotenv(tmp_path: Any, key: str, cert: Cer
     port = free_port()
     (tmp_path / ".env").write_text(f"PORT={port}\nSIGNATURE_KEY={key}\n")
     environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary()), "PROXXY_CA_FILE": str(cert.ca)}
+    environment["PROXXY_ALLOWED_HOSTS"] = ANYWHERE
     with (tmp_path / "log").open("w+") as log:
         process = spawn([TREE / "deploy" / "proxxy"], cwd=tmp_path, env=environment, stderr=log)
         try:
@@ -39,7 +42,10 @@ def test_foreground_with_the_originals_dotenv(tmp_path: Any, key: str, cert: Cer
             stop_tree(process)
 
 
-def test_backend_example(proxxy: Activator, cert: Cert, standin: StandIn, key: str) -> None:
+def test_backend_example(proxxy: Activator, cert: Cert, standin: StandIn, key: str, tmp_path: Path) -> None:
+    # Where a backend's own packages would be.
+    shutil.copy(TREE / "examples" / "backend.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to("/usr/share/nodejs")
     arguments = {
         "proxxy": f"ws://127.0.0.1:{proxxy.port}",
         "key": key,
@@ -50,7 +56,7 @@ def test_backend_example(proxxy: Activator, cert: Cert, standin: StandIn, key: s
         "token": standin.access.token("root@pam"),
     }
     script = f"""
-        import {{ consoleUrl }} from "{TREE}/examples/backend.mjs";
+        import {{ consoleUrl }} from "{tmp_path}/backend.mjs";
         console.log(JSON.stringify(await consoleUrl({json.dumps(arguments)})));
     """
     run = subprocess.run(

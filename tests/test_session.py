@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import ECHO, Open, console
-from lib.activator import Activator, binary
+from lib.activator import ANYWHERE, Activator, binary
 from lib.certs import Cert
 from lib.payload import seal, target
 from lib.process import children, wait_for
@@ -356,7 +356,7 @@ def test_log_has_begin_and_summary(settings: dict[str, Any], standin: StandIn, k
             client.send_frame(CLOSE, close_payload(1000))
             client.close_code()
         log = proxxy.wait_log("Session ended")
-    who = f"peer={peer} vmid=100 type=lxc node=pve01 host=127.0.0.1"
+    who = f"peer={peer} vmid=100 type=lxc node=pve01 host=127.0.0.1 format=cbc"
     assert re.search(rf"^proxxy-conn\[\d+\]: Session began: lxc 100 on pve01 {re.escape(who)}$", log, re.M)
     assert re.search(
         rf"^proxxy-conn\[\d+\]: Session ended: Client closed the console {re.escape(who)}"
@@ -404,7 +404,8 @@ def test_key_in_the_environment_is_overwritten_there(key: str, standin: StandIn,
         port = proxxy.port
     os.environ["SIGNATURE_KEY"] = key
     try:
-        command = ["systemd-socket-activate", "--inetd", "-a", "-l", f"127.0.0.1:{port}", "-E", ca, "-E", "SIGNATURE_KEY"]
+        command = ["systemd-socket-activate", "--inetd", "-a", "-l", f"127.0.0.1:{port}"]
+        command += ["-E", ca, "-E", f"PROXXY_ALLOWED_HOSTS={ANYWHERE}", "-E", "SIGNATURE_KEY"]
         activator = subprocess.Popen([*command, binary()], stderr=subprocess.DEVNULL)
     finally:
         del os.environ["SIGNATURE_KEY"]

@@ -21,6 +21,7 @@ TREE = Path(__file__).resolve().parents[2]
 XINETD_TEMPLATE = TREE / "deploy" / "proxxy.xinetd"
 READY_SECONDS = 5.0
 GOODBYE_SECONDS = 5.0
+ANYWHERE = "0.0.0.0/0,::/0"  # loopback as well, where the stand-ins are
 SANITIZER_OPTIONS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer")
 
@@ -42,17 +43,27 @@ class Activator:
 
     ready_words = "Listening on"
 
-    def __init__(self, settings: Mapping[str, object], port: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, object],
+        port: int = 0,
+        program: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = port or free_port()
-        self.binary = binary()
+        self.binary = program or binary()
         self._settings = settings
+        self._environment = environment or {}
 
     def __enter__(self) -> Activator:
         self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-activator-")
         self.directory = Path(self._temporary.name)
         self.config = self.directory / "proxxy.conf"
         self.config.touch(mode=0o600)
-        self.config.write_text("".join(f"{key}={value}\n" for key, value in self._settings.items()))
+        self.used = self.directory / "used"
+        self.used.mkdir(mode=0o700)
+        settings = {"PROXXY_ALLOWED_HOSTS": ANYWHERE, "PROXXY_STATE_DIRECTORY": self.used, **self._settings}
+        self.config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         self._stderr = self.directory / "stderr"
         with self._stderr.open("wb") as log:
             self._process = spawn(self.command(), stdout=log, stderr=log)
@@ -70,6 +81,7 @@ class Activator:
 
     def command(self) -> list[str | Path]:
         environment = [f"-EPROXXY_CONFIG={self.config}"]
+        environment += [f"-E{name}={value}" for name, value in self._environment.items()]
         # It passes on nothing of its own environment but TERM, PATH, USER and HOME.
         environment += [f"-E{name}" for name in SANITIZER_OPTIONS if name in os.environ]
         listen = f"127.0.0.1:{self.port}"
@@ -134,6 +146,7 @@ class Xinetd(Activator):
     def command(self) -> list[str | Path]:
         reports = f"log_path={self.directory}/sanitizer"
         environment = [f"PROXXY_CONFIG={self.config}"]
+        environment += [f"{name}={value}" for name, value in self._environment.items()]
         for name in SANITIZER_OPTIONS[:2]:  # LeakSanitizer reports through the address sanitizer
             environment.append(f"{name}={':'.join(filter(None, [os.environ.get(name), reports]))}")
         user = pwd.getpwuid(os.getuid()).pw_name

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .activator import ANYWHERE
 from .certs import Cert
 from .pid1 import TREE, Machine
 from .process import wait_for
@@ -22,7 +23,7 @@ def deploy(machine: Machine, proxmox_cert: Cert, **settings: object) -> None:
     install(machine)
     machine.path(CA_FILE).write_bytes(proxmox_cert.ca.read_bytes())
     with machine.path(SETTINGS).open("a") as file:
-        for name, value in {"PROXXY_CA_FILE": CA_FILE, **settings}.items():
+        for name, value in {"PROXXY_CA_FILE": CA_FILE, "PROXXY_ALLOWED_HOSTS": ANYWHERE, **settings}.items():
             file.write(f"{name}={value}\n")
     machine.run(["systemctl", "enable", "--now", "proxxy.socket"])
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Comma-separated lists, as settings have them.
+ */
+#ifndef PROXXY_LIST_H
+#define PROXXY_LIST_H
+
+#include <stddef.h>
+#include <string.h>
+
+/* Takes the next item off the list, without spaces around it; it is not NUL-terminated. Returns NULL at the end. */
+static inline const char *list_next(const char **list, size_t *ret_len)
+{
+	const char *item = *list + strspn(*list, " \t");
+
+	if (*item == '\0')
+		return NULL;
+	*ret_len = strcspn(item, ",");
+	*list = item + *ret_len + (item[*ret_len] == ',');
+	while (*ret_len > 0 && (item[*ret_len - 1] == ' ' || item[*ret_len - 1] == '\t'))
+		--*ret_len;
+	return item;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Single use, see once.h.
+ */
+#include "once.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+
+enum { HASH_LEN = 32, NAME_LEN = 2 * HASH_LEN };
+
+static bool is_ours(const char *name)
+{
+	return strlen(name) == NAME_LEN && strspn(name, "0123456789abcdef") == NAME_LEN;
+}
+
+/* Removes files whose time, which is when they expire, is over. A new file's time is that of its making until its
+ * maker has set it: the slack keeps it from being swept then. */
+static void sweep(int directory, time_t now)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!entries) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (int n = 0; n < ONCE_SWEEP_MAX && (entry = readdir(entries)); n++) {
+		struct stat st;
+
+		if (is_ours(entry->d_name) && fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_mtime + ONCE_SLACK < now)
+			unlinkat(directory, entry->d_name, 0);
+	}
+	closedir(entries);
+}
+
+static int claim(int directory, const char *name, int64_t expires)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = expires } };
+	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), rc;
+
+	if (fd < 0)
+		return errno == EEXIST ? ERR_PAYLOAD_USED : ERR_CONFIG;
+	rc = futimens(fd, times) == 0 ? OK : ERR_CONFIG;
+	close(fd);
+	/* Whoever looked at the clock before it expired, and came here after the file of the first was swept away,
+	 * is too late. A file is swept only when its time is over, so it is enough to look again. */
+	if (rc == OK && time(NULL) > expires)
+		rc = ERR_PAYLOAD_EXPIRED;
+	return rc;
+}
+
+int once_claim(const char *directory, const void *id, size_t len, int64_t expires)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	char name[NAME_LEN + 1];
+	unsigned hash_len = 0;
+	int fd, rc;
+
+	if (EVP_Digest(id, len, hash, &hash_len, EVP_sha256(), NULL) != 1 || hash_len != HASH_LEN)
+		return ERR_SYSTEM;
+	for (size_t i = 0; i < HASH_LEN; i++) {
+		name[2 * i] = digits[hash[i] >> 4];
+		name[2 * i + 1] = digits[hash[i] & 0xF];
+	}
+	name[NAME_LEN] = '\0';
+
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return ERR_CONFIG;
+	rc = claim(fd, name, expires);
+	if (rc == OK && hash[0] % ONCE_SWEEP_EVERY == 0)
+		sweep(fd, time(NULL));
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * JSON as RFC 8259 has it, through json-c, with what a payload needs on top: bounded nesting, nothing
+ * behind the value, strings without controls, and nothing of it left in memory. Pure.
+ */
+#ifndef PROXXY_STRICT_JSON_H
+#define PROXXY_STRICT_JSON_H
+
+#include <json-c/json_types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	STRICT_JSON_MAX = 16 * 1024, /* bytes of a text; no payload is longer */
+	STRICT_JSON_DEPTH = 8,       /* nesting; the schema needs 1, members that we ignore may have more */
+};
+
+/* Parses text[0..len), one object in UTF-8. Of a member that comes twice the last counts.
+ * Returns NULL when it is anything else. To be freed with strict_json_wipe(). */
+struct json_object *strict_json_parse(const char *text, size_t len);
+
+/* Overwrites every string of the object, which may be NULL, and frees it. */
+void strict_json_wipe(struct json_object *object);
+
+/* The member as a string, NUL-terminated and without controls (they would end a header line); NULL when there is
+ * none, or not of that kind. */
+const char *strict_json_string(struct json_object *object, const char *name, size_t *ret_len);
+
+/* The member as a whole number from 1 to max. JSON does not tell 100 from 100.0 or 1e2, so neither do we.
+ * Returns 0 for anything else. */
+int64_t strict_json_integer(struct json_object *object, const char *name, int64_t max);
+
+/* True when the member is there, null or not. */
+bool strict_json_has(struct json_object *object, const char *name);
+
+#endif

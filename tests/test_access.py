@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who gets a console: authenticated payloads and what they say, single use, and the lists of hosts
+and origins."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from conftest import ECHO, console
+from lib.activator import Activator
+from lib.certs import Authority, Cert
+from lib.payload import base64url, seal, seal_jwe, target
+from lib.standin import StandIn
+from lib.upstream import Connection, Upstream
+from lib.wire import BINARY, Client
+
+INVALID = b'{"error":"Invalid payload","code":400,"issues":[]}'
+
+
+@pytest.fixture(scope="module")
+def proxxy(settings: dict[str, Any]) -> Iterator[Activator]:
+    with Activator(settings) as proxxy:
+        yield proxxy
+
+
+def ask(proxxy: Activator, payload: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    """The answer to a payload: its status and, unless it is 101, its body."""
+    with Client.connect(proxxy.port, target(payload), headers) as client:
+        head = client.read_head()
+        return head.status, b"" if head.status == 101 else client.read_body(head)
+
+
+def refusal(proxxy: Activator, payload: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Status, error and what an authenticated payload's maker is told besides."""
+    status, body = ask(proxxy, payload, headers)
+    answer = json.loads(body)
+    assert answer["code"] == status
+    return status, answer["error"], " ".join(issue["message"] for issue in answer["issues"])
+
+
+def echoes(proxxy: Activator, payload: str, headers: dict[str, str] | None = None) -> bool:
+    with Client.upgraded(proxxy.port, target(payload), headers) as client:
+        client.send_frame(BINARY, b"x")
+        return client.read_data(1) == b"x"
+
+
+# --- the format ------------------------------------------------------------------------------
+
+
+def test_jwe_opens_a_console(proxxy: Activator, standin: StandIn, key: str) -> None:
+    assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key))
+    assert "format=jwe" in proxxy.wait_log("Session ended")
+
+
+def test_kid_picks_among_old_and_new_keys(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    new, stranger = os.urandom(32).hex(), os.urandom(32).hex()
+    with Activator(settings | {"SIGNATURE_KEY": f"2026:{new}, 2025:{key}"}) as proxxy:
+        for kid, used in ((None, new), (None, key), ("2026", new), ("2025", key)):
+            payload = seal_jwe(standin.console("qemu", ECHO), used, {"kid": kid} if kid else {})
+            assert echoes(proxxy, payload)
+        assert "kid=2026" in proxxy.wait_log("kid=2025")
+        for kid, used in (("2026", key), ("2024", key), ("", key), ("2025", stranger)):
+            assert ask(proxxy, seal_jwe(standin.console("qemu", ECHO), used, {"kid": kid})) == (400, INVALID)
+
+
+def test_kid_of_a_key_without_a_name_does_not_matter(proxxy: Activator, standin: StandIn, key: str) -> None:
+    assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, {"kid": "any"}))
+
+
+def broken(key: str) -> dict[str, str]:
+    """Payloads that nobody with the key has made, each wrong in another way."""
+    good = seal_jwe(console(8006), key)
+    header, _, nonce, sealed, tag = good.split(".")
+
+    def with_header(**members: Any) -> str:
+        return seal_jwe(console(8006), key, members)
+
+    def flipped(part: str) -> str:
+        return part[:-1] + ("A" if part[-1] != "A" else "Q")
+
+    return {
+        "another key": seal_jwe(console(8006), os.urandom(32).hex()),
+        "ciphertext flipped": ".".join([header, "", nonce, flipped(sealed), tag]),
+        "tag flipped": ".".join([header, "", nonce, sealed, flipped(tag)]),
+        "nonce flipped": ".".join([header, "", flipped(nonce), sealed, tag]),
+        "header replaced": ".".join([base64url(b'{"enc":"A256GCM","alg":"dir"}'), "", nonce, sealed, tag]),
+        "short tag": ".".join([header, "", nonce, sealed, base64url(b"\0" * 12)]),
+        "no tag": ".".join([header, "", nonce, sealed, ""]),
+        "short nonce": ".".join([header, "", base64url(b"\0" * 8), sealed, tag]),
+        "encrypted key": ".".join([header, "AAAA", nonce, sealed, tag]),
+        "no ciphertext": ".".join([header, "", nonce, "", tag]),
+        "four parts": ".".join([header, nonce, sealed, tag]),
+        "six parts": good + ".",
+        "padding": good + "==",
+        "alg none": with_header(alg="none"),
+        "alg A256KW": with_header(alg="A256KW"),
+        "alg in capitals": with_header(alg="DIR"),
+        "enc A128GCM": with_header(enc="A128GCM"),
+        "enc CBC": with_header(enc="A256CBC-HS512"),
+        "zip": with_header(zip="DEF"),
+        "crit": with_header(crit=["exp"], exp=1),
+        "header is no JSON": seal_jwe(console(8006), key, b"dir"),
+        "header is a list": seal_jwe(console(8006), key, b'["dir"]'),
+        "empty": "....",
+        "one dot": "a.b",
+        "nothing of either": "payload",
+        "cbc with another key": seal(console(8006), os.urandom(32).hex()),
+        "cbc, not JSON": seal(b"not JSON", key),
+        "cbc, schema": seal({"vmid": 1}, key),
+        "cbc, loopback by name": seal(console(8006) | {"host": "127.1"}, key),
+    }
+
+
+def test_unauthenticated_payloads_get_one_answer(proxxy: Activator, key: str) -> None:
+    answers = {}
+    for name, payload in broken(key).items():
+        with Client.connect(proxxy.port, target(payload)) as client:
+            answers[name] = client.read_all()
+    for name, answer in answers.items():
+        assert answer == answers["another key"], name
+    assert answers["another key"].endswith(INVALID)
+
+
+# --- claims ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"exp": None}, (400, "Invalid payload", "exp is not there, or not seconds since 1970")),
+        ({"exp": "soon"}, (400, "Invalid payload", "exp is not there, or not seconds since 1970")),
+        ({"exp": -10}, (403, "Payload has expired", "10 s ago")),
+        ({"exp": 400}, (400, "Invalid payload", "exp is 400 s ahead, more than PROXXY_PAYLOAD_LIFETIME")),
+        ({"nbf": 60}, (403, "Payload is not valid yet", "60 s too early")),
+        ({"nbf": "now"}, (400, "Invalid payload", "nbf is not seconds since 1970")),
+        ({"jti": ""}, (400, "Invalid payload", "jti is not a string of 1 to 256 bytes without controls")),
+        ({"jti": 7}, (400, "Invalid payload", "jti is not a string of 1 to 256 bytes without controls")),
+        ({"origin": "panel"}, (400, "Invalid payload", "origin is not an origin, like https://panel.example.com")),
+        ({"client": "everyone"}, (400, "Invalid payload", "client is not an address or network")),
+        ({"fingerprint": "AB:CD"}, (400, "Invalid payload", "fingerprint is not that of SHA-256, 64 hex digits")),
+        ({"ca": "a file"}, (400, "Invalid payload", "ca is not a certificate in PEM of at most 8192 bytes")),
+        ({"session_max": 0}, (400, "Invalid payload", "session_max is not seconds from 1 to 31536000")),
+        ({"vmid": 0}, (400, "Invalid payload", "vmid is not an integer from 1 to 999999999")),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_claims_that_are_refused(proxxy: Activator, key: str, claims: dict[str, Any], expected: tuple) -> None:
+    """Whoever holds the key is told what is wrong."""
+    now = int(time.time())
+    dated = {n: now + v if n in ("exp", "nbf") and isinstance(v, int) else v for n, v in claims.items()}
+    status, error, issue = refusal(proxxy, seal_jwe(console(8006), key, **dated))
+    assert (status, error) == expected[:2]
+    # A second may pass between sealing and opening.
+    assert issue == expected[2] or " s " in issue and issue.split(" s ")[1] == expected[2].split(" s ")[1]
+
+
+@pytest.mark.parametrize("claims", [{"exp": -3}, {"nbf": 3}, {"exp": 60.5}, {"nbf": -5, "iat": -5, "iss": "panel"}])
+def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str, claims: dict[str, Any]) -> None:
+    """Clocks differ by a few seconds; a NumericDate may have a fraction; other claims are nobody's."""
+    dated = {name: time.time() // 1 + value if name in ("exp", "nbf", "iat") else value for name, value in claims.items()}
+    assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, **dated))
+
+
+def test_lifetime_is_a_setting(settings: dict[str, Any], key: str) -> None:
+    with Activator(settings | {"PROXXY_PAYLOAD_LIFETIME": 20}) as proxxy:
+        assert refusal(proxxy, seal_jwe(console(8006), key))[:2] == (400, "Invalid payload")
+
+
+def test_session_max_of_the_payload_counts_when_it_is_shorter(
+    settings: dict[str, Any], standin: StandIn, key: str
+) -> None:
+    for setting, claim in ((3600, 1), (1, 3600), (0, 1)):
+        with Activator(settings | {"PROXXY_SESSION_MAX": setting}) as proxxy:
+            payload = seal_jwe(standin.console("qemu", ECHO), key, session_max=claim)
+            started = time.monotonic()
+            with Client.upgraded(proxxy.port, target(payload)) as client:
+                assert client.close_code() == (1001, "Session reached its maximum length")
+            assert 0.5 < time.monotonic() - started < 3
+
+
+def test_client_address(proxxy: Activator, standin: StandIn, key: str) -> None:
+    for network in ("127.0.0.1", "127.0.0.0/8"):
+        assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, client=network))
+    for network in ("127.0.0.2", "192.0.2.0/24", "::1"):
+        assert refusal(proxxy, seal_jwe(console(8006), key, client=network))[:2] == (403, "Client address not allowed")
+
+
+def test_origin_in_the_payload(proxxy: Activator, standin: StandIn, key: str) -> None:
+    payload = seal_jwe(standin.console("qemu", ECHO), key, origin="https://panel.example.com")
+    assert echoes(proxxy, payload, {"Origin": "https://panel.example.com"})
+    for other in ("", "null", "http://panel.example.com", "https://panel.example.com:444", "https://evil.example"):
+        assert refusal(proxxy, payload, {"Origin": other})[:2] == (403, "Origin not allowed")
+
+
+def serve(c: Connection) -> None:
+    c.accept_upgrade()
+    c.send_frame(BINARY, b"ok")
+    c.close_code(60)
+
+
+def result(proxxy: Activator, payload: str) -> str:
+    """What a payload leads to: "ok", or the Close's reason."""
+    with Client.upgraded(proxxy.port, target(payload)) as client:
+        frame = client.read_frame()
+        return "ok" if frame.payload == b"ok" else frame.payload[2:].decode()
+
+
+@pytest.mark.parametrize("verify", ["on", "off"])
+def test_fingerprint_in_the_payload_is_the_only_one_that_counts(
+    authority: Authority, settings: dict[str, Any], key: str, verify: str
+) -> None:
+    """Neither a CA that we know nor PROXXY_TLS_VERIFY=off stands in for it."""
+    cert, other = authority.self_signed(), authority.leaf("other")
+    with Activator(settings | {"PROXXY_TLS_VERIFY": verify, "PROXXY_FINGERPRINTS": other.fingerprint}) as proxxy:
+        with Upstream(cert, serve) as upstream:
+            assert result(proxxy, seal_jwe(console(upstream.port), key, fingerprint=cert.fingerprint)) == "ok"
+        with Upstream(other, serve) as upstream:
+            reason = result(proxxy, seal_jwe(console(upstream.port), key, fingerprint=cert.fingerprint))
+            assert reason.endswith("it is not the one whose fingerprint the payload has")
+
+
+@pytest.mark.parametrize("verify", ["on", "off"])
+def test_ca_in_the_payload_is_the_only_one_that_counts(
+    authority: Authority, settings: dict[str, Any], key: str, tmp_path: Path, verify: str
+) -> None:
+    """`cert` of vncproxy's answer, for clusters that nobody configured a CA for."""
+    stranger = Authority(tmp_path, "another CA")
+    with Activator(settings | {"PROXXY_TLS_VERIFY": verify}) as proxxy:
+        for name, leaf in (("ok", stranger.leaf()), ("its CA is not known", authority.leaf())):
+            with Upstream(leaf, serve) as upstream:
+                ca = stranger.leaf().ca.read_text()
+                assert result(proxxy, seal_jwe(console(upstream.port), key, ca=ca)).endswith(name)
+        empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        assert refusal(proxxy, seal_jwe(console(8006), key, ca=empty))[:2] == (400, "Invalid payload")
+
+
+def test_unauthenticated_payload_cannot_bring_its_own_trust(
+    authority: Authority, settings: dict[str, Any], key: str
+) -> None:
+    cert = authority.self_signed()
+    with Activator(settings) as proxxy, Upstream(cert, serve) as upstream:
+        payload = seal(console(upstream.port, fingerprint=cert.fingerprint, ca=cert.cert.read_text()), key)
+        assert "not trusted" in result(proxxy, payload)
+
+
+# --- single use ------------------------------------------------------------------------------
+
+
+def test_jti_opens_once(proxxy: Activator, standin: StandIn, key: str) -> None:
+    payload = seal_jwe(standin.console("qemu", ECHO), key, jti="once")
+    assert echoes(proxxy, payload)
+    assert refusal(proxxy, payload)[:2] == (403, "Payload was used already")
+    # Another payload with the same jti is no other.
+    again = seal_jwe(standin.console("qemu", ECHO), key, jti="once", exp=int(time.time()) + 200)
+    assert refusal(proxxy, again)[:2] == (403, "Payload was used already")
+    assert "outcome=payload-used" in proxxy.log()
+
+
+def test_one_of_many_at_once_gets_the_console(proxxy: Activator, standin: StandIn, key: str) -> None:
+    payload = seal_jwe(standin.console("qemu", ECHO), key, jti="race")
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda _: ask(proxxy, payload)[0], range(24)))
+    assert sorted(answers) == [101] + [403] * 23
+
+
+def test_request_that_could_not_be_upgraded_does_not_use_it_up(
+    proxxy: Activator, standin: StandIn, key: str
+) -> None:
+    """A link that a chat program looks at first is still good."""
+    payload = seal_jwe(standin.console("qemu", ECHO), key, jti="preview", origin="https://panel.example.com")
+    origin = {"Origin": "https://panel.example.com"}
+    assert ask(proxxy, payload, {**origin, "Upgrade": ""})[0] == 426
+    assert ask(proxxy, payload, {**origin, "Sec-WebSocket-Key": ""})[0] == 400
+    assert ask(proxxy, payload, {"Origin": "https://evil.example"})[0] == 403
+    assert echoes(proxxy, payload, origin)
+
+
+def test_used_jti_are_kept_as_hashes_until_they_expire(
+    settings: dict[str, Any], standin: StandIn, key: str
+) -> None:
+    with Activator(settings) as proxxy:
+        old = proxxy.used / ("0" * 64)
+        others = [proxxy.used / "README", proxxy.used / ("g" * 64)]
+        for path in (old, *others):
+            path.touch()
+            os.utime(path, (0, 0))
+        for n in range(200):  # one in sixteen looks for what has expired
+            assert ask(proxxy, seal_jwe(standin.console("qemu", ECHO), key, jti=f"customer-{n}"))[0] == 101
+            if not old.exists():
+                break
+        assert not old.exists() and all(path.exists() for path in others)
+        names = [path.name for path in proxxy.used.iterdir() if path not in others]
+        assert len(names) == n + 1 and all(len(name) == 64 for name in names)
+        assert "customer" not in proxxy.log()
+
+
+def test_state_directory_that_cannot_be_written_fails_closed(
+    settings: dict[str, Any], standin: StandIn, key: str, tmp_path: Path
+) -> None:
+    with Activator(settings | {"PROXXY_STATE_DIRECTORY": tmp_path / "none"}) as proxxy:
+        assert ask(proxxy, seal_jwe(console(8006), key, jti="x"))[0] == 500
+        assert str(tmp_path)[:40] in proxxy.wait_log("PROXXY_STATE_DIRECTORY")
+        assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key))
+
+
+# --- settings --------------------------------------------------------------------------------
+
+
+def test_only_authenticated_payloads(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    with Activator(settings | {"PROXXY_PAYLOADS": "jwe"}) as proxxy:
+        assert ask(proxxy, seal(standin.console("qemu", ECHO), key)) == (400, INVALID)
+        assert "PROXXY_PAYLOADS does not accept this format" in proxxy.wait_log("Request refused")
+        assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key))
+        assert "not authenticated, do not expire" not in proxxy.log()
+
+
+def test_only_the_old_format_is_warned_of(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    with Activator(settings | {"PROXXY_PAYLOADS": "cbc"}) as proxxy:
+        assert ask(proxxy, seal_jwe(standin.console("qemu", ECHO), key)) == (400, INVALID)
+        assert echoes(proxxy, seal(standin.console("qemu", ECHO), key))
+        assert "PROXXY_PAYLOADS is cbc: payloads are not authenticated" in proxxy.wait_log("Session ended")
+
+
+def test_allowed_origins(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    allowed = "https://panel.example.com, https://*.customers.example:8443, http://[::1]"
+    with Activator(settings | {"PROXXY_ALLOWED_ORIGINS": allowed}) as proxxy:
+        for origin in ("https://panel.example.com", "https://a.b.customers.example:8443", "http://[::1]"):
+            assert echoes(proxxy, seal(standin.console("qemu", ECHO), key), {"Origin": origin})
+        payload = seal(console(8006), key)
+        for origin in ("", "null", "https://customers.example:8443", "https://a.customers.example", "https://x@panel.example.com"):
+            assert refusal(proxxy, payload, {"Origin": origin})[:2] == (403, "Origin not allowed")
+        assert "outcome=origin" in proxxy.wait_log("PROXXY_ALLOWED_ORIGINS")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "169.254.169.254",
+                                  "[fe80::1]", "[fd00:ec2::254]", "[64:ff9b::7f00:1]", "100.100.100.200"])
+def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, host: str) -> None:
+    """Loopback, link-local and metadata: an unauthenticated payload is not even told why."""
+    with Activator(settings | {"PROXXY_ALLOWED_HOSTS": ""}) as proxxy:
+        assert ask(proxxy, seal(console(8006) | {"host": f"{host}:8006"}, key)) == (400, INVALID)
+        expected = (403, "Proxmox: its address may not be dialled",
+                    "its host is loopback, link-local or a metadata service, which PROXXY_ALLOWED_HOSTS must name")
+        assert refusal(proxxy, seal_jwe(console(8006) | {"host": f"{host}:8006"}, key)) == expected
+
+
+@pytest.mark.parametrize("allowed", ["", "192.0.2.0/24, 2001:db8::/32"])
+def test_name_that_resolves_to_loopback_is_not_dialled(
+    settings: dict[str, Any], cert: Cert, key: str, allowed: str
+) -> None:
+    """It is the resolved address that is looked at, and then dialled."""
+    with Activator(settings | {"PROXXY_ALLOWED_HOSTS": allowed}) as proxxy, Upstream(cert, serve) as upstream:
+        payload = seal_jwe(console(upstream.port, "localhost"), key)
+        assert result(proxxy, payload) == "Proxmox: its address may not be dialled: not in PROXXY_ALLOWED_HOSTS"
+        assert "outcome=host-forbidden" in proxxy.wait_log("Session ended")
+        assert upstream.connections == 0
+
+
+@pytest.mark.parametrize("allowed", ["127.0.0.0/8", "localhost", "pve.example.com, 127.0.0.1, ::1"])
+def test_hosts_that_are_allowed(settings: dict[str, Any], standin: StandIn, key: str, allowed: str) -> None:
+    with Activator(settings | {"PROXXY_ALLOWED_HOSTS": allowed}) as proxxy:
+        assert echoes(proxxy, seal(standin.console("qemu", ECHO), key))
+        refused = console(8006) | {"host": "192.0.2.1"}
+        assert ask(proxxy, seal(refused, key)) == (400, INVALID)
+        assert refusal(proxxy, seal_jwe(refused, key))[2] == "its host is not in PROXXY_ALLOWED_HOSTS"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["PROXXY_ALLOWED_HOSTS=10.0.0.1/8", "PROXXY_ALLOWED_HOSTS=10.0.0.0/33", "PROXXY_ALLOWED_HOSTS=https://pve1",
+     "PROXXY_ALLOWED_HOSTS=*", "PROXXY_ALLOWED_HOSTS=pve*.example.com", "PROXXY_ALLOWED_HOSTS=127.1", "PROXXY_ALLOWED_HOSTS=a,,b",
+     "PROXXY_ALLOWED_ORIGINS=panel.example.com", "PROXXY_ALLOWED_ORIGINS=https://panel.example.com/",
+     "PROXXY_ALLOWED_ORIGINS=*", "PROXXY_PAYLOADS=", "PROXXY_PAYLOADS=rsa", "PROXXY_STATE_DIRECTORY=relative"],
+)  # fmt: skip
+def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], key: str, setting: str) -> None:
+    name, value = setting.split("=")
+    with Activator(settings | {name: value}) as proxxy:
+        assert ask(proxxy, seal(console(8006), key))[0] == 500
+        assert f"{name} has a value that is not understood" in proxxy.wait_log("Request refused")
