@@ -5,6 +5,7 @@
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
+#   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
 #   make unit            the unit tests, in whichever build
 
 VERSION := 1.0.0
@@ -16,7 +17,7 @@ CATALOGDIR ?= /usr/lib/systemd/catalog
 
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
-PACKAGES := openssl libsystemd json-c
+PACKAGES := openssl libsystemd json-c libseccomp
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -29,6 +30,13 @@ ifeq ($(SANITIZE),1)
   LINK_HARDENING := -fsanitize=address,undefined
 else
   CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+# For the tests: sandbox_enter() surrounded by attempts to do what it forbids (tests/breakin.c).
+ifeq ($(BREAKIN),1)
+  BUILD := build/breakin
+  EXTRA := tests/breakin
+  LINK_HARDENING += -Wl,--wrap=sandbox_enter
 endif
 
 # fcf-protection is x86's alone.
@@ -44,7 +52,7 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 # What the unit tests link: the pure part, and what has no main() of its own.
 TESTED := access config crypto error framer host http io jwe once payload strict_json ws
 PROGRAMS := proxxy-conn proxxy-status
-proxxy-conn := $(TESTED) exchange log proxxy-conn relay upstream uptime
+proxxy-conn := $(TESTED) exchange log proxxy-conn relay sandbox upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 

@@ -31,6 +31,7 @@
 #include "io.h"
 #include "log.h"
 #include "relay.h"
+#include "sandbox.h"
 #include "upstream.h"
 #include "uptime.h"
 #include "ws.h"
@@ -41,6 +42,7 @@ enum {
 	/* Every answer to a payload that is not authenticated and invalid leaves so long after its request came: what
 	 * was wrong with it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
 	INVALID_PAYLOAD_MS = 50,
+	STACK_WIPED = 32 * 1024, /* bytes; opening, connecting and upgrading take half of it */
 };
 
 /* What one session holds. Static: the buffers' pages cost nothing until they are used. */
@@ -297,6 +299,28 @@ static int connect_console(void)
 	return OK;
 }
 
+/* --- 7 confine ---------------------------------------------------------------------------- */
+
+/* Overwrites what secrets left on the stack, and in the vector registers: they keep what memcpy() moved last, and
+ * libraries that are bound lazily have them saved on the stack at any first call. */
+static void __attribute__((noinline)) wipe_stack(void)
+{
+	uint8_t below[STACK_WIPED];
+
+	OPENSSL_cleanse(below, sizeof(below));
+	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* each size has registers of its own */
+		memmove(below + sizeof(below) / 2, below, n);
+	OPENSSL_cleanse(below, sizeof(below));
+}
+
+static int confine(void)
+{
+	int rc = sandbox_enter();
+
+	wipe_stack(); /* last: entering has saved registers, too */
+	return rc;
+}
+
 /* --- 10 summary --------------------------------------------------------------------------- */
 
 static void sum_up(void)
@@ -334,6 +358,8 @@ static void serve(void)
 		return;
 
 	rc = connect_console();
+	if (confine() < 0 && rc == OK)
+		rc = fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno));
 	if (rc == OK)
 		relay_run(&relay);
 	else

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sandbox, see sandbox.h.
+ */
+#include "sandbox.h"
+
+#include "error.h"
+
+#ifdef PROXXY_SANITIZE
+int sandbox_enter(void)
+{
+	return OK;
+}
+#else
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* --- seccomp ------------------------------------------------------------------------------ */
+
+/* All that relaying, logging and ending take, with OpenSSL's and malloc's share of it. */
+static const int allowed[] = {
+	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), /* the connections */
+	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(poll),
+	SCMP_SYS(close), SCMP_SYS(shutdown),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), /* time, chance */
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), /* memory */
+	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
+	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+};
+
+/* What no mistake of ours would ever ask for: whoever does is an intruder, and is not asked again. Everything else
+ * that is not allowed fails with EPERM. */
+static const int fatal[] = {
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(pidfd_open),
+	SCMP_SYS(bpf), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(perf_event_open), SCMP_SYS(keyctl),
+	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
+	SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module), SCMP_SYS(finit_module),
+	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid), SCMP_SYS(setresuid), SCMP_SYS(setgid), SCMP_SYS(capset),
+};
+
+/* Calls that are allowed by their arguments: one of them must have the masked value. */
+static bool add_conditional(scmp_filter_ctx filter)
+{
+	static const unsigned long requests[] = { FIONREAD, SIOCOUTQ };
+	int rc = 0;
+
+	/* No memory that can be executed, and none that is a file. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+			       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	/* With TCP Fast Open a socket whose connection broke could begin another, to anywhere. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
+			       SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0));
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	for (size_t i = 0; i < COUNT(requests); i++)
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, requests[i]));
+	/* abort() signals itself, and no other. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
+	return rc == 0;
+}
+
+static bool enter_seccomp(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	bool done = filter != NULL;
+	int rc = 0;
+
+	/* For every thread: the resolver's may still be there. no_new_privs is set already. */
+	done = done && seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
+	       seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) == 0;
+	for (size_t i = 0; i < COUNT(allowed) && done; i++)
+		done = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0) == 0;
+	for (size_t i = 0; i < COUNT(fatal) && done; i++)
+		done = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal[i], 0) == 0;
+	if (done && add_conditional(filter))
+		rc = seccomp_load(filter);
+	else
+		rc = -EINVAL;
+	seccomp_release(filter);
+	errno = -rc;
+	return rc == 0;
+}
+
+/* --- Landlock ----------------------------------------------------------------------------- */
+
+/* As linux/landlock.h has it since Linux 6.12; older kernels know its beginning. */
+struct landlock_ruleset {
+	uint64_t handled_access_fs, handled_access_net, scoped;
+};
+
+/* A ruleset without a single rule: nothing on any file system, no TCP connection begun or taken (Linux 6.7), no
+ * signal and no abstract Unix socket beyond this process (6.12). The system call filter forbids the same; two locks
+ * are not broken by one mistake. */
+static void enter_landlock(void)
+{
+	static const struct landlock_ruleset by_version[] = {
+		{ 0x1FFF, 0, 0 }, { 0x3FFF, 0, 0 }, { 0x7FFF, 0, 0 }, { 0x7FFF, 3, 0 }, { 0xFFFF, 3, 0 }, { 0xFFFF, 3, 3 },
+	};
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */), fd;
+	struct landlock_ruleset rules;
+	size_t size = sizeof(rules);
+
+	if (version < 1)
+		return; /* not in this kernel, or switched off */
+	if (version > (long)COUNT(by_version))
+		version = (long)COUNT(by_version);
+	rules = by_version[version - 1];
+	if (version < 4)
+		size = offsetof(struct landlock_ruleset, handled_access_net);
+	else if (version < 6)
+		size = offsetof(struct landlock_ruleset, scoped);
+	fd = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+	if (fd < 0)
+		return;
+	syscall(SYS_landlock_restrict_self, fd, 0);
+	close((int)fd);
+}
+
+/* --- limits ------------------------------------------------------------------------------- */
+
+static void enter_limits(void)
+{
+	static const struct {
+		__rlimit_resource_t resource;
+		rlim_t limit;
+	} table[] = {
+		/* fds 0 to 2 are taken and stay so: no descriptor is ever free. poll() wants this above its count. */
+		{ RLIMIT_NOFILE, 3 },
+		{ RLIMIT_NPROC, 0 }, { RLIMIT_MEMLOCK, 0 }, { RLIMIT_MSGQUEUE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_SIGPENDING, 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const struct rlimit limit = { table[i].limit, table[i].limit };
+
+		setrlimit(table[i].resource, &limit);
+	}
+}
+
+int sandbox_enter(void)
+{
+	enter_landlock();
+	enter_limits();
+	return enter_seccomp() ? OK : ERR_SYSTEM;
+}
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What someone would try who runs code of their own inside a session. In no build but that of the tests
+ * (make BREAKIN=1), which puts this around sandbox_enter(): the environment's PROXXY_BREAKIN names one
+ * attempt, and the client is told how it went, or the session is killed over it. Each attempt is the
+ * system call itself, so that no library stands in for the kernel.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const int client_fd = STDIN_FILENO;
+static int upstream_fd;
+
+static struct sockaddr_in elsewhere(void)
+{
+	/* A discard port on loopback: nobody else is bothered should it work. */
+	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+/* CALL is one system call, TRY a function's body. */
+#define ATTEMPTS \
+	/* Files */ \
+	CALL(open_passwd, SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY) \
+	CALL(open_key, SYS_openat, AT_FDCWD, "/etc/proxxy/signature.key", O_RDONLY) \
+	CALL(open_own_memory, SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDWR) \
+	CALL(open_environment, SYS_openat, AT_FDCWD, "/proc/self/environ", O_RDONLY) \
+	CALL(open_directory, SYS_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY) \
+	CALL(create_file, SYS_openat, AT_FDCWD, "/tmp/proxxy-breakin", O_WRONLY | O_CREAT, 0600) \
+	CALL(create_tmpfile, SYS_openat, AT_FDCWD, "/tmp", O_TMPFILE | O_RDWR, 0600) \
+	CALL(openat2_passwd, 437 /* openat2 */, AT_FDCWD, "/etc/passwd", (uint64_t[3]){ 0 }, 24) \
+	CALL(stat_file, SYS_newfstatat, AT_FDCWD, "/etc/passwd", &(struct stat){ 0 }, 0) \
+	CALL(read_link, SYS_readlinkat, AT_FDCWD, "/proc/self/exe", (char[64]){ 0 }, 64) \
+	CALL(access_file, SYS_faccessat, AT_FDCWD, "/etc/passwd", R_OK) \
+	CALL(make_directory, SYS_mkdirat, AT_FDCWD, "/tmp/proxxy-breakin.d", 0700) \
+	CALL(remove_file, SYS_unlinkat, AT_FDCWD, "/tmp/proxxy-breakin", 0) \
+	CALL(rename_file, SYS_renameat2, AT_FDCWD, "/tmp/proxxy-a", AT_FDCWD, "/tmp/proxxy-b", 0) \
+	CALL(change_mode, SYS_fchmodat, AT_FDCWD, "/tmp/proxxy-breakin", 0600) \
+	CALL(change_directory, SYS_chdir, "/tmp") \
+	CALL(memory_file, SYS_memfd_create, "x", 0) \
+	CALL(open_by_handle, SYS_open_by_handle_at, AT_FDCWD, (int[4]){ 0 }, O_RDONLY) \
+	CALL(mount_tmpfs, SYS_mount, "none", "/mnt", "tmpfs", 0, NULL) \
+	CALL(change_root, SYS_chroot, "/") \
+	CALL(watch_files, SYS_inotify_init1, 0) \
+	/* Connections */ \
+	CALL(socket_inet, SYS_socket, AF_INET, SOCK_STREAM, 0) \
+	CALL(socket_inet6, SYS_socket, AF_INET6, SOCK_STREAM, 0) \
+	CALL(socket_udp, SYS_socket, AF_INET, SOCK_DGRAM, 0) \
+	CALL(socket_unix, SYS_socket, AF_UNIX, SOCK_STREAM, 0) \
+	CALL(socket_netlink, SYS_socket, AF_NETLINK, SOCK_RAW, 0) \
+	CALL(socket_packet, SYS_socket, AF_PACKET, SOCK_RAW, 0) \
+	CALL(socket_pair, SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, (int[2]){ 0 }) \
+	TRY(connect_again, struct sockaddr_in a = elsewhere(); return syscall(SYS_connect, upstream_fd, &a, sizeof(a));) \
+	TRY(disconnect, struct sockaddr a = { .sa_family = AF_UNSPEC }; return syscall(SYS_connect, upstream_fd, &a, sizeof(a));) \
+	TRY(bind_port, struct sockaddr_in a = elsewhere(); return syscall(SYS_bind, upstream_fd, &a, sizeof(a));) \
+	CALL(listen_on, SYS_listen, upstream_fd, 1) \
+	CALL(accept_one, SYS_accept4, upstream_fd, NULL, NULL, 0) \
+	TRY(send_to, struct sockaddr_in a = elsewhere(); return syscall(SYS_sendto, upstream_fd, "x", 1, 0, &a, sizeof(a));) \
+	TRY(fast_open, struct sockaddr_in a = elsewhere(); struct iovec v = { "x", 1 }; \
+		struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 }; \
+		return syscall(SYS_sendmsg, upstream_fd, &m, MSG_FASTOPEN);) \
+	CALL(socket_option, SYS_setsockopt, client_fd, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int)) \
+	CALL(duplicate, SYS_dup, client_fd) \
+	CALL(duplicate_by_fcntl, SYS_fcntl, client_fd, F_DUPFD, 100) \
+	CALL(pipe_pair, SYS_pipe2, (int[2]){ 0 }, 0) \
+	CALL(event_fd, SYS_eventfd2, 0, 0) \
+	CALL(terminal_input, SYS_ioctl, STDERR_FILENO, TIOCSTI, "x") \
+	/* Processes */ \
+	CALL(fork_by_clone, SYS_clone, SIGCHLD, 0, 0, 0, 0) \
+	CALL(clone_thread, SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0) \
+	CALL(clone3_process, 435 /* clone3 */, (uint64_t[11]){ 0 }, sizeof(uint64_t[11])) \
+	CALL(execute, SYS_execve, "/bin/true", ((char *[]){ "true", NULL }), ((char *[]){ NULL })) \
+	CALL(execute_at, SYS_execveat, AT_FDCWD, "/bin/true", ((char *[]){ "true", NULL }), ((char *[]){ NULL }), 0) \
+	CALL(signal_parent, SYS_kill, getppid(), 0) \
+	CALL(signal_all, SYS_kill, -1, 0) \
+	CALL(signal_parents_thread, SYS_tgkill, getppid(), getppid(), 0) \
+	CALL(pidfd_of_parent, 434 /* pidfd_open */, getppid(), 0) \
+	CALL(trace_parent, SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0) \
+	CALL(read_parents_memory, SYS_process_vm_readv, getppid(), &(struct iovec){ (char[1]){ 0 }, 1 }, 1, &(struct iovec){ (void *)4096, 1 }, 1, 0) \
+	CALL(queue_signal, SYS_rt_sigqueueinfo, getppid(), 0, (char[128]){ 0 }) \
+	CALL(set_priority, SYS_setpriority, PRIO_PROCESS, 0, 1) \
+	CALL(set_scheduler, SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 }) \
+	/* Memory */ \
+	TRY(map_executable, return (long)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);) \
+	TRY(make_executable, static char page[8192]; void *at = (void *)(((uintptr_t)page + 4095) & ~(uintptr_t)4095); \
+		return syscall(SYS_mprotect, at, 4096, PROT_READ | PROT_EXEC);) \
+	CALL(make_executable_by_key, SYS_pkey_mprotect, 0, 4096, PROT_EXEC, -1) \
+	CALL(map_file, SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED, STDERR_FILENO, 0) \
+	CALL(shared_memory, SYS_shmget, 0, 4096, 0600) \
+	CALL(fault_handler, SYS_userfaultfd, 0) \
+	/* Privileges and the kernel's corners */ \
+	CALL(become_root, SYS_setresuid, 0, 0, 0) \
+	CALL(become_dumpable, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0) \
+	CALL(take_capabilities, SYS_capset, (uint32_t[2]){ 0x20080522, 0 }, (uint32_t[6]){ 0 }) \
+	CALL(new_namespace, SYS_unshare, CLONE_NEWUSER) \
+	CALL(raise_limit, SYS_prlimit64, 0, RLIMIT_NOFILE, &(struct rlimit){ 64, 64 }, NULL) \
+	CALL(parents_limit, SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit){ 0, 0 }) \
+	CALL(personality_change, SYS_personality, 0x0400000 /* READ_IMPLIES_EXEC */) \
+	CALL(load_bpf, SYS_bpf, 0, NULL, 0) \
+	CALL(io_uring, 425 /* io_uring_setup */, 1, (char[120]){ 0 }) \
+	CALL(perf_event, SYS_perf_event_open, (char[128]){ 0 }, 0, -1, -1, 0) \
+	CALL(key_ring, SYS_keyctl, 0, -1, 1) \
+	CALL(another_filter, SYS_seccomp, 0, 0, NULL) \
+	CALL(kernel_log, SYS_syslog, 3, (char[16]){ 0 }, 16)
+
+/* The other ABIs that a filter for one might miss. */
+#ifdef __x86_64__
+#define ATTEMPTS_ABI \
+	CALL(x32_call, 0x40000000 + SYS_getpid) \
+	TRY(i386_call, long rc; __asm__ volatile("int $0x80" : "=a"(rc) : "a"(20L /* getpid */) : "memory"); return rc;)
+#else
+#define ATTEMPTS_ABI
+#endif
+
+#define TRY(name, ...) static long name(void) { __VA_ARGS__ }
+#define CALL(name, ...) TRY(name, return syscall(__VA_ARGS__);)
+ATTEMPTS
+ATTEMPTS_ABI
+#undef TRY
+#undef CALL
+
+static const struct {
+	const char *name;
+	long (*attempt)(void);
+} attempts[] = {
+#define TRY(name, ...) { #name, name },
+#define CALL(name, ...) { #name, name },
+	ATTEMPTS
+	ATTEMPTS_ABI
+};
+
+static void tell(const char *words)
+{
+	const size_t len = strlen(words);
+	uint8_t frame[2 + 125] = { 0x81, (uint8_t)len };
+
+	memcpy(frame + 2, words, len);
+	if (write(client_fd, frame, 2 + len) < 0)
+		_exit(1);
+}
+
+/* The attempt of that name, if any: tells the client "done", or "stopped: " and the error, and ends. */
+static void try(const char *name)
+{
+	char words[100];
+
+	for (size_t i = 0; name && i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		long rc;
+
+		if (strcmp(attempts[i].name, name) != 0)
+			continue;
+		rc = attempts[i].attempt();
+		snprintf(words, sizeof(words), rc >= 0 ? "done" : "stopped: %s", strerrorname_np(errno));
+		tell(words);
+		_exit(0);
+	}
+}
+
+int __real_sandbox_enter(void);
+int __wrap_sandbox_enter(void);
+
+int __wrap_sandbox_enter(void)
+{
+	const char *name = getenv("PROXXY_BREAKIN");
+	struct sockaddr_storage peer;
+	int rc;
+
+	for (upstream_fd = 3; upstream_fd < 64; upstream_fd++)
+		if (getpeername(upstream_fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof(peer) }) == 0 && peer.ss_family == AF_INET)
+			break;
+	if (getenv("PROXXY_BREAKIN_OUTSIDE")) /* to see that the attempt is a good one */
+		try(name);
+	rc = __real_sandbox_enter();
+	try(name);
+	return rc;
+}

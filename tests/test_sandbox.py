@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What someone gets who runs code inside a session: nothing to open, nowhere to connect, nobody to
+reach, and no secret left in memory."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Iterator
+from urllib.parse import quote
+
+import pytest
+from conftest import ECHO
+from lib.activator import TREE, Activator, Xinetd, binary
+from lib.payload import seal, seal_jwe, target
+from lib.process import wait_for
+from lib.standin import StandIn
+from lib.wire import BINARY, Client
+
+SOURCE = TREE / "tests" / "breakin.c"
+ATTEMPTS = re.findall(r"^\t(?:CALL|TRY)\((\w+), ", SOURCE.read_text(), re.M)
+SIGSEGV, SIGSYS = 11, 31
+
+# What no mistake of the program would ever do costs the session; the rest fails.
+KILLED = {
+    "execute", "execute_at", "signal_parent", "signal_all", "pidfd_of_parent", "trace_parent", "read_parents_memory",
+    "mount_tmpfs", "change_root", "fault_handler", "become_root", "take_capabilities", "new_namespace", "load_bpf",
+    "io_uring", "perf_event", "key_ring", "x32_call", "i386_call",
+}  # fmt: skip
+# Attempts that succeed without the sandbox, whoever the user: that they are stopped is its doing.
+GOOD = {
+    "open_passwd", "open_own_memory", "open_environment", "open_directory", "create_tmpfile", "openat2_passwd",
+    "stat_file", "read_link", "access_file", "change_directory", "memory_file", "watch_files", "socket_inet",
+    "socket_inet6", "socket_udp", "socket_unix", "socket_netlink", "socket_pair", "disconnect", "socket_option",
+    "duplicate", "duplicate_by_fcntl", "pipe_pair", "event_fd", "pidfd_of_parent", "become_dumpable",
+    "map_executable", "make_executable", "shared_memory", "personality_change", "raise_limit", "new_namespace",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def breakin() -> Path:
+    """The program under test with the attempts built in; with sanitizers there is no sandbox."""
+    if "sanitize" in str(binary()):
+        pytest.skip("the sanitizers' build has no sandbox")
+    subprocess.run(["make", "-s", "-C", TREE, "BREAKIN=1", "all"], check=True)
+    return TREE / "build" / "breakin" / "proxxy-conn"
+
+
+def attempt(standin: StandIn, key: str, proxxy: Activator) -> str:
+    """What the intruder reports; "" when the session was ended over it."""
+    with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+        try:
+            return client.read_frame().payload.decode()
+        except (EOFError, ConnectionError):
+            return ""
+
+
+def test_every_attempt_is_known() -> None:
+    assert len(ATTEMPTS) == len(set(ATTEMPTS)) > 70
+    assert KILLED | GOOD <= set(ATTEMPTS)
+
+
+@pytest.mark.parametrize("spawner", [Activator, Xinetd], ids=["activate", "xinetd"])
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_attempt_is_stopped(
+    breakin: Path, settings: dict[str, Any], standin: StandIn, key: str, name: str, spawner: type[Activator]
+) -> None:
+    with spawner(settings, program=breakin, environment={"PROXXY_BREAKIN": name}) as proxxy:
+        answer = attempt(standin, key, proxxy)
+        if name not in KILLED:
+            assert answer == "stopped: EPERM"
+            return
+        assert answer == ""
+        if spawner is Activator:
+            log = proxxy.wait_log("died with code")
+            # A kernel without 32-bit calls does not even know this one.
+            assert f"died with code {SIGSYS}" in log or (name == "i386_call" and f"code {SIGSEGV}" in log)
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_attempt_would_succeed_without_the_sandbox(
+    breakin: Path, settings: dict[str, Any], standin: StandIn, key: str, name: str
+) -> None:
+    environment = {"PROXXY_BREAKIN": name, "PROXXY_BREAKIN_OUTSIDE": "1"}
+    with Activator(settings, program=breakin, environment=environment) as proxxy:
+        assert attempt(standin, key, proxxy) == "done"
+
+
+# --- memory ----------------------------------------------------------------------------------
+
+
+def memory(pid: int) -> Iterator[tuple[str, bytes]]:
+    """Every page of a process that can be read, by mapping."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            fields = line.split()
+            if "r" not in fields[1] or fields[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
+                continue
+            start, end = (int(number, 16) for number in fields[0].split("-"))
+            mem.seek(start)
+            yield line, mem.read(end - start)
+
+
+def secrets_of(console: dict[str, Any], key: str, payload: str) -> dict[str, bytes]:
+    """What must not be found, in each form that it ever had: pieces of it as well."""
+    token = console["ticket"].rpartition("=")[2] or console["ticket"]
+    vncticket = console["vncticket"]
+    # The beginning says only what kind of ticket it is.
+    signature = vncticket[-40:]
+    found = {
+        "key": bytes.fromhex(key),
+        "half of the key": bytes.fromhex(key)[:16],
+        "other half": bytes.fromhex(key)[16:],
+        "key in hex": key.encode(),
+        "part of it": key[8:32].encode(),
+        "ticket": token.encode(),
+        "part of the ticket": token[-16:].encode(),
+        "vncticket": signature.encode(),
+        "vncticket as sent": quote(signature, safe="").encode(),
+        "part of the vncticket": vncticket[-16:].encode(),
+    }
+    for at in range(40, len(payload) - 32, 200):
+        found[f"payload at {at}"] = payload[at : at + 32].encode()
+        if ":" not in payload:
+            raw = base64.urlsafe_b64decode(payload.split(".")[3][: len(payload.split(".")[3]) // 4 * 4])
+            found[f"ciphertext at {at}"] = raw[at // 2 : at // 2 + 24]
+    return found
+
+
+@pytest.mark.parametrize("make", [seal, seal_jwe])
+def test_relaying_session_has_no_secret_in_memory(
+    settings: dict[str, Any], standin: StandIn, key: str, make: Any
+) -> None:
+    """Read from /proc/PID/mem: neither key, ticket, vncticket nor payload, in any form."""
+    with Activator(settings | {"SIGNATURE_KEY": f"new:{'5a' * 32}, old:{key}"}) as proxxy:
+        console = standin.console("qemu", ECHO)
+        payload = make(console, key)
+        with Client.upgraded(proxxy.port, target(payload), {"Cookie": "session=panel-cookie-value"}) as client:
+            client.send_frame(BINARY, b"marker of the session")
+            client.read_data(21)
+            (pid,) = wait_for(proxxy.sessions, 5, "no session")
+            secrets = secrets_of(console, key, payload)
+            secrets["other key"] = bytes.fromhex("5a" * 32)
+            secrets["cookie"] = b"panel-cookie-value"
+            seen, found = 0, []
+            for line, content in memory(pid):
+                seen += b"marker of the session" in content
+                found += [f"{name} in {line.strip()} at {content.index(s)}" for name, s in secrets.items() if s in content]
+            assert seen > 0, "the scan does not even see what is there"
+            assert found == []
+            environment = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert key.encode() not in environment
