@@ -175,7 +175,7 @@ static const char *read_claims(json_object *object, struct claims *c)
 		return "nbf is not seconds since 1970";
 	if (!copy_optional(object, "jti", c->jti, sizeof(c->jti)))
 		return "jti is not a string of 1 to 256 bytes without controls";
-	if (!copy_optional(object, "origin", c->origin, sizeof(c->origin)) || strpbrk(c->origin, ",*") ||
+	if (!copy_optional(object, "origin", c->origin, sizeof(c->origin)) || strpbrk(c->origin, ",* \t") ||
 	    !host_origins_valid(c->origin))
 		return "origin is not an origin, like https://panel.example.com";
 	if (!copy_optional(object, "client", c->client, sizeof(c->client)) ||

@@ -270,11 +270,51 @@ static void hex(void **state)
 	}
 }
 
+static void base64url(void **state)
+{
+	static const struct {
+		const char *text, *bytes; /* NULL: refused */
+	} table[] = {
+		/* RFC 4648 section 10, without padding */
+		{ "", "" }, { "Zg", "f" }, { "Zm8", "fo" }, { "Zm9v", "foo" }, { "Zm9vYg", "foob" }, { "Zm9vYmE", "fooba" }, { "Zm9vYmFy", "foobar" },
+		{ "A-z_", "\x03\xEC\xFF" }, { "____", "\xFF\xFF\xFF" },
+		{ "Z", NULL }, { "Zm9vY", NULL }, { "Zg==", NULL }, { "Zm8=", NULL }, { "Zm9v=", NULL }, { "Zh", NULL }, { "Zv", NULL }, { "Zm9", NULL }, { "Zm+v", NULL }, { "Zm/v", NULL },
+		{ " Zm9v", NULL }, { "Zm9v ", NULL }, { "Zm\n9v", NULL }, { "Zm.v", NULL }, { "Zm9\xC3", NULL }, { "Zm9[", NULL }, { "Zm9`", NULL }, { "Zm9{", NULL }, { "Zm9@", NULL }, { "Zm9:", NULL },
+	};
+	uint64_t seed = 42;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const size_t len = strlen(table[i].text), size = table[i].bytes ? strlen(table[i].bytes) : 8;
+		uint8_t *bytes = guard_room(&out, size);
+		int n = crypto_base64url_decode(guard_copy(&in, table[i].text, len), len, bytes, size);
+
+		CHECK_INT(n, table[i].bytes ? (int)size : ERR_PAYLOAD_INVALID, "%s", table[i].text);
+		CHECK(n < 0 || memcmp(bytes, table[i].bytes, size) == 0, "%s", table[i].text);
+		if (n > 0)
+			CHECK_INT(crypto_base64url_decode(guard_copy(&in, table[i].text, len), len, guard_room(&out, size - 1), size - 1), ERR_PAYLOAD_INVALID, "%s, no room", table[i].text);
+	}
+	for (size_t len = 0; len < 300; len++) {
+		uint8_t bytes[300], *back;
+		char *text = guard_room(&in, (len * 4 + 2) / 3 + 1);
+		int n;
+
+		for (size_t i = 0; i < len; i++)
+			bytes[i] = (uint8_t)random_next(&seed);
+		n = crypto_base64url_encode(bytes, len, text, (len * 4 + 2) / 3 + 1);
+		CHECK(n >= 0 && strlen(text) == (size_t)n && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == (size_t)n, "%zu bytes", len);
+		back = guard_room(&out, len);
+		CHECK_INT(crypto_base64url_decode(text, (size_t)n, back, len), len, "%zu bytes", len);
+		CHECK(len == 0 || memcmp(back, bytes, len) == 0, "%zu bytes", len);
+		CHECK_INT(crypto_base64url_encode(bytes, len, guard_room(&in, (size_t)n), (size_t)n), ERR_SYSTEM, "%zu bytes, no room", len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nist_vectors, read_key), cmocka_unit_test_setup(lengths, read_key), cmocka_unit_test_setup(padding, read_key),
-		cmocka_unit_test_setup(malformed, read_key), cmocka_unit_test(hex),
+		cmocka_unit_test_setup(malformed, read_key), cmocka_unit_test(hex), cmocka_unit_test(base64url),
 	};
 
 	return RUN(tests);

@@ -344,11 +344,78 @@ static void any_byte(void **state)
 		}
 }
 
+#define PEM "-----BEGIN CERTIFICATE-----\\n"
+
+/* Claims count for authenticated payloads only, and then each must be what it should be. */
+static void claims(void **state)
+{
+	static const struct {
+		const char *members;
+		bool want;
+	} table[] = {
+		{ "\"exp\":1790000000", true }, { "\"exp\":1790000000.75", true }, { "\"exp\":1.79e9", true }, { "\"exp\":1", true }, { "\"exp\":253402300799", true },
+		{ "\"x\":1", false }, { "\"exp\":0", false }, { "\"exp\":-1", false }, { "\"exp\":253402300800", false }, { "\"exp\":1e300", false }, { "\"exp\":9223372036854775807", false },
+		{ "\"exp\":\"1790000000\"", false }, { "\"exp\":null", false }, { "\"exp\":true", false }, { "\"exp\":[1]", false }, { "\"EXP\":1", false },
+		{ "\"exp\":9,\"nbf\":8", true }, { "\"exp\":9,\"nbf\":8.5", true }, { "\"exp\":9,\"nbf\":0", false }, { "\"exp\":9,\"nbf\":\"8\"", false }, { "\"exp\":9,\"nbf\":null", false },
+		{ "\"exp\":9,\"jti\":\"a\"", true }, { "\"exp\":9,\"jti\":\"\"", false }, { "\"exp\":9,\"jti\":1", false }, { "\"exp\":9,\"jti\":null", false }, { "\"exp\":9,\"jti\":\"a\\n\"", false },
+		{ "\"exp\":9,\"origin\":\"https://a\"", true }, { "\"exp\":9,\"origin\":\"https://*.a\"", false }, { "\"exp\":9,\"origin\":\"https://a,https://b\"", false },
+		{ "\"exp\":9,\"origin\":\"a\"", false }, { "\"exp\":9,\"origin\":[]", false }, { "\"exp\":9,\"origin\":\" \"", false },
+		{ "\"exp\":9,\"client\":\"192.0.2.1\"", true }, { "\"exp\":9,\"client\":\"2001:db8::/32\"", true }, { "\"exp\":9,\"client\":\"a\"", false }, { "\"exp\":9,\"client\":\"\"", false },
+		{ "\"exp\":9,\"client\":\"10.0.0.0/8,11.0.0.0/8\"", false }, { "\"exp\":9,\"client\":0", false },
+		{ "\"exp\":9,\"fingerprint\":\"00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF\"", true },
+		{ "\"exp\":9,\"fingerprint\":\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\"", true },
+		{ "\"exp\":9,\"fingerprint\":\"0011\"", false }, { "\"exp\":9,\"fingerprint\":null", false }, { "\"exp\":9,\"fingerprint\":\"\"", false },
+		{ "\"exp\":9,\"ca\":\"" PEM "AAAA\"", true }, { "\"exp\":9,\"ca\":\"AAAA\"", false }, { "\"exp\":9,\"ca\":\"\"", false }, { "\"exp\":9,\"ca\":[]", false }, { "\"exp\":9,\"ca\":null", false },
+		{ "\"exp\":9,\"session_max\":1", true }, { "\"exp\":9,\"session_max\":31536000", true }, { "\"exp\":9,\"session_max\":31536001", false }, { "\"exp\":9,\"session_max\":0", false },
+		{ "\"exp\":9,\"session_max\":\"1\"", false }, { "\"exp\":9,\"session_max\":1.5", false }, { "\"exp\":9,\"session_max\":4294967297", false },
+	};
+	static struct console console;
+	struct claims c;
+	char json[1024];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		size_t len = (size_t)sprintf(json, HEAD ",%s}", table[i].members);
+		const char *why = "unset";
+		struct claims before;
+
+		memset(&c, 0x5A, sizeof(c));
+		before = c;
+		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, &c, &why), table[i].want ? 0 : ERR_PAYLOAD_INVALID, "%s", table[i].members);
+		if (table[i].want) {
+			CHECK(c.expires > 0 && why == NULL, "%s", table[i].members);
+			free(c.ca);
+		} else {
+			CHECK(memcmp(&c, &before, sizeof(c)) == 0 && strlen(why) > 4, "untouched: %s", table[i].members);
+		}
+		/* Not authenticated: nobody looks at them. */
+		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, NULL, &why), 0, "%s", table[i].members);
+	}
+
+	/* Their values, and nothing where there was none. */
+	size_t len = (size_t)sprintf(json, HEAD ",\"exp\":1790000000.9,\"nbf\":7,\"jti\":\"j\",\"origin\":\"https://a\",\"client\":\"::1\",\"session_max\":60,\"ca\":\"" PEM "\"}");
+	const char *why;
+
+	assert_int_equal(payload_parse(json, len, &console, &c, &why), 0);
+	assert_int_equal(c.expires, 1790000000);
+	assert_int_equal(c.not_before, 7);
+	assert_string_equal(c.jti, "j");
+	assert_string_equal(c.origin, "https://a");
+	assert_string_equal(c.client, "::1");
+	assert_int_equal(c.session_max, 60);
+	assert_string_equal(c.ca, "-----BEGIN CERTIFICATE-----\n");
+	assert_false(c.has_fingerprint);
+	free(c.ca);
+	len = (size_t)sprintf(json, HEAD ",\"exp\":1}");
+	assert_int_equal(payload_parse(json, len, &console, &c, &why), 0);
+	assert_true(!c.ca && !*c.jti && !*c.origin && !*c.client && !c.session_max && !c.not_before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole), cmocka_unit_test(schema), cmocka_unit_test(controls), cmocka_unit_test(limits), cmocka_unit_test(hosts),
-		cmocka_unit_test(json_strictness), cmocka_unit_test(nul_in_a_name), cmocka_unit_test(any_byte),
+		cmocka_unit_test(json_strictness), cmocka_unit_test(nul_in_a_name), cmocka_unit_test(any_byte), cmocka_unit_test(claims),
 	};
 
 	return RUN(tests);
