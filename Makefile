@@ -76,6 +76,10 @@ $(BUILD)/unit/%: tests/unit/%.c $(TESTED:%=$(BUILD)/%.o) Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) -lcmocka $(LIBS)
 
+$(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
+	@echo '  CC      $@'
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) $(LIBS)
+
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done
 
