@@ -258,8 +258,11 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 
 void io_linger(struct endpoint *e, int64_t deadline)
 {
+	static const int timeout = IO_ORPHAN_TIMEOUT_MS;
 	uint8_t rest[4096];
 
+	/* Without a process there is nobody whose pause to bear with: vanished clients must not pile up in the kernel. */
+	setsockopt(e->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 	shutdown(e->fd, SHUT_WR);
 	while (io_now() < deadline) {
 		ssize_t n = io_read(e, rest, sizeof(rest));

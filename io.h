@@ -16,6 +16,7 @@ enum {
 	/* Data that a peer does not acknowledge, or does not make room for, for so long ends the connection
 	 * (Linux counts a closed window too): long enough for someone who only paused. */
 	IO_USER_TIMEOUT_MS = 5 * 60 * 1000,
+	IO_ORPHAN_TIMEOUT_MS = 10 * 1000, /* the same for what is left to send when the process ends */
 	IO_KEEPALIVE_IDLE_S = 60,       /* first probe of a silent peer, */
 	IO_KEEPALIVE_INTERVAL_S = 15,   /* the next ones, */
 	IO_KEEPALIVE_PROBES = 4,        /* and how many: gone after two minutes */
@@ -79,7 +80,7 @@ void io_poll(const struct io_want want[2], int64_t deadline);
 /* Writes all of buf before the deadline. Returns as io_wait(), or ERR_CLIENT_GONE. */
 int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadline);
 
-/* Says that nothing more will be sent, and reads away what comes until the peer closes or the deadline: closing
+/* For the end: says that nothing more will be sent, and reads away what comes until the peer closes or the deadline: closing
  * with unread data would reset the connection, and the peer would lose what it was sent last. */
 void io_linger(struct endpoint *e, int64_t deadline);
 

@@ -93,7 +93,7 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
         assert machine.run(["systemctl", "is-active", "proxxy.socket"]).stdout == "active\n"
         made = key(machine)
         with machine.path(SETTINGS).open("a") as settings:
-            settings.write("PROXXY_CA_FILE=/var/tmp/ca.pem\n")
+            settings.write(f"PROXXY_CA_FILE=/var/tmp/ca.pem\nPROXXY_ALLOWED_HOSTS={ANYWHERE}\n")
 
         with open_session() as before:
             with Flow(before) as flow:

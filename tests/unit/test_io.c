@@ -59,6 +59,12 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPINTVL), 15);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPCNT), 4);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 300000);
+
+	/* Nor does what is left to send hold the kernel when the process is gone. */
+	struct endpoint e = io_endpoint(pair[0], NULL);
+
+	io_linger(&e, 0);
+	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 10000);
 	close(pair[0]);
 	close(pair[1]);
 }
