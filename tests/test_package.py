@@ -11,7 +11,7 @@ from typing import Iterator
 
 import pytest
 from conftest import ECHO, echo
-from lib.activator import TREE
+from lib.activator import ANYWHERE, TREE
 from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.flow import Flow, check_echo
@@ -129,4 +129,5 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
     dpkg(machine, "-P", "proxxy")
     left = machine.run(["find", "/etc", "/usr", "/lib/systemd", "/run", "/var/lib/systemd", "-name", "*proxxy*"]).stdout
     assert left == ""
+    assert not machine.path("/var/lib/proxxy").exists()
     assert machine.run(["getent", "passwd", "proxxy"]).stdout.startswith("proxxy:")

@@ -24,7 +24,7 @@ from lib.flow import Flow, check_echo
 from lib.installed import (
     KEY, SETTINGS, SETTLE_SECONDS, deploy, failures, install, instances, key, show, wait_instances,
 )
-from lib.payload import seal, target
+from lib.payload import seal, seal_jwe, target
 from lib.pid1 import Machine
 from lib.standin import StandIn
 from lib.wire import CLOSE, Client, close_payload
@@ -283,3 +283,33 @@ def test_shutdown_says_goodbye_to_everyone(cert: Cert) -> None:
         machine.run(["systemctl", "poweroff"])
         for client in clients:
             assert client.close_code()[0] == 1001
+
+
+def test_confined_and_single_use_as_installed(machine: Machine, proxmox: StandIn) -> None:
+    """A jti is kept where only the service's user can write, and the session shuts itself in."""
+    payload = seal_jwe(proxmox.console("qemu", VMID), key(machine), jti="one")
+    with Client.upgraded(PORT, target(payload)) as client:
+        check_echo(client)
+        [unit] = instances(machine)
+        pid = show(machine, unit, "MainPID")["MainPID"]
+        status = machine.run(["cat", f"/proc/{pid}/status"]).stdout
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
+        limits = machine.run(["cat", f"/proc/{pid}/limits"]).stdout
+        assert re.search(r"^Max open files +3 +3 ", limits, re.M) and re.search(r"^Max processes +0 +0 ", limits, re.M)
+    with Client.connect(PORT, target(payload)) as client:
+        assert client.read_head().status == 403
+    assert machine.run(["stat", "-c", "%U:%G %a", "/var/lib/proxxy"]).stdout == "proxxy:proxxy 700\n"
+    wait_instances(machine, 0)
+
+
+def test_socket_says_at_its_start_what_should_not_last(machine: Machine) -> None:
+    machine.run(["systemctl", "restart", "proxxy.socket"])
+    told = machine.run(["journalctl", "-u", "proxxy.socket", "-o", "cat", "-p", "warning"]).stdout
+    assert "payloads of the old format are accepted" in told
+    machine.run(["sed", "-i", "1i PROXXY_PAYLOADS=rsa", SETTINGS])
+    try:
+        machine.run(["systemctl", "restart", "proxxy.socket"])  # it starts all the same, and answers 500
+        told = machine.run(["journalctl", "-u", "proxxy.socket", "-o", "cat", "-p", "warning"]).stdout
+        assert f"{SETTINGS} line 1: PROXXY_PAYLOADS has a value that is not understood" in told
+    finally:
+        machine.run(["sed", "-i", "1d", SETTINGS])
