@@ -135,5 +135,5 @@ void access_wipe(struct access *a)
 {
 	console_wipe(&a->console);
 	free(a->claims.ca);
-	a->claims.ca = NULL;
+	OPENSSL_cleanse(&a->claims, sizeof(a->claims));
 }

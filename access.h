@@ -44,7 +44,7 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
  * ERR_CONFIG with a->why. To be called last, when nothing else stands in the way. */
 int access_claim(struct access *a, const struct config *config);
 
-/* Overwrites the secrets, and frees. */
+/* Overwrites the tickets and the claims, once the console is connected: what the log needs stays. */
 void access_wipe(struct access *a);
 
 #endif

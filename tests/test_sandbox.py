@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from conftest import ECHO
-from lib.activator import TREE, Activator, Xinetd, binary
+from lib.activator import TREE, Activator, Xinetd
 from lib.payload import seal, seal_jwe, target
 from lib.process import wait_for
 from lib.standin import StandIn
@@ -41,9 +41,7 @@ GOOD = {
 
 @pytest.fixture(scope="module")
 def breakin() -> Path:
-    """The program under test with the attempts built in; with sanitizers there is no sandbox."""
-    if "sanitize" in str(binary()):
-        pytest.skip("the sanitizers' build has no sandbox")
+    """The program with the attempts built in."""
     subprocess.run(["make", "-s", "-C", TREE, "BREAKIN=1", "all"], check=True)
     return TREE / "build" / "breakin" / "proxxy-conn"
 
