@@ -6,6 +6,7 @@
 #   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
 #   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
+#   make fuzz            the fuzz targets, which tests/fuzz/run runs
 #   make unit            the unit tests, in whichever build
 
 VERSION := 1.0.0
@@ -123,4 +124,5 @@ demo:
 clean:
 	rm -rf build
 
+include tests/fuzz/rules.mk
 -include $(wildcard $(BUILD)/*.d $(BUILD)/unit/*.d)

@@ -251,7 +251,8 @@ static int answer_upgrade(const struct http_request *request)
 	rc = access_claim(&granted, &config);
 	if (rc < 0)
 		return fail(rc, "%s", granted.why);
-	return io_write_all(&client, answer, (size_t)n, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
+	/* Part of it may be out: no other answer can follow. */
+	return io_write_all(&client, answer, (size_t)n, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS) == OK ? OK : ERR_CLIENT_GONE;
 }
 
 /* Says no, as JSON in the original's form, and logs it. What is wrong inside a payload only its maker is told. */

@@ -23,7 +23,7 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->up.ended = r->up.broke = r->up.lost = r->up.moved = false;
 	r->down.ended = r->down.broke = r->down.lost = r->down.moved = false;
 	r->up.sent = r->up.queued = r->down.sent = r->down.queued = 0;
-	r->up.queue_begun = r->down.queue_begun = false;
+	r->up.begun = r->down.begun = 0;
 	r->config = config;
 	r->closing = r->client_closed = r->client_heard = r->client_told = r->pinged = false;
 	r->heard = r->told = r->active = io_now();
@@ -179,27 +179,30 @@ static bool flush(struct relay *r, struct direction *d)
 	const uint8_t *bytes;
 	bool all;
 
-	if (!d->queue_begun) {
-		bytes = framer_cleared(&d->framer, &size);
-		if (size > 0) {
-			all = drain(r, d, bytes, size, &written);
-			framer_written(&d->framer, written);
-			d->moved |= written > 0;
-			if (!all)
-				return false;
-		}
-		if (!framer_at_boundary(&d->framer))
-			return true;
+	if (d->sent < d->begun) {
+		all = drain(r, d, d->queue + d->sent, d->begun - d->sent, &written);
+		d->sent += written;
+		if (!all)
+			return false;
 	}
+	bytes = framer_cleared(&d->framer, &size);
+	if (size > 0) {
+		all = drain(r, d, bytes, size, &written);
+		framer_written(&d->framer, written);
+		d->moved |= written > 0;
+		if (!all)
+			return false;
+	}
+	if (!framer_at_boundary(&d->framer))
+		return true;
 	if (d->sent < d->queued) {
-		d->queue_begun = true;
+		d->begun = d->queued;
 		all = drain(r, d, d->queue + d->sent, d->queued - d->sent, &written);
 		d->sent += written;
 		if (!all)
 			return false;
 	}
-	d->sent = d->queued = 0;
-	d->queue_begun = false;
+	d->sent = d->queued = d->begun = 0;
 	return true;
 }
 

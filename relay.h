@@ -24,10 +24,11 @@ struct direction {
 	bool broke;     /* and that not in order */
 	bool lost;      /* to takes nothing more */
 	bool moved;     /* data went through since the clock was last looked at */
-	/* Whole frames of our own, [sent..queued), that go out at the next boundary. */
+	/* Whole frames of our own, [sent..queued), that go out at the next boundary. A write of those before begun was
+	 * tried: they come before anything else, as TLS wants the same bytes again. Those behind wait for data as ever:
+	 * a Close must not overtake it. */
 	uint8_t queue[RELAY_CONTROL_QUEUE];
-	size_t sent, queued;
-	bool queue_begun; /* a write of it was tried: TLS wants the same bytes again, before any other */
+	size_t sent, begun, queued;
 };
 
 struct relay {

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The fuzz targets, for the top Makefile to include; tests/fuzz/run builds and runs them.
+#   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
+#   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
+
+FUZZ_TARGETS := http json payload framer session
+FUZZ_CC ?= clang
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
+ifeq ($(COVERAGE),1)
+  FUZZ_BUILD := build/fuzz/coverage
+  FUZZ_FLAGS += -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping
+else
+  FUZZ_BUILD := build/fuzz
+  FUZZ_FLAGS += -fsanitize=fuzzer-no-link,address,undefined
+endif
+FUZZ_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I.
+FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+
+# A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
+# ask of libc, the target answers.
+FUZZ_SESSION := $(filter-out io once,$(TESTED)) exchange log relay sandbox \
+	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
+FUZZ_WORLD := recv send ppoll shutdown close open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
+	setsockopt fcntl fstat access dup2 openlog syslog write sd_journal_sendv sd_notifyf signal sigaction sigprocmask \
+	setrlimit prctl _exit config_load once_claim uptime_seconds RAND_bytes
+
+fuzz_http := error http
+fuzz_json := $(TESTED)
+fuzz_payload := $(TESTED)
+fuzz_framer := error framer ws
+fuzz_session := $(FUZZ_SESSION)
+$(FUZZ_BUILD)/tests/fuzz/libc.o: FUZZ_FLAGS := -O1 -g
+$(FUZZ_BUILD)/fuzz_session: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
+
+.PHONY: fuzz
+fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)
+
+.SECONDEXPANSION:
+$(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o \
+		$$(foreach object,$$($$(@F)),$(FUZZ_BUILD)/$$(object).o)
+	@echo '  LINK    $@'
+	@$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(FUZZ_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(FUZZ_BUILD)/%.o: %.c Makefile tests/fuzz/rules.mk
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	@$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_CFLAGS) -MMD -c -o $@ $<
+
+-include $(wildcard $(FUZZ_BUILD)/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
