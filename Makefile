@@ -51,10 +51,10 @@ ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 # What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := access config crypto error framer host http io jwe once payload strict_json ws
+TESTED := access config crypto error framer host http io jwe once payload strict_json uri ws
 PROGRAMS := proxxy-conn proxxy-status
 proxxy-conn := $(TESTED) exchange log proxxy-conn relay sandbox upstream uptime $(EXTRA)
-proxxy-status := error exchange http io proxxy-status
+proxxy-status := error exchange http io proxxy-status uri
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .DELETE_ON_ERROR:

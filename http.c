@@ -7,22 +7,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "error.h"
-#include "hex.h"
+#include "uri.h"
 
 #define LITERAL(s) s, sizeof(s) - 1
-
-bool slice_is(struct slice s, const char *text)
-{
-	return s.at && s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
-}
-
-bool slice_is_nocase(struct slice s, const char *text)
-{
-	return s.at && s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
-}
 
 /* RFC 9110 section 5.6.2 */
 static bool is_tchar(char c)
@@ -182,28 +171,6 @@ static bool take_request_field(const struct field *f, void *context)
 	return true;
 }
 
-/* Takes scheme and authority off an absolute-form target, which servers must understand (RFC 9112 section 3.2.2). */
-static int to_origin_form(struct slice *target)
-{
-	static const char *const schemes[] = { "http://", "https://" };
-	const char *end = target->at + target->len, *path;
-
-	if (target->at[0] == '/')
-		return OK;
-	for (size_t i = 0; i < 2; i++) {
-		size_t n = strlen(schemes[i]);
-
-		if (target->len <= n || strncasecmp(target->at, schemes[i], n) != 0)
-			continue;
-		path = memchr(target->at + n, '/', target->len - n);
-		if (path && path > target->at + n) {
-			*target = (struct slice){ path, (size_t)(end - path) };
-			return OK;
-		}
-	}
-	return ERR_REQUEST_MALFORMED;
-}
-
 /* The request line: method SP target SP HTTP/1.x (RFC 9112 section 3). */
 static int parse_request_line(struct slice line, struct http_request *r)
 {
@@ -221,9 +188,10 @@ static int parse_request_line(struct slice line, struct http_request *r)
 	r->target.len = (size_t)(space - r->target.at);
 	version = (struct slice){ space + 1, (size_t)(end - space - 1) };
 
-	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.')
+	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.' ||
+	    !slice_is_digits((struct slice){ version.at + 5, 1 }) || !slice_is_digits((struct slice){ version.at + 7, 1 }))
 		return ERR_REQUEST_MALFORMED;
-	if (version.at[5] != '1' || version.at[7] < '0' || version.at[7] > '9')
+	if (version.at[5] != '1')
 		return ERR_REQUEST_VERSION;
 	r->minor = version.at[7] == '0' ? 0 : 1; /* a higher one is to be read as 1.1: RFC 9110 section 2.5 */
 
@@ -233,25 +201,7 @@ static int parse_request_line(struct slice line, struct http_request *r)
 			return ERR_REQUEST_MALFORMED;
 	if (r->target.len == 0)
 		return ERR_REQUEST_MALFORMED;
-	return slice_is(r->method, "GET") ? to_origin_form(&r->target) : OK;
-}
-
-/* A Host may be empty, and holds no user and no path (RFC 9112 section 3.2). */
-static bool is_authority(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.at[i] <= 0x20 || s.at[i] >= 0x7F || strchr("/?#@\\\"<>^`{|}", s.at[i]))
-			return false;
-	return true;
-}
-
-/* A Content-Length is digits; one that is too long for a number is a body all the same. */
-static bool is_number(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (s.at[i] < '0' || s.at[i] > '9')
-			return false;
-	return s.len > 0;
+	return slice_is(r->method, "GET") ? uri_to_origin_form(&r->target) : OK;
 }
 
 static bool is_zero(struct slice s)
@@ -290,9 +240,11 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 	if (rc <= 0)
 		return rc;
 
-	if (!r.host.at ? r.minor == 1 : !is_authority(r.host))
+	if (!r.host.at ? r.minor == 1 : !uri_is_authority(r.host))
 		return ERR_REQUEST_MALFORMED;
-	if (fields.content_length.at && (fields.transfer_encoding.at || !is_number(fields.content_length)))
+	/* A length that is too long for a number is a body all the same. */
+	if (fields.content_length.at && (fields.transfer_encoding.at || fields.content_length.len == 0 ||
+					 !slice_is_digits(fields.content_length)))
 		return ERR_REQUEST_MALFORMED;
 	r.has_body = fields.transfer_encoding.at || (fields.content_length.at && !is_zero(fields.content_length));
 	r.upgrade = r.minor == 1 && fields.connection_upgrade && fields.upgrade_websocket;
@@ -311,6 +263,9 @@ static bool take_response_field(const struct field *f, void *context)
 
 	if (slice_is_nocase(f->name, "Sec-WebSocket-Accept"))
 		return set_once(&c->response->ws_accept, f->value);
+	if (slice_is_nocase(f->name, "Sec-WebSocket-Protocol"))
+		return set_once(&c->response->ws_protocol, f->value);
+	c->response->ws_extensions |= slice_is_nocase(f->name, "Sec-WebSocket-Extensions");
 	if (slice_is_nocase(f->name, "Connection"))
 		c->connection_upgrade |= list_has(f->value, "upgrade");
 	else if (slice_is_nocase(f->name, "Upgrade"))
@@ -352,64 +307,6 @@ int http_parse_response(const char *buf, size_t len, struct http_response *ret_r
 	r.upgrade = fields.connection_upgrade && fields.upgrade_websocket;
 	*ret_response = r;
 	return rc;
-}
-
-struct slice http_path(struct slice target)
-{
-	const char *query = memchr(target.at, '?', target.len);
-
-	return (struct slice){ target.at, query ? (size_t)(query - target.at) : target.len };
-}
-
-/* Decodes '+' and %XX. Returns the length or an error as http_query(). */
-static int form_decode(struct slice s, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.at[i];
-
-		if (n + 1 >= size)
-			return ERR_REQUEST_TOO_LARGE;
-		if (c == '+') {
-			c = ' ';
-		} else if (c == '%') {
-			int high = i + 2 < s.len ? hex_digit(s.at[i + 1]) : -1;
-			int low = i + 2 < s.len ? hex_digit(s.at[i + 2]) : -1;
-
-			if (high < 0 || low < 0 || (high == 0 && low == 0))
-				return ERR_REQUEST_MALFORMED;
-			c = (char)(high << 4 | low);
-			i += 2;
-		}
-		buf[n++] = c;
-	}
-	buf[n] = '\0';
-	return (int)n;
-}
-
-int http_query(struct slice target, const char *name, char *buf, size_t size)
-{
-	struct slice path = http_path(target);
-	const char *at = path.at + path.len, *end = target.at + target.len;
-
-	while (at < end) {
-		const char *begin = at + 1; /* behind the '?' or '&' */
-		const char *stop = memchr(begin, '&', (size_t)(end - begin));
-		const char *equals;
-		struct slice value = { NULL, 0 };
-		int rc;
-
-		at = stop ? stop : end;
-		equals = memchr(begin, '=', (size_t)(at - begin));
-		if (equals)
-			value = (struct slice){ equals + 1, (size_t)(at - equals - 1) };
-		/* A name that does not fit, or is not well-formed, is another parameter's. */
-		rc = form_decode((struct slice){ begin, (size_t)((equals ? equals : at) - begin) }, buf, size);
-		if (rc >= 0 && strcmp(buf, name) == 0)
-			return form_decode(value, buf, size);
-	}
-	return 0;
 }
 
 struct slice http_choose_protocol(struct slice offered)
@@ -479,28 +376,4 @@ int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice 
 			     accept, protocol.at ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len,
 			     protocol.at ? protocol.at : "", protocol.at ? "\r\n" : ""),
 		    size);
-}
-
-int http_percent_encode(const char *text, char *buf, size_t size)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	size_t n = 0;
-
-	for (const char *p = text; *p; p++) {
-		uint8_t c = (uint8_t)*p;
-		bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-				  strchr("-._~", c);
-
-		if (n + (unreserved ? 1 : 3) >= size)
-			return ERR_SYSTEM;
-		if (unreserved) {
-			buf[n++] = (char)c;
-		} else {
-			buf[n++] = '%';
-			buf[n++] = digits[c >> 4];
-			buf[n++] = digits[c & 15];
-		}
-	}
-	buf[n] = '\0';
-	return (int)n;
 }

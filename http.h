@@ -10,17 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "slice.h"
+
 enum {
 	HTTP_HEAD_MAX = 16 * 1024, /* bytes of a head; as much as nginx takes by default and more than browsers send */
 	HTTP_FIELDS_MAX = 100,     /* header fields; Apache's limit */
 };
 
-/* Part of the buffer that was parsed; not NUL-terminated. at is NULL when there is none. */
-struct slice {
-	const char *at;
-	size_t len;
-};
-
+/* Slices are of the buffer that was parsed. */
 struct http_request {
 	struct slice method, target;
 	int minor; /* of HTTP/1.minor */
@@ -33,29 +30,18 @@ struct http_response {
 	int status;
 	struct slice reason; /* the reason phrase: Proxmox puts its error there */
 	bool upgrade;        /* as in a request */
-	struct slice ws_accept;
+	struct slice ws_accept, ws_protocol;
+	bool ws_extensions;  /* it has the field, whatever it says */
 };
 
 /* Each parses one head from buf[0..len).
  * Returns its size in bytes (what follows is no longer HTTP), 0 when more bytes are needed, or
  * ERR_REQUEST_MALFORMED, ERR_REQUEST_TOO_LARGE (over HTTP_HEAD_MAX or HTTP_FIELDS_MAX),
  * ERR_REQUEST_VERSION; for a response always ERR_UPSTREAM_ANSWER.
- * A request that is whole but may not be served is the caller's to refuse: see the fields. Its target is in
- * origin-form when the method is GET. */
+ * A request that is whole but may not be served is the caller's to refuse: see the fields. Its target is what
+ * uri_to_origin_form() leaves when the method is GET. */
 int http_parse_request(const char *buf, size_t len, struct http_request *ret_request);
 int http_parse_response(const char *buf, size_t len, struct http_response *ret_response);
-
-/* True when s is exactly text, in any case for the second. */
-bool slice_is(struct slice s, const char *text);
-bool slice_is_nocase(struct slice s, const char *text);
-
-/* The path of an origin-form target, without the query. */
-struct slice http_path(struct slice target);
-
-/* The first query parameter of that name, decoded as application/x-www-form-urlencoded, into buf,
- * NUL-terminated. Returns its length, 0 when it is absent or empty, ERR_REQUEST_MALFORMED for a broken
- * percent-escape or a NUL, ERR_REQUEST_TOO_LARGE when it does not fit. */
-int http_query(struct slice target, const char *name, char *buf, size_t size);
 
 /* The subprotocol to answer with: "binary" when offered is a list that has it, else the first
  * token of the list (RFC 6455 section 4.2.2). at is NULL when nothing usable was offered. */
@@ -68,9 +54,5 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 
 /* Writes the 101 of RFC 6455 section 4.2.2. protocol.at may be NULL. Returns as above. */
 int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice protocol);
-
-/* Percent-encodes text into buf, NUL-terminated, all but RFC 3986's unreserved characters.
- * Returns the length, or ERR_SYSTEM when it does not fit. */
-int http_percent_encode(const char *text, char *buf, size_t size);
 
 #endif

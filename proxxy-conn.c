@@ -34,6 +34,7 @@
 #include "sandbox.h"
 #include "upstream.h"
 #include "uptime.h"
+#include "uri.h"
 #include "ws.h"
 
 enum {
@@ -178,7 +179,7 @@ static int open_payload(const struct http_request *request)
 {
 	static char text[HTTP_HEAD_MAX];
 	const int64_t came = io_now();
-	int rc = http_query(request->target, "payload", text, sizeof(text));
+	int rc = uri_query(request->target, "payload", text, sizeof(text));
 
 	if (rc == 0)
 		rc = ERR_PAYLOAD_MISSING;
@@ -344,7 +345,7 @@ static void serve(void)
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
 	rc = read_request(&request, rc);
-	if (rc == OK && slice_is(http_path(request.target), "/api/status")) {
+	if (rc == OK && slice_is(uri_path(request.target), "/api/status")) {
 		answer_status();
 		return;
 	}

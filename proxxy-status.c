@@ -16,6 +16,7 @@
 
 #include "error.h"
 #include "exchange.h"
+#include "uri.h"
 
 enum {
 	REQUEST_MAX = 4096,        /* bytes of a request's head: a scraper's is some 300 */
@@ -219,7 +220,7 @@ static const struct {
 
 static struct answer route(const struct http_request *request)
 {
-	const struct slice path = http_path(request->target);
+	const struct slice path = uri_path(request->target);
 
 	if (!slice_is(request->method, "GET"))
 		return error_answer(405, "Allow: GET\r\n", error_info(ERR_METHOD)->words);

@@ -253,6 +253,7 @@ static bool pass(struct relay *r, struct direction *d)
 			on_control(r, d, &control);
 		} else if (rc < 0) {
 			d->ended = true;
+			flush(r, d); /* what came before the offence counts */
 			if (!r->closing)
 				r->why = why;
 			end_with(r, rc);

@@ -21,6 +21,7 @@
 #include "error.h"
 #include "host.h"
 #include "http.h"
+#include "uri.h"
 #include "ws.h"
 
 enum {
@@ -330,7 +331,7 @@ static int write_request(char *buf, size_t size, const struct console *c, uint16
 	char vncticket[3 * CONSOLE_VNCTICKET_MAX + 1];
 	const bool ipv6 = c->host_is_address && strchr(c->host, ':');
 	const bool token = strncmp(c->ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0;
-	int n = http_percent_encode(c->vncticket, vncticket, sizeof(vncticket));
+	int n = uri_percent_encode(c->vncticket, vncticket, sizeof(vncticket));
 
 	if (n < 0)
 		return n;
@@ -362,7 +363,7 @@ static bool has_secret(struct slice s, const struct console *c)
 	char encoded[3 * CONSOLE_VNCTICKET_MAX + 1];
 	const char *token = strrchr(c->ticket, '=');
 	bool found = has(s, c->ticket) || has(s, c->vncticket) || (token && token[1] && has(s, token + 1)) ||
-		     (http_percent_encode(c->vncticket, encoded, sizeof(encoded)) >= 0 && has(s, encoded));
+		     (uri_percent_encode(c->vncticket, encoded, sizeof(encoded)) >= 0 && has(s, encoded));
 
 	OPENSSL_cleanse(encoded, sizeof(encoded));
 	return found;
@@ -395,45 +396,63 @@ static int refused(struct upstream *u, const struct console *c, const struct htt
 	return ERR_UPSTREAM_REFUSED;
 }
 
-/* Reads Proxmox's answer; what is behind it goes to u->early. */
+/* Reads more of Proxmox's answer into u->early, of which *len bytes are there. Returns 0 or an error. */
+static int read_more(struct upstream *u, const struct console *c, const struct endpoint *client, int64_t deadline,
+		     size_t *len)
+{
+	for (;;) {
+		ssize_t n = io_read(&u->endpoint, u->early + *len, sizeof(u->early) - *len);
+		int rc;
+
+		if (n > 0) {
+			*len += (size_t)n;
+			return OK;
+		}
+		if (n != IO_AGAIN)
+			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
+		rc = io_wait(&u->endpoint, POLLIN, client, deadline);
+		if (rc == ERR_REQUEST_TIMEOUT)
+			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "the console's ticket may be used or expired");
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* Reads Proxmox's answer, passing over interim ones, which something between may send (RFC 9110 section 15.2); what
+ * is behind it stays in u->early, u->n_early bytes. The response's slices are of the same buffer: good until then. */
 static int read_answer(struct upstream *u, const struct console *c, const char *key, const struct endpoint *client,
 		       int64_t deadline)
 {
 	char accept[WS_ACCEPT_LEN + 1];
-	struct http_response response;
-	char *head = (char *)u->early;
+	struct http_response r;
 	size_t len = 0;
-	int rc;
+	int rc, head;
 
 	for (;;) {
-		ssize_t n = io_read(&u->endpoint, head + len, sizeof(u->early) - len);
-
-		if (n > 0) {
-			len += (size_t)n;
-			rc = http_parse_response(head, len, &response);
-			if (rc < 0 || (rc == 0 && len == sizeof(u->early)))
-				return fail(u, c, ERR_UPSTREAM_ANSWER, "it is not HTTP");
-			if (rc > 0)
-				break;
-		} else if (n == IO_AGAIN) {
-			rc = io_wait(&u->endpoint, POLLIN, client, deadline);
-			if (rc == ERR_REQUEST_TIMEOUT)
-				return fail(u, c, ERR_UPSTREAM_TIMEOUT,
-					    "the console's ticket may be used or expired");
-			if (rc < 0)
-				return rc;
-		} else {
-			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
+		head = http_parse_response((char *)u->early, len, &r);
+		if (head < 0 || (head == 0 && len == sizeof(u->early)))
+			return fail(u, c, ERR_UPSTREAM_ANSWER, "it is not HTTP");
+		if (head > 0 && (r.status == 101 || r.status >= 200))
+			break;
+		if (head > 0) {
+			len -= (size_t)head;
+			memmove(u->early, u->early + head, len);
+			continue;
 		}
+		rc = read_more(u, c, client, deadline, &len);
+		if (rc < 0)
+			return rc;
 	}
-	if (response.status != 101)
-		return refused(u, c, &response);
+	if (r.status != 101)
+		return refused(u, c, &r);
 	if (ws_accept(key, accept) < 0)
 		return ERR_SYSTEM;
-	if (!response.upgrade || !slice_is(response.ws_accept, accept))
+	/* RFC 6455 section 4.1: what was not asked for may not be there. Proxmox echoes the protocol. */
+	if (!r.upgrade || !slice_is(r.ws_accept, accept) || r.ws_extensions ||
+	    (r.ws_protocol.at && !slice_is(r.ws_protocol, "binary")))
 		return fail(u, c, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
-	u->n_early = len - (size_t)rc;
-	memmove(u->early, u->early + rc, u->n_early);
+	u->n_early = len - (size_t)head;
+	memmove(u->early, u->early + head, u->n_early);
 	return OK;
 }
 

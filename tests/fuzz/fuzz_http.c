@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "http.h"
+#include "uri.h"
 
 enum {
 	ALL_PREFIXES = 200, /* bytes of an input whose prefixes are all tried; of a longer one, some */
@@ -129,8 +130,8 @@ static void query(struct slice target)
 	char small[8];
 
 	for (size_t i = 0; i < 3; i++) {
-		int n = http_query(target, names[i], value, sizeof(value)), rc;
-		int few = http_query(target, names[i], small, sizeof(small));
+		int n = uri_query(target, names[i], value, sizeof(value)), rc;
+		int few = uri_query(target, names[i], small, sizeof(small));
 
 		REQUIRE(n >= 0 || n == ERR_REQUEST_MALFORMED || n == ERR_REQUEST_TOO_LARGE, "%d", n);
 		REQUIRE(few < (int)sizeof(small), "%d", few);
@@ -143,9 +144,9 @@ static void query(struct slice target)
 			"%d does not fit, and gives %d", n, few);
 		/* What is decoded comes back from its own encoding. */
 		memcpy(encoded, "/?payload=", 10);
-		rc = http_percent_encode(value, encoded + 10, sizeof(encoded) - 10);
+		rc = uri_percent_encode(value, encoded + 10, sizeof(encoded) - 10);
 		REQUIRE(rc > 0 && (size_t)rc == strlen(encoded + 10), "%d", rc);
-		rc = http_query((struct slice){ encoded, 10 + (size_t)rc }, "payload", again, sizeof(again));
+		rc = uri_query((struct slice){ encoded, 10 + (size_t)rc }, "payload", again, sizeof(again));
 		REQUIRE(rc == n && memcmp(value, again, (size_t)n) == 0, "%d bytes came back as %d", n, rc);
 	}
 }
@@ -216,7 +217,7 @@ static void request(const char *buf, size_t len)
 	value = find_field(buf, (size_t)rc, "Connection", &count);
 	REQUIRE(!r.upgrade || (count > 0 && (count > 1 || holds_nocase(value, "upgrade"))), "Connection");
 
-	path = http_path(r.target);
+	path = uri_path(r.target);
 	REQUIRE(path.at == r.target.at && path.len <= r.target.len && !memchr(path.at, '?', path.len), "the path");
 	query(r.target);
 	protocol(r.ws_protocol);

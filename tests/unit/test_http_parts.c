@@ -4,6 +4,7 @@
  * answers byte for byte, in and out of memory that ends at an unreadable page.
  */
 #include "slices.h"
+#include "uri.h"
 
 #include "error.h"
 
@@ -75,16 +76,16 @@ static void query(void **state)
 		char *buf = guard_room(&out, SIZE);
 
 		memset(buf, 'Z', SIZE);
-		CHECK_INT(http_query(target, "payload", buf, SIZE), table[i].want, "%s", table[i].target);
+		CHECK_INT(uri_query(target, "payload", buf, SIZE), table[i].want, "%s", table[i].target);
 		if (table[i].value)
 			CHECK(strcmp(buf, table[i].value) == 0, "%s is %s", table[i].target, buf);
 		/* Cut anywhere, it never reads on. */
 		for (size_t n = 0; n < len; n++)
-			CHECK(http_query((struct slice){ guard_copy(&in, table[i].target, n), n }, "payload", buf, SIZE) < SIZE, "%s", table[i].target);
+			CHECK(uri_query((struct slice){ guard_copy(&in, table[i].target, n), n }, "payload", buf, SIZE) < SIZE, "%s", table[i].target);
 	}
-	check_slice(http_path(SLICE("/a/b?c?d")), "/a/b", "path", "path");
-	check_slice(http_path(SLICE("/a")), "/a", "path", "path");
-	check_slice(http_path(SLICE("/?")), "/", "path", "path");
+	check_slice(uri_path(SLICE("/a/b?c?d")), "/a/b", "path", "path");
+	check_slice(uri_path(SLICE("/a")), "/a", "path", "path");
+	check_slice(uri_path(SLICE("/?")), "/", "path", "path");
 }
 
 static void protocol_choice(void **state)
@@ -151,15 +152,15 @@ static void percent_encoding(void **state)
 	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 
 	(void)state;
-	CHECK_WRITE(unreserved, http_percent_encode(unreserved, buf, size_));
-	CHECK_WRITE("", http_percent_encode("", buf, size_));
-	CHECK_WRITE("a%20b%2Bc%2F%3D%25%26%3A%3B%23%3F%22", http_percent_encode("a b+c/=%&:;#?\"", buf, size_));
-	CHECK_WRITE("PVEVNC%3A66F%3A%3AaZ%2B%2F%3D%3D", http_percent_encode("PVEVNC:66F::aZ+/==", buf, size_));
+	CHECK_WRITE(unreserved, uri_percent_encode(unreserved, buf, size_));
+	CHECK_WRITE("", uri_percent_encode("", buf, size_));
+	CHECK_WRITE("a%20b%2Bc%2F%3D%25%26%3A%3B%23%3F%22", uri_percent_encode("a b+c/=%&:;#?\"", buf, size_));
+	CHECK_WRITE("PVEVNC%3A66F%3A%3AaZ%2B%2F%3D%3D", uri_percent_encode("PVEVNC:66F::aZ+/==", buf, size_));
 	for (int c = 1; c < 256; c++) {
 		char text[2] = { (char)c }, want[4];
 
 		snprintf(want, sizeof(want), strchr(unreserved, c) ? "%c" : "%%%02X", c);
-		CHECK_WRITE(want, http_percent_encode(text, buf, size_));
+		CHECK_WRITE(want, uri_percent_encode(text, buf, size_));
 	}
 }
 
