@@ -93,6 +93,10 @@ def pattern(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
+def in_parts(data: bytes, size: int) -> list[bytes]:
+    return [data[n : n + size] for n in range(0, len(data), size)]
+
+
 # --- the two ends ----------------------------------------------------------------------------
 
 
@@ -170,7 +174,8 @@ def hear_frame(peer: Peer) -> tuple[Frame, bytes]:
     assert bool(second & 0x80) == masked, "section 5.1"
     assert first & 0x70 == 0, "section 5.2: no extension was agreed on"
     assert size == (0 if length < 126 else 2 if length < 65536 else 8), "section 5.2: the shortest length"
-    assert opcode in (CONTINUATION, TEXT, BINARY) or (opcode in OPCODES and first & 0x80 and length <= 125), "5.5"
+    assert opcode == CONTINUATION or opcode in OPCODES, "section 5.2"
+    assert opcode < CLOSE or (first & 0x80 and length <= 125), "section 5.5"
     if masked:
         assert first & 0x80 and opcode and length <= PROXMOX_FRAME_MAX, "Proxmox cannot stand it"
     mask = peer.read(4) if masked else bytes(4)
@@ -199,8 +204,7 @@ def hear_data(peer: Peer, size: int) -> bytes:
 def sending(peer: Peer, case: Case, *more: Sent) -> Iterator[None]:
     """Send from a thread, as a large message leaves only as fast as the other end reads it."""
     raw = b"".join(frame.encode(case.sender) for frame in (*case.sent, *more))
-    step = case.chop or len(raw)
-    writes = [raw[: case.cut], raw[case.cut :]] if case.cut else [raw[n : n + step] for n in range(0, len(raw), step)]
+    writes = [raw[: case.cut], raw[case.cut :]] if case.cut else in_parts(raw, case.chop or len(raw))
 
     def send() -> None:
         for write in writes:
@@ -227,10 +231,12 @@ def sizes() -> Iterator[Case]:
 
 def chopped() -> Iterator[Case]:
     """A frame means the same however TCP cuts it."""
-    for size, chop in [(0, 1), (1, 1), (125, 1), (126, 1), (1000, 1), (65535, 997), (65536, 997), (65536, 64), (131073, 1460)]:
+    chops = {0: 1, 1: 1, 125: 1, 126: 1, 1000: 1, 65535: 997, 65536: 64, 131073: 1460}
+    headers = {5: {CLIENT: 6, PROXMOX: 2}, 126: {CLIENT: 8, PROXMOX: 4}, 65536: {CLIENT: 14, PROXMOX: 10}}
+    for size, chop in chops.items():
         yield from by_both("5.2", f"{size}-bytes-in-writes-of-{chop}", Sent(BINARY, pattern(size)), chop=chop)
-    for size, headers in [(5, {CLIENT: 6, PROXMOX: 2}), (126, {CLIENT: 8, PROXMOX: 4}), (65536, {CLIENT: 14, PROXMOX: 10})]:
-        for sender, header in headers.items():
+    for size, of_sender in headers.items():
+        for sender, header in of_sender.items():
             for cut in range(1, header + 1):
                 name = f"header-of-{size}-bytes-cut-after-{cut}"
                 yield Case("5.2", name, (Sent(BINARY, pattern(size)),), sender=sender, cut=cut)
@@ -258,22 +264,20 @@ def pings() -> Iterator[Case]:
     ten, many = ([Sent(PING, b"payload-%d" % n) for n in range(count)] for count in (10, 500))
     yield from by_both("5.5.2", "ping-of-125-bytes-byte-by-byte", Sent(PING, pattern(125)), chop=1)
     yield from by_both("5.5.3", "ping-after-unasked-pong", Sent(PONG, b"unasked"), Sent(PING, b"asked"))
-    yield from by_both("5.5.3", "pong-that-answers-nothing-between-pings", *ten[:2], Sent(PONG, b"payload-0"), *ten[2:])
+    stray = Sent(PONG, b"payload-0")
+    yield from by_both("5.5.3", "pong-that-answers-nothing-between-pings", *ten[:2], stray, *ten[2:])
     yield from by_both("5.5.2", "ten-pings", *ten)
     yield from by_both("5.5.2", "ten-pings-byte-by-byte", *ten, chop=1)
     # More than RFC 6455 asks (the last of several would do), as RTTs are measured with them.
     yield from by_both("5.5.3", "five-hundred-pings-are-all-answered", *many)
-    yield from by_both("5.5.2", "ping-between-messages", Sent(TEXT, b"one"), Sent(PING, b"p"), Sent(BINARY, b"two"))
+    one, two = Sent(TEXT, b"one"), Sent(BINARY, b"two")
+    yield from by_both("5.5.2", "pings-between-messages", *ten[:2], one, ten[2], two, ten[3])
 
 
 def fragments(opcode: int, *payloads: bytes) -> list[Sent]:
     """One message in that many fragments."""
     last = len(payloads) - 1
     return [Sent(CONTINUATION if n else opcode, p, fin=int(n == last)) for n, p in enumerate(payloads)]
-
-
-def in_parts(data: bytes, size: int) -> list[bytes]:
-    return [data[n : n + size] for n in range(0, len(data), size)]
 
 
 def fragmented() -> Iterator[Case]:
@@ -300,7 +304,8 @@ def fragmented() -> Iterator[Case]:
         yield from by_both("5.4", f"{name}-byte-by-byte", first, control, *middle, control, last, chop=1)
     yield from by_both("5.4", "fragments-byte-by-byte", first, *middle, last, chop=1)
     yield from by_both("5.4", "two-fragmented-messages", first, last, first, last)
-    yield from by_both("5.4", "whole-message-between-fragmented-ones", first, last, Sent(BINARY, b"whole"), first, last)
+    whole = Sent(BINARY, b"whole")
+    yield from by_both("5.4", "whole-message-between-fragmented-ones", first, last, whole, first, last)
     for size in (64, 1300, 4096, 65536, 131072, 131073):
         data = in_parts(pattern(256 * KIB), size)
         yield from by_both("5.4", f"256-KiB-in-fragments-of-{size}", *fragments(BINARY, *data))
@@ -354,9 +359,9 @@ NOT_UTF8 = {
 
 
 def texts() -> Iterator[Case]:
-    """Section 8.1 obliges who interprets the bytes as UTF-8. A relay does not: Proxmox treats text and binary
-    alike, terminals send bytes of any encoding in text frames, and browsers check what they interpret. So what
-    is not UTF-8 arrives as it was sent."""
+    """Section 8.1 obliges who interprets the bytes as UTF-8. A relay does not: Proxmox treats text and
+    binary alike, terminals send bytes of any encoding in text frames, and browsers check what they
+    interpret. So what is not UTF-8 arrives as it was sent."""
     for name, text in (UTF8 | NOT_UTF8).items():
         yield from by_both("8.1", f"text-{name}-passes-untouched", Sent(TEXT, text))
     greek = UTF8["Greek"]
@@ -402,7 +407,7 @@ def test_fragment_and_ping_do_not_wait_for_the_message(ends: Ends, case: Case) -
 
 @over(*by_both("5.2", "length-of-63-bits", Sent(BINARY, pattern(1000), length=(1 << 63) - 1)))
 def test_largest_length_is_legal(ends: Ends, case: Case) -> None:
-    """Proxmox gets it in pieces of a size that it can stand, the client as it is; nothing waits for the rest."""
+    """Proxmox gets it in pieces that it can stand, the client as it is; nothing waits for the rest."""
     near, far = ends.near_and_far(case.sender)
     (frame,) = case.sent
     near.send(frame.encode(case.sender))
@@ -420,9 +425,9 @@ def test_mask_keys_are_fresh(ends: Ends, case: Case) -> None:
 
 @over(*(Case("5.3", f"{size}-bytes-keep-the-client's-key", size) for size in (1, 131072, 131073, 393217)))
 def test_data_keeps_the_clients_mask_key(ends: Ends, case: Case) -> None:
-    """The key is to be fresh for each frame and unknown to who chose the data, so that no script can put bytes
-    of its choice on the wire (section 10.3). The client's is: the relay passes payloads on without unmasking,
-    and cuts a larger frame where the same key stays right."""
+    """The key is to be fresh for each frame and unknown to who chose the data, so that no script can put
+    bytes of its choice on the wire (section 10.3). The client's is: the relay passes payloads on without
+    unmasking them, and cuts a larger frame where the same key stays right."""
     with sending(ends.client, Case("5.3", "", (Sent(BINARY, pattern(case.sent)),), sender=CLIENT)):
         pieces = [hear_frame(ends.proxmox) for _ in range(0, case.sent, PROXMOX_FRAME_MAX)]
     assert {mask for _, mask in pieces} == {MASK}
@@ -454,7 +459,8 @@ def reserved_bits() -> Iterator[Case]:
 def reserved_opcodes() -> Iterator[Case]:
     for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15):
         for payload in (b"", b"payload"):
-            yield from violation("5.2", f"opcode-{opcode}-of-{len(payload)}-bytes", BEFORE, Sent(opcode, payload))
+            name = f"opcode-{opcode}-of-{len(payload)}-bytes"
+            yield from violation("5.2", name, BEFORE, Sent(opcode, payload))
 
 
 def lengths() -> Iterator[Case]:
@@ -467,7 +473,8 @@ def lengths() -> Iterator[Case]:
         name, payload = OPCODES[opcode], close_payload(1000) + b"x" * 124
         yield from violation("5.5", f"{name}-of-126-bytes", BEFORE, Sent(opcode, payload))
         yield from violation("5.5", f"{name}-of-65536-bytes", BEFORE, Sent(opcode, payload, length=65536))
-        yield from violation("5.2", f"{name}-length-not-minimal", BEFORE, Sent(opcode, payload[:2], length_bytes=2))
+        longer = Sent(opcode, payload[:2], length_bytes=2)
+        yield from violation("5.2", f"{name}-length-not-minimal", BEFORE, longer)
 
 
 def wrong_masks() -> Iterator[Case]:
@@ -500,9 +507,11 @@ def wrong_fragments() -> Iterator[Case]:
 def wrong_closes() -> Iterator[Case]:
     yield from violation("5.5.1", "close-of-one-byte", BEFORE, Sent(CLOSE, b"\x03"))
     for code in (1004, 1005, 1006, 1015):
-        yield from violation("7.4.1", f"close-code-{code}-must-not-be-sent", BEFORE, Sent(CLOSE, close_payload(code)))
+        close = Sent(CLOSE, close_payload(code))
+        yield from violation("7.4.1", f"close-code-{code}-must-not-be-sent", BEFORE, close)
     for code in (0, 1, 999, 1016, 1100, 2000, 2999, 5000, 65535):
-        yield from violation("7.4.2", f"close-code-{code}-is-not-in-use", BEFORE, Sent(CLOSE, close_payload(code, "x")))
+        close = Sent(CLOSE, close_payload(code, "reason"))
+        yield from violation("7.4.2", f"close-code-{code}-is-not-in-use", BEFORE, close)
     for name, reason in NOT_UTF8.items():
         close = Sent(CLOSE, close_payload(1000, reason))
         yield from violation("8.1", f"close-reason-{name}", BEFORE, close, code=1007)
@@ -518,7 +527,8 @@ def closes() -> Iterator[Case]:
         yield from closing("5.5.1", f"close-reason-{name}", close_payload(1000, reason))
     yield from closing("5.5.1", "close-inside-message", close_payload(1001), before=Sent(TEXT, b"one", fin=0))
     for sender in (CLIENT, PROXMOX):
-        yield Case("7.1.5", "close-without-code-is-1000-to-the-client", (Sent(CLOSE),), close_payload(1000), sender)
+        heard = close_payload(1000)
+        yield Case("7.1.5", "close-without-code-is-1000-to-the-client", (Sent(CLOSE),), heard, sender)
     # A reason is shown to people: what could steer a terminal does not go on. No section forbids it.
     steering = Sent(CLOSE, close_payload(1000, b"a\x1b[2Jb\0c\x7f"))
     yield Case("7.1.6", "close-reason-loses-controls", (steering,), close_payload(1000, "a?[2Jb?c?"), PROXMOX)
@@ -531,7 +541,8 @@ def closing(section: str, name: str, payload: bytes, before: Sent = BEFORE) -> I
 
 
 @over(
-    *reserved_bits(), *reserved_opcodes(), *lengths(), *wrong_masks(), *wrong_fragments(), *wrong_closes(), *closes(),
+    *reserved_bits(), *reserved_opcodes(), *lengths(), *wrong_masks(), *wrong_fragments(), *wrong_closes(),
+    *closes(),
 )
 def test_connection_ends(ends: Ends, case: Case) -> None:
     """What came before arrives, each end hears one Close and nothing else, and TCP is closed (sections 5.5.1
@@ -557,11 +568,13 @@ def preceded() -> Iterator[Case]:
     first, last = fragments(BINARY, b"one", b"two")
     yield from violation("6.2", "text-then-RSV-in-one-segment", BEFORE, Sent(TEXT, rsv=4))
     yield from violation("6.2", "text-then-opcode-in-one-segment", BEFORE, Sent(3))
-    yield from violation("6.2", "text-then-wrong-mask-in-one-segment", BEFORE, Sent(TEXT, b"x", mask_is_wrong=True))
+    wrong_mask = Sent(TEXT, b"x", mask_is_wrong=True)
+    yield from violation("6.2", "text-then-wrong-mask-in-one-segment", BEFORE, wrong_mask)
     yield from violation("6.2", "text-then-continuation-in-one-segment", BEFORE, last)
     yield from violation("6.2", "fragment-then-text-in-one-segment", first, BEFORE)
     yield from violation("6.2", "message-then-large-ping-in-one-segment", first, last, Sent(PING, b"x" * 126))
-    yield from violation("6.2", "text-then-close-1005-in-one-segment", BEFORE, Sent(CLOSE, close_payload(1005)))
+    close = Sent(CLOSE, close_payload(1005))
+    yield from violation("6.2", "text-then-close-1005-in-one-segment", BEFORE, close)
 
 
 @over(*preceded())
@@ -571,30 +584,31 @@ def test_message_before_an_offence_in_one_segment_arrives(ends: Ends, case: Case
     near.send(b"".join(frame.encode(case.sender) for frame in case.sent))
     data = b"".join(frame.payload for frame in case.sent[:-1])
     assert hear_data(far, len(data)) == data
-    assert hear(ends.client)[-1].payload.startswith(case.expected)
-    assert hear(ends.proxmox)[-1].opcode == CLOSE
+    (close,) = hear(ends.client)
+    assert close.payload.startswith(case.expected)
+    assert len(hear(ends.proxmox)) == 1  # a Close alone
 
 
 # --- 7: a connection that breaks off ---------------------------------------------------------
 
 
 def breaks() -> Iterator[Case]:
-    """expected: whether a Close may stand there. In a frame's payload it may not (section 5.5: a control frame
-    goes between frames), and the end of TCP says it."""
+    """expected: whether a Close may stand there. In a frame's payload it may not (section 5.5: a control
+    frame goes between frames), and the end of TCP says it."""
     frame = Sent(BINARY, pattern(1000))
     for sender, header in {CLIENT: 8, PROXMOX: 4}.items():
         for cut in (0, 1, header - 1, header, header + 1, header + 999):
             name = f"connection-breaks-off-after-{cut}-bytes"
             yield Case("7.1.7", name, frame.encode(sender)[:cut], cut < header, sender)
-    yield from (
-        Case("7.1.7", "connection-breaks-off-inside-message", Sent(TEXT, b"one", fin=0).encode(sender), True, sender)
-        for sender in (CLIENT, PROXMOX)
-    )
+        first = Sent(TEXT, b"one", fin=0)
+        yield Case("7.1.7", "connection-breaks-off-inside-message", first.encode(sender), True, sender)
 
 
 @over(*breaks())
 def test_break_off_is_told_where_a_close_can_stand(ends: Ends, case: Case) -> None:
     near, far = ends.near_and_far(case.sender)
+    near.send(BEFORE.encode(case.sender))  # which shows that the session is open
+    assert hear_data(far, len(BEFORE.payload)) == BEFORE.payload
     near.send(case.sent)
     near.sock.close()
     if case.expected:
@@ -610,12 +624,13 @@ def test_break_off_is_told_where_a_close_can_stand(ends: Ends, case: Case) -> No
 # --- 4: the opening handshake, client to proxxy ----------------------------------------------
 
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # section 1.3's
+ASKED = "GET TARGET HTTP/1.1"
 FIELDS: dict[str, Any] = {
     "Host": "proxxy.example.com",
     "Upgrade": "websocket",
     "Connection": "Upgrade",
-    "Sec-WebSocket-Key": KEY,
-    "Sec-WebSocket-Version": "13",
+    "Sec_WebSocket_Key": KEY,
+    "Sec_WebSocket_Version": "13",
 }
 ABSENT = ""
 
@@ -625,17 +640,15 @@ def accept(key: str) -> str:
 
 
 def head(start: str, fields: dict[str, Any]) -> str:
-    """A head; a field that is None is left away, a list of values makes a line of each."""
-    lines = [start]
-    for name, values in fields.items():
-        lines += [f"{name}: {value}" for value in (values if isinstance(values, list) else [values]) if value is not None]
-    return "\r\n".join([*lines, "", ""])
+    """A head; a field's name has `_` for `-`, a list of values makes a line of each, and None makes none."""
+    values = {name.replace("_", "-"): v if isinstance(v, list) else [v] for name, v in fields.items()}
+    lines = [f"{name}: {value}" for name, each in values.items() for value in each if value is not None]
+    return "\r\n".join([start, *lines, "", ""])
 
 
-def asked(section: str, name: str, status: int, start: str = "GET TARGET HTTP/1.1", *, answer: Any = None, **fields: Any) -> Case:
-    """A handshake with other fields: `_` stands for `-`. answer: fields of the answer, ABSENT or a value."""
-    sent = head(start, FIELDS | {key.replace("_", "-"): value for key, value in fields.items()})
-    return Case(section, name, sent, (status, answer or {}))
+def asked(section: str, name: str, status: int, line: str = ASKED, answer: Any = None, **fields: Any) -> Case:
+    """A handshake with other fields. answer: some of the answer's fields, ABSENT or a value."""
+    return Case(section, name, head(line, FIELDS | fields), (status, answer or {}))
 
 
 def handshakes() -> Iterator[Case]:
@@ -664,9 +677,9 @@ def handshakes() -> Iterator[Case]:
     yield asked("4.2.1", "no-Host", 400, Host=None)
     for value in (None, "https://panel.example.com", "null"):
         yield asked("10.2", f"origin-{value}-where-any-is-allowed", 101, Origin=value)
-    for value in ("permessage-deflate", "permessage-deflate; client_max_window_bits, x", "x-webkit-deflate-frame", ""):
+    for value in ("permessage-deflate", "permessage-deflate; client_max_window_bits, x", "x-webkit", ""):
         yield asked("9.1", f"extension-{value}-is-not-taken", 101, Sec_WebSocket_Extensions=value)
-    yield asked("11.3.2", "extensions-in-two-lines", 101, Sec_WebSocket_Extensions=["permessage-deflate", "x"])
+    yield asked("11.3.2", "extensions-in-two-lines", 101, Sec_WebSocket_Extensions=["x", "y; z=1"])
     yield from handshake_protocols()
 
 
@@ -677,8 +690,9 @@ def handshake_keys() -> Iterator[Case]:
     padded = {"sec-websocket-accept": ACCEPT}
     yield asked("4.2.2", "white-space-around-key", 101, answer=padded, Sec_WebSocket_Key=f" \t{KEY}\t ")
     wrong = {
-        "absent": None, "empty": "", "of-15-bytes": "AQIDBAUGBwgJCgsMDQ4P", "of-17-bytes": "AQIDBAUGBwgJCgsMDQ4PEBE=",
-        "of-16-characters": "0123456789abcdef", "not-padded": KEY[:-2], "padded-once": KEY[:-1], "padded-thrice": KEY + "=",
+        "absent": None, "empty": "", "of-16-characters": "0123456789abcdef",
+        "of-15-bytes": "AQIDBAUGBwgJCgsMDQ4P", "of-17-bytes": "AQIDBAUGBwgJCgsMDQ4PEBE=",
+        "not-padded": KEY[:-2], "padded-once": KEY[:-1], "padded-thrice": KEY + "=",
         "in-the-other-alphabet": "_-__________________-w==", "with-a-space": "dGhlIHNhbXBs ZSBub25jZQ==",
         "not-base64": "*" * 22 + "==", "in-quotes": f'"{KEY}"', "beyond-ASCII": "é" * 22 + "==",
     }
@@ -690,14 +704,16 @@ def handshake_keys() -> Iterator[Case]:
 def handshake_protocols() -> Iterator[Case]:
     """Section 4.2.2: one of those offered, or none; a browser fails the connection at any other."""
     offers: dict[Any, str] = {
-        "binary": "binary", "base64": "base64", "base64, binary": "binary", "chat,superchat": "chat", "binary, binary": "binary",
-        "BINARY": "BINARY", "": ABSENT, ",": ABSENT, "b@d": ABSENT, "b@d, fine": "fine",
+        "binary": "binary", "base64": "base64", "base64, binary": "binary", "binary, binary": "binary",
+        "chat,superchat": "chat", "BINARY": "BINARY", "b@d, fine": "fine",
+        "": ABSENT, ",": ABSENT, "b@d": ABSENT,
     }
     for offer, chosen in offers.items():
         wanted = {"sec-websocket-protocol": chosen}
         yield asked("4.2.2", f"protocols-{offer}", 101, answer=wanted, Sec_WebSocket_Protocol=offer)
     two = {"sec-websocket-protocol": "chat"}
-    yield asked("11.3.4", "protocols-in-two-lines", 101, answer=two, Sec_WebSocket_Protocol=["chat", "superchat"])
+    lines = ["chat", "superchat"]
+    yield asked("11.3.4", "protocols-in-two-lines", 101, answer=two, Sec_WebSocket_Protocol=lines)
 
 
 AGREED = {
@@ -738,7 +754,7 @@ def test_opening_handshake(sessions: Sessions, case: Case) -> None:
     Case("4.1", "request-has-one-Host-with-its-port", rb"(?im)^Host: 127\.0\.0\.1:[0-9]+\r$", 1),
     Case("4.1", "request-has-one-Upgrade", rb"(?im)^Upgrade: websocket\r$", 1),
     Case("4.1", "request-has-one-Connection", rb"(?im)^Connection: Upgrade\r$", 1),
-    Case("4.1", "request-has-one-key-of-16-bytes", rb"(?m)^Sec-WebSocket-Key: [A-Za-z0-9+/]{21}[AQgw]==\r$", 1),
+    Case("4.1", "request-has-one-key-of-16-bytes", rb"(?m)^Sec-WebSocket-Key: [\w+/]{21}[AQgw]==\r$", 1),
     Case("4.1", "request-has-one-version-13", rb"(?m)^Sec-WebSocket-Version: 13\r$", 1),
     Case("4.1", "request-offers-each-protocol-once", rb"(?m)^Sec-WebSocket-Protocol: binary\r$", 1),
     Case("4.1", "request-has-no-field-twice", rb"(?ims)^([^:\r\n]+):.*^\1:", 0),
@@ -765,19 +781,21 @@ def test_key_is_fresh(sessions: Sessions, case: Case) -> None:
     assert len(keys) == case.sent
 
 
-ANSWER: dict[str, Any] = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": "ACCEPT"}
+SWITCHING = "101 Switching Protocols"
+ANSWER: dict[str, Any] = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Accept": "{accept}"}
 
 
-def answered(section: str, name: str, accepted: bool, status: str = "101 Switching Protocols", **fields: Any) -> Case:
-    sent = head(f"HTTP/1.1 {status}", ANSWER | {key.replace("_", "-"): value for key, value in fields.items()})
-    return Case(section, name, sent, accepted)
+def answered(section: str, name: str, accepted: bool, status: str = SWITCHING, **fields: Any) -> Case:
+    return Case(section, name, head(f"HTTP/1.1 {status}", ANSWER | fields), accepted)
 
 
 def answers() -> Iterator[Case]:
     fine: dict[str, dict[str, Any]] = {
         "plain": {}, "any-case": {"Upgrade": "WebSocket", "Connection": "UPGRADE"},
-        "connection-list": {"Connection": "keep-alive, Upgrade"}, "unknown-fields": {"Server": "pve-api-daemon/3.0"},
-        "white-space": {"Sec_WebSocket_Accept": " \tACCEPT\t "}, "offered-protocol": {"Sec_WebSocket_Protocol": "binary"},
+        "connection-list": {"Connection": "keep-alive, Upgrade"},
+        "unknown-fields": {"Server": "pve-api-daemon/3.0"},
+        "white-space": {"Sec_WebSocket_Accept": " \t{accept}\t "},
+        "offered-protocol": {"Sec_WebSocket_Protocol": "binary"},
         "no-words": {"status": "101 "}, "other-words": {"status": "101 Web Socket Protocol Handshake"},
     }
     for name, options in fine.items():
@@ -789,10 +807,14 @@ def answers() -> Iterator[Case]:
     yield answered("4.1", "answer-with-a-Content-Length-of-0-is-accepted", True, Content_Length="0")
     wrong: dict[str, dict[str, Any]] = {
         "accept-absent": {"Sec_WebSocket_Accept": None}, "accept-empty": {"Sec_WebSocket_Accept": ""},
-        "accept-of-another-key": {"Sec_WebSocket_Accept": ACCEPT}, "accept-cut": {"Sec_WebSocket_Accept": "ACCEPT"[:-1]},
-        "accept-and-more": {"Sec_WebSocket_Accept": "ACCEPTx"}, "accept-in-quotes": {"Sec_WebSocket_Accept": '"ACCEPT"'},
-        "accept-twice": {"Sec_WebSocket_Accept": ["ACCEPT", "ACCEPT"]}, "accept-is-the-key": {"Sec_WebSocket_Accept": "KEY"},
-        "upgrade-absent": {"Upgrade": None}, "upgrade-empty": {"Upgrade": ""}, "upgrade-h2c": {"Upgrade": "h2c"},
+        "accept-cut": {"Sec_WebSocket_Accept": "{cut}"},
+        "accept-and-more": {"Sec_WebSocket_Accept": "{accept}x"},
+        "accept-of-another-key": {"Sec_WebSocket_Accept": ACCEPT},
+        "accept-is-the-key": {"Sec_WebSocket_Accept": "{key}"},
+        "accept-in-quotes": {"Sec_WebSocket_Accept": '"{accept}"'},
+        "accept-twice": {"Sec_WebSocket_Accept": ["{accept}", "{accept}"]},
+        "upgrade-absent": {"Upgrade": None}, "upgrade-empty": {"Upgrade": ""},
+        "upgrade-h2c": {"Upgrade": "h2c"},
         "connection-absent": {"Connection": None}, "connection-close": {"Connection": "close"},
         "extension-not-asked-for": {"Sec_WebSocket_Extensions": "permessage-deflate"},
         "extensions-not-asked-for": {"Sec_WebSocket_Extensions": ["x", "y; z=1"]},
@@ -800,15 +822,14 @@ def answers() -> Iterator[Case]:
     }
     for name, options in wrong.items():
         yield answered("4.1", f"answer-{name}-fails", False, **options)
-    for status in ("200 OK", "204 No Content", "301 Moved Permanently", "400 Bad Request", "401 No ticket",
-                   "403 Forbidden", "426 Upgrade Required", "500 Internal Server Error", "102 Processing", "1O1 x"):
-        yield answered("4.1", f"answer-{status[:3]}-fails", False, status)
+    for status in ("200", "204", "301", "400", "401", "403", "426", "500", "1O1", "0101", "1"):
+        yield answered("4.1", f"answer-{status}-fails", False, f"{status} whatever")
     yield Case("4.1", "answer-HTTP-2.0-fails", head("HTTP/2.0 101 x", ANSWER), False)
     yield Case("4.1", "answer-without-HTTP-fails", "\x82\x02hi\r\n\r\n", False)
     # RFC 9110 section 15.2: interim answers before the one that counts are to be read over.
-    plain = head("HTTP/1.1 101 Switching Protocols", ANSWER)
     for interim in ("100 Continue", "103 Early Hints"):
-        yield Case("4.1", f"answer-after-{interim[:3]}-is-accepted", head(f"HTTP/1.1 {interim}", {}) + plain, True)
+        heads = head(f"HTTP/1.1 {interim}", {}) + head(f"HTTP/1.1 {SWITCHING}", ANSWER)
+        yield Case("4.1", f"answer-after-{interim[:3]}-is-accepted", heads, True)
 
 
 @over(*answers())
@@ -816,9 +837,8 @@ def test_answer_of_proxmox(unanswered: Ends, case: Case) -> None:
     """Proxmox's first frame is right behind its answer: a client that fails the connection never shows it."""
     client, proxmox = unanswered
     key = proxmox.read_request().headers["sec-websocket-key"]
-    good = accept(key)
-    wanted = case.sent.replace("ACCEPT", good).replace("KEY", key).replace(": ACCEP\r", f": {good[:-1]}\r")
-    raw = wanted.encode("latin-1") + encode_frame(BINARY, b"hello")
+    answer = case.sent.format(key=key, accept=accept(key), cut=accept(key)[:-1])
+    raw = answer.encode("latin-1") + encode_frame(BINARY, b"hello")
     for part in in_parts(raw, case.chop or len(raw)):
         proxmox.send(part)
     frame = hear_frame(client)[0]
