@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 from typing import Any
 
 import pytest
 from conftest import ECHO, NAMED, Open, console
-from lib.activator import Activator
+from lib.activator import Activator, binary
 from lib.certs import Authority, Cert
 from lib.payload import seal, target
 from lib.process import free_port
@@ -269,10 +270,8 @@ def test_host_without_a_port_means_8006(key: str, cert: Cert, standin: StandIn) 
     settings = {"SIGNATURE_KEY": key, "PROXXY_CA_FILE": cert.ca, "PROXXY_UPSTREAM_PORT": standin.port}
     with Activator(settings) as proxxy:
         reaches(proxxy, members | {"host": "127.0.0.1"}, key)
-    with Activator({"SIGNATURE_KEY": key}) as proxxy:
-        assert "PROXXY_UPSTREAM_PORT   Proxmox's port when the payload's host has none (8006)" in os.popen(
-            f"{proxxy.binary} --help"
-        ).read()
+    told = subprocess.run([binary(), "--settings"], capture_output=True, text=True, check=True)
+    assert "\n#PROXXY_UPSTREAM_PORT=8006\n" in told.stdout
 
 
 # --- WebSocket -------------------------------------------------------------------------------
