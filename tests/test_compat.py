@@ -17,7 +17,7 @@ from conftest import ECHO, NAMED, Open, console
 from lib.activator import Activator, binary
 from lib.certs import Authority, Cert
 from lib.payload import seal, target
-from lib.process import free_port
+from lib.process import free_port, wait_for
 from lib.standin import StandIn
 from lib.upstream import Connection, Upstream
 from lib.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Client, close_payload, encode_frame, upgrade_request
@@ -512,7 +512,8 @@ def test_client_ping_is_answered_locally(scripted: Open, body: bytes) -> None:
     client.send_frame(PONG, b"unasked")
     client.send_frame(CLOSE, close_payload(1000))
     assert client.close_code() == (1000, "")
-    client.at_end()
+    assert client.at_end()
+    wait_for(lambda: frames, 5, "Proxmox heard nothing")
     assert [frame.opcode for frame in frames] == [CLOSE]
 
 
