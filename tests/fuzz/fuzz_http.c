@@ -200,8 +200,12 @@ static void request(const char *buf, size_t len)
 	require_value(r.ws_key, buf, (size_t)rc);
 	require_value(r.ws_version, buf, (size_t)rc);
 	require_value(r.ws_protocol, buf, (size_t)rc);
-	REQUIRE(r.method.len > 0 && r.target.len > 0 && !memchr(r.target.at, '#', r.target.len), "the request line");
-	REQUIRE(!slice_is(r.method, "GET") || r.target.at[0] == '/', "a GET in origin-form");
+	REQUIRE(r.method.len > 0 && !memchr(r.target.at, '#', r.target.len), "the request line");
+	/* What absolute-form leaves behind its authority may be nothing, or a query alone. */
+	if (slice_is(r.method, "GET"))
+		REQUIRE(r.target.len == 0 || strchr("/?", r.target.at[0]), "a GET in origin-form");
+	else
+		REQUIRE(r.target.len > 0, "the request line");
 
 	find_field(buf, (size_t)rc, "Host", &count);
 	REQUIRE(count <= 1 && (count == 1 || r.minor == 0) && !r.host.at == (count == 0), "%zu Hosts", count);
