@@ -4,6 +4,7 @@
 #   make check           every test, with what it needs installed first (tests/run)
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
+#   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
 #   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
 #   make fuzz            the fuzz targets, which tests/fuzz/run runs
@@ -24,6 +25,11 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifeq ($(STATIC),1)
+  BUILD := build/static
+  HARDENING := $(HARDENING:-fPIE=-fno-pie)
+  LINK_HARDENING := $(LINK_HARDENING:-pie=-no-pie)
+endif
 ifeq ($(SANITIZE),1)
   BUILD := build/sanitize
   CFLAGS := -O1 -g -fno-omit-frame-pointer
@@ -49,11 +55,17 @@ ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+# With STATIC=1 the libraries come from their archives, but for glibc (whose name service needs to load others) and
+# libsystemd (which has none, and which only proxxy-status uses).
+ifeq ($(STATIC),1)
+  LIBS = -Wl,-Bstatic -Wl,--gc-sections $(shell $(PKG_CONFIG) --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic \
+	$(shell $(PKG_CONFIG) --libs libsystemd)
+endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
 TESTED := access config crypto error framer host http io jwe once payload strict_json uri ws
 PROGRAMS := proxxy-conn proxxy-status
-proxxy-conn := $(TESTED) exchange log proxxy-conn relay sandbox upstream uptime $(EXTRA)
+proxxy-conn := $(TESTED) algorithms exchange log proxxy-conn relay sandbox systemd upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status uri
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
@@ -124,5 +136,6 @@ demo:
 clean:
 	rm -rf build
 
+include bench/rules.mk
 include tests/fuzz/rules.mk
--include $(wildcard $(BUILD)/*.d $(BUILD)/unit/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)

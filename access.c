@@ -88,7 +88,7 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	if (jwe ? !config->accept_jwe : !config->accept_cbc)
 		return fail(a, ERR_PAYLOAD_INVALID, "PROXXY_PAYLOADS does not accept this format");
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
-	OPENSSL_cleanse(plain, sizeof(plain));
+	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain)); /* what is opened is shorter than its text */
 	if (rc == OK && !may_dial(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,
 			  *config->allowed_hosts ? "its host is not in PROXXY_ALLOWED_HOSTS" :
@@ -120,11 +120,14 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 int access_claim(struct access *a, const struct config *config)
 {
-	int rc;
+	char id[CONFIG_KID_MAX + 1 + CLAIMS_JTI_MAX + 1];
+	int n, rc;
 
 	if (!*a->claims.jti)
 		return OK;
-	rc = once_claim(config->state_directory, a->claims.jti, strlen(a->claims.jti), a->claims.expires + ACCESS_LEEWAY);
+	/* Whoever has one key cannot use up what was made with another: a kid has no colon. */
+	n = snprintf(id, sizeof(id), "%s:%s", a->kid, a->claims.jti);
+	rc = once_claim(config->state_directory, id, (size_t)n, a->claims.expires + ACCESS_LEEWAY);
 	if (rc == ERR_CONFIG)
 		return fail(a, rc, "PROXXY_STATE_DIRECTORY %.60s, which a jti needs: %s", config->state_directory,
 			    strerror(errno));

@@ -25,7 +25,8 @@ struct network {
 static const char special[] =
 	"0.0.0.0/8,127.0.0.0/8,224.0.0.0/3,::/128,::1/128,ff00::/8," /* RFC 6890, RFC 1112, RFC 4291 */
 	"169.254.0.0/16,fe80::/10,fec0::/10," /* link-local, with 169.254.169.254, and site-local */
-	"100.100.100.200,168.63.129.16,192.0.0.192,fd00:ec2::254,fd20:ce::254"; /* Alibaba, Azure, Oracle, AWS, Google */
+	"100.100.100.200,168.63.129.16,192.0.0.192,fd00:ec2::254,fd20:ce::254," /* Alibaba, Azure, Oracle, AWS, Google, */
+	"fd00:42::42,fd00:a9fe:a9fe::1,fd00:c1::a9fe:a9fe"; /* Scaleway, Linode, Oracle */
 
 bool host_is_name(const char *s, size_t len)
 {
@@ -135,13 +136,14 @@ static bool list_holds(const char *list, int family, const uint8_t *address)
 }
 
 /* The IPv4 address inside an IPv6 one, by which the kernel or a gateway would reach it, or NULL: mapped and compatible
- * (RFC 4291 section 2.5.5), NAT64 (RFC 6052), 6to4 (RFC 3056). */
+ * (RFC 4291 section 2.5.5), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056). */
 static const uint8_t *inner_ipv4(const uint8_t *address)
 {
 	static const struct {
 		const char *prefix;
 		size_t at;
-	} table[] = { { "::ffff:0:0/96", 12 }, { "::/96", 12 }, { "64:ff9b::/96", 12 }, { "2002::/16", 2 } };
+	} table[] = { { "::ffff:0:0/96", 12 }, { "::/96", 12 }, { "64:ff9b::/96", 12 }, { "64:ff9b:1::/96", 12 },
+		    { "2002::/16", 2 } };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (list_holds(table[i].prefix, AF_INET6, address))

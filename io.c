@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -82,6 +84,97 @@ struct endpoint io_endpoint(int fd, SSL *tls)
 	};
 }
 
+/* --- TLS's socket ------------------------------------------------------------------------- */
+
+struct tls_socket {
+	int fd;
+	size_t budget; /* bytes that may still be read in this call */
+};
+
+static int socket_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
+{
+	struct tls_socket *s = BIO_get_data(bio);
+	ssize_t n = -1;
+
+	errno = EAGAIN;
+	if (s->budget > 0)
+		do {
+			n = recv(s->fd, buf, size < s->budget ? size : s->budget, 0);
+		} while (n < 0 && errno == EINTR);
+	BIO_clear_retry_flags(bio);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		BIO_set_retry_read(bio);
+	if (n <= 0)
+		return 0;
+	s->budget -= (size_t)n;
+	*ret_n = (size_t)n;
+	return 1;
+}
+
+static int socket_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
+{
+	const struct tls_socket *s = BIO_get_data(bio);
+	ssize_t n;
+
+	do {
+		n = send(s->fd, buf, size, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	BIO_clear_retry_flags(bio);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		BIO_set_retry_write(bio);
+	if (n <= 0)
+		return 0;
+	*ret_n = (size_t)n;
+	return 1;
+}
+
+static long socket_control(BIO *bio, int command, long number, void *pointer)
+{
+	(void)bio, (void)number, (void)pointer;
+	return command == BIO_CTRL_FLUSH; /* nothing is kept back */
+}
+
+static int socket_destroy(BIO *bio)
+{
+	OPENSSL_free(BIO_get_data(bio));
+	return 1;
+}
+
+int io_begin_tls(struct endpoint *e, SSL *tls)
+{
+	static BIO_METHOD *method;
+	struct tls_socket *s = OPENSSL_zalloc(sizeof(*s));
+	BIO *bio;
+
+	if (!method)
+		method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "socket");
+	if (!s || !method || BIO_meth_set_read_ex(method, socket_read) != 1 || BIO_meth_set_write_ex(method, socket_write) != 1 ||
+	    BIO_meth_set_ctrl(method, socket_control) != 1 || BIO_meth_set_destroy(method, socket_destroy) != 1 ||
+	    !(bio = BIO_new(method))) {
+		OPENSSL_free(s);
+		return ERR_SYSTEM;
+	}
+	*s = (struct tls_socket){ .fd = e->fd };
+	BIO_set_data(bio, s);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(tls, bio, bio);
+	SSL_set_read_ahead(tls, 1);
+	SSL_set_default_read_buffer_len(tls, IO_TLS_AT_ONCE);
+	*e = io_endpoint(e->fd, tls);
+	return OK;
+}
+
+/* A call into TLS begins: no errors of earlier ones (SSL_get_error() looks into the queue), and its budget. */
+static void enter_tls(const struct endpoint *e)
+{
+	struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
+
+	ERR_clear_error();
+	s->budget = IO_TLS_BUDGET;
+}
+
+/* --- reading and writing ------------------------------------------------------------------ */
+
 /* What a TLS call that did not get on waits for, or how it ended. */
 static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 {
@@ -109,7 +202,7 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 		size_t got;
 		int rc;
 
-		ERR_clear_error(); /* SSL_get_error() looks into the queue */
+		enter_tls(e);
 		rc = SSL_read_ex(e->tls, buf, size, &got);
 		return rc == 1 ? (ssize_t)got : tls_result(e, rc, &e->readable, &e->read_events);
 	}
@@ -135,7 +228,7 @@ ssize_t io_write(struct endpoint *e, const void *buf, size_t size)
 		size_t put;
 		int rc;
 
-		ERR_clear_error();
+		enter_tls(e);
 		rc = SSL_write_ex(e->tls, buf, size, &put);
 		if (rc == 1)
 			return (ssize_t)put;
@@ -158,7 +251,7 @@ ssize_t io_handshake(struct endpoint *e)
 	ssize_t n;
 	int rc;
 
-	ERR_clear_error();
+	enter_tls(e);
 	rc = SSL_do_handshake(e->tls);
 	if (rc == 1)
 		return 1;
@@ -196,6 +289,9 @@ int io_wait(struct endpoint *e, short events, const struct endpoint *client, int
 		if (n > 0 && fds[1].revents)
 			return ERR_CLIENT_GONE;
 		if (n > 0) {
+			/* A peer that always has something has no more time than others. */
+			if (io_now() >= deadline)
+				return ERR_REQUEST_TIMEOUT;
 			e->readable = e->writable = true;
 			return OK;
 		}

@@ -21,6 +21,8 @@ enum {
 	IO_KEEPALIVE_INTERVAL_S = 15,   /* the next ones, */
 	IO_KEEPALIVE_PROBES = 4,        /* and how many: gone after two minutes */
 	IO_NOTSENT_LOWAT = 128 * 1024,  /* bytes that the kernel holds unsent: back-pressure is felt before megabytes queue */
+	IO_TLS_AT_ONCE = 64 * 1024,     /* bytes of TLS records that are asked of the kernel at once, */
+	IO_TLS_BUDGET = 256 * 1024,     /* and that one call takes */
 };
 
 /* Results of io_read() and io_write() that are not a count of bytes. */
@@ -50,6 +52,11 @@ int io_prepare(int fd);
 
 /* Begins an endpoint on a prepared fd. */
 struct endpoint io_endpoint(int fd, SSL *tls);
+
+/* Has tls, which is new, read and write e's fd, as many records at once as there are, and belong to e. Whatever the
+ * peer sends, one call takes no more than IO_TLS_BUDGET of it: records without data (session tickets, key updates)
+ * would keep OpenSSL from ever returning. Returns 0, or ERR_SYSTEM: then tls is still the caller's. */
+int io_begin_tls(struct endpoint *e, SSL *tls);
 
 /* Reads what is there, at least one byte and at most size. Returns the count, IO_END when the peer
  * ended in order (FIN; with TLS its close_notify), IO_AGAIN, or IO_BROKEN. */

@@ -12,18 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
 
-/* No file, line and function in each record: they say nothing to an operator. */
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
 #include "error.h"
+#include "systemd.h"
 
 #define IDENTIFIER "proxxy-conn"
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 /* Stable for ever: message catalogs and alerts go by them. */
 #define ID_BEGIN "44986482028040d1a59ea29db9241df0"
@@ -70,7 +65,7 @@ int log_open(enum log_target target)
 		if (is_journal(STDERR_FILENO))
 			target = LOG_TO_JOURNAL;
 		else if (inetd)
-			target = access(JOURNAL_SOCKET, W_OK) == 0 ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
+			target = access(SYSTEMD_JOURNAL, W_OK) == 0 ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
 		else
 			target = LOG_TO_STDERR;
 	}
@@ -83,7 +78,9 @@ int log_open(enum log_target target)
 			return ERR_SYSTEM;
 		close(null);
 	}
-	if (target == LOG_TO_SYSLOG)
+	if (target == LOG_TO_JOURNAL)
+		systemd_open_journal();
+	else if (target == LOG_TO_SYSLOG)
 		openlog(IDENTIFIER, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	log_target = target;
 	return OK;
@@ -145,8 +142,7 @@ static void write_line(int priority, const char *message, const struct record *r
 
 static void emit(int priority, const char *message_id, const char *message, struct record *r)
 {
-	struct iovec iov[FIELDS_MAX + 4];
-	size_t n = 0;
+	const char *fields[FIELDS_MAX];
 
 	if (log_target != LOG_TO_JOURNAL) {
 		write_line(priority, message, r);
@@ -157,9 +153,9 @@ static void emit(int priority, const char *message_id, const char *message, stru
 	if (message_id)
 		add(r, "MESSAGE_ID=%s", message_id);
 	add(r, "MESSAGE=%s", message);
-	for (; n < r->n; n++)
-		iov[n] = (struct iovec){ r->fields[n], strlen(r->fields[n]) };
-	sd_journal_sendv(iov, (int)n);
+	for (size_t i = 0; i < r->n; i++)
+		fields[i] = r->fields[i];
+	systemd_record(fields, r->n);
 }
 
 void log_begin(const struct session *s)

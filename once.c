@@ -16,16 +16,18 @@
 
 #include "error.h"
 
-enum { HASH_LEN = 32, NAME_LEN = 2 * HASH_LEN };
+enum { HASH_LEN = 32, NAME_LEN = 2 * HASH_LEN, SWEPT_DIGIT = 2 /* the first byte says whether to sweep */ };
 
 static bool is_ours(const char *name)
 {
 	return strlen(name) == NAME_LEN && strspn(name, "0123456789abcdef") == NAME_LEN;
 }
 
-/* Removes files whose time, which is when they expire, is over. A new file's time is that of its making until its
+/* Removes files whose time, which is when they expire, is over, of those whose names have the same digit as name
+ * has, at a place that chance has filled: a 16th of all, another one each time, so that none is out of reach however
+ * many there are and in whatever order they come. A new file's time is that of its making until its
  * maker has set it: the slack keeps it from being swept then. */
-static void sweep(int directory, time_t now)
+static void sweep(int directory, const char *name, time_t now)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
@@ -39,8 +41,8 @@ static void sweep(int directory, time_t now)
 	for (int n = 0; n < ONCE_SWEEP_MAX && (entry = readdir(entries)); n++) {
 		struct stat st;
 
-		if (is_ours(entry->d_name) && fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_mtime + ONCE_SLACK < now)
+		if (is_ours(entry->d_name) && entry->d_name[SWEPT_DIGIT] == name[SWEPT_DIGIT] &&
+		    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime + ONCE_SLACK < now)
 			unlinkat(directory, entry->d_name, 0);
 	}
 	closedir(entries);
@@ -83,7 +85,7 @@ int once_claim(const char *directory, const void *id, size_t len, int64_t expire
 		return ERR_CONFIG;
 	rc = claim(fd, name, expires);
 	if (rc == OK && hash[0] % ONCE_SWEEP_EVERY == 0)
-		sweep(fd, time(NULL));
+		sweep(fd, name, time(NULL));
 	close(fd);
 	return rc;
 }

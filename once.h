@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 enum {
-	ONCE_SWEEP_EVERY = 16,   /* one claim of so many, by the hash, looks for expired files, */
-	ONCE_SWEEP_MAX = 10000,  /* and at no more than so many */
+	ONCE_SWEEP_EVERY = 16,   /* one claim of so many, by the hash, looks for expired files among a 16th of all, */
+	ONCE_SWEEP_MAX = 160000, /* and reads no more names than so many */
 	ONCE_SLACK = 600,        /* seconds that a file stays beyond its time */
 };
 

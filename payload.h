@@ -49,7 +49,7 @@ struct claims {
 };
 
 /* Parses and validates json[0..len), UTF-8, the object {vmid, type, host, node, ticket, vncticket,
- * port}; members that it does not know are ignored, of one that comes twice the last counts. With ret_claims also
+ * port}; members that it does not know are ignored, none may come twice. With ret_claims also
  * {exp, nbf, jti, origin, client, fingerprint, ca, session_max}, of which exp must be there.
  * Returns 0, or ERR_PAYLOAD_INVALID with a static phrase in *ret_why that holds nothing of the payload. */
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,

@@ -14,15 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "access.h"
+#include "algorithms.h"
 #include "config.h"
 #include "error.h"
 #include "exchange.h"
@@ -32,6 +33,7 @@
 #include "log.h"
 #include "relay.h"
 #include "sandbox.h"
+#include "systemd.h"
 #include "upstream.h"
 #include "uptime.h"
 #include "uri.h"
@@ -44,6 +46,7 @@ enum {
 	 * was wrong with it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
 	INVALID_PAYLOAD_MS = 50,
 	STACK_WIPED = 32 * 1024, /* bytes; opening, connecting and upgrading take half of it */
+	PAGE = 4096, /* bytes; with larger pages less is given back */
 };
 
 /* What one session holds. Static: the buffers' pages cost nothing until they are used. */
@@ -54,6 +57,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static char head[HTTP_HEAD_MAX];
+static size_t head_len;
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
 
 static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
@@ -89,8 +93,7 @@ static int harden(void)
 	signal(SIGPIPE, SIG_IGN);
 	io_catch_sigterm();
 	mallopt(M_ARENA_MAX, 1); /* the resolver's thread needs no heap of its own */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* nothing in openssl.cnf is for us; it is slow to read */
-	return OK;
+	return algorithms_restrict();
 }
 
 /* --- 2 configure -------------------------------------------------------------------------- */
@@ -143,16 +146,16 @@ static int configure(void)
 static int read_request(struct http_request *ret_request, int configured)
 {
 	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
-	size_t len, space;
-	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &len);
+	size_t space;
+	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len);
 
-	if (rc == ERR_CLIENT_GONE && len == 0) /* a probe of the port, or a browser's spare connection */
+	if (rc == ERR_CLIENT_GONE && head_len == 0) /* a probe of the port, or a browser's spare connection */
 		_exit(EX_OK);
 	if (rc < 0)
 		return rc;
 	/* What came behind the head is the client's first frames. */
-	memcpy(framer_space(&relay.up.framer, &space), head + rc, len - (size_t)rc);
-	framer_filled(&relay.up.framer, len - (size_t)rc);
+	memcpy(framer_space(&relay.up.framer, &space), head + rc, head_len - (size_t)rc);
+	framer_filled(&relay.up.framer, head_len - (size_t)rc);
 
 	if (configured < 0)
 		return configured;
@@ -188,7 +191,7 @@ static int open_payload(const struct http_request *request)
 	else
 		rc = access_open(&granted, &config, text, (size_t)rc);
 	config_wipe_keys(&config);
-	OPENSSL_cleanse(text, sizeof(text));
+	OPENSSL_cleanse(text, request->target.len); /* decoding makes nothing longer, and untouched pages cost nothing */
 	OPENSSL_cleanse((char *)(uintptr_t)request->target.at, request->target.len);
 	session.format = granted.format;
 	session.kid = granted.kid;
@@ -283,12 +286,14 @@ static void refuse(const struct http_request *request, int code)
 static int connect_console(void)
 {
 	const struct console *console = &granted.console;
+	char status[200];
 	size_t space;
 	int rc;
 
 	if (granted.claims.session_max && (!config.session_max || granted.claims.session_max < config.session_max))
 		config.session_max = granted.claims.session_max;
-	sd_notifyf(0, "STATUS=%s %u on %s for %s", console->type, console->vmid, console->node, session.peer);
+	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, console->node, session.peer);
+	systemd_status(status);
 	log_begin(&session);
 	rc = upstream_connect(&upstream, console, &client);
 	access_wipe(&granted);
@@ -297,7 +302,6 @@ static int connect_console(void)
 	/* What came behind Proxmox's answer is its first frames. */
 	memcpy(framer_space(&relay.down.framer, &space), upstream.early, upstream.n_early);
 	framer_filled(&relay.down.framer, upstream.n_early);
-	malloc_trim(0); /* the handshake is over: give its memory back */
 	return OK;
 }
 
@@ -313,13 +317,16 @@ static void __attribute__((noinline)) wipe_stack(void)
 	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* each size has registers of its own */
 		memmove(below + sizeof(below) / 2, below, n);
 	OPENSSL_cleanse(below, sizeof(below));
+	/* It is not needed so deep again: the kernel takes the pages back. */
+	madvise((void *)(((uintptr_t)below + PAGE - 1) & ~(uintptr_t)(PAGE - 1)), sizeof(below) - PAGE, MADV_DONTNEED);
 }
 
 static int confine(void)
 {
 	int rc = sandbox_enter();
 
-	wipe_stack(); /* last: entering has saved registers, too */
+	malloc_trim(0); /* the handshake is over, and the filter is the kernel's: give their memory back */
+	wipe_stack();   /* last: entering has saved registers, too */
 	return rc;
 }
 
@@ -355,7 +362,7 @@ static void serve(void)
 		rc = answer_upgrade(&request);
 	if (rc < 0)
 		refuse(&request, rc);
-	OPENSSL_cleanse(head, sizeof(head)); /* it may hold the panel's cookies */
+	OPENSSL_cleanse(head, head_len); /* it may hold the panel's cookies */
 	if (rc < 0)
 		return;
 
@@ -388,7 +395,7 @@ static int run(void)
 /* systemd takes the level off the line's beginning; a person is not shown it. */
 static void tell_operator(const char *message)
 {
-	fprintf(stderr, "%sproxxy-conn: %s\n", getenv("JOURNAL_STREAM") ? SD_WARNING : "", message);
+	fprintf(stderr, "%sproxxy-conn: %s\n", getenv("JOURNAL_STREAM") ? "<4>" /* sd-daemon(3) */ : "", message);
 }
 
 static int check(void)
@@ -401,6 +408,10 @@ static int check(void)
 		return EX_CONFIG;
 	}
 	warn_of_settings(tell_operator);
+	if (config.accept_cbc && !*config.ca_file && !*config.allowed_hosts && config.n_fingerprints == 0)
+		tell_operator("payloads of the old format are accepted, Proxmox's certificate may come from any public CA, and any host may "
+			      "be dialled: who changes a payload could have its ticket sent to a machine of theirs. Set "
+			      "PROXXY_CA_FILE to the cluster's own CA, or PROXXY_ALLOWED_HOSTS");
 	if (config.accept_cbc && config.accept_jwe)
 		tell_operator("payloads of the old format are accepted, which are not authenticated and do not expire: once every "
 			      "backend sends JWE, set PROXXY_PAYLOADS=jwe");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <systemd/sd-bus.h>
 #include <time.h>
@@ -212,11 +213,21 @@ static struct answer answer_sessions(sd_bus *bus)
 static const struct {
 	const char *path;
 	struct answer (*answer)(sd_bus *bus);
+	bool named; /* it says who is on which guest: not for everyone on this machine */
 } routes[] = {
-	{ "/api/status", answer_status },
-	{ "/api/sessions", answer_sessions },
-	{ "/metrics", answer_metrics },
+	{ "/api/status", answer_status, false },
+	{ "/api/sessions", answer_sessions, true },
+	{ "/metrics", answer_metrics, false },
 };
+
+/* True on the UNIX socket, whose mode says who may ask. */
+static bool is_entitled(void)
+{
+	int domain;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
 
 static struct answer route(const struct http_request *request)
 {
@@ -231,6 +242,8 @@ static struct answer route(const struct http_request *request)
 
 		if (!slice_is(path, routes[i].path))
 			continue;
+		if (routes[i].named && !is_entitled())
+			return error_answer(403, "", "Only on the UNIX socket /run/proxxy-status.sock");
 		rc = sd_bus_open_system(&bus);
 		if (rc >= 0)
 			rc = sd_bus_set_method_call_timeout(bus, BUS_TIMEOUT_US);

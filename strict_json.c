@@ -32,6 +32,30 @@ static void free_tokener(json_tokener *tokener)
 	json_tokener_free(tokener);
 }
 
+/* Members of the outermost object, each as often as it comes: json-c keeps the last of those with one name. Counts the
+ * colons outside strings at depth 1; of text that is JSON only, else the count is any. */
+static int count_members(const char *text, size_t len)
+{
+	int depth = 0, n = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		if (in_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		else if (in_string)
+			continue;
+		else if (text[i] == '{' || text[i] == '[')
+			depth++;
+		else if (text[i] == '}' || text[i] == ']')
+			depth--;
+		else if (text[i] == ':' && depth == 1)
+			n++;
+	}
+	return n;
+}
+
 json_object *strict_json_parse(const char *text, size_t len)
 {
 	json_tokener *tokener;
@@ -49,7 +73,8 @@ json_object *strict_json_parse(const char *text, size_t len)
 	object = json_tokener_parse_ex(tokener, text, (int)len);
 	whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == len;
 	free_tokener(tokener);
-	if (whole && json_object_is_type(object, json_type_object))
+	if (whole && json_object_is_type(object, json_type_object) &&
+	    json_object_object_length(object) == count_members(text, len))
 		return object;
 	strict_json_wipe(object);
 	return NULL;

@@ -16,7 +16,7 @@ enum {
 	STRICT_JSON_DEPTH = 8,       /* nesting; the schema needs 1, members that we ignore may have more */
 };
 
-/* Parses text[0..len), one object in UTF-8. Of a member that comes twice the last counts.
+/* Parses text[0..len), one object in UTF-8 of whose members no two have the same name.
  * Returns NULL when it is anything else. To be freed with strict_json_wipe(). */
 struct json_object *strict_json_parse(const char *text, size_t len);
 

@@ -167,21 +167,35 @@ static const char *untrusted_words(long result)
 	}
 }
 
+/* What OpenSSL says went wrong with TLS itself, whose own texts are not loaded: see algorithms.h. */
+static void tls_words(unsigned long error, char *words, size_t size)
+{
+	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+
+	if (reason >= SSL_AD_REASON_OFFSET)
+		snprintf(words, size, "it refused: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+	else if (reason == SSL_R_WRONG_VERSION_NUMBER)
+		snprintf(words, size, "its port does not speak TLS");
+	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL)
+		snprintf(words, size, "it speaks no TLS from 1.2 on");
+	else if (error == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		snprintf(words, size, "connection closed");
+	else
+		snprintf(words, size, "openssl errstr %lX", error);
+}
+
 static int tls_failed(struct upstream *u, const struct console *c)
 {
-	unsigned long error = ERR_peek_last_error();
-	const char *words = ERR_reason_error_string(error);
-	long result = SSL_get_verify_result(u->endpoint.tls);
+	const long result = SSL_get_verify_result(u->endpoint.tls);
+	char words[64];
 	int code;
 
-	if (result != X509_V_OK && SSL_get_verify_mode(u->endpoint.tls) != SSL_VERIFY_NONE)
+	if (result != X509_V_OK && SSL_get_verify_mode(u->endpoint.tls) != SSL_VERIFY_NONE) {
 		code = fail(u, c, ERR_UPSTREAM_UNTRUSTED, "%s", untrusted_words(result));
-	else if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
-		code = fail(u, c, ERR_UPSTREAM_TLS, "its port does not speak TLS");
-	else if (error)
-		code = fail(u, c, ERR_UPSTREAM_TLS, "%s", words ? words : "no reason given");
-	else
-		code = fail(u, c, ERR_UPSTREAM_TLS, "connection closed");
+	} else {
+		tls_words(ERR_peek_last_error(), words, sizeof(words));
+		code = fail(u, c, ERR_UPSTREAM_TLS, "%s", words);
+	}
 	ERR_clear_error();
 	return code;
 }
@@ -201,12 +215,11 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 {
 	SSL *tls = SSL_new(u->tls);
 
-	if (!tls || SSL_set_fd(tls, u->endpoint.fd) != 1 || !expect_host(tls, c)) {
+	if (!tls || !expect_host(tls, c) || io_begin_tls(&u->endpoint, tls) < 0) {
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
 	SSL_set_connect_state(tls);
-	u->endpoint = io_endpoint(u->endpoint.fd, tls);
 	for (;;) {
 		ssize_t n = io_handshake(&u->endpoint);
 		int rc;
@@ -406,7 +419,9 @@ static int read_more(struct upstream *u, const struct console *c, const struct e
 
 		if (n > 0) {
 			*len += (size_t)n;
-			return OK;
+			/* It can write: this only looks at the clock, the client and SIGTERM. */
+			rc = io_wait(&u->endpoint, POLLOUT, client, deadline);
+			return rc == ERR_REQUEST_TIMEOUT ? fail(u, c, ERR_UPSTREAM_TIMEOUT, "its answer does not end") : rc;
 		}
 		if (n != IO_AGAIN)
 			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
@@ -496,7 +511,8 @@ int upstream_connect(struct upstream *u, const struct console *c, const struct e
 	if (rc == OK)
 		rc = upgrade(u, c, port, client, deadline);
 
-	/* What only the handshake needed: the CAs. */
+	/* What only the handshake needed: the CAs. The rest of the context goes with the connection. */
+	SSL_CTX_set_cert_store(u->tls, NULL);
 	SSL_CTX_free(u->tls);
 	u->tls = NULL;
 	return rc;

@@ -77,6 +77,10 @@ static struct sockaddr_in elsewhere(void)
 	TRY(fast_open, struct sockaddr_in a = elsewhere(); struct iovec v = { "x", 1 }; \
 		struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 }; \
 		return syscall(SYS_sendmsg, upstream_fd, &m, MSG_FASTOPEN);) \
+	/* A datagram socket, the journal's, could send to any other by sendmsg(), descriptors too. */ \
+	TRY(send_message, struct msghdr m = { 0 }; return syscall(SYS_sendmsg, client_fd, &m, 0);) \
+	TRY(receive_message, struct msghdr m = { 0 }; return syscall(SYS_recvmsg, client_fd, &m, MSG_DONTWAIT);) \
+	TRY(send_messages, struct mmsghdr m = { 0 }; return syscall(SYS_sendmmsg, client_fd, &m, 1, 0);) \
 	CALL(socket_option, SYS_setsockopt, client_fd, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int)) \
 	CALL(duplicate, SYS_dup, client_fd) \
 	CALL(duplicate_by_fcntl, SYS_fcntl, client_fd, F_DUPFD, 100) \

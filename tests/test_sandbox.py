@@ -34,6 +34,7 @@ GOOD = {
     "open_passwd", "open_own_memory", "open_environment", "open_directory", "create_tmpfile", "openat2_passwd",
     "stat_file", "read_link", "access_file", "change_directory", "memory_file", "watch_files", "socket_inet",
     "socket_inet6", "socket_udp", "socket_unix", "socket_netlink", "socket_pair", "disconnect", "socket_option",
+    "send_message", "send_messages",
     "duplicate", "duplicate_by_fcntl", "pipe_pair", "event_fd", "pidfd_of_parent", "become_dumpable",
     "map_executable", "make_executable", "shared_memory", "personality_change", "raise_limit", "new_namespace",
 }  # fmt: skip

@@ -53,6 +53,11 @@ def ask(path: str, method: str = "GET") -> tuple[int, str, Any]:
     return answer.status, kind, json.loads(body) if kind == "application/json" and body else body
 
 
+def ask_sessions(machine: Machine) -> list[dict[str, Any]]:
+    answer = machine.run(["curl", "-s", "--unix-socket", SOCKET, "http://localhost/api/sessions"]).stdout
+    return json.loads(answer)
+
+
 def test_units_verify_without_a_word(machine: Machine) -> None:
     verified = machine.run(["systemd-analyze", "verify", "proxxy-status.socket", "proxxy-status@1.service"], check=False)
     assert verified.stdout + verified.stderr == ""
@@ -85,12 +90,12 @@ def test_uptime_is_the_sockets(machine: Machine) -> None:
 
 
 def test_sessions_say_who_is_where(machine: Machine, proxmox: StandIn) -> None:
-    assert ask("/api/sessions")[2] == []
+    assert ask_sessions(machine) == []
     with Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), key(machine)))) as client:
         client.send_frame(BINARY, b"x")
         assert client.read_data(1) == b"x"
         [unit] = wait_instances(machine, 1)
-        [session] = ask("/api/sessions")[2]
+        [session] = ask_sessions(machine)
         peer = "%s:%d" % client.sock.getsockname()
         assert session["unit"] == unit
         assert session["status"] == f"qemu {ECHO} on {proxmox.node} for {peer}"
@@ -107,6 +112,11 @@ def test_metrics_are_prometheuss(machine: Machine) -> None:
     assert values["proxxy_up"] == "1" and abs(int(values["proxxy_start_time_seconds"]) - time.time()) < 300
     machine.run(["systemctl", "stop", "proxxy.socket"])
     assert "\nproxxy_up 0\n" in ask("/metrics")[2]
+
+
+def test_sessions_are_not_told_to_everyone_on_the_machine(machine: Machine) -> None:
+    status, _, body = ask("/api/sessions")
+    assert status == 403 and SOCKET in body["error"]
 
 
 def test_unix_socket_is_for_root_and_the_group(machine: Machine) -> None:

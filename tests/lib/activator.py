@@ -98,6 +98,11 @@ class Activator:
         wait_for(lambda: substring in self.log(), timeout, lambda: f"no {substring!r} in:\n{self.log()}")
         return self.log()
 
+    @property
+    def pid(self) -> int:
+        """The activator's own, whose children are the sessions."""
+        return self._process.pid
+
     def sessions(self) -> list[int]:
         """The pids of the sessions that run now."""
         return [pid for pid, name in children(self._process.pid).items() if name == self.binary.name]

@@ -296,7 +296,10 @@ static void json_strictness(void **state)
 	static const struct json_row table[] = {
 		{ JSON(HEAD "}"), 100 }, { JSON(" \t\r\n" HEAD " \t\r\n} \t\r\n"), 100 }, { JSON("{ \"vmid\" : 100 , " REST " }"), 100 },
 		{ JSON(HEAD ",\"x\":null,\"y\":[1,\"a\",{\"vmid\":7}],\"Vmid\":5,\"vmid \":6,\"\":0}"), 100 },
-		{ JSON(HEAD ",\"vmid\":200}"), 200 }, { JSON(HEAD ",\"vmid\":\"200\"}"), 0 }, { JSON("{\"vmid\":\"x\"," REST ",\"vmid\":300}"), 300 },
+		/* A name that comes twice: whoever changed a text that is not authenticated would have the last word. */
+		{ JSON(HEAD ",\"vmid\":200}"), 0 }, { JSON(HEAD ",\"vmid\":100}"), 0 }, { JSON("{\"vmid\":\"x\"," REST ",\"vmid\":300}"), 0 },
+		{ JSON(HEAD ",\"x\":1,\"x\":2}"), 0 }, { JSON(HEAD ",\"vm\\u0069d\":200}"), 0 }, { JSON(HEAD ",\"y\":{\"x\":1,\"z\":2}}"), 100 },
+		{ JSON(HEAD ",\"x\":\"a:b\\\":{[\"}"), 100 }, { JSON(HEAD ",\"a:b\":1}"), 100 },
 		{ JSON("{\"\\u0076mid\":100," REST "}"), 100 }, { JSON(HEAD ",\"x\":\"\xE2\x82\xAC\\ud83d\\ude00\\b\\f\\n\"}"), 100 },
 		{ JSON(HEAD ",\"x\":[[[[[1]]]]]}"), 100 }, { JSON(HEAD ",\"x\":[[[[[[[[1]]]]]]]]}"), 0 }, { JSON(HEAD ",\"x\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}"), 0 },
 		{ JSON(""), 0 }, { JSON(" "), 0 }, { JSON("null"), 0 }, { JSON("[]"), 0 }, { JSON("[" HEAD "}]"), 0 }, { JSON("\"a\""), 0 }, { JSON("1"), 0 }, { JSON("{}"), 0 }, { JSON("true"), 0 },

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What systemd is told by a session, in its two datagram protocols. libsystemd would say it as well, but brings seven
+ * libraries into a process that holds keys and reads what strangers send, and costs it 200 KiB and a millisecond.
+ */
+#ifndef PROXXY_SYSTEMD_H
+#define PROXXY_SYSTEMD_H
+
+#include <stddef.h>
+
+#define SYSTEMD_JOURNAL "/run/systemd/journal/socket"
+
+enum {
+	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record on the wire; log.c's are shorter */
+	SYSTEMD_SEND_TIMEOUT_S = 5,     /* a journal that takes nothing does not hold a session for longer */
+};
+
+/* Connects to the journal, for records that are sent later, from inside the sandbox. Returns 0 or ERR_SYSTEM. */
+int systemd_open_journal(void);
+
+/* Sends a record of n fields, each "NAME=value" (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). A value may hold
+ * anything but NUL. What cannot be sent is lost: there is nowhere to say it. */
+void systemd_record(const char *const fields[], size_t n);
+
+/* Sets the line that systemctl status shows (sd_notify(3)), should the service manager have asked to be told. */
+void systemd_status(const char *text);
+
+#endif
