@@ -59,6 +59,11 @@ bool framer_inside_frame(const struct framer *f)
 	return f->frame_left > 0 || f->in > f->clear;
 }
 
+bool framer_is_empty(const struct framer *f)
+{
+	return f->out == f->in;
+}
+
 void framer_stop(struct framer *f)
 {
 	f->stopped = true;

@@ -68,6 +68,9 @@ bool framer_at_boundary(const struct framer *f);
 /* True when the sender's bytes so far end inside a frame or its header. */
 bool framer_inside_frame(const struct framer *f);
 
+/* True when the buffer holds nothing: all that was read is written. */
+bool framer_is_empty(const struct framer *f);
+
 /* From now on a frame that has begun may finish, and none begins. */
 void framer_stop(struct framer *f);
 

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,26 +89,46 @@ struct endpoint io_endpoint(int fd, SSL *tls)
 
 struct tls_socket {
 	int fd;
-	size_t budget; /* bytes that may still be read in this call */
+	size_t budget;  /* bytes that may still be read in this call */
+	size_t at, end; /* of buf: what was read and TLS has not asked for yet */
+	uint8_t buf[IO_TLS_AT_ONCE]; /* its pages cost nothing until they are used */
 };
 
-static int socket_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
+/* Reads into the buffer, which is empty. Returns false with errno when nothing came. */
+static bool refill(struct tls_socket *s)
 {
-	struct tls_socket *s = BIO_get_data(bio);
 	ssize_t n = -1;
 
 	errno = EAGAIN;
 	if (s->budget > 0)
 		do {
-			n = recv(s->fd, buf, size < s->budget ? size : s->budget, 0);
+			n = recv(s->fd, s->buf, sizeof(s->buf), 0);
 		} while (n < 0 && errno == EINTR);
-	BIO_clear_retry_flags(bio);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		BIO_set_retry_read(bio);
+	s->at = s->end = 0;
+	if (n == 0)
+		errno = 0;
 	if (n <= 0)
+		return false;
+	s->end = (size_t)n;
+	s->budget -= s->end < s->budget ? s->end : s->budget;
+	return true;
+}
+
+/* OpenSSL asks for each record's header and then for the rest: two system calls without a buffer. Its own read-ahead
+ * moves all that it has read with each record. */
+static int socket_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
+{
+	struct tls_socket *s = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (s->at == s->end && !refill(s)) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			BIO_set_retry_read(bio);
 		return 0;
-	s->budget -= (size_t)n;
-	*ret_n = (size_t)n;
+	}
+	*ret_n = size < s->end - s->at ? size : s->end - s->at;
+	memcpy(buf, s->buf + s->at, *ret_n);
+	s->at += *ret_n;
 	return 1;
 }
 
@@ -143,7 +164,7 @@ static int socket_destroy(BIO *bio)
 int io_begin_tls(struct endpoint *e, SSL *tls)
 {
 	static BIO_METHOD *method;
-	struct tls_socket *s = OPENSSL_zalloc(sizeof(*s));
+	struct tls_socket *s = OPENSSL_malloc(sizeof(*s));
 	BIO *bio;
 
 	if (!method)
@@ -154,22 +175,22 @@ int io_begin_tls(struct endpoint *e, SSL *tls)
 		OPENSSL_free(s);
 		return ERR_SYSTEM;
 	}
-	*s = (struct tls_socket){ .fd = e->fd };
+	s->fd = e->fd;
+	s->budget = s->at = s->end = 0;
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
-	SSL_set_read_ahead(tls, 1);
-	SSL_set_default_read_buffer_len(tls, IO_TLS_AT_ONCE);
+	ERR_clear_error();
 	*e = io_endpoint(e->fd, tls);
 	return OK;
 }
 
-/* A call into TLS begins: no errors of earlier ones (SSL_get_error() looks into the queue), and its budget. */
+/* A call into TLS begins, with its budget. OpenSSL's error queue, which SSL_get_error() looks into, is empty then:
+ * io_begin_tls() leaves it so, and behind a call that failed comes no other. */
 static void enter_tls(const struct endpoint *e)
 {
 	struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
 
-	ERR_clear_error();
 	s->budget = IO_TLS_BUDGET;
 }
 
@@ -350,6 +371,23 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 			return rc;
 	}
 	return OK;
+}
+
+void io_give_back(void *at, size_t size)
+{
+	const uintptr_t page = (uintptr_t)getpagesize();
+	const uintptr_t begin = ((uintptr_t)at + page - 1) / page * page, end = ((uintptr_t)at + size) / page * page;
+
+	if (begin < end)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void io_rest(struct endpoint *e)
+{
+	struct tls_socket *s = e->tls ? BIO_get_data(SSL_get_rbio(e->tls)) : NULL;
+
+	if (s && s->at == s->end)
+		io_give_back(s->buf, sizeof(s->buf));
 }
 
 void io_linger(struct endpoint *e, int64_t deadline)

@@ -87,6 +87,12 @@ void io_poll(const struct io_want want[2], int64_t deadline);
 /* Writes all of buf before the deadline. Returns as io_wait(), or ERR_CLIENT_GONE. */
 int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadline);
 
+/* Gives the pages that lie wholly in at[0..size) back to the kernel: nothing there is of use any more. */
+void io_give_back(void *at, size_t size);
+
+/* The same for what e has buffered, should that be empty. */
+void io_rest(struct endpoint *e);
+
 /* For the end: says that nothing more will be sent, and reads away what comes until the peer closes or the deadline: closing
  * with unread data would reset the connection, and the peer would lose what it was sent last. */
 void io_linger(struct endpoint *e, int64_t deadline);

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -46,7 +45,6 @@ enum {
 	 * was wrong with it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
 	INVALID_PAYLOAD_MS = 50,
 	STACK_WIPED = 32 * 1024, /* bytes; opening, connecting and upgrading take half of it */
-	PAGE = 4096, /* bytes; with larger pages less is given back */
 };
 
 /* What one session holds. Static: the buffers' pages cost nothing until they are used. */
@@ -317,8 +315,7 @@ static void __attribute__((noinline)) wipe_stack(void)
 	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* each size has registers of its own */
 		memmove(below + sizeof(below) / 2, below, n);
 	OPENSSL_cleanse(below, sizeof(below));
-	/* It is not needed so deep again: the kernel takes the pages back. */
-	madvise((void *)(((uintptr_t)below + PAGE - 1) & ~(uintptr_t)(PAGE - 1)), sizeof(below) - PAGE, MADV_DONTNEED);
+	io_give_back(below, sizeof(below)); /* it is not needed so deep again */
 }
 
 static int confine(void)

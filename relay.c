@@ -5,6 +5,7 @@
 #include "relay.h"
 
 #include <linux/sockios.h>
+#include <malloc.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
@@ -316,6 +317,18 @@ static bool ping_is_on_its_way(const struct relay *r)
 	return unread > 0 || unacknowledged > 0 || r->down.queued > 0;
 }
 
+/* It is quiet: what a burst has filled is given back, until the next one. */
+static void rest(struct relay *r)
+{
+	struct framer *framers[] = { &r->up.framer, &r->down.framer };
+
+	for (size_t i = 0; i < 2; i++)
+		if (framer_is_empty(framers[i]))
+			io_give_back(framers[i]->buf, sizeof(framers[i]->buf));
+	io_rest(r->upstream);
+	malloc_trim(0);
+}
+
 /* Looks at the clock and does what is due. Returns when to look again. */
 static int64_t keep_time(struct relay *r)
 {
@@ -349,6 +362,7 @@ static int64_t keep_time(struct relay *r)
 	/* Quiet is either way: a proxy in front may count only one of them. */
 	quiet_end = after(earlier(r->heard, r->told), c->ping_interval);
 	if (!r->pinged && now >= quiet_end) {
+		rest(r);
 		if (r->down.queued == 0) /* else something of ours is waiting for the client already */
 			queue_control(&r->down, WS_PING, "", 0);
 		flush(r, &r->down);

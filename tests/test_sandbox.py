@@ -17,7 +17,7 @@ from lib.activator import TREE, Activator, Xinetd
 from lib.payload import seal, seal_jwe, target
 from lib.process import wait_for
 from lib.standin import StandIn
-from lib.wire import BINARY, Client
+from lib.wire import BINARY, PING, PONG, Client
 
 SOURCE = TREE / "tests" / "breakin.c"
 ATTEMPTS = re.findall(r"^\t(?:CALL|TRY)\((\w+), ", SOURCE.read_text(), re.M)
@@ -151,3 +151,30 @@ def test_relaying_session_has_no_secret_in_memory(
             assert found == []
             environment = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
             assert key.encode() not in environment
+
+
+def private_memory(pid: int) -> int:
+    """KiB that the process has for itself."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(map(int, re.findall(r"^Private_\w+: +(\d+)", text, re.M)))
+
+
+def test_quiet_session_is_as_small_as_before_its_burst(
+    settings: dict[str, Any], standin: StandIn, key: str
+) -> None:
+    """What a burst fills is given back when a Ping is due: a session does not grow with what it has carried."""
+    burst = bytes(range(256)) * 4096
+    with Activator(settings | {"PROXXY_PING_INTERVAL": 1}) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+            (pid,) = wait_for(proxxy.sessions, 5, "no session")
+
+            def rested() -> int:
+                assert client.read_frame(5).opcode == PING
+                client.send_frame(PONG, b"")
+                return private_memory(pid)
+
+            before = rested()
+            for _ in range(8):
+                client.send_frame(BINARY, burst)
+                assert client.read_data(len(burst), 20) == burst
+            assert rested() <= before + 64

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The least that any relay must do: bench/floor ADDRESS:PORT UPSTREAM:PORT
+ *
+ * A TLS client and one socket write: for one connection after another, what comes from the client is written into
+ * TLS, and what TLS gives is written to the client, as it comes. It looks at nothing, keeps no time and checks no
+ * certificate. Blocking writes: it is for one direction at a time.
+ */
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+enum { RECORD = 16384 };
+
+static void block(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
+static void write_all(int fd, const uint8_t *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t written = send(fd, bytes, n, MSG_NOSIGNAL);
+
+		if (written <= 0)
+			return;
+		bytes += written;
+		n -= (size_t)written;
+	}
+}
+
+static void relay(int client, SSL *tls)
+{
+	static uint8_t buf[RECORD];
+	struct pollfd fds[2] = { { .fd = client, .events = POLLIN }, { .fd = SSL_get_fd(tls), .events = POLLIN } };
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			return;
+		if (fds[0].revents) {
+			ssize_t n = recv(client, buf, sizeof(buf), 0);
+
+			if (n <= 0 || SSL_write(tls, buf, (int)n) <= 0)
+				return;
+		}
+		if (fds[1].revents)
+			do {
+				int n = SSL_read(tls, buf, sizeof(buf));
+
+				if (n <= 0 && SSL_get_error(tls, n) == SSL_ERROR_WANT_READ)
+					break; /* a session ticket, and no data */
+				if (n <= 0)
+					return;
+				write_all(client, buf, (size_t)n);
+			} while (SSL_pending(tls) > 0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	int listener;
+
+	if (argc != 3 || !context)
+		die("Usage: floor ADDRESS:PORT UPSTREAM:PORT");
+	signal(SIGPIPE, SIG_IGN);
+	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+	listener = peer_listen(argv[1]);
+	block(listener);
+	for (;;) {
+		int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC), upstream = peer_connect(argv[2]);
+		SSL *tls = SSL_new(context);
+		struct pollfd connecting = { .fd = upstream, .events = POLLOUT };
+
+		poll(&connecting, 1, -1);
+		block(upstream);
+		if (!tls || SSL_set_fd(tls, upstream) != 1 || SSL_connect(tls) != 1)
+			die("no TLS");
+		relay(client, tls);
+		SSL_free(tls);
+		close(client);
+		close(upstream);
+	}
+}

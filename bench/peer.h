@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the benchmark's programs share: the pattern that every byte is held against, a connection with or without TLS
+ * whose writes are gathered, and the order that a client gives its upstream. They stop at the first thing that
+ * goes wrong: a benchmark with errors measures nothing.
+ */
+#ifndef PROXXY_BENCH_PEER_H
+#define PROXXY_BENCH_PEER_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	PATTERN_PERIOD = 1048573, /* bytes; a prime, so that no buffer or frame is a multiple of it */
+	PEER_IN = 256 * 1024,     /* bytes read and not looked at yet */
+	PEER_OUT = 256 * 1024,    /* bytes ready to be written */
+	PEER_GATHERED = 64 * 1024, /* bytes ready from which on they are written before more is made */
+	ORDER_LEN = 32,           /* bytes of an order, padded with spaces */
+	BANNER_LEN = 12,          /* bytes that an upstream says first: "RFB 003.008\n" */
+	ACK_LEN = 4,              /* bytes that it says when it has got everything: "done" */
+};
+
+extern const char peer_banner[BANNER_LEN + 1], peer_ack[ACK_LEN + 1];
+
+/* Prints to standard error and exits with 1. */
+void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Nanoseconds on CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
+
+/* PATTERN_PERIOD bytes that repeat for ever; at least PEER_IN of them follow wherever offset points. */
+const uint8_t *pattern_at(uint64_t offset);
+
+/* Dies unless bytes[0..n) are the pattern's from offset on. */
+void pattern_check(const uint8_t *bytes, size_t n, uint64_t offset);
+
+struct peer {
+	int fd;
+	SSL *tls;  /* NULL without TLS */
+	BIO *records; /* where TLS leaves what is to be written */
+	bool established; /* with TLS, once its handshake is over */
+	bool ended;    /* nothing more comes */
+	uint8_t *in;   /* PEER_IN bytes, in_len of them filled */
+	size_t in_len;
+	uint8_t *out;  /* PEER_OUT bytes, of which out_at to out_len are to be written */
+	size_t out_at, out_len;
+};
+
+/* Begins with a non-blocking socket; tls is NULL for none. Exits when there is no memory. */
+void peer_begin(struct peer *p, int fd, SSL_CTX *tls, bool server);
+void peer_end(struct peer *p);
+
+/* Reads what is there, up to the buffer's size; sets ended. Returns false when nothing came. */
+bool peer_read(struct peer *p);
+
+/* Takes n bytes off the front of what was read. */
+void peer_taken(struct peer *p, size_t n);
+
+/* Adds bytes to be written. */
+void peer_say(struct peer *p, const void *bytes, size_t n);
+
+/* Bytes that are to be written. */
+size_t peer_pending(const struct peer *p);
+
+/* Writes what the socket takes. Returns true when all is written. */
+bool peer_flush(struct peer *p);
+
+/* XORs with a frame's mask key, as ws_mask(), but eight bytes at a time. */
+void peer_mask(uint8_t *bytes, size_t n, const uint8_t key[4]);
+
+/* Adds a frame's header, and of its payload the pattern's n bytes from offset on, masked for a server. */
+void peer_say_pattern(struct peer *p, bool to_server, size_t n, uint64_t offset);
+
+/* Adds a binary frame. */
+void peer_say_frame(struct peer *p, bool to_server, const void *bytes, size_t n);
+
+/* An address "127.0.0.1:PORT", IPv4 only; connects (non-blocking), listens. Exits on errors. */
+int peer_connect(const char *address);
+int peer_listen(const char *address);
+
+#endif

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The benchmark's programs, for the top Makefile to include; bench/run builds and runs them.
+
+BENCH_PROGRAMS := upstream load floor
+
+.PHONY: bench bench-programs
+bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(BUILD)/bench/nothing
+
+$(BENCH_PROGRAMS:%=$(BUILD)/bench/%): %: %.o $(BUILD)/bench/peer.o $(BUILD)/ws.o $(BUILD)/error.o
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/bench/nothing: $(BUILD)/bench/nothing.o
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
+
+bench:
+	bench/run

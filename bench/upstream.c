@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The benchmark's Proxmox: bench/upstream ADDRESS:PORT CERTIFICATE KEY [raw]
+ *
+ * TLS, the upgrade, and then what the client orders. One thread and epoll; records are gathered, so that it is
+ * cheaper than what is measured. With "raw" it speaks neither HTTP nor WebSocket, for websockify. Says the banner
+ * first, and then does one thing for each connection, by the first data that comes:
+ *   echo                      sends back what it gets
+ *   source FRAME TOTAL        sends TOTAL bytes of the pattern in frames of FRAME, each in a TLS record of its own
+ *   sink TOTAL                takes TOTAL bytes of the pattern, and says "done"
+ */
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "peer.h"
+#include "ws.h"
+
+enum role { HTTP, ORDER, ECHO, SOURCE, SINK };
+
+struct connection {
+	struct peer peer;
+	enum role role;
+	struct ws_header frame; /* the one that is being read, */
+	uint64_t frame_left;    /* and its payload still to come */
+	uint64_t frame_size;    /* of those that are sent */
+	uint64_t total, done;   /* bytes of the pattern */
+	bool waits_for_room;    /* epoll is asked for EPOLLOUT */
+};
+
+static bool raw;
+static int epoll;
+
+/* --- what was ordered --------------------------------------------------------------------- */
+
+static void say(struct connection *c, const void *bytes, size_t n)
+{
+	if (raw)
+		peer_say(&c->peer, bytes, n);
+	else
+		peer_say_frame(&c->peer, false, bytes, n);
+}
+
+static void take_order(struct connection *c, const uint8_t *bytes, size_t n)
+{
+	char order[ORDER_LEN + 1];
+	unsigned long long frame = 0, total = 0;
+
+	if (n < ORDER_LEN)
+		die("an order of %zu bytes", n);
+	memcpy(order, bytes, ORDER_LEN);
+	order[ORDER_LEN] = '\0';
+	if (strncmp(order, "echo ", 5) == 0)
+		c->role = ECHO;
+	else if (sscanf(order, "source %llu %llu", &frame, &total) == 2 && frame > 0 && frame <= PEER_IN)
+		c->role = SOURCE;
+	else if (sscanf(order, "sink %llu", &total) == 1)
+		c->role = SINK;
+	else
+		die("no such order: %s", order);
+	c->frame_size = frame;
+	c->total = total;
+}
+
+/* The client's data, unmasked. */
+static void take(struct connection *c, const uint8_t *bytes, size_t n)
+{
+	switch (c->role) {
+	case HTTP:
+		break;
+	case ORDER:
+		take_order(c, bytes, n);
+		break;
+	case ECHO:
+		say(c, bytes, n);
+		break;
+	case SOURCE:
+		die("data after an order to send");
+	case SINK:
+		pattern_check(bytes, n, c->done);
+		c->done += n;
+		if (c->done == c->total)
+			say(c, peer_ack, ACK_LEN);
+		break;
+	}
+}
+
+/* Goes on sending until enough is waiting to be written. */
+static void source(struct connection *c)
+{
+	while (c->role == SOURCE && c->done < c->total && peer_pending(&c->peer) < PEER_GATHERED) {
+		const uint64_t left = c->total - c->done;
+		const size_t n = (size_t)(left < c->frame_size ? left : c->frame_size);
+
+		if (raw)
+			peer_say(&c->peer, pattern_at(c->done), n);
+		else
+			peer_say_pattern(&c->peer, false, n, c->done);
+		c->done += n;
+		if (c->peer.tls == NULL)
+			break;
+	}
+}
+
+/* --- what was read ------------------------------------------------------------------------ */
+
+static bool answer(struct connection *c)
+{
+	static const char name[] = "Sec-WebSocket-Key: ";
+	struct peer *p = &c->peer;
+	const uint8_t *end = memmem(p->in, p->in_len, "\r\n\r\n", 4);
+	char text[256], accept[WS_ACCEPT_LEN + 1];
+	const char *key;
+	int n;
+
+	if (!end)
+		return false;
+	/* proxxy, browsers and proxies write the name like this, but for HAProxy, which has it in small letters. */
+	key = memmem(p->in, p->in_len, name, strlen(name));
+	if (!key)
+		key = memmem(p->in, p->in_len, "sec-websocket-key: ", strlen(name));
+	if (!key || ws_accept(key + strlen(name), accept) < 0)
+		die("a request without a key");
+	n = snprintf(text, sizeof(text),
+		     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+		     "Sec-WebSocket-Accept: %s\r\n\r\n", accept);
+	peer_taken(p, (size_t)(end + 4 - p->in));
+	peer_say(p, text, (size_t)n);
+	peer_say_frame(p, false, peer_banner, BANNER_LEN);
+	c->role = ORDER;
+	return true;
+}
+
+/* Takes whole frames, and of large ones what is there. */
+static void read_frames(struct connection *c)
+{
+	struct peer *p = &c->peer;
+	size_t at = 0;
+
+	for (;;) {
+		const char *why;
+		size_t n = p->in_len - at;
+
+		if (c->frame_left == 0) {
+			int size = ws_parse_header(p->in + at, n, WS_FROM_CLIENT, &c->frame, &why);
+
+			if (size < 0)
+				die("a frame that is none: %s", why);
+			if (size == 0 || (c->frame.opcode >= WS_CLOSE && n < (size_t)size + c->frame.length))
+				break;
+			at += (size_t)size;
+			c->frame_left = c->frame.length;
+			if (c->frame.opcode == WS_CLOSE)
+				p->ended = true;
+			if (c->frame.opcode >= WS_CLOSE) {
+				at += (size_t)c->frame_left;
+				c->frame_left = 0;
+			}
+			continue;
+		}
+		if (n > c->frame_left)
+			n = (size_t)c->frame_left;
+		/* The mask goes by fours: leave what is less, unless it is the end. */
+		if (n < c->frame_left)
+			n -= n % 4;
+		if (n == 0)
+			break;
+		peer_mask(p->in + at, n, c->frame.mask);
+		take(c, p->in + at, n);
+		at += n;
+		c->frame_left -= n;
+	}
+	peer_taken(p, at);
+}
+
+static void read_raw(struct connection *c)
+{
+	struct peer *p = &c->peer;
+
+	if (c->role == HTTP) {
+		peer_say(p, peer_banner, BANNER_LEN);
+		c->role = ORDER;
+	}
+	if (p->in_len == 0 || (c->role == ORDER && p->in_len < ORDER_LEN))
+		return;
+	take(c, p->in, p->in_len);
+	p->in_len = 0;
+}
+
+/* --- the loop ----------------------------------------------------------------------------- */
+
+static void watch(struct connection *c, int operation, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = c };
+
+	if (epoll_ctl(epoll, operation, c->peer.fd, &event) < 0)
+		die("epoll_ctl failed");
+}
+
+static void serve(struct connection *c)
+{
+	bool all;
+
+	peer_read(&c->peer);
+	if (c->peer.established && (raw || c->role != HTTP || answer(c))) {
+		if (raw)
+			read_raw(c);
+		else
+			read_frames(c);
+	}
+	do {
+		source(c);
+		all = peer_flush(&c->peer);
+	} while (all && !c->peer.ended && c->role == SOURCE && c->done < c->total);
+	if (c->peer.ended) {
+		peer_end(&c->peer);
+		free(c);
+	} else if (c->waits_for_room == all) {
+		c->waits_for_room = !all;
+		watch(c, EPOLL_CTL_MOD, EPOLLIN | (all ? 0u : EPOLLOUT));
+	}
+}
+
+static void welcome(int listener, SSL_CTX *tls)
+{
+	int fd;
+
+	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		struct connection *c = calloc(1, sizeof(*c));
+
+		if (!c)
+			die("out of memory");
+		peer_begin(&c->peer, fd, tls, true);
+		watch(c, EPOLL_CTL_ADD, EPOLLIN);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+	struct epoll_event events[64];
+	int listener;
+
+	if (argc < 4 || argc > 5 || (argc == 5 && strcmp(argv[4], "raw") != 0))
+		die("Usage: upstream ADDRESS:PORT CERTIFICATE KEY [raw]");
+	raw = argc == 5;
+	signal(SIGPIPE, SIG_IGN);
+	if (!tls || SSL_CTX_use_certificate_chain_file(tls, argv[2]) != 1 ||
+	    SSL_CTX_use_PrivateKey_file(tls, argv[3], SSL_FILETYPE_PEM) != 1)
+		die("%s, %s: no certificate and key", argv[2], argv[3]);
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	listener = peer_listen(argv[1]);
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &(struct epoll_event){ .events = EPOLLIN }) < 0)
+		die("no epoll");
+	for (;;) {
+		int n = epoll_wait(epoll, events, 64, -1);
+
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.ptr)
+				serve(events[i].data.ptr);
+			else
+				welcome(listener, tls);
+		}
+	}
+}
