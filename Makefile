@@ -9,6 +9,7 @@
 #   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
 #   make fuzz            the fuzz targets, which tests/fuzz/run runs
 #   make unit            the unit tests, in whichever build
+#   make bench           proxxy beside nginx, HAProxy and others, with what it needs installed first
 
 VERSION := 1.0.0
 PREFIX ?= /usr/local
@@ -70,7 +71,7 @@ proxxy-status := error exchange http io proxxy-status uri
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all unit check demo install uninstall clean
+.PHONY: all unit check demo bench install uninstall clean
 
 all: $(PROGRAMS:%=$(BUILD)/%)
 

@@ -4,7 +4,7 @@
 
 BENCH_PROGRAMS := upstream load floor
 
-.PHONY: bench bench-programs
+.PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(BUILD)/bench/nothing
 
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%): %: %.o $(BUILD)/bench/peer.o $(BUILD)/ws.o $(BUILD)/error.o
@@ -16,4 +16,6 @@ $(BUILD)/bench/nothing: $(BUILD)/bench/nothing.o
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 bench:
+	tests/install-packages build test bench
 	bench/run
+	bench/plot build/bench/results.json build/bench/results.svg

@@ -186,7 +186,11 @@ static void read_raw(struct connection *c)
 		peer_say(p, peer_banner, BANNER_LEN);
 		c->role = ORDER;
 	}
-	if (p->in_len == 0 || (c->role == ORDER && p->in_len < ORDER_LEN))
+	if (c->role == ORDER && p->in_len >= ORDER_LEN) { /* data may be right behind it */
+		take(c, p->in, ORDER_LEN);
+		peer_taken(p, ORDER_LEN);
+	}
+	if (c->role == ORDER || p->in_len == 0)
 		return;
 	take(c, p->in, p->in_len);
 	p->in_len = 0;

@@ -11,11 +11,11 @@ from typing import Iterable
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
-_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,10 @@ class Authority:
         ends: datetime.timedelta = 30 * DAY,
         self_signed: bool = False,
         rsa_bits: int | None = None,
+        key: _Key | None = None,
     ) -> Cert:
         """A server certificate; starts and ends are relative to now. `name` is the file's too."""
-        key = _new_key(rsa_bits)
+        key = key or _new_key(rsa_bits)
         subject = _name(name)
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)
         names = [x509.DNSName(entry) for entry in dns]
@@ -69,7 +70,8 @@ class Authority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return self._store(name, builder.sign(signer, hashes.SHA256()), key, self_signed)
+        digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+        return self._store(name, builder.sign(signer, digest), key, self_signed)
 
     def expired(self, name: str = "expired") -> Cert:
         return self.leaf(name, starts=-10 * DAY, ends=-DAY)
