@@ -400,6 +400,14 @@ static int check(void)
 	int rc = config_load(&config, session.detail, sizeof(session.detail));
 
 	config_wipe_keys(&config);
+	if (rc == OK) {
+		upstream_init(&upstream);
+		rc = algorithms_restrict();
+		if (rc == OK)
+			rc = upstream_prepare(&upstream, &config, &granted.claims); /* which reads PROXXY_CA_FILE */
+		fail(rc, "%s", *upstream.detail ? upstream.detail : "OpenSSL does not start");
+		upstream_close(&upstream);
+	}
 	if (rc < 0) {
 		tell_operator(session.detail);
 		return EX_CONFIG;

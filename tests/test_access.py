@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Iterator
 
 import pytest
 from conftest import ECHO, console
-from lib.activator import Activator
+from lib.activator import Activator, binary
 from lib.certs import Authority, Cert
 from lib.payload import base64url, seal, seal_jwe, target
 from lib.standin import StandIn
@@ -382,3 +383,54 @@ def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], k
     with Activator(settings | {name: value}) as proxxy:
         assert ask(proxxy, seal(console(8006), key))[0] == 500
         assert f"{name} has a value that is not understood" in proxxy.wait_log("Request refused")
+
+
+# --- --check ---------------------------------------------------------------------------------
+
+
+def check(tmp_path: Path, **settings: object) -> tuple[int, str]:
+    """Exit status and words of proxxy-conn --check."""
+    config = tmp_path / "proxxy.conf"
+    config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    environment = {"PROXXY_CONFIG": str(config), "PATH": os.environ["PATH"]}
+    done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({}, ["public CA", "PROXXY_PAYLOADS=jwe"]),
+        ({"PROXXY_ALLOWED_HOSTS": "*.example.com"}, ["PROXXY_PAYLOADS=jwe"]),
+        ({"PROXXY_PAYLOADS": "cbc", "PROXXY_ALLOWED_HOSTS": "192.0.2.0/24"}, ["are not authenticated"]),
+        ({"PROXXY_PAYLOADS": "jwe"}, []),
+        ({"PROXXY_PAYLOADS": "jwe", "PROXXY_TLS_VERIFY": "off"}, ["PROXXY_TLS_VERIFY is off"]),
+    ],
+)
+def test_check_warns_of_what_should_not_stay(
+    key: str, tmp_path: Path, settings: dict[str, str], words: list[str]
+) -> None:
+    status, told = check(tmp_path, SIGNATURE_KEY=key, **settings)
+    lines = told.splitlines()
+    assert status == 0 and len(lines) == len(words)
+    assert all(word in line for word, line in zip(words, lines)) and key not in told
+
+
+@pytest.mark.parametrize(
+    "settings, word",
+    [
+        ({"SIGNATURE_KEY": "short"}, "SIGNATURE_KEY"),
+        ({"PROXXY_PAYLOADS": "rot13"}, "PROXXY_PAYLOADS"),
+        ({"PROXXY_CA_FILE": "/nonexistent.pem"}, "PROXXY_CA_FILE /nonexistent.pem"),
+        ({"PROXXY_CA_FILE": "/dev/null"}, "PROXXY_CA_FILE /dev/null"),
+    ],
+)
+def test_check_says_what_no_session_could_work_with(
+    key: str, tmp_path: Path, settings: dict[str, str], word: str
+) -> None:
+    status, told = check(tmp_path, **{"SIGNATURE_KEY": key, **settings})
+    assert status == 78 and word in told
+
+
+def test_check_knows_a_ca_file_that_is_one(key: str, tmp_path: Path, cert: Cert) -> None:
+    assert check(tmp_path, SIGNATURE_KEY=key, PROXXY_CA_FILE=cert.ca, PROXXY_PAYLOADS="jwe") == (0, "")
