@@ -44,7 +44,7 @@ static const char *address, *path;
 static SSL_CTX *tls;
 static enum what what;
 static uint64_t frame_size, total, rate;
-static uint64_t n_sessions, unopened, n_finished;
+static uint64_t n_sessions, unopened, n_greeted, n_finished;
 static uint64_t *times;
 static size_t n_times, times_size;
 
@@ -138,9 +138,8 @@ static void greeted(struct session *s)
 		return;
 	case ECHOES:
 		snprintf(order, sizeof(order), "%-*s", ORDER_LEN, "echo");
-		s->due = now_ns();
-		if (rate) /* not all in one moment */
-			s->due += (uint64_t)(s - sessions) * (NS / rate) / n_sessions;
+		s->due = rate ? UINT64_MAX : now_ns();
+		n_greeted++;
 		break;
 	case DOWN:
 		snprintf(order, sizeof(order), "source %-8llu %-16llu", (unsigned long long)frame_size, (unsigned long long)total);
@@ -274,10 +273,15 @@ static void serve(struct session *s)
 /* Sends the echoes that are due, and returns when the next one is. */
 static uint64_t keep_time(uint64_t now)
 {
+	static bool spread;
 	uint64_t next = now + NS;
 
-	if (what != ECHOES || rate == 0)
+	if (what != ECHOES || rate == 0 || n_greeted < n_sessions)
 		return next;
+	/* When the last one is open they begin, spread over the time between two echoes. */
+	for (size_t i = 0; i < n_sessions && !spread; i++)
+		sessions[i].due = now + i * (NS / rate) / n_sessions;
+	spread = true;
 	for (size_t i = 0; i < n_sessions; i++) {
 		struct session *s = &sessions[i];
 
