@@ -59,7 +59,7 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 # With STATIC=1 the libraries come from their archives, but for glibc (whose name service needs to load others) and
 # libsystemd (which has none, and which only proxxy-status uses).
 ifeq ($(STATIC),1)
-  LIBS = -Wl,-Bstatic -Wl,--gc-sections $(shell $(PKG_CONFIG) --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic \
+  LIBS = -Wl,-Bstatic -Wl,--gc-sections $(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic \
 	$(shell $(PKG_CONFIG) --libs libsystemd)
 endif
 

@@ -110,8 +110,11 @@ int algorithms_restrict(void)
 
 	if (!all)
 		return ERR_SYSTEM;
-	for (size_t i = 0; i < N_OPERATIONS; i++)
+	for (size_t i = 0; i < N_OPERATIONS; i++) {
 		choose(&operations[i], OSSL_PROVIDER_query_operation(all, operations[i].id, &no_cache));
+		if (!operations[i].shown[0].algorithm_names)
+			return ERR_SYSTEM;
+	}
 	of_default = OSSL_PROVIDER_get0_dispatch(all);
 	default_context = OSSL_PROVIDER_get0_provider_ctx(all);
 	/* What it has shown is static, and the library keeps it, but it is not asked any more. */

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,48 +88,60 @@ struct endpoint io_endpoint(int fd, SSL *tls)
 
 /* --- TLS's socket ------------------------------------------------------------------------- */
 
+enum { TLS_HEADER = 5, TLS_LARGE = 4096 }; /* bytes: of a record's header, and of a record that is worth no copy */
+
 struct tls_socket {
 	int fd;
 	size_t budget;  /* bytes that may still be read in this call */
+	size_t ahead;   /* bytes that are read beyond those asked for */
 	size_t at, end; /* of buf: what was read and TLS has not asked for yet */
 	uint8_t buf[IO_TLS_AT_ONCE]; /* its pages cost nothing until they are used */
 };
 
-/* Reads into the buffer, which is empty. Returns false with errno when nothing came. */
-static bool refill(struct tls_socket *s)
+/* Reads size bytes into buf, and what comes behind them into the buffer, which is empty. Returns as readv(). */
+static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 {
-	ssize_t n = -1;
+	const struct iovec to[2] = { { buf, size }, { s->buf, s->ahead } };
+	ssize_t n;
 
-	errno = EAGAIN;
-	if (s->budget > 0)
-		do {
-			n = recv(s->fd, s->buf, sizeof(s->buf), 0);
-		} while (n < 0 && errno == EINTR);
-	s->at = s->end = 0;
-	if (n == 0)
-		errno = 0;
-	if (n <= 0)
-		return false;
-	s->end = (size_t)n;
-	s->budget -= s->end < s->budget ? s->end : s->budget;
-	return true;
+	if (s->budget == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	do {
+		n = readv(s->fd, to, 2);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0)
+		s->budget -= (size_t)n < s->budget ? (size_t)n : s->budget;
+	s->at = 0;
+	s->end = n > (ssize_t)size ? (size_t)n - size : 0;
+	return n;
 }
 
-/* OpenSSL asks for each record's header and then for the rest: two system calls without a buffer. Its own read-ahead
- * moves all that it has read with each record. */
+/* OpenSSL asks for each record's header and then for the rest, two system calls without a buffer; its own read-ahead
+ * moves all that it has read with each record. So small records are read many at once and copied, and with a large
+ * one, which goes where it is asked for, only the next one's header. */
 static int socket_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
+	const size_t buffered = s->end - s->at;
+	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
-	if (s->at == s->end && !refill(s)) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			BIO_set_retry_read(bio);
-		return 0;
+	if (size != TLS_HEADER)
+		s->ahead = size >= TLS_LARGE ? TLS_HEADER : sizeof(s->buf);
+	if (buffered > 0) {
+		*ret_n = size < buffered ? size : buffered;
+		memcpy(buf, s->buf + s->at, *ret_n);
+		s->at += *ret_n;
+		return 1;
 	}
-	*ret_n = size < s->end - s->at ? size : s->end - s->at;
-	memcpy(buf, s->buf + s->at, *ret_n);
-	s->at += *ret_n;
+	n = read_ahead(s, buf, size);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		BIO_set_retry_read(bio);
+	if (n <= 0)
+		return 0;
+	*ret_n = (size_t)n < size ? (size_t)n : size;
 	return 1;
 }
 
@@ -177,6 +190,7 @@ int io_begin_tls(struct endpoint *e, SSL *tls)
 	}
 	s->fd = e->fd;
 	s->budget = s->at = s->end = 0;
+	s->ahead = sizeof(s->buf);
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
@@ -186,12 +200,19 @@ int io_begin_tls(struct endpoint *e, SSL *tls)
 }
 
 /* A call into TLS begins, with its budget. OpenSSL's error queue, which SSL_get_error() looks into, is empty then:
- * io_begin_tls() leaves it so, and behind a call that failed comes no other. */
+ * io_begin_tls() and tls_result() leave it so. */
 static void enter_tls(const struct endpoint *e)
 {
 	struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
 
 	s->budget = IO_TLS_BUDGET;
+}
+
+static bool has_buffered(const struct endpoint *e)
+{
+	const struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
+
+	return s->at != s->end;
 }
 
 /* --- reading and writing ------------------------------------------------------------------ */
@@ -209,6 +230,8 @@ static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 	case SSL_ERROR_ZERO_RETURN:
 		return IO_END;
 	default:
+		if (SSL_is_init_finished(e->tls)) /* else it says why the handshake failed */
+			ERR_clear_error();
 		return IO_BROKEN;
 	}
 	*may = false;
@@ -251,9 +274,15 @@ ssize_t io_write(struct endpoint *e, const void *buf, size_t size)
 
 		enter_tls(e);
 		rc = SSL_write_ex(e->tls, buf, size, &put);
-		if (rc == 1)
-			return (ssize_t)put;
-		n = tls_result(e, rc, &e->writable, &e->write_events);
+		if (rc == 1) {
+			n = (ssize_t)put;
+			e->write_events = POLLOUT;
+		} else {
+			n = tls_result(e, rc, &e->writable, &e->write_events);
+		}
+		/* With a message of the handshake half read, writing reads: what came behind it poll() will not tell. */
+		if (has_buffered(e))
+			e->readable = true;
 		return n == IO_END ? IO_BROKEN : n;
 	}
 	do {
@@ -384,10 +413,12 @@ void io_give_back(void *at, size_t size)
 
 void io_rest(struct endpoint *e)
 {
-	struct tls_socket *s = e->tls ? BIO_get_data(SSL_get_rbio(e->tls)) : NULL;
+	struct tls_socket *s;
 
-	if (s && s->at == s->end)
-		io_give_back(s->buf, sizeof(s->buf));
+	if (!e->tls || has_buffered(e))
+		return;
+	s = BIO_get_data(SSL_get_rbio(e->tls));
+	io_give_back(s->buf, sizeof(s->buf));
 }
 
 void io_linger(struct endpoint *e, int64_t deadline)

@@ -78,9 +78,9 @@ int log_open(enum log_target target)
 			return ERR_SYSTEM;
 		close(null);
 	}
-	if (target == LOG_TO_JOURNAL)
-		systemd_open_journal();
-	else if (target == LOG_TO_SYSLOG)
+	if (target == LOG_TO_JOURNAL && systemd_open_journal() < 0)
+		target = inetd ? LOG_TO_SYSLOG : LOG_TO_STDERR;
+	if (target == LOG_TO_SYSLOG)
 		openlog(IDENTIFIER, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	log_target = target;
 	return OK;

@@ -24,8 +24,8 @@ static bool is_ours(const char *name)
 }
 
 /* Removes files whose time, which is when they expire, is over, of those whose names have the same digit as name
- * has, at a place that chance has filled: a 16th of all, another one each time, so that none is out of reach however
- * many there are and in whatever order they come. A new file's time is that of its making until its
+ * has, at a place that chance has filled: a 16th of all, another one each time, so that none of the
+ * first ONCE_SWEEP_MAX is out of reach, in whatever order they come. A new file's time is that of its making until its
  * maker has set it: the slack keeps it from being swept then. */
 static void sweep(int directory, const char *name, time_t now)
 {

@@ -35,7 +35,7 @@ int sandbox_enter(void)
 
 /* All that relaying, logging and ending take, with OpenSSL's and malloc's share of it. */
 static const int allowed[] = {
-	SCMP_SYS(read), SCMP_SYS(recvfrom), /* the connections; sendto has conditions */
+	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom), /* the connections; sendto has conditions */
 	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(poll),
 	SCMP_SYS(close), SCMP_SYS(shutdown),
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), /* time, chance */

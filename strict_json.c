@@ -33,7 +33,7 @@ static void free_tokener(json_tokener *tokener)
 }
 
 /* Members of the outermost object, each as often as it comes: json-c keeps the last of those with one name. Counts the
- * colons outside strings at depth 1; of text that is JSON only, else the count is any. */
+ * colons outside strings at depth 1. Of text that is no JSON the count is any, or -1. */
 static int count_members(const char *text, size_t len)
 {
 	int depth = 0, n = 0;
@@ -46,6 +46,8 @@ static int count_members(const char *text, size_t len)
 			in_string = !in_string;
 		else if (in_string)
 			continue;
+		else if (text[i] == '\'')
+			return -1; /* json-c takes names in such quotes; JSON has none */
 		else if (text[i] == '{' || text[i] == '[')
 			depth++;
 		else if (text[i] == '}' || text[i] == ']')

@@ -126,7 +126,9 @@ int upstream_prepare(struct upstream *u, const struct config *config, const stru
 	u->config = config;
 	u->claims = claims;
 	u->tls = SSL_CTX_new(TLS_client_method());
-	if (!u->tls || SSL_CTX_set_min_proto_version(u->tls, TLS1_2_VERSION) != 1) {
+	/* The suites of TLS 1.2 for which there are algorithms, see algorithms.h. */
+	if (!u->tls || SSL_CTX_set_min_proto_version(u->tls, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(u->tls, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
 		snprintf(u->detail, sizeof(u->detail), "OpenSSL cannot make a context");
 		return ERR_SYSTEM;
 	}
@@ -172,13 +174,13 @@ static void tls_words(unsigned long error, char *words, size_t size)
 {
 	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
 
-	if (reason >= SSL_AD_REASON_OFFSET)
+	if (reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + UINT8_MAX)
 		snprintf(words, size, "it refused: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER)
 		snprintf(words, size, "its port does not speak TLS");
 	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL)
 		snprintf(words, size, "it speaks no TLS from 1.2 on");
-	else if (error == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	else if (error == 0)
 		snprintf(words, size, "connection closed");
 	else
 		snprintf(words, size, "openssl errstr %lX", error);
@@ -511,7 +513,7 @@ int upstream_connect(struct upstream *u, const struct console *c, const struct e
 	if (rc == OK)
 		rc = upgrade(u, c, port, client, deadline);
 
-	/* What only the handshake needed: the CAs. The rest of the context goes with the connection. */
+	/* What only the handshake needed: the CAs. There is no second one, and the rest goes with the connection. */
 	SSL_CTX_set_cert_store(u->tls, NULL);
 	SSL_CTX_free(u->tls);
 	u->tls = NULL;

@@ -246,13 +246,15 @@ static void serve(struct session *s)
 {
 	bool all;
 
-	peer_read(&s->peer);
-	if (s->state == CONNECTING && s->peer.established)
-		ask_upgrade(s);
-	else if (s->state == UPGRADING)
-		read_answer(s);
-	if (s->state >= GREETING)
-		read_frames(s);
+	do {
+		peer_read(&s->peer);
+		if (s->state == CONNECTING && s->peer.established)
+			ask_upgrade(s);
+		else if (s->state == UPGRADING)
+			read_answer(s);
+		if (s->state >= GREETING)
+			read_frames(s);
+	} while (peer_has_more(&s->peer));
 	if (s->peer.ended && s->state != DONE)
 		die("the connection ended early");
 	do {

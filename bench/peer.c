@@ -167,6 +167,11 @@ bool peer_read(struct peer *p)
 	return p->in_len > before;
 }
 
+bool peer_has_more(const struct peer *p)
+{
+	return p->tls && !p->ended && SSL_pending(p->tls) > 0;
+}
+
 void peer_taken(struct peer *p, size_t n)
 {
 	p->in_len -= n;
@@ -175,6 +180,8 @@ void peer_taken(struct peer *p, size_t n)
 
 void peer_say(struct peer *p, const void *bytes, size_t n)
 {
+	if (p->ended)
+		return;
 	if (p->tls) {
 		if (SSL_write(p->tls, bytes, (int)n) != (int)n)
 			die("TLS takes no more");

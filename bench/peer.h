@@ -15,7 +15,7 @@
 enum {
 	PATTERN_PERIOD = 1048573, /* bytes; a prime, so that no buffer or frame is a multiple of it */
 	PEER_IN = 256 * 1024,     /* bytes read and not looked at yet */
-	PEER_OUT = 256 * 1024,    /* bytes ready to be written */
+	PEER_OUT = 320 * 1024,    /* bytes ready to be written */
 	PEER_GATHERED = 64 * 1024, /* bytes ready from which on they are written before more is made */
 	ORDER_LEN = 32,           /* bytes of an order, padded with spaces */
 	BANNER_LEN = 12,          /* bytes that an upstream says first: "RFB 003.008\n" */
@@ -54,6 +54,9 @@ void peer_end(struct peer *p);
 
 /* Reads what is there, up to the buffer's size; sets ended. Returns false when nothing came. */
 bool peer_read(struct peer *p);
+
+/* True when TLS has more to give at once, which epoll does not tell. */
+bool peer_has_more(const struct peer *p);
 
 /* Takes n bytes off the front of what was read. */
 void peer_taken(struct peer *p, size_t n);

@@ -210,13 +210,15 @@ static void serve(struct connection *c)
 {
 	bool all;
 
-	peer_read(&c->peer);
-	if (c->peer.established && (raw || c->role != HTTP || answer(c))) {
-		if (raw)
-			read_raw(c);
-		else
-			read_frames(c);
-	}
+	do {
+		peer_read(&c->peer);
+		if (c->peer.established && (raw || c->role != HTTP || answer(c))) {
+			if (raw)
+				read_raw(c);
+			else
+				read_frames(c);
+		}
+	} while (peer_has_more(&c->peer));
 	do {
 		source(c);
 		all = peer_flush(&c->peer);

@@ -9,8 +9,9 @@ import socket
 import ssl
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 from urllib.parse import quote
 
 import pytest
@@ -217,21 +218,36 @@ SUITES = [  # those of pveproxy's default list, and TLS 1.3's
 ]  # fmt: skip
 
 
+@contextmanager
+def serving(cert: Cert, options: list[str]) -> Iterator[int]:
+    """openssl s_server, which is no WebSocket server: that its answer is read shows that TLS stands."""
+    port = free_port()
+    command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", cert.cert, "-key", cert.key, "-www"]
+    server = spawn([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text(), 5, "s_server does not listen")
+        yield port
+    finally:
+        stop(server)
+
+
 @pytest.mark.parametrize("group", ["prime256v1", "secp384r1", "secp521r1", "X25519"])
 @pytest.mark.parametrize("suite", SUITES)
 def test_suites_and_groups(authority: Authority, key: str, suite: str, group: str) -> None:
-    """openssl s_server is no WebSocket server: that its answer is read shows that TLS stands."""
     cert = authority.leaf("suites", rsa_bits=2048)
-    port = free_port()
     chosen = ["-tls1_3", "-ciphersuites", suite] if suite.startswith("TLS_") else ["-tls1_2", "-cipher", suite]
-    command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", cert.cert, "-key", cert.key, "-groups", group]
-    server = spawn([*command, *chosen, "-www"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text(), 5, "s_server does not listen")
+    with serving(cert, ["-groups", group, *chosen]) as port:
         with Activator({"SIGNATURE_KEY": key, "PROXXY_CA_FILE": cert.ca}) as proxxy:
             assert result(proxxy, key, console(port)) == "Proxmox: 200"
-    finally:
-        stop(server)
+
+
+@pytest.mark.parametrize("suite", ["AES256-GCM-SHA384", "DHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-SHA384"])
+def test_suites_that_are_not_offered(authority: Authority, key: str, suite: str) -> None:
+    """Without forward secrecy, or not authenticated encryption: refused at once, and said so."""
+    cert = authority.leaf("suites", rsa_bits=2048)
+    with serving(cert, ["-tls1_2", "-cipher", suite]) as port:
+        with Activator({"SIGNATURE_KEY": key, "PROXXY_CA_FILE": cert.ca}) as proxxy:
+            assert result(proxxy, key, console(port)) == "Proxmox: TLS failed: it refused: handshake failure"
 
 
 def test_tls_1_1_is_refused(settings: dict[str, Any], cert: Cert, key: str) -> None:

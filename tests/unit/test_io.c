@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io.c on real sockets: the options that both connections of a session have, and waiting with a
- * deadline.
+ * io.c on real sockets: the options that both connections of a session have, waiting with a deadline, and TLS
+ * with a server that sends more than data.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -126,12 +129,126 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 	close(other[0]);
 }
 
+/* --- TLS ---------------------------------------------------------------------------------- */
+
+enum { TICKET = 1500, FRAGMENT = 512 };
+
+/* A server whose records wait in memory until they are let go, and its client, of which io.h is the I/O. */
+struct server {
+	int pair[2]; /* ours, the server's */
+	SSL_CTX *contexts[2];
+	SSL *tls;
+	BIO *in, *out;
+	struct endpoint client;
+};
+
+static int make_ticket(SSL *tls, void *unused)
+{
+	static const char large[TICKET];
+
+	(void)unused;
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(tls), large, sizeof(large));
+}
+
+static SSL_TICKET_RETURN take_ticket(SSL *tls, SSL_SESSION *session, const unsigned char *name, size_t len,
+				     SSL_TICKET_STATUS status, void *unused)
+{
+	(void)tls, (void)session, (void)name, (void)len, (void)status, (void)unused;
+	return SSL_TICKET_RETURN_IGNORE;
+}
+
+/* Sends n bytes of what the server has ready, or all. */
+static void let_go(struct server *s, size_t n)
+{
+	char bytes[65536];
+	int count = BIO_read(s->out, bytes, n ? (int)n : (int)sizeof(bytes));
+
+	if (count > 0)
+		assert_int_equal(write(s->pair[1], bytes, (size_t)count), count);
+}
+
+static void begin_server(struct server *s)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	SSL *tls;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s->pair), 0);
+	fcntl(s->pair[0], F_SETFL, O_NONBLOCK);
+	fcntl(s->pair[1], F_SETFL, O_NONBLOCK);
+	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	assert_true(X509_set_pubkey(cert, key) && X509_sign(cert, key, EVP_sha256()) > 0);
+	s->contexts[0] = SSL_CTX_new(TLS_client_method());
+	s->contexts[1] = SSL_CTX_new(TLS_server_method());
+	assert_true(SSL_CTX_use_certificate(s->contexts[1], cert) && SSL_CTX_use_PrivateKey(s->contexts[1], key));
+	assert_true(SSL_CTX_set_session_ticket_cb(s->contexts[1], make_ticket, take_ticket, NULL));
+	assert_true(SSL_CTX_set_max_send_fragment(s->contexts[1], FRAGMENT) && SSL_CTX_set_num_tickets(s->contexts[1], 0));
+	X509_free(cert);
+	EVP_PKEY_free(key);
+
+	tls = SSL_new(s->contexts[0]);
+	SSL_set_connect_state(tls);
+	s->client = io_endpoint(s->pair[0], NULL);
+	assert_int_equal(io_begin_tls(&s->client, tls), OK);
+	s->tls = SSL_new(s->contexts[1]);
+	s->in = BIO_new(BIO_s_mem());
+	s->out = BIO_new(BIO_s_mem());
+	SSL_set_bio(s->tls, s->in, s->out);
+	SSL_set_accept_state(s->tls);
+	for (int i = 0; i < 5; i++) {
+		char bytes[8192];
+		ssize_t n;
+
+		io_handshake(&s->client);
+		n = recv(s->pair[1], bytes, sizeof(bytes), 0);
+		if (n > 0)
+			BIO_write(s->in, bytes, (int)n);
+		SSL_do_handshake(s->tls);
+		let_go(s, 0);
+	}
+	assert_true(SSL_is_init_finished(s->tls) && SSL_is_init_finished(s->client.tls));
+}
+
+static void end_server(struct server *s)
+{
+	SSL_free(s->client.tls);
+	SSL_free(s->tls);
+	SSL_CTX_free(s->contexts[0]);
+	SSL_CTX_free(s->contexts[1]);
+	close(s->pair[0]);
+	close(s->pair[1]);
+}
+
+/* A write in the middle of a session ticket goes on reading it, and the data behind it: nobody else would tell. */
+static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
+{
+	struct server s;
+	char bytes[100];
+
+	(void)state;
+	begin_server(&s);
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN);
+	assert_true(SSL_new_session_ticket(s.tls) && SSL_do_handshake(s.tls) == 1);
+	assert_int_equal(SSL_write(s.tls, "hello", 5), 5);
+	let_go(&s, FRAGMENT + 100);
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN);
+	assert_false(s.client.readable);
+	let_go(&s, 0);
+	assert_int_equal(io_write(&s.client, "x", 1), 1);
+	assert_true(s.client.readable);
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 5);
+	assert_memory_equal(bytes, "hello", 5);
+	end_server(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vanished_peers_do_not_hold_a_session),
 		cmocka_unit_test(test_read_write_and_the_ways_to_end),
 		cmocka_unit_test(test_wait_keeps_its_deadline_and_watches_the_client),
+		cmocka_unit_test(test_data_that_a_write_has_read_is_not_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);

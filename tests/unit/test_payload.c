@@ -300,6 +300,7 @@ static void json_strictness(void **state)
 		{ JSON(HEAD ",\"vmid\":200}"), 0 }, { JSON(HEAD ",\"vmid\":100}"), 0 }, { JSON("{\"vmid\":\"x\"," REST ",\"vmid\":300}"), 0 },
 		{ JSON(HEAD ",\"x\":1,\"x\":2}"), 0 }, { JSON(HEAD ",\"vm\\u0069d\":200}"), 0 }, { JSON(HEAD ",\"y\":{\"x\":1,\"z\":2}}"), 100 },
 		{ JSON(HEAD ",\"x\":\"a:b\\\":{[\"}"), 100 }, { JSON(HEAD ",\"a:b\":1}"), 100 },
+		{ JSON(HEAD ",\"vmid\":2,'x\"':3,'y\"':4}"), 0 }, { JSON(HEAD ",'x':1}"), 0 }, { JSON(HEAD ",\"it's\":\"'\"}"), 100 },
 		{ JSON("{\"\\u0076mid\":100," REST "}"), 100 }, { JSON(HEAD ",\"x\":\"\xE2\x82\xAC\\ud83d\\ude00\\b\\f\\n\"}"), 100 },
 		{ JSON(HEAD ",\"x\":[[[[[1]]]]]}"), 100 }, { JSON(HEAD ",\"x\":[[[[[[[[1]]]]]]]]}"), 0 }, { JSON(HEAD ",\"x\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}"), 0 },
 		{ JSON(""), 0 }, { JSON(" "), 0 }, { JSON("null"), 0 }, { JSON("[]"), 0 }, { JSON("[" HEAD "}]"), 0 }, { JSON("\"a\""), 0 }, { JSON("1"), 0 }, { JSON("{}"), 0 }, { JSON("true"), 0 },
