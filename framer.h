@@ -18,7 +18,7 @@
 #include "ws.h"
 
 enum {
-	FRAMER_BUFFER = 64 * 1024, /* bytes; four full TLS records are gathered into one write */
+	FRAMER_BUFFER = 128 * 1024, /* bytes; eight full TLS records are gathered into one write, see bench/README.md */
 	FRAMER_PIECE = 131072,     /* Proxmox's largest frame; a multiple of 4 */
 	FRAMER_HEADROOM = 16,      /* room for a piece's header before the first byte read */
 };
