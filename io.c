@@ -23,6 +23,8 @@
 
 #include "error.h"
 
+enum { SIGTERM_EVERY_MS = 100 }; /* how soon a busy session hears it */
+
 static volatile sig_atomic_t terminated;
 static sigset_t waiting_mask; /* signals that stay blocked while we wait */
 
@@ -309,12 +311,32 @@ ssize_t io_handshake(struct endpoint *e)
 	return n == IO_END ? IO_BROKEN : n;
 }
 
+/* Takes a SIGTERM that waits. Returns true when there was one. */
+static bool take_sigterm(void)
+{
+	sigset_t waiting;
+
+	if (terminated || sigpending(&waiting) < 0 || sigismember(&waiting, SIGTERM) != 1)
+		return false;
+	terminated = 1;
+	return true;
+}
+
 /* ppoll() with SIGTERM let through, until the deadline. Returns as ppoll(). */
 static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 {
-	int64_t left = deadline - io_now();
+	static int64_t looked;
+	int64_t now = io_now(), left = deadline - now;
 	struct timespec ts = { 0, 0 };
 
+	/* ppoll() delivers no signal when something is ready at once, and with a busy session something always is. */
+	if (now >= looked + SIGTERM_EVERY_MS) {
+		looked = now;
+		if (take_sigterm()) {
+			errno = EINTR;
+			return -1;
+		}
+	}
 	if (left > 0)
 		ts = (struct timespec){ left / 1000, left % 1000 * 1000000 };
 	return ppoll(fds, n, &ts, &waiting_mask);

@@ -73,6 +73,7 @@ class Flooding:
             else:
                 connection.read_request()
             raw = socket.socket(fileno=os.dup(tls.fileno()))
+            raw.setblocking(True)
             try:
                 for record in ticket_records(self._keys, int(self._answers)):
                     raw.sendall(record)
