@@ -51,7 +51,7 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 static int open_jwe(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
 		    size_t size)
 {
-	const struct config_key *key;
+	const struct key *key;
 	const char *why;
 	int rc = jwe_open(config->keys, config->n_keys, text, len, plain, size, &key, &why);
 
@@ -120,7 +120,7 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 int access_claim(struct access *a, const struct config *config)
 {
-	char id[CONFIG_KID_MAX + 1 + CLAIMS_JTI_MAX + 1];
+	char id[KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1];
 	int n, rc;
 
 	if (!*a->claims.jti)

@@ -21,7 +21,7 @@ enum {
 
 struct access {
 	const char *format;           /* "cbc" or "jwe", static storage; NULL when neither */
-	char kid[CONFIG_KID_MAX + 1]; /* of the key that opened it, "" when it has no name */
+	char kid[KEY_NAME_MAX + 1]; /* of the key that opened it, "" when it has no name */
 	bool authenticated;           /* made by a holder of the key: it may be told what is wrong */
 	struct console console;
 	struct claims claims;         /* all zero unless authenticated */

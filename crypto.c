@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
@@ -163,5 +165,42 @@ int crypto_open_cbc(const uint8_t key[CRYPTO_KEY_LEN], const char *payload, size
 	EVP_CIPHER_CTX_free(cipher);
 	if (rc < 0)
 		OPENSSL_cleanse(plain, sealed);
+	return rc;
+}
+
+static char *write_hex(char *text, const uint8_t *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*text++ = digits[data[i] >> 4];
+		*text++ = digits[data[i] & 0xF];
+	}
+	return text;
+}
+
+int crypto_seal_cbc(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t *plain, size_t len, char *text, size_t size)
+{
+	const size_t padded = len - len % CRYPTO_IV_LEN + CRYPTO_IV_LEN;
+	uint8_t iv[CRYPTO_IV_LEN], *sealed;
+	EVP_CIPHER_CTX *cipher;
+	int n = 0, last = 0, rc = ERR_SYSTEM;
+	char *end;
+
+	if (len > INT_MAX / 4 || 2 * (CRYPTO_IV_LEN + padded) + 1 >= size)
+		return ERR_SYSTEM;
+	sealed = malloc(padded);
+	cipher = EVP_CIPHER_CTX_new();
+	if (sealed && cipher && RAND_bytes(iv, sizeof(iv)) == 1 &&
+	    EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, iv) == 1 &&
+	    EVP_EncryptUpdate(cipher, sealed, &n, plain, (int)len) == 1 && EVP_EncryptFinal_ex(cipher, sealed + n, &last) == 1) {
+		end = write_hex(text, iv, sizeof(iv));
+		*end++ = ':';
+		end = write_hex(end, sealed, padded);
+		*end = '\0';
+		rc = (int)(end - text);
+	}
+	EVP_CIPHER_CTX_free(cipher);
+	free(sealed);
 	return rc;
 }

@@ -46,4 +46,8 @@ int crypto_seal_gcm(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t nonce[CRYPT
  * ERR_SYSTEM. plain holds no secret unless it succeeds. */
 int crypto_open_cbc(const uint8_t key[CRYPTO_KEY_LEN], const char *payload, size_t len, uint8_t *plain, size_t size);
 
+/* Seals plain[0..len) the same way, with a fresh IV, into text, NUL-terminated, with size bytes of room.
+ * Returns the length, or ERR_SYSTEM when it does not fit or there is no randomness. */
+int crypto_seal_cbc(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t *plain, size_t len, char *text, size_t size);
+
 #endif

@@ -45,7 +45,7 @@ bool jwe_looks_like(const char *text, size_t len)
 }
 
 /* Whitelists a protected header and takes its kid, "" when it has none. Returns NULL, or what is wrong. */
-static const char *parse_header(struct part text, char kid[CONFIG_KID_MAX + 1])
+static const char *parse_header(struct part text, char kid[KEY_NAME_MAX + 1])
 {
 	uint8_t bytes[JWE_HEADER_MAX];
 	const char *why = NULL, *alg, *enc, *id;
@@ -66,7 +66,7 @@ static const char *parse_header(struct part text, char kid[CONFIG_KID_MAX + 1])
 		why = "its enc is not A256GCM";
 	else if (strict_json_has(header, "zip") || strict_json_has(header, "crit"))
 		why = "its header asks for an extension"; /* which must be refused then: section 4.1.13 */
-	else if (strict_json_has(header, "kid") && (!id || n == 0 || n > CONFIG_KID_MAX))
+	else if (strict_json_has(header, "kid") && (!id || n == 0 || n > KEY_NAME_MAX))
 		why = "its kid names no key of ours";
 	else if (id)
 		memcpy(kid, id, n + 1);
@@ -74,12 +74,12 @@ static const char *parse_header(struct part text, char kid[CONFIG_KID_MAX + 1])
 	return why;
 }
 
-int jwe_open(const struct config_key *keys, size_t n_keys, const char *text, size_t len, uint8_t *plain, size_t size,
-	     const struct config_key **ret_key, const char **ret_why)
+int jwe_open(const struct key *keys, size_t n_keys, const char *text, size_t len, uint8_t *plain, size_t size,
+	     const struct key **ret_key, const char **ret_why)
 {
 	struct part parts[PARTS];
 	uint8_t nonce[CRYPTO_NONCE_LEN], tag[CRYPTO_TAG_LEN];
-	char kid[CONFIG_KID_MAX + 1];
+	char kid[KEY_NAME_MAX + 1];
 
 	*ret_why = "not five parts with dots between";
 	if (!split(text, len, parts))
@@ -132,7 +132,7 @@ static bool append(char *text, size_t size, size_t *at, const char *dots, const 
 	return true;
 }
 
-int jwe_seal(const struct config_key *key, const uint8_t *plain, size_t len, char *text, size_t size)
+int jwe_seal(const struct key *key, const uint8_t *plain, size_t len, char *text, size_t size)
 {
 	char header[128];
 	uint8_t nonce[CRYPTO_NONCE_LEN], tag[CRYPTO_TAG_LEN], *cipher = malloc(len ? len : 1);

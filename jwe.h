@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "config.h"
+#include "keys.h"
 
 enum { JWE_HEADER_MAX = 1024 }; /* bytes of a protected header; libraries write some 50 */
 
@@ -19,11 +19,11 @@ bool jwe_looks_like(const char *text, size_t len);
  * the key of that name; keys without a name are tried for every payload, and all keys for a header without one.
  * Returns the plaintext's length and in *ret_key the key that opened it; ERR_PAYLOAD_INVALID with a static phrase for
  * the log in *ret_why; or ERR_SYSTEM. plain holds no secret unless it succeeds. */
-int jwe_open(const struct config_key *keys, size_t n_keys, const char *text, size_t len, uint8_t *plain, size_t size,
-	     const struct config_key **ret_key, const char **ret_why);
+int jwe_open(const struct key *keys, size_t n_keys, const char *text, size_t len, uint8_t *plain, size_t size,
+	     const struct key **ret_key, const char **ret_why);
 
 /* Seals plain[0..len) with key into text, NUL-terminated, with size bytes of room.
  * Returns the length, or ERR_SYSTEM when it does not fit or there is no randomness. */
-int jwe_seal(const struct config_key *key, const uint8_t *plain, size_t len, char *text, size_t size);
+int jwe_seal(const struct key *key, const uint8_t *plain, size_t len, char *text, size_t size);
 
 #endif

@@ -18,7 +18,7 @@ enum {
 	NOW = 1700000000, /* seconds since 1970, for all there is here */
 };
 
-static const struct config_key key = {
+static const struct key key = {
 	.kid = "k1",
 	.key = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
 		 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 },
@@ -35,7 +35,7 @@ static int open_cbc(const char *text, size_t len, uint8_t *plain, size_t size)
 
 static int open_jwe(const char *text, size_t len, uint8_t *plain, size_t size)
 {
-	const struct config_key *opened = NULL;
+	const struct key *opened = NULL;
 	const char *why = NULL;
 	int rc = jwe_open(&key, 1, text, len, plain, size, &opened, &why);
 

@@ -31,7 +31,7 @@ enum { PROXMOX_MAX = 131072, CONTROLS_MAX = 8192, ANSWER_MAX = 2048 };
 
 /* --- payloads ------------------------------------------------------------------------------- */
 
-static const struct config_key sealing_key = {
+static const struct key sealing_key = {
 	.kid = "k1",
 	.key = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
 		 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 },

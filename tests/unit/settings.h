@@ -22,7 +22,7 @@
 
 static char directory[] = "/tmp/proxxy-test-config.XXXXXX";
 static struct config config;
-static char why[512], text[2 * CONFIG_FILE_MAX];
+static char why[512], text[2 * SETTINGS_FILE_MAX];
 
 /* Stands before libc's, so that the defaults under /etc are not found; no header here declares it. */
 int open(const char *path, int flags, ...);

@@ -124,10 +124,10 @@ static void bad_lines(void **state)
 	CHECK_INT(load(), ERR_CONFIG, "NUL");
 	CHECK(strstr(why, path_of("conf")), "%s", why);
 	memset(text, '\n', sizeof(text));
-	write_bytes("conf", text, CONFIG_FILE_MAX - 1);
+	write_bytes("conf", text, SETTINGS_FILE_MAX - 1);
 	setenv("SIGNATURE_KEY", K1, 1);
 	CHECK_INT(load(), 0, "64 KiB less a byte: %s", why);
-	write_bytes("conf", text, CONFIG_FILE_MAX);
+	write_bytes("conf", text, SETTINGS_FILE_MAX);
 	CHECK_INT(load(), ERR_CONFIG, "64 KiB");
 	write_file("conf", NULL);
 	setenv("PROXXY_CONFIG", directory, 1);

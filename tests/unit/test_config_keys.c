@@ -121,10 +121,10 @@ static void key_sources(void **state)
 	clean(NULL);
 	memset(text, ' ', sizeof(text));
 	memcpy(text, K1, 64);
-	write_bytes("key", text, CONFIG_VALUE_MAX - 1);
+	write_bytes("key", text, SETTINGS_VALUE_MAX - 1);
 	setenv("PROXXY_KEY_FILE", path_of("key"), 1);
 	CHECK_INT(load(), 0, "%s", why);
-	write_bytes("key", text, CONFIG_VALUE_MAX);
+	write_bytes("key", text, SETTINGS_VALUE_MAX);
 	CHECK_INT(load(), ERR_CONFIG, "a large key file");
 }
 

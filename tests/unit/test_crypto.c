@@ -310,11 +310,32 @@ static void base64url(void **state)
 	}
 }
 
+static void seals_cbc(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < 100; len++) {
+		const size_t size = 2 * (CRYPTO_IV_LEN + len / 16 * 16 + 16) + 2;
+		char *text = guard_room(&in, size), first[512];
+		uint8_t plain[100], *back;
+		int n;
+
+		memset(plain, (int)len, sizeof(plain));
+		n = crypto_seal_cbc(key, plain, len, text, size);
+		CHECK(n == (int)size - 1 && strlen(text) == (size_t)n && strspn(text, "0123456789abcdef:") == (size_t)n, "%zu bytes", len);
+		memcpy(first, text, size);
+		back = guard_room(&out, (size_t)n / 2);
+		CHECK_INT(crypto_open_cbc(key, text, (size_t)n, back, (size_t)n / 2), len, "%zu bytes", len);
+		CHECK(memcmp(back, plain, len) == 0, "%zu bytes", len);
+		CHECK(crypto_seal_cbc(key, plain, len, text, size) == n && strcmp(first, text) != 0, "%zu bytes, an IV of its own", len);
+		CHECK_INT(crypto_seal_cbc(key, plain, len, guard_room(&in, size - 1), size - 1), ERR_SYSTEM, "%zu bytes, no room", len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nist_vectors, read_key), cmocka_unit_test_setup(lengths, read_key), cmocka_unit_test_setup(padding, read_key),
-		cmocka_unit_test_setup(malformed, read_key), cmocka_unit_test(hex), cmocka_unit_test(base64url),
+		cmocka_unit_test_setup(malformed, read_key), cmocka_unit_test_setup(seals_cbc, read_key), cmocka_unit_test(hex), cmocka_unit_test(base64url),
 	};
 
 	return RUN(tests);

@@ -12,7 +12,7 @@ enum { TEXT_MAX = 4096 };
 
 static const char plain[] = "{\"SECRET\":\"the quick brown fox jumps over the lazy dog\"}";
 static struct guard in, out;
-static struct config_key keys[3];
+static struct key keys[3];
 
 static int make_keys(void **state)
 {
@@ -25,7 +25,7 @@ static int make_keys(void **state)
 }
 
 /* Opens a guarded copy into room of exactly size bytes. */
-static int open_with(size_t n_keys, const char *text, size_t len, size_t size, uint8_t **ret_plain, const struct config_key **ret_key)
+static int open_with(size_t n_keys, const char *text, size_t len, size_t size, uint8_t **ret_plain, const struct key **ret_key)
 {
 	const char *why = "unset";
 	int rc;
@@ -41,7 +41,7 @@ static int open_with(size_t n_keys, const char *text, size_t len, size_t size, u
 static void round_trip(void **state)
 {
 	static char text[TEXT_MAX];
-	const struct config_key *key;
+	const struct key *key;
 	uint8_t *opened;
 
 	(void)state;
@@ -64,8 +64,8 @@ static void round_trip(void **state)
 static void kid_picks_the_key(void **state)
 {
 	static char text[TEXT_MAX];
-	struct config_key named = keys[1], nameless = keys[1];
-	const struct config_key *key;
+	struct key named = keys[1], nameless = keys[1];
+	const struct key *key;
 	uint8_t *opened;
 	int n;
 
@@ -101,7 +101,7 @@ static bool leaks(const uint8_t *buf, size_t size)
 static void changed_anywhere(void **state)
 {
 	static char text[TEXT_MAX], changed[TEXT_MAX];
-	const struct config_key *key;
+	const struct key *key;
 	uint8_t *opened;
 	size_t len;
 
@@ -164,7 +164,7 @@ static void headers(void **state)
 		{ "%s..%s.%s.%s\n", false }, { "%s..A%s.%s.%s", false }, { "%s..%s.%s.AAAA%s", false }, { "%s..%s.%s.%.8s", false }, { "%s..%s..%.0s%s", false }, { "%s=..%s.%s.%s", false },
 	};
 	static char text[TEXT_MAX];
-	const struct config_key *key;
+	const struct key *key;
 	uint8_t *opened;
 
 	(void)state;

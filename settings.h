@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Settings as KEY=VALUE: from the environment, else from a file of such lines. A program has one table of them, which
+ * drives reading, its help and its commented file.
+ */
+#ifndef PROXXY_SETTINGS_H
+#define PROXXY_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+enum {
+	SETTINGS_VALUE_MAX = 8 * 1024, /* bytes of a value; 64 fingerprints with colons take 6,144 */
+	SETTINGS_FILE_MAX = 64 * 1024, /* bytes of the file */
+	SETTINGS_PATH_MAX = 4096,      /* bytes of a path, with its NUL: PATH_MAX */
+};
+
+struct setting {
+	const char *name, *fallback, *meaning;
+	/* Takes value into config. Returns false when it is not a value of this kind. */
+	bool (*parse)(void *config, const struct setting *s, const char *value);
+	size_t offset; /* of the member of config that it goes to */
+	int min, max;  /* of a number; max is a text's size in bytes, with its NUL */
+};
+
+struct settings {
+	const struct setting *table;
+	size_t n;
+};
+
+/* Two kinds for a table's parse: a whole number that goes to an int, and any text that goes to a char[]. */
+bool settings_parse_number(void *config, const struct setting *s, const char *value);
+bool settings_parse_text(void *config, const struct setting *s, const char *value);
+
+/* Gives every setting its fallback, then what the environment says, then what the file at path says of those that the
+ * environment leaves open; a file that is not there is no error.
+ * Returns 0, or ERR_CONFIG with a sentence for the log in why[0..size) that names the place and never the value. What
+ * was understood before is in config in either case. */
+int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size);
+
+/* Reads a small file whole, NUL-terminated. Returns its size, or -errno; -EFBIG when it does not fit. */
+ssize_t settings_read_file(const char *path, char *buf, size_t size);
+
+/* Prints the names, for --help; and with defaults and meanings, as the commented file's body. */
+void settings_print_names(const struct settings *settings, FILE *out);
+void settings_print_file(const struct settings *settings, FILE *out);
+
+#endif
