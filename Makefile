@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn and build/proxxy-status
+#   make                 build/proxxy-conn, build/proxxy-status and build/proxxy-url
 #   make check           every test, with what it needs installed first (tests/run)
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
@@ -20,7 +20,7 @@ CATALOGDIR ?= /usr/lib/systemd/catalog
 
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
-PACKAGES := openssl libsystemd json-c libseccomp
+PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -56,18 +56,19 @@ ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
-# With STATIC=1 the libraries come from their archives, but for glibc (whose name service needs to load others) and
-# libsystemd (which has none, and which only proxxy-status uses).
+# With STATIC=1 proxxy-conn's libraries come from their archives, but for glibc (whose name service needs to load
+# others). The other programs stay as they are: libsystemd has no archive, and libcurl needs the shared OpenSSL.
 ifeq ($(STATIC),1)
-  LIBS = -Wl,-Bstatic -Wl,--gc-sections $(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic \
-	$(shell $(PKG_CONFIG) --libs libsystemd)
+  $(BUILD)/proxxy-conn: LIBS = -Wl,-Bstatic -Wl,--gc-sections \
+	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
 endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
 TESTED := access config crypto error framer host http io jwe keys once payload settings strict_json uri ws
-PROGRAMS := proxxy-conn proxxy-status
+PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := $(TESTED) algorithms exchange log proxxy-conn relay sandbox systemd upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status uri
+proxxy-url := $(TESTED) backend proxmox proxxy-url viewer
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .DELETE_ON_ERROR:
@@ -101,12 +102,14 @@ unit: $(UNIT)
 INSTALL ?= install
 INSTALL_FILE = sed 's|/usr/local/sbin|$(PREFIX)/sbin|g' $(1) > $(BUILD)/$(notdir $(1)) && \
 	$(INSTALL) -D -m 644 $(BUILD)/$(notdir $(1)) $(2)
+# Programs for people are in bin, those that systemd starts in sbin.
+program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
 EXAMPLES := proxxy.xinetd full-sandbox.conf
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service
 
 install: all
-	$(foreach program,$(PROGRAMS),$(INSTALL) -D -m 755 $(BUILD)/$(program) $(DESTDIR)$(PREFIX)/sbin/$(program) &&) true
+	$(foreach program,$(PROGRAMS),$(INSTALL) -D -m 755 $(BUILD)/$(program) $(DESTDIR)$(PREFIX)/$(program_dir)/$(program) &&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
 	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
 	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
@@ -122,7 +125,7 @@ ifeq ($(DESTDIR),)
 endif
 
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+	rm -f $(foreach program,$(PROGRAMS),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

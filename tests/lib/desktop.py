@@ -94,17 +94,17 @@ class Desktop:
     def _start_clients(self) -> None:
         """They appear a moment later: who looks at the screen waits for what it should show."""
         subprocess.run(
-            ["xsetroot", "-solid", _hex(BACKGROUND)], env=self._environment(), check=True, timeout=READY_SECONDS
+            ["xsetroot", "-solid", _hex(BACKGROUND)], env=self.environment(), check=True, timeout=READY_SECONDS
         )
-        self._spawn("icewm", env=self._environment())
+        self._spawn("icewm", env=self.environment())
         self._spawn(
             *("xterm", "-title", "terminal", "-geometry", "80x24+100+100"),
             *("-fa", "Monospace", "-fs", "11", "-bg", _hex(TERMINAL_BACKGROUND), "-fg", "black"),
             *(("-e", *self._terminal) if self._terminal else ()),
-            env=self._environment(),
+            env=self.environment(),
         )
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         # The person's own icewm settings and start-up programs stay out of it.
         private = {"ICEWM_PRIVCFG": str(self.directory / "icewm"), "HOME": str(self.directory)}
         return {**os.environ, **private, "DISPLAY": self.display, "XAUTHORITY": str(self._authority)}

@@ -30,8 +30,16 @@ from .pve_http import Request
 REFUSAL_SECONDS = 3.0  # Proxmox: a 401 comes after 3.0 s
 GRANT_SECONDS = 10.0  # Proxmox: a port takes one connection within 10 s of the POST
 PORTS = range(5900, 6000)
+NOT_IN_SCHEMA = "property is not defined in schema and the schema does not allow additional properties"
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 METHODS = {"GET", "POST", "PUT", "DELETE"}
+# Proxmox: what each POST takes; a parameter that is not in its schema is refused.
+PARAMETERS = {
+    ("qemu", "vncproxy"): {"websocket", "generate-password"},
+    ("lxc", "vncproxy"): {"websocket", "width", "height"},
+    ("qemu", "termproxy"): {"serial"},
+    ("lxc", "termproxy"): set(),
+}
 API = re.compile(r"/api2/json/nodes/([^/]+)/(qemu|lxc)/([^/]+)/(vncwebsocket|vncproxy|termproxy)")
 
 DEFAULT_USERS = {"root@pam": "secret", "alice@pve": "alice's password", "auditor@pve": "only looks"}
@@ -107,7 +115,7 @@ class StandIn:
         """What POST …/vncproxy answers to that identity (a user or a token's name)."""
 
         async def grant() -> dict[str, Any]:
-            return self._grant(node or self.node, type, str(vmid), user)
+            return self._grant(node or self.node, type, str(vmid), "vncproxy", user)
 
         return self._call(grant())
 
@@ -219,10 +227,12 @@ class StandIn:
             raise Refused(501, f"Method '{request.method} {path}' not implemented")
         node, type, vmid, action = match.groups()
         if action != "vncwebsocket":
-            return self._grant(node, type, vmid, identity)
+            if unknown := parameters.keys() - PARAMETERS[type, action]:
+                raise _bad_parameter(dict.fromkeys(sorted(unknown), NOT_IN_SCHEMA))
+            return self._grant(node, type, vmid, action, identity)
         return self._upgrade(request, node, type, vmid, identity, parameters)
 
-    def _grant(self, node: str, type: str, vmid: str, identity: str) -> dict[str, Any]:
+    def _grant(self, node: str, type: str, vmid: str, action: str, identity: str) -> dict[str, Any]:
         """POST …/vncproxy and …/termproxy. Proxmox: the field is `ticket`; there is no `vncticket`."""
         guest, path = self._guest(node, type, vmid, identity)
         port = self._next_port
@@ -234,15 +244,13 @@ class StandIn:
             guest.set_password(password)
         deadline = time.monotonic() + GRANT_SECONDS
         self._grants[port] = Grant(path, port, identity, ticket, deadline, guest.connect)
-        upid = f"UPID:{node}:{port:08X}:00000000:{int(time.time()):08X}:vncproxy:{vmid}:{identity}:"
-        return {
-            "ticket": ticket,
-            "port": str(port),
-            "password": password,
-            "cert": self._cert.ca.read_text(),
-            "upid": upid,
-            "user": identity,
-        }
+        upid = f"UPID:{node}:{port:08X}:00000000:{int(time.time()):08X}:{action}:{vmid}:{identity}:"
+        answer: dict[str, Any] = {"ticket": ticket, "port": str(port), "upid": upid, "user": identity}
+        if action == "vncproxy":
+            answer["cert"] = self._cert.ca.read_text()
+        if (type, action) == ("qemu", "vncproxy"):
+            answer["password"] = password
+        return answer
 
     def _upgrade(
         self, request: Request, node: str, type: str, vmid: str, identity: str, parameters: dict[str, str]
@@ -304,5 +312,6 @@ class StandIn:
         await relay(client, guest, Record(self.violations, self.closes))
 
 
-def _bad_parameter() -> Refused:
-    return Refused(400, "Parameter verification failed.", b'{"data":null}')
+def _bad_parameter(errors: Mapping[str, str] | None = None) -> Refused:
+    body = {"data": None, **({"errors": errors} if errors else {})}
+    return Refused(400, "Parameter verification failed.", json.dumps(body).encode())

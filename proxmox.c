@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Proxmox's API through libcurl, see proxmox.h.
+ */
+#include "proxmox.h"
+
+#include <curl/curl.h>
+#include <json-c/json.h>
+#include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "strict_json.h"
+#include "uri.h"
+
+enum {
+	PATH_MAX_LEN = CONSOLE_HOST_MAX + 128, /* of the API's paths that we use */
+	HEADER_MAX = CONSOLE_TICKET_MAX + 64,
+	REASON_MAX = 256, /* bytes of a reason phrase, with its NUL */
+	ERRORS_MAX = 160, /* bytes of a 400's list of bad parameters, with its NUL */
+};
+
+/* One call and what came of it. */
+struct call {
+	struct proxmox *proxmox;
+	struct curl_slist *headers;
+	char curl_error[CURL_ERROR_SIZE];
+	char reason[REASON_MAX];
+	char body[PROXMOX_ANSWER_MAX]; /* may hold tickets */
+	size_t n_body;
+	bool too_long;
+};
+
+static int __attribute__((format(printf, 3, 4))) fail(struct proxmox *p, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->why, sizeof(p->why), format, args);
+	va_end(args);
+	return code;
+}
+
+/* --- one call ----------------------------------------------------------------------------- */
+
+/* libcurl's: takes a part of the body. */
+static size_t take_body(char *data, size_t one, size_t n, void *arg)
+{
+	struct call *call = arg;
+
+	(void)one;
+	if (n >= sizeof(call->body) - call->n_body) {
+		call->too_long = true;
+		return 0;
+	}
+	memcpy(call->body + call->n_body, data, n);
+	call->n_body += n;
+	return n;
+}
+
+/* libcurl's: takes a header line. Proxmox says what is wrong in the reason phrase of the first. */
+static size_t take_header(char *line, size_t one, size_t n, void *arg)
+{
+	struct call *call = arg;
+	const char *space;
+	size_t len = 0;
+
+	(void)one;
+	if (n < 5 || memcmp(line, "HTTP/", 5) != 0)
+		return n;
+	space = memchr(line, ' ', n);
+	if (space && (size_t)(line + n - space) > 5)
+		for (const char *at = space + 5; at < line + n && *at != '\r' && *at != '\n' && len < sizeof(call->reason) - 1; at++)
+			call->reason[len++] = *at >= 0x20 && *at < 0x7F ? *at : '?';
+	call->reason[len] = '\0';
+	return n;
+}
+
+/* Why there was no answer at all, from libcurl's words for it. */
+static int no_answer(struct call *call, CURLcode code)
+{
+	struct proxmox *p = call->proxmox;
+	const char *text = *call->curl_error ? call->curl_error : curl_easy_strerror(code);
+
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return fail(p, ERR_UPSTREAM_RESOLVE, "%s: %s", p->host, text);
+	case CURLE_COULDNT_CONNECT:
+		return fail(p, ERR_UPSTREAM_CONNECT, "%s: %s", p->host, text);
+	case CURLE_OPERATION_TIMEDOUT:
+		return fail(p, ERR_UPSTREAM_TIMEOUT, "%s: %s", p->host, text);
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return fail(p, ERR_UPSTREAM_UNTRUSTED, "%s: its certificate is not trusted: %s. Set PROXXY_CA_FILE to the cluster's "
+			    "pve-root-ca.pem; PROXMOX_HOST must be a name or address that is in the certificate", p->host, text);
+	case CURLE_SSL_CACERT_BADFILE:
+		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
+	case CURLE_SSL_CONNECT_ERROR:
+		return fail(p, ERR_UPSTREAM_TLS, "%s: %s", p->host, text);
+	case CURLE_WRITE_ERROR:
+		if (call->too_long)
+			return fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer is longer than %d bytes", p->host, PROXMOX_ANSWER_MAX);
+		/* fall through */
+	default:
+		return fail(p, ERR_UPSTREAM_ANSWER, "%s: %s", p->host, text);
+	}
+}
+
+/* {"errors":{"vmid":"…"}}, as a 400 has it, to " (vmid: …)". */
+static void bad_parameters(struct call *call, char text[ERRORS_MAX])
+{
+	struct json_object *answer = strict_json_parse(call->body, call->n_body), *errors;
+	size_t at = 0;
+
+	text[0] = '\0';
+	if (json_object_object_get_ex(answer, "errors", &errors) && json_object_is_type(errors, json_type_object)) {
+		json_object_object_foreach(errors, name, value) {
+			const char *words = json_object_get_string(value); /* may end in a line feed */
+			int n = snprintf(text + at, ERRORS_MAX - at, "%s%s: %.*s", at ? ", " : " (", name,
+					 words ? (int)strcspn(words, "\r\n") : 0, words ? words : "");
+
+			at += n < 0 ? 0 : (size_t)n;
+			if (at + 2 > ERRORS_MAX) {
+				at = ERRORS_MAX - 2;
+				break;
+			}
+		}
+		if (at > 0)
+			snprintf(text + at, ERRORS_MAX - at, ")");
+	}
+	strict_json_wipe(answer);
+}
+
+/* Proxmox's own words, and ours where they lead to the mend. */
+static int refused(struct call *call, long status)
+{
+	const char *hint = "";
+	char errors[ERRORS_MAX] = "";
+
+	if (status == 400)
+		bad_parameters(call, errors);
+	else if (status == 401 && call->proxmox->token)
+		hint = ". Is the token in PROXMOX_TOKEN_FILE right (USER@REALM!NAME=SECRET), and not expired?";
+	else if (status == 401)
+		hint = ". Are PROXMOX_USER (USER@REALM) and the password in PROXMOX_PASSWORD_FILE right?";
+	else if (status == 403)
+		hint = ". The user needs a role with VM.Console on the guest; so does the token, if its privileges are separated";
+	else if (status == 301 || status == 308)
+		hint = ". It is not Proxmox's API port, 8006";
+	return fail(call->proxmox, ERR_UPSTREAM_REFUSED, "%s: %ld%s%s%s%s", call->proxmox->host, status, *call->reason ? " " : "",
+		    call->reason, errors, hint);
+}
+
+/* The answer's {"data":{…}}, which is to be freed with *ret_answer. */
+static int parse_answer(struct call *call, struct json_object **ret_answer, struct json_object **ret_data)
+{
+	struct json_object *answer = strict_json_parse(call->body, call->n_body);
+
+	if (!json_object_object_get_ex(answer, "data", ret_data) || !json_object_is_type(*ret_data, json_type_object)) {
+		strict_json_wipe(answer);
+		return fail(call->proxmox, ERR_UPSTREAM_ANSWER, "%s: its answer is not that of Proxmox's API", call->proxmox->host);
+	}
+	*ret_answer = answer;
+	return OK;
+}
+
+static bool add_header(struct call *call, const char *name, const char *value)
+{
+	char line[HEADER_MAX];
+	struct curl_slist *list;
+	int n = snprintf(line, sizeof(line), "%s%s", name, value);
+
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return false;
+	list = curl_slist_append(call->headers, line);
+	OPENSSL_cleanse(line, (size_t)n);
+	if (list)
+		call->headers = list;
+	return list != NULL;
+}
+
+static void forget_headers(struct call *call)
+{
+	for (struct curl_slist *item = call->headers; item; item = item->next)
+		OPENSSL_cleanse(item->data, strlen(item->data));
+	curl_slist_free_all(call->headers);
+	call->headers = NULL;
+}
+
+/* POSTs fields, a form, with call's headers. Returns 0 with a 200's body in call, or an error. */
+static int post(struct call *call, const char *path, const char *fields)
+{
+	struct proxmox *p = call->proxmox;
+	char url[PATH_MAX_LEN + CONSOLE_HOST_MAX + 64];
+	struct console host;
+	CURL *curl = curl_easy_init();
+	CURLcode code;
+	long status = 0;
+	bool ipv6;
+
+	if (!curl)
+		return fail(p, ERR_SYSTEM, "libcurl does not start");
+	if (payload_parse_host(p->host, &host) < 0) {
+		curl_easy_cleanup(curl);
+		return fail(p, ERR_CONFIG, "PROXMOX_HOST is not a name or address, with or without a port");
+	}
+	ipv6 = strchr(host.host, ':');
+	snprintf(url, sizeof(url), "https://%s%s%s:%d/api2/json%s", ipv6 ? "[" : "", host.host, ipv6 ? "]" : "",
+		 host.host_port ? host.host_port : p->port, path);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* later ones have no reason phrase */
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (*p->ca_file) {
+		curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	}
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROXMOX_TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "proxxy-url/" PROXXY_VERSION);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, fields);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, call->curl_error);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
+	call->n_body = 0;
+	code = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(curl);
+	if (code != CURLE_OK)
+		return no_answer(call, code);
+	return status == 200 ? OK : refused(call, status);
+}
+
+/* --- what is called ----------------------------------------------------------------------- */
+
+/* Copies a member that must be there. */
+static bool take(struct json_object *data, const char *name, char *ret, size_t size)
+{
+	size_t len;
+	const char *text = strict_json_string(data, name, &len);
+
+	if (!text || len == 0 || len >= size)
+		return false;
+	memcpy(ret, text, len + 1);
+	return true;
+}
+
+/* The login's request in fields, percent-encoded. */
+static bool write_login(const struct proxmox *p, char *fields, size_t size)
+{
+	char user[3 * PROXMOX_USER_MAX], password[HEADER_MAX];
+	int n = -1;
+
+	if (uri_percent_encode(p->user, user, sizeof(user)) >= 0 && uri_percent_encode(p->password, password, sizeof(password)) >= 0)
+		n = snprintf(fields, size, "username=%s&password=%s", user, password);
+	OPENSSL_cleanse(password, sizeof(password));
+	return n > 0 && (size_t)n < size;
+}
+
+/* Puts what later calls are authenticated with into call's headers: for a user a ticket, and the token against forged
+ * requests that a POST needs with one. */
+static int log_in(struct call *call, char ticket[CONSOLE_TICKET_MAX + 1])
+{
+	struct proxmox *p = call->proxmox;
+	char fields[HEADER_MAX + 3 * PROXMOX_USER_MAX], csrf[CONSOLE_TICKET_MAX] = "";
+	struct json_object *answer, *data;
+	int rc;
+
+	if (!write_login(p, fields, sizeof(fields)))
+		return fail(p, ERR_CONFIG, "PROXMOX_USER or the password is too long");
+	rc = post(call, "/access/ticket", fields);
+	OPENSSL_cleanse(fields, sizeof(fields));
+	if (rc == OK)
+		rc = parse_answer(call, &answer, &data);
+	if (rc < 0)
+		return rc;
+	if (!take(data, "ticket", ticket, CONSOLE_TICKET_MAX + 1) || !take(data, "CSRFPreventionToken", csrf, sizeof(csrf)))
+		rc = fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer to the login has no ticket", p->host);
+	else if (strncmp(ticket, "PVE:!tfa!", strlen("PVE:!tfa!")) == 0)
+		rc = fail(p, ERR_UPSTREAM_REFUSED, "%s: %s has a second factor, which cannot be asked for here: use an API token", p->host, p->user);
+	else if (!add_header(call, "Authorization: PVEAuthCookie=", ticket) || !add_header(call, "CSRFPreventionToken: ", csrf))
+		rc = fail(p, ERR_SYSTEM, "out of memory");
+	strict_json_wipe(answer);
+	return rc;
+}
+
+/* vncproxy's or termproxy's answer: the field is "ticket", there is no "vncticket" in it. */
+static int read_console(struct call *call, enum proxmox_kind kind, struct proxmox_console *ret)
+{
+	struct json_object *answer, *data;
+	int rc = parse_answer(call, &answer, &data);
+	int64_t number;
+	bool done;
+
+	if (rc < 0)
+		return rc;
+	done = take(data, "ticket", ret->vncticket, sizeof(ret->vncticket)) && take(data, "user", ret->user, sizeof(ret->user));
+	number = strict_json_integer(data, "port", UINT16_MAX);
+	if (number > 0)
+		snprintf(ret->port, sizeof(ret->port), "%u", (unsigned)(uint16_t)number);
+	else
+		done = done && take(data, "port", ret->port, sizeof(ret->port));
+	/* Without a password of its own the ticket is the password: RFB takes its first 8 characters. */
+	if (kind == PROXMOX_VNC && !take(data, "password", ret->password, sizeof(ret->password)))
+		snprintf(ret->password, sizeof(ret->password), "%.8s", ret->vncticket);
+	strict_json_wipe(answer);
+	return done ? OK : fail(call->proxmox, ERR_UPSTREAM_ANSWER, "%s: its answer has no ticket, port and user", call->proxmox->host);
+}
+
+int proxmox_open_console(struct proxmox *p, const char *node, const char *type, uint32_t vmid, enum proxmox_kind kind,
+			 struct proxmox_console *ret)
+{
+	static struct call call;
+	char path[PATH_MAX_LEN];
+	const char *fields = "";
+	int rc = OK;
+
+	call = (struct call){ .proxmox = p };
+	memset(ret, 0, sizeof(*ret));
+	snprintf(path, sizeof(path), "/nodes/%s/%s/%u/%s", node, type, vmid, kind == PROXMOX_VNC ? "vncproxy" : "termproxy");
+	if (kind == PROXMOX_VNC)
+		fields = strcmp(type, "qemu") == 0 ? "websocket=1&generate-password=1" : "websocket=1";
+
+	if (!p->token)
+		rc = log_in(&call, ret->ticket);
+	else if ((size_t)snprintf(ret->ticket, sizeof(ret->ticket), "PVEAPIToken=%s", p->token) >= sizeof(ret->ticket))
+		rc = fail(p, ERR_CONFIG, "the token is longer than %d bytes", CONSOLE_TICKET_MAX);
+	else if (!add_header(&call, "Authorization: ", ret->ticket))
+		rc = fail(p, ERR_SYSTEM, "out of memory");
+	if (rc == OK)
+		rc = post(&call, path, fields);
+	if (rc == OK)
+		rc = read_console(&call, kind, ret);
+	forget_headers(&call);
+	OPENSSL_cleanse(&call, sizeof(call));
+	if (rc < 0)
+		proxmox_wipe(ret);
+	return rc;
+}
+
+void proxmox_wipe(struct proxmox_console *console)
+{
+	OPENSSL_cleanse(console, sizeof(*console));
+}

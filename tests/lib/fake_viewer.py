@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a test has in a VNC viewer's place: runs the script that its first argument names, with `console` connected to
+the UNIX socket that its last argument names."""
+
+import os
+import socket
+import sys
+
+path = sys.argv[-1]
+console = socket.socket(socket.AF_UNIX)
+console.connect(path)
+with open(sys.argv[1]) as script:
+    exec(compile(script.read(), sys.argv[1], "exec"))

@@ -1,0 +1,480 @@
+# SPDX-License-Identifier: Apache-2.0
+"""proxxy-url: from a guest to a URL in one call, against the stand-in Proxmox and through proxxy; each thing that
+Proxmox can answer; and payloads made and explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Iterator
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from conftest import ECHO, NAMED, TERMINAL
+from lib.activator import TREE, Activator
+from lib.certs import Authority, Cert
+from lib.payload import seal, seal_jwe, target
+from lib.process import free_port, wait_for
+from lib.standin import DEFAULT_TOKENS, DEFAULT_USERS, StandIn
+from lib.upstream import Connection, Upstream
+from lib.url_command import UrlCommand, fragment
+from lib.wire import BINARY, Client
+
+PAGE = "https://panel.example.com/console"
+ORIGIN = {"Origin": "https://panel.example.com"}
+NAMED_KEY = "2026-11"
+EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM, EX_CONFIG = 64, 65, 69, 76, 77, 78
+GUEST = ("--node", "pve01", "--vmid")
+
+
+@pytest.fixture(scope="module")
+def relay(settings: dict[str, Any]) -> Iterator[Activator]:
+    with Activator(settings) as relay:
+        yield relay
+
+
+@pytest.fixture
+def command(tmp_path: Path, standin: StandIn, cert: Cert, key: str) -> UrlCommand:
+    settings = {"PROXMOX_HOST": f"127.0.0.1:{standin.port}", "PROXXY_CA_FILE": cert.ca, "PROXXY_PAGE": PAGE}
+    return UrlCommand(tmp_path, settings, standin.access.token("root@pam"), key)
+
+
+def open_page(relay: Activator, url: str, headers: dict[str, str] = ORIGIN) -> Client:
+    return Client.upgraded(relay.port, target(fragment(url)["payload"]), headers)
+
+
+# --- consoles ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key_name", ["", NAMED_KEY])
+def test_url_of_a_vm_opens_its_console(
+    command: UrlCommand, relay: Activator, key: str, key_name: str
+) -> None:
+    command.secret("key", f"{key_name}:{key}" if key_name else key)
+    url = command.ok(*GUEST, NAMED, "--title", "Web & mail #1 – 100%")
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc, parts.path, parts.query) == ("https", "panel.example.com", "/console/novnc.html", "")
+    assert set(fragment(url)) == {"payload", "password", "title"}
+    assert fragment(url)["title"] == "Web & mail #1 – 100%"
+    with open_page(relay, url) as client:
+        assert client.read_data(11) == b"this is 101"
+
+
+def test_url_is_good_for_one_console_and_one_page(command: UrlCommand, relay: Activator) -> None:
+    url = command.ok(*GUEST, NAMED)
+    with Client.connect(relay.port, target(fragment(url)["payload"]), {"Origin": "https://elsewhere.example"}) as client:
+        assert client.read_head().status == 403
+    with open_page(relay, url) as client:
+        assert client.read_data(11) == b"this is 101"
+    with Client.connect(relay.port, target(fragment(url)["payload"]), ORIGIN) as client:
+        assert client.read_head().status == 403
+    anyone = command.ok(*GUEST, NAMED, "--origin", "")
+    with open_page(relay, anyone, {}) as client:
+        assert client.read_data(11) == b"this is 101"
+
+
+def test_url_of_a_container(command: UrlCommand, relay: Activator) -> None:
+    """Whose vncproxy knows no generate-password; the ticket is the password then, as far as RFB takes it."""
+    url = command.ok(*GUEST, ECHO, "--type", "lxc")
+    assert len(fragment(url)["password"]) == 8
+    with open_page(relay, url) as client:
+        client.send_frame(BINARY, b"hello")
+        assert client.read_data(5) == b"hello"
+
+
+def test_terminal(command: UrlCommand, relay: Activator) -> None:
+    """termproxy answers no certificate and takes no "websocket"; its first message is user and ticket."""
+    url = command.ok(*GUEST, TERMINAL, "--type", "lxc", "--xterm")
+    page = fragment(url)
+    assert urlsplit(url).path == "/console/xterm.html" and set(page) == {"payload", "user", "ticket"}
+    assert page["user"] == "root@pam!proxxy"
+    with open_page(relay, url) as client:
+        client.send_frame(BINARY, f"{page['user']}:{page['ticket']}\n".encode())
+        assert client.read_data(2) == b"OK"
+        client.send_frame(BINARY, b"0:17:echo $((6 * 7))\r\n")
+        seen = b""
+        while b"42" not in seen:
+            seen += client.read_frame().payload
+
+
+def test_user_and_password(command: UrlCommand, relay: Activator) -> None:
+    command.settings["PROXMOX_USER"] = "alice@pve"
+    command.settings["PROXMOX_PASSWORD_FILE"] = command.secret("password", DEFAULT_USERS["alice@pve"])
+    with open_page(relay, command.ok(*GUEST, NAMED)) as client:
+        assert client.read_data(11) == b"this is 101"
+    terminal = json.loads(command.ok(*GUEST, TERMINAL, "--type", "lxc", "--xterm", "--json"))
+    assert terminal["user"] == "alice@pve"
+
+
+def test_old_format(command: UrlCommand, relay: Activator) -> None:
+    url = command.ok(*GUEST, NAMED, "--format", "cbc")
+    assert re.fullmatch(r"[0-9a-f]{32}:[0-9a-f]+", fragment(url)["payload"])
+    with open_page(relay, url, {}) as client:
+        assert client.read_data(11) == b"this is 101"
+
+
+def test_json_has_every_part(command: UrlCommand, relay: Activator) -> None:
+    parts = json.loads(command.ok(*GUEST, NAMED, "--json", "--session-max", "600", "--client", "127.0.0.0/8"))
+    assert set(parts) == {"url", "websocket", "payload", "node", "type", "vmid", "user", "password"}
+    assert parts["websocket"] == f"wss://panel.example.com/console/ws?payload={quote(parts['payload'])}"
+    assert fragment(parts["url"]) == {"payload": parts["payload"], "password": parts["password"]}
+    assert (parts["node"], parts["type"], parts["vmid"], parts["user"]) == ("pve01", "qemu", NAMED, "root@pam!proxxy")
+    explained = json.loads(command.ok("open", "--json", input=parts["payload"], PROXXY_ALLOWED_HOSTS="127.0.0.0/8"))
+    assert (explained["session_max"], explained["client"], explained["origin"]) == (600, "127.0.0.0/8", ORIGIN["Origin"])
+    del command.settings["PROXXY_PAGE"]
+    bare = json.loads(command.ok(*GUEST, NAMED, "--json"))
+    assert bare["url"] is None and bare["websocket"] is None
+    command.settings["PROXXY_WEBSOCKET"] = "ws://127.0.0.1:8443/"
+    assert json.loads(command.ok(*GUEST, NAMED, "--json"))["websocket"].startswith("ws://127.0.0.1:8443/?payload=")
+
+
+def test_host_is_the_node_unless_told(command: UrlCommand) -> None:
+    del command.settings["PROXMOX_HOST"]
+    assert command.refusal(EX_UNAVAILABLE, "--node", "no-such-node.invalid", "--vmid", 100).startswith("no-such-node.invalid: Could not resolve host")
+
+
+def test_proxxy_needs_no_settings_for_the_ca(command: UrlCommand, key: str) -> None:
+    """The CAs that proxxy-url trusts are in the payload."""
+    with Activator({"SIGNATURE_KEY": key}) as bare:
+        with open_page(bare, command.ok(*GUEST, NAMED)) as client:
+            assert client.read_data(11) == b"this is 101"
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_wrong_token(command: UrlCommand) -> None:
+    command.secret("token", "root@pam!proxxy=00000000-0000-0000-0000-000000000000")
+    words = command.refusal(EX_NOPERM, *GUEST, NAMED)
+    assert re.match(r"127\.0\.0\.1:\d+: 401 Authentication failed!\. Is the token in PROXMOX_TOKEN_FILE right", words)
+    assert "00000000" not in words
+
+
+def test_wrong_password(command: UrlCommand) -> None:
+    command.settings["PROXMOX_USER"] = "alice@pve"
+    command.settings["PROXMOX_PASSWORD_FILE"] = command.secret("password", "a wrong one")
+    words = command.refusal(EX_NOPERM, *GUEST, NAMED)
+    assert ": 401 authentication failure. Are PROXMOX_USER" in words and "a wrong one" not in words
+
+
+def test_no_permission(command: UrlCommand, standin: StandIn) -> None:
+    command.secret("token", standin.access.token("auditor@pve"))  # as it stands in a header: that is understood, too
+    assert ": 403 Permission check failed (/vms/101, VM.Console). The user needs a role" in command.refusal(EX_NOPERM, *GUEST, NAMED)
+
+
+def test_no_such_guest(command: UrlCommand) -> None:
+    words = command.refusal(EX_UNAVAILABLE, *GUEST, 999)
+    assert words.endswith(": 500 Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist")
+
+
+def test_parameters_that_proxmox_refuses(command: UrlCommand) -> None:
+    assert ": 400 Parameter verification failed." in command.refusal(EX_UNAVAILABLE, *GUEST, 1)
+
+
+def test_untrusted_certificate(command: UrlCommand, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    command.settings["PROXXY_CA_FILE"] = Authority(tmp_path / "other").ca
+    words = command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    assert "its certificate is not trusted" in words and "PROXXY_CA_FILE" in words
+    del command.settings["PROXXY_CA_FILE"]
+    assert "its certificate is not trusted" in command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    command.settings["PROXXY_CA_FILE"] = tmp_path / "missing.pem"
+    assert "no certificate can be read from it" in command.refusal(EX_CONFIG, *GUEST, NAMED)
+
+
+def test_certificate_for_another_name(command: UrlCommand, authority: Authority) -> None:
+    with StandIn(authority.leaf("elsewhere", dns=["elsewhere.example"], ips=[])) as elsewhere:
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{elsewhere.port}"
+        assert "its certificate is not trusted" in command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+        assert elsewhere.requests == []
+
+
+def test_nobody_there(command: UrlCommand) -> None:
+    command.settings["PROXMOX_HOST"] = f"127.0.0.1:{free_port()}"
+    assert "Failed to connect" in command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "its answer is not that of Proxmox's API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"data\":{}}", "its answer has no ticket, port and user"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"data\":[]}", "its answer is not that of Proxmox's API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + b" " * 99999, "its answer is longer than 16384 bytes"),
+        (b"HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", "301 Moved. It is not Proxmox's API port, 8006"),
+        (b"HTTP/1.1 500 \x1b[31mred\tand\x07loud\r\nContent-Length: 0\r\n\r\n", "500 ?[31mred?and?loud"),
+        (b"HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n", ": 599"),
+        (b"", "Empty reply from server"),
+        (
+            b'HTTP/1.1 400 Parameter verification failed.\r\n\r\n{"errors":{"vmid":"too small\\n","node":"no such node"}}',
+            "400 Parameter verification failed. (vmid: too small, node: no such node)",
+        ),
+    ],
+)  # fmt: skip
+def test_strange_answers(command: UrlCommand, cert: Cert, answer: bytes, words: str) -> None:
+    def script(far: Connection) -> None:
+        far.read_head()
+        far.send(answer)
+
+    with Upstream(cert, script) as strange:
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{strange.port}"
+        done = command.run(*GUEST, NAMED)
+    assert done.returncode not in (0, EX_USAGE) and done.stdout == ""
+    assert words in done.stderr and DEFAULT_TOKENS["root@pam!proxxy"] not in done.stderr
+
+
+def test_user_with_a_second_factor(command: UrlCommand, cert: Cert) -> None:
+    body = json.dumps({"data": {"ticket": "PVE:!tfa!%7B%7D:65A1B2C3::c2ln", "CSRFPreventionToken": "x"}}).encode()
+
+    def script(far: Connection) -> None:
+        far.read_head()
+        far.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    command.settings["PROXMOX_USER"] = "alice@pve"
+    command.settings["PROXMOX_PASSWORD_FILE"] = command.secret("password", "x")
+    with Upstream(cert, script) as proxmox:
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{proxmox.port}"
+        assert "alice@pve has a second factor" in command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"PROXMOX_TOKEN_FILE": "/nonexistent"}, "PROXMOX_TOKEN_FILE /nonexistent: No such file or directory"),
+        ({"PROXMOX_TOKEN_FILE": "/dev/null"}, "PROXMOX_TOKEN_FILE /dev/null is not one line"),
+        ({"PROXMOX_TOKEN_FILE": "/etc/hostname"}, "does not hold USER@REALM!NAME=SECRET"),
+        ({"PROXMOX_USER": "root@pam", "PROXMOX_PASSWORD_FILE": "/nonexistent"}, "PROXMOX_PASSWORD_FILE /nonexistent: No such file"),
+        ({"PROXXY_KEY_FILE": "/nonexistent"}, "no key: /nonexistent"),
+        ({"PROXXY_PAGE": ""}, "where are the console pages? Set PROXXY_PAGE"),
+        ({"PROXXY_PAGE": "panel.example.com"}, "PROXXY_PAGE has a value that is not understood"),
+        ({"PROXXY_PAGE": "https://panel.example.com/?x"}, "PROXXY_PAGE has a value that is not understood"),
+        ({"PROXXY_WEBSOCKET": "https://panel.example.com/"}, "PROXXY_WEBSOCKET has a value that is not understood"),
+        ({"PROXMOX_HOST": "https://pve01/"}, "PROXMOX_HOST has a value that is not understood"),
+        ({"PROXMOX_HOST": "pve01:0"}, "PROXMOX_HOST has a value that is not understood"),
+        ({"PROXXY_PAYLOADS": "jwe"}, "names no setting of proxxy"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], words: str) -> None:
+    command.settings.update(settings)
+    assert words in command.refusal(EX_CONFIG, *GUEST, NAMED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--vmid is missing"),
+        (["--vmid", "100"], "--node is missing"),
+        (["--node", "pve 01", "--vmid", "100"], "--node is not a node's name"),
+        (["--node", "../..", "--vmid", "100"], "--node is not a node's name"),
+        (["--node", "pve01", "--vmid", "0"], "--vmid is a number"),
+        (["--node", "pve01", "--vmid", "100x"], "--vmid is a number"),
+        (["--type", "kvm"], "--type is qemu or lxc"),
+        (["--format", "jwt"], "--format is jwe or cbc"),
+        (["--lifetime", "86401"], "--lifetime is seconds from 1 to 86400"),
+        (["--session-max", "-1"], "--session-max is seconds from"),
+        (["--title", "x" * 201], "--title has more than 200 bytes"),
+        ([*GUEST, "100", "--origin", "panel"], "--origin is not an origin"),
+        ([*GUEST, "100", "--client", "example.com"], "--client is not an address or network"),
+        ([*GUEST, "100", "--vnc", "--xterm"], "exclude each other"),
+        ([*GUEST, "100", "--format", "cbc", "--client", "::1"], "the old format cannot say them"),
+        (["seal", *GUEST, "100"], "seal asks no Proxmox"),
+        (["unseal"], "unseal: no such command"),
+        (["open", "file"], "file: no such command"),
+        (["keygen", "a", "b"], "b: too many words"),
+        (["keygen", "ä"], "a key's name is"),
+    ],
+)
+def test_arguments_that_do_not_do(command: UrlCommand, arguments: list[str], words: str) -> None:
+    assert words in command.refusal(EX_USAGE, *arguments)
+
+
+def test_option_that_there_is_not(command: UrlCommand) -> None:
+    done = command.run("--insecure")
+    assert done.returncode == EX_USAGE and "--insecure" in done.stderr and "see --help" in done.stderr
+
+
+def test_nothing_secret_shows_while_it_runs(command: UrlCommand, key: str) -> None:
+    """A refusal takes Proxmox 3 s: time to look at the process."""
+    secret = "11111111-2222-3333-4444-555555555555"
+    command.secret("token", f"root@pam!proxxy={secret}")
+    process = subprocess.Popen(
+        [command.path, *GUEST, str(NAMED)], env=command.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    time.sleep(1)
+    shown = b"".join(Path("/proc", str(process.pid), name).read_bytes() for name in ("cmdline", "environ"))
+    # Not dumpable: what others could read of it belongs to root.
+    assert "\nUid:\t0" in Path("/proc", str(process.pid), "status").read_text() or os.stat(f"/proc/{process.pid}/mem").st_uid == 0
+    out, err = process.communicate(timeout=20)
+    for text in (shown, out, err):
+        assert secret.encode() not in text and key.encode() not in text
+
+
+def test_key_in_the_environment_is_wiped(command: UrlCommand, key: str) -> None:
+    del command.settings["PROXXY_KEY_FILE"]
+    command.settings["PROXXY_KEY_FILE"] = "/etc/proxxy/signature.key"
+    command.secret("token", "root@pam!proxxy=00000000-0000-0000-0000-000000000000")
+    process = subprocess.Popen(
+        [command.path, *GUEST, str(NAMED)],
+        env=command.environment(SIGNATURE_KEY=key),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        environ = Path("/proc", str(process.pid), "environ")
+        wait_for(lambda: b"SIGNATURE_KEY=" in environ.read_bytes() and key.encode() not in environ.read_bytes(), 2, "the key shows")
+    finally:
+        process.communicate(timeout=20)
+
+
+# --- payloads ---------------------------------------------------------------------------------
+
+
+def details(**members: Any) -> dict[str, Any]:
+    return {
+        "vmid": 100,
+        "type": "qemu",
+        "host": "pve01.example.com:8006",
+        "node": "pve01",
+        "ticket": "PVEAPIToken=root@pam!proxxy=6f1c5bd0",
+        "vncticket": "aB3$ xyz:PVEVNC:65A1B2C3::c2ln",
+        "port": 5900,
+        **members,
+    }
+
+
+def test_keygen(command: UrlCommand) -> None:
+    first, second = command.ok("keygen"), command.ok("keygen")
+    assert re.fullmatch("[0-9a-f]{64}", first) and first != second
+    named = command.ok("keygen", NAMED_KEY)
+    assert re.fullmatch(f"{NAMED_KEY}:[0-9a-f]{{64}}", named)
+    command.secret("key", f"{named},{first}")
+    explained = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details()))))
+    assert explained["kid"] == NAMED_KEY and explained["accepted"]
+    # The old one still opens.
+    assert json.loads(command.ok("open", "--json", input=seal_jwe(details(), first)))["accepted"]
+
+
+@pytest.mark.parametrize("format", ["jwe", "cbc"])
+def test_sealed_is_what_opens(command: UrlCommand, format: str) -> None:
+    given = details(ticket='PVE:alice@pve:65A1B2C3::"é\\/😀', vncticket='%&+#=/;"\\ é')
+    payload = command.ok("seal", "--format", format, input=json.dumps(given))
+    explained = json.loads(command.ok("open", "--json", input=payload))
+    assert {name: explained[name] for name in given} == given
+    assert (explained["format"], explained["accepted"]) == (format, True)
+    assert (("exp" in explained), ("jti" in explained)) == ((format == "jwe"),) * 2
+
+
+def test_seal_keeps_claims_that_are_given(command: UrlCommand) -> None:
+    given = details(exp=int(time.time()) + 200, jti="mine", nbf=int(time.time()) - 1)
+    explained = json.loads(command.ok("open", "--json", input=command.ok("seal", "--lifetime", "5", input=json.dumps(given))))
+    assert {name: explained[name] for name in given} == given
+    short = json.loads(command.ok("open", "--json", input=command.ok("seal", "--lifetime", "5", input=json.dumps(details()))))
+    assert 0 < short["exp"] - time.time() <= 5
+
+
+@pytest.mark.parametrize(
+    ("input", "words"),
+    [
+        ("", "is not one JSON object"),
+        ("{", "is not one JSON object"),
+        ("[1]", "is not one JSON object"),
+        ("x" * 70000, "longer than 65535 bytes"),
+        (json.dumps(details(vmid=0)), "vmid is not an integer"),
+        (json.dumps(details(host="pve01/x")), "host is not a host name"),
+        (json.dumps(details(ticket="a\nb")), "ticket is not a string"),
+        (json.dumps(details(origin="x")), "origin is not an origin"),
+        (json.dumps(details(more="x" * 14000)), "too long to be sealed into a URL"),
+    ],
+)
+def test_seal_refuses_what_proxxy_would(command: UrlCommand, input: str, words: str) -> None:
+    assert words in command.refusal(EX_DATAERR, "seal", input=input)
+
+
+@pytest.mark.parametrize("wrap", ["{}", "  {}\n", "wss://panel/console/ws?payload={}", "https://panel/console/novnc.html#payload={}&password=x", "/a?b=c&payload={}#x"])
+@pytest.mark.parametrize("format", ["jwe", "cbc"])
+def test_open_takes_a_payload_or_a_url(command: UrlCommand, key: str, wrap: str, format: str) -> None:
+    payload = seal_jwe(details(), key) if format == "jwe" else seal(details(), key)
+    encoded = quote(payload, safe="") if "=" in wrap else payload
+    assert json.loads(command.ok("open", "--json", input=wrap.format(encoded)))["accepted"]
+
+
+def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
+    payload = seal_jwe(details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600), key)
+    text = command.ok("open", input=payload)
+    lines = dict(re.match(r"(\S+) +(.*)", line).groups() for line in text.splitlines())
+    assert lines["guest"] == "qemu 100 on node pve01, console port 5900"
+    assert lines["host"] == "pve01.example.com:8006"
+    assert lines["ticket"] == "PVEAPIToken=root@pam!proxxy=… (36 bytes)"
+    assert lines["vncticket"] == "… (30 bytes)"
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, (59|60) s ahead", lines["exp"])
+    assert (lines["jti"], lines["origin"], lines["client"], lines["session_max"]) == ("once", "https://panel.example.com", "192.0.2.0/24", "600 s")
+    assert lines["verdict"] == "proxxy takes it now"
+    assert "6f1c5bd0" not in text and "PVEVNC" not in text
+
+
+@pytest.mark.parametrize(
+    ("members", "environment", "words"),
+    [
+        ({"exp": 1700000000}, {}, "has expired"),
+        ({"exp": 32503680000}, {}, "more than PROXXY_PAYLOAD_LIFETIME"),
+        ({"nbf": 32503680000}, {}, "too early"),
+        ({"vmid": 0}, {}, "vmid is not an integer"),
+        ({"host": "127.0.0.1"}, {}, "loopback"),
+        ({"host": "192.0.2.1"}, {"PROXXY_ALLOWED_HOSTS": "10.0.0.0/8"}, "PROXXY_ALLOWED_HOSTS"),
+        ({}, {"PROXXY_PAYLOADS": "cbc"}, "PROXXY_PAYLOADS does not accept this format"),
+    ],
+)  # fmt: skip
+def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: dict, environment: dict, words: str) -> None:
+    done = command.run("open", input=seal_jwe(details(**members), key), **environment)
+    assert done.returncode == EX_DATAERR and done.stderr == ""
+    assert re.search(r"^verdict +proxxy refuses it: .*" + re.escape(words), done.stdout, re.M | re.I), done.stdout
+
+
+@pytest.mark.parametrize("payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "x" * 20000])
+def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
+    done = command.run("open", input=payload)
+    assert done.returncode == EX_DATAERR
+    assert "verdict" in done.stdout or "holds no payload" in done.stderr
+
+
+def test_open_with_another_key(command: UrlCommand) -> None:
+    done = command.run("open", input=seal_jwe(details(), "ab" * 32))
+    assert done.returncode == EX_DATAERR and "not made with our key" in done.stdout
+
+
+# --- documentation ----------------------------------------------------------------------------
+
+
+MANUAL = (TREE / "man" / "proxxy-url.1").read_text()
+
+
+def test_settings_are_the_same_in_program_and_manual(command: UrlCommand) -> None:
+    settings = set(re.findall(r"^#([A-Z_]+)=.*$", command.ok("--settings"), re.M))
+    section = MANUAL.partition("\n.Sh SETTINGS\n")[2].partition("\n.Sh ")[0]
+    assert settings == set(re.findall(r"^\.It Ev ([A-Z_]+)$", section, re.M))
+    assert settings <= set(re.findall(r"[A-Z_]+", command.ok("--help")))
+
+
+def test_options_are_the_same_in_program_and_manual(command: UrlCommand) -> None:
+    options = set(re.findall(r"--([a-z-]+)", command.ok("--help")))
+    manual = set(re.findall(r"^\.It Fl -([a-z-]+)", MANUAL, re.M)) | {"version"}  # on help's line
+    assert options == manual
+
+
+def test_help_fits_on_a_screen(command: UrlCommand) -> None:
+    lines = command.ok("--help").splitlines()
+    assert len(lines) <= 32 and all(len(line) <= 100 for line in lines)
+    assert command.ok("--version").startswith("proxxy-url ")
+
+
+def test_settings_file_is_understood(command: UrlCommand) -> None:
+    """With every line's comment mark taken away, too: each default is a valid value."""
+    text = re.sub(r"^#(?=[A-Z_]+=)", "", command.ok("--settings"), flags=re.M)
+    config = command.directory / "all.conf"
+    config.write_text(text)
+    assert "no key" in command.refusal(EX_CONFIG, "seal", input="{}", PROXXY_URL_CONFIG=config)
