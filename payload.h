@@ -14,6 +14,7 @@
 
 enum {
 	CONSOLE_HOST_MAX = HOST_NAME_MAX_LEN,
+	PROXMOX_PORT = 8006, /* of its API */
 	CONSOLE_VMID_MAX = 999999999, /* Proxmox's highest */
 	CONSOLE_TICKET_MAX = 4096,   /* bytes; Proxmox takes 8 KiB for all header fields together */
 	CONSOLE_VNCTICKET_MAX = 512, /* bytes; Proxmox's own limit */

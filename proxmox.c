@@ -208,7 +208,7 @@ static int post(struct call *call, const char *path, const char *fields)
 	}
 	ipv6 = strchr(host.host, ':');
 	snprintf(url, sizeof(url), "https://%s%s%s:%d/api2/json%s", ipv6 ? "[" : "", host.host, ipv6 ? "]" : "",
-		 host.host_port ? host.host_port : p->port, path);
+		 host.host_port ? host.host_port : PROXMOX_PORT, path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* later ones have no reason phrase */

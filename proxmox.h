@@ -21,8 +21,7 @@ enum {
 
 /* Who asks, and whom. */
 struct proxmox {
-	const char *host;     /* name or address, brackets around IPv6, with or without a port */
-	int port;             /* when host has none */
+	const char *host;     /* name or address, brackets around IPv6, with :port unless 8006 */
 	const char *ca_file;  /* PEM that the API's certificate must chain to; "" for the system's store */
 	const char *token;    /* "user@realm!name=secret"; secret. NULL to log in with the next two */
 	const char *user, *password; /* "user@realm"; the password is secret */

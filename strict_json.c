@@ -145,3 +145,13 @@ bool strict_json_has(json_object *object, const char *name)
 {
 	return json_object_object_get_ex(object, name, NULL);
 }
+
+void strict_json_add_string(struct json_object *object, const char *name, const char *text)
+{
+	json_object_object_add(object, name, json_object_new_string(text));
+}
+
+void strict_json_add_integer(struct json_object *object, const char *name, int64_t number)
+{
+	json_object_object_add(object, name, json_object_new_int64(number));
+}

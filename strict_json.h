@@ -31,6 +31,10 @@ const char *strict_json_string(struct json_object *object, const char *name, siz
  * Returns 0 for anything else. */
 int64_t strict_json_integer(struct json_object *object, const char *name, int64_t max);
 
+/* Adds a member to an object that is being made. */
+void strict_json_add_string(struct json_object *object, const char *name, const char *text);
+void strict_json_add_integer(struct json_object *object, const char *name, int64_t number);
+
 /* True when the member is there, null or not. */
 bool strict_json_has(struct json_object *object, const char *name);
 

@@ -284,7 +284,7 @@ def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], 
         ([*GUEST, "100", "--format", "cbc", "--client", "::1"], "the old format cannot say them"),
         (["seal", *GUEST, "100"], "seal asks no Proxmox"),
         (["unseal"], "unseal: no such command"),
-        (["open", "file"], "file: no such command"),
+        (["open", "file"], "file: too many words"),
         (["keygen", "a", "b"], "b: too many words"),
         (["keygen", "ä"], "a key's name is"),
     ],
@@ -293,9 +293,9 @@ def test_arguments_that_do_not_do(command: UrlCommand, arguments: list[str], wor
     assert words in command.refusal(EX_USAGE, *arguments)
 
 
-def test_option_that_there_is_not(command: UrlCommand) -> None:
-    done = command.run("--insecure")
-    assert done.returncode == EX_USAGE and "--insecure" in done.stderr and "see --help" in done.stderr
+@pytest.mark.parametrize(("arguments", "words"), [(["--insecure"], "--insecure: no such option"), (["-k"], "-k: no such option"), (["--vmid"], "--vmid needs a value"), (["--json=yes"], "--json=yes: no such option")])
+def test_option_that_there_is_not(command: UrlCommand, arguments: list[str], words: str) -> None:
+    assert command.refusal(EX_USAGE, *arguments) == f"{words}; see --help"
 
 
 def test_nothing_secret_shows_while_it_runs(command: UrlCommand, key: str) -> None:

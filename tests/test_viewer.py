@@ -78,7 +78,7 @@ def test_tigervnc_shows_the_desktop_and_types_into_it(
         command.settings["PROXMOX_HOST"] = f"127.0.0.1:{standin.port}"
         command.secret("token", standin.access.token("root@pam").removeprefix("PVEAPIToken="))
         display = {name: screen.environment()[name] for name in ("DISPLAY", "XAUTHORITY", "HOME")}
-        arguments = [*GUEST, ECHO, "--vnc", "--", "-FullScreen", "-AlertOnFatalError=0", "-ReconnectOnError=0"]
+        arguments = [*GUEST, ECHO, "--vnc", "--", "-FullScreen", "-RemoteResize=0", "-AlertOnFatalError=0", "-ReconnectOnError=0"]
         with log.open("wb") as out:
             viewer = spawn([command.path, *arguments], env=command.environment(**display), stdout=out, stderr=out)
         stack.callback(stop_tree, viewer)
