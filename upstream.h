@@ -12,6 +12,7 @@
 #include "config.h"
 #include "io.h"
 #include "payload.h"
+#include "trust.h"
 
 enum {
 	UPSTREAM_REASON_MAX = 124, /* bytes of a sentence for the customer, with its NUL: fits a Close */
@@ -23,7 +24,7 @@ struct upstream {
 	struct endpoint endpoint; /* fd and TLS, once connected */
 	SSL_CTX *tls;
 	const struct config *config;
-	const struct claims *claims;
+	struct trust trust;
 	char reason[UPSTREAM_REASON_MAX]; /* why it failed, without names of machines: for the client's Close */
 	char detail[256];                 /* the same for the log: with them, never with a secret */
 	/* What came right behind Proxmox's answer: the first frames. */

@@ -97,7 +97,7 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 {
 	static const int pings[] = { 30, 0, 1, 5 }, idles[] = { 0, 10, 60, 1 }, maxes[] = { 0, 60, 5, 3600 },
 			 waits[] = { 10, 1, 10, 60 };
-	const struct settings s = world.settings;
+	const struct world_settings s = world.settings;
 
 	*ret = (struct config){
 		.n_keys = 1,

@@ -20,7 +20,7 @@ void upstream_init(struct upstream *u)
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
 {
 	u->config = config;
-	u->claims = claims;
+	u->trust.claims = claims;
 	if (!(world.settings.upstream & 0x80))
 		return OK;
 	snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE /nonexistent: no certificate can be read from it");
@@ -45,7 +45,7 @@ int upstream_connect(struct upstream *u, const struct console *c, const struct e
 	const int outcome = outcomes[world.settings.upstream & 15];
 	int rc;
 
-	REQUIRE(*c->ticket && *c->vncticket && u->claims, "a console without its tickets");
+	REQUIRE(*c->ticket && *c->vncticket && u->trust.claims, "a console without its tickets");
 	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
 	if (world.settings.upstream & 0x10) {
 		rc = io_wait(&u->endpoint, POLLIN, client, io_now() + u->config->connect_timeout * INT64_C(1000));

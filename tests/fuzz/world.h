@@ -49,13 +49,13 @@ struct peer {
 };
 
 /* What the input's first bytes choose. */
-struct settings {
+struct world_settings {
 	uint8_t config, timers, upstream, rest;
 };
 
 struct world {
 	bool on; /* else libc answers */
-	struct settings settings;
+	struct world_settings settings;
 	struct input events;
 	struct peer client, upstream;
 	int64_t now;          /* milliseconds */

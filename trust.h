@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whose TLS certificate may be Proxmox's: by the payload's own fingerprint or CA, else by the settings' fingerprints and
+ * CAs, else by the system's.
+ */
+#ifndef PROXXY_TRUST_H
+#define PROXXY_TRUST_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "payload.h"
+
+enum { TRUST_WORDS_MAX = 100 }; /* bytes of what trust_failure() says, with its NUL */
+
+struct trust {
+	const struct config *config;
+	const struct claims *claims; /* its fingerprint or CA, when it has one, is the only one that counts */
+};
+
+/* Makes the context for one connection; trust must outlive it.
+ * Returns 0, or ERR_CONFIG / ERR_PAYLOAD_INVALID / ERR_SYSTEM with words for the log in why[0..size). *ret is for
+ * SSL_CTX_free() in either case. */
+int trust_context(const struct trust *trust, SSL_CTX **ret, char *why, size_t size);
+
+/* Says which server tls means: a name goes into SNI, an address may not (RFC 6066 section 3). False on an error. */
+bool trust_expect(SSL *tls, const struct console *console);
+
+/* What a handshake that failed failed of: ERR_UPSTREAM_UNTRUSTED or ERR_UPSTREAM_TLS, with words that lead to the mend.
+ * Empties OpenSSL's error queue. */
+int trust_failure(SSL *tls, char *words, size_t size);
+
+#endif
