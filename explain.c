@@ -128,6 +128,13 @@ static void print_json(const struct access *a, const char *verdict, bool accepte
 			strict_json_add_string(object, "client", a->claims.client);
 		if (a->claims.session_max)
 			strict_json_add_integer(object, "session_max", a->claims.session_max);
+		if (a->claims.has_fingerprint) {
+			char fingerprint[2 * CRYPTO_FINGERPRINT_LEN + 1];
+
+			for (size_t i = 0; i < CRYPTO_FINGERPRINT_LEN; i++)
+				snprintf(fingerprint + 2 * i, 3, "%02x", a->claims.fingerprint[i]);
+			strict_json_add_string(object, "fingerprint", fingerprint);
+		}
 		if (a->claims.ca)
 			strict_json_add_string(object, "ca", a->claims.ca);
 	}

@@ -168,6 +168,21 @@ static int load_file(const struct context *c, const char *path)
 	return rc;
 }
 
+/* Docker hands a line of its environment file on with the quotes that other readers of such files take off. */
+static int set_from_environment(const struct context *c, const struct setting *s)
+{
+	const char *value = getenv(s->name);
+	char unquoted[SETTINGS_VALUE_MAX];
+	int rc;
+
+	if (!value || (*value != '"' && *value != '\'') || strlen(value) >= sizeof(unquoted))
+		return value ? set(c, s, value, "environment") : OK;
+	memcpy(unquoted, value, strlen(value) + 1);
+	rc = set(c, s, strip(unquoted, true), "environment");
+	OPENSSL_cleanse(unquoted, sizeof(unquoted));
+	return rc;
+}
+
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size)
 {
 	const struct context c = { settings, config, why, size };
@@ -175,12 +190,8 @@ int settings_load(const struct settings *settings, void *config, const char *pat
 
 	for (size_t i = 0; i < settings->n && rc == OK; i++)
 		rc = set(&c, &settings->table[i], settings->table[i].fallback, "default");
-	for (size_t i = 0; i < settings->n && rc == OK; i++) {
-		const char *value = getenv(settings->table[i].name);
-
-		if (value)
-			rc = set(&c, &settings->table[i], value, "environment");
-	}
+	for (size_t i = 0; i < settings->n && rc == OK; i++)
+		rc = set_from_environment(&c, &settings->table[i]);
 	return rc == OK ? load_file(&c, path) : rc;
 }
 

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
-from conftest import ECHO, NAMED
+from conftest import ECHO
 from lib.activator import ANYWHERE, TREE, Activator, binary
 from lib.certs import Cert
 from lib.payload import seal, target
@@ -40,36 +37,6 @@ def test_foreground_with_the_originals_dotenv(tmp_path: Any, key: str, cert: Cer
                 assert client.read_data(1) == b"x"
         finally:
             stop_tree(process)
-
-
-def test_backend_example(proxxy: Activator, cert: Cert, standin: StandIn, key: str, tmp_path: Path) -> None:
-    # Where a backend's own packages would be.
-    shutil.copy(TREE / "examples" / "backend.mjs", tmp_path)
-    (tmp_path / "node_modules").symlink_to("/usr/share/nodejs")
-    arguments = {
-        "proxxy": f"ws://127.0.0.1:{proxxy.port}",
-        "key": key,
-        "host": f"127.0.0.1:{standin.port}",
-        "node": "pve01",
-        "type": "qemu",
-        "vmid": NAMED,
-        "token": standin.access.token("root@pam"),
-    }
-    script = f"""
-        import {{ consoleUrl }} from "{tmp_path}/backend.mjs";
-        console.log(JSON.stringify(await consoleUrl({json.dumps(arguments)})));
-    """
-    run = subprocess.run(
-        ["node", "--input-type=module", "-e", script],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(cert.ca)},
-    )
-    assert run.returncode == 0, run.stderr
-    url = json.loads(run.stdout)["url"]
-    with Client.upgraded(proxxy.port, url.removeprefix(arguments["proxxy"])) as client:
-        assert client.read_data(11) == b"this is 101"
 
 
 def test_settings_are_the_same_in_program_readme_and_manual() -> None:

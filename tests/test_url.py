@@ -30,6 +30,7 @@ ORIGIN = {"Origin": "https://panel.example.com"}
 NAMED_KEY = "2026-11"
 EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM, EX_CONFIG = 64, 65, 69, 76, 77, 78
 GUEST = ("--node", "pve01", "--vmid")
+VECTORS = json.loads((TREE / "examples" / "vectors.json").read_text())["vectors"]
 
 
 @pytest.fixture(scope="module")
@@ -445,6 +446,21 @@ def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
 def test_open_with_another_key(command: UrlCommand) -> None:
     done = command.run("open", input=seal_jwe(details(), "ab" * 32))
     assert done.returncode == EX_DATAERR and "not made with our key" in done.stdout
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_vectors_of_the_examples_open(command: UrlCommand, vector: dict[str, Any]) -> None:
+    """What other languages seal with is what proxxy opens with: the same text comes out."""
+    kid = json.loads(vector.get("header", "{}")).get("kid")
+    command.secret("key", f"{kid}:{vector['key']}" if kid else vector["key"])
+    explained = json.loads(command.run("open", "--json", input=vector["payload"]).stdout)
+    assert explained["format"] == vector["format"] and explained.get("kid") == kid
+    for name, value in vector["claims"].items():
+        if name == "host" and not re.search(r":\d+$", value):
+            value += ":8006"
+        if name == "fingerprint":
+            value = value.replace(":", "").lower()
+        assert str(explained[name]) == str(value), name
 
 
 # --- documentation ----------------------------------------------------------------------------

@@ -97,6 +97,13 @@ static void file_and_environment(void **state)
 	assert_true(config.tls_verify);
 	assert_int_equal(config.n_fingerprints, 1);
 	assert_int_equal(config.ping_interval, 9);
+
+	/* Quotes that Docker hands on, off the environment's values as off the file's. */
+	setenv("PROXXY_UPSTREAM_PORT", "\"8008\"", 1);
+	setenv("PROXXY_CA_FILE", "'/a b'", 1);
+	assert_int_equal(load_conf(""), 0);
+	assert_int_equal(config.upstream_port, 8008);
+	assert_string_equal(config.ca_file, "/a b");
 }
 
 static void bad_lines(void **state)

@@ -38,6 +38,8 @@ static void key_lists(void **state)
 				write_file("key", text);
 				setenv("PROXXY_KEY_FILE", path_of("key"), 1);
 			} else if (s == 2) {
+				if (strchr(table[i].keys, '"'))
+					continue; /* taken off there, see test_config.c */
 				setenv("SIGNATURE_KEY", table[i].keys, 1);
 			} else {
 				if (strpbrk(table[i].keys, "\n\""))

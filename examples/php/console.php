@@ -1,0 +1,96 @@
+<?php
+// SPDX-License-Identifier: Apache-2.0
+// The backend's part, with PHP's own curl and openssl: ask Proxmox for a guest's console, seal the answer, hand the URL
+// to noVNC. Copy openConsole(), seal() and jwe(). As a command: php console.php [check ../vectors.json]
+declare(strict_types=1);
+
+// Without the attribute PHP writes arguments, the secrets too, into the trace of an exception that nobody catches.
+function openConsole(string $host, string $node, string $type, int $vmid, #[\SensitiveParameter] string $token,
+    #[\SensitiveParameter] string $keys, string $websocket, ?string $caFile = null): array
+{
+    $address = preg_match('/:\d+$/D', $host) ? $host : "$host:8006";
+    $curl = curl_init("https://$address/api2/json/nodes/" . rawurlencode($node) . '/' . rawurlencode($type) . "/$vmid/vncproxy");
+    $status = '';
+    curl_setopt_array($curl, [
+        CURLOPT_RETURNTRANSFER => true,
+        CURLOPT_TIMEOUT => 30,
+        CURLOPT_HTTPHEADER => ["Authorization: PVEAPIToken=$token"],
+        // A container's vncproxy has no generate-password: the ticket is its password.
+        CURLOPT_POSTFIELDS => $type === 'qemu' ? 'websocket=1&generate-password=1' : 'websocket=1',
+        CURLOPT_HEADERFUNCTION => function ($curl, string $line) use (&$status): int { // for the reason phrase
+            $status = preg_match('~^HTTP/\S+ (.*)~', $line, $found) ? trim($found[1]) : $status;
+            return strlen($line);
+        },
+    ] + ($caFile ? [CURLOPT_CAINFO => $caFile] : []));
+    $body = curl_exec($curl);
+    if ($body === false || curl_getinfo($curl, CURLINFO_RESPONSE_CODE) !== 200) {
+        throw new RuntimeException('Proxmox: ' . (curl_error($curl) ?: $status));
+    }
+    $answer = json_decode($body, true, 8, JSON_THROW_ON_ERROR)['data'];
+    $claims = ['vmid' => $vmid, 'type' => $type, 'host' => $host, 'node' => $node, 'ticket' => "PVEAPIToken=$token",
+        'vncticket' => $answer['ticket'], 'port' => $answer['port'], 'exp' => time() + 60, 'jti' => bin2hex(random_bytes(16))];
+    if ($caFile) { // what proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate
+        $claims['ca'] = file_get_contents($caFile);
+    }
+    return ['websocket' => "$websocket?payload=" . seal($claims, $keys), 'password' => $answer['password'] ?? $answer['ticket']];
+}
+
+/** The first of $keys, "HEX" or "NAME:HEX" with commas between, seals. */
+function seal(array $claims, #[\SensitiveParameter] string $keys): string
+{
+    if (!preg_match('/^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)/i', trim($keys), $found)) {
+        throw new RuntimeException('the key is not 64 hex digits');
+    }
+    $header = ['alg' => 'dir', 'enc' => 'A256GCM'] + ($found[1] !== '' ? ['kid' => $found[1]] : []);
+    return jwe(json_encode($header), json_encode($claims, JSON_THROW_ON_ERROR), hex2bin($found[2]), random_bytes(12));
+}
+
+/** JWE compact serialization (RFC 7516); a nonce must never come twice with one key. */
+function jwe(string $header, string $text, #[\SensitiveParameter] string $key, string $nonce): string
+{
+    $base64url = fn (string $bytes): string => rtrim(strtr(base64_encode($bytes), '+/', '-_'), '=');
+    $protected = $base64url($header);
+    $sealed = openssl_encrypt($text, 'aes-256-gcm', $key, OPENSSL_RAW_DATA, $nonce, $tag, $protected);
+    return implode('.', [$protected, '', $base64url($nonce), $base64url($sealed), $base64url($tag)]);
+}
+
+function unseal(string $payload, string $key): mixed
+{
+    [$protected, , $nonce, $sealed, $tag] = explode('.', $payload);
+    [$nonce, $sealed, $tag] = array_map(fn ($part) => base64_decode(strtr($part, '-_', '+/')), [$nonce, $sealed, $tag]);
+    // PHP takes a tag that was cut short as well: its length is the caller's to check.
+    $text = strlen($tag) === 16 ? openssl_decrypt($sealed, 'aes-256-gcm', $key, OPENSSL_RAW_DATA, $nonce, $tag, $protected) : false;
+    return $text === false ? null : json_decode($text, true);
+}
+
+function check(string $file): string
+{
+    $vectors = array_filter(json_decode(file_get_contents($file), true)['vectors'], fn ($v) => $v['format'] === 'jwe');
+    foreach ($vectors as $v) {
+        $key = hex2bin($v['key']);
+        $kid = json_decode($v['header'], true)['kid'] ?? null;
+        $ours = seal($v['claims'], $kid ? "$kid:{$v['key']}" : $v['key']);
+        $exact = jwe($v['header'], $v['plaintext'], $key, hex2bin($v['nonce']));
+        if (unseal($v['payload'], $key) !== $v['claims'] || unseal($ours, $key) !== $v['claims'] || $exact !== $v['payload']) {
+            throw new RuntimeException("{$v['name']}: differs");
+        }
+    }
+    return $vectors ? count($vectors) . ' vectors' : throw new RuntimeException('no vectors');
+}
+
+function main(array $argv, array $env): string
+{
+    if (($argv[1] ?? '') === 'check') {
+        return check($argv[2]);
+    }
+    [$token, $keys] = array_map(fn ($name) => trim(file_get_contents($env[$name])), ['PROXMOX_TOKEN_FILE', 'PROXXY_KEY_FILE']);
+    return json_encode(openConsole($env['PROXMOX_HOST'], $env['PROXMOX_NODE'], $env['PROXMOX_TYPE'] ?? 'qemu',
+        (int) $env['PROXMOX_VMID'], $token, $keys, $env['PROXXY_WEBSOCKET'], $env['PROXMOX_CA_FILE'] ?? null));
+}
+
+try {
+    echo main($argv, getenv()), "\n";
+} catch (Exception $error) {
+    fwrite(STDERR, $error->getMessage() . "\n");
+    exit(1);
+}

@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The backend's part with curl, jq, openssl and the original's payload, <iv hex>:<AES-256-CBC hex>: ask Proxmox for a
+# guest's console, seal the answer, hand the URL to noVNC. As a command: console.sh [check ../vectors.json]
+#
+# "openssl enc -K" shows the key to every user of this machine while it runs: where others log in, let "proxxy-url seal"
+# do it, which reads the details from standard input. The token is in no argument: printf is the shell's own.
+set -eu
+
+fail() {
+	echo "$*" >&2
+	exit 1
+}
+
+# seal KEY IV: standard input as a payload.
+seal() {
+	printf '%s:' "$2"
+	openssl enc -aes-256-cbc -K "$1" -iv "$2" | od -An -v -tx1 | tr -d ' \n'
+}
+
+open_console() {
+	type=${PROXMOX_TYPE:-qemu}
+	keys=$(cat "$PROXXY_KEY_FILE")
+	key=${keys%%,*} key=${key##*:} # the first seals, whatever its name
+	printf %s "$key" | grep -Eqx '[0-9A-Fa-f]{64}' || fail 'the key is not 64 hex digits'
+
+	address=$PROXMOX_HOST
+	printf %s "$address" | grep -q ':[0-9]*$' || address=$address:8006
+	form=websocket=1
+	[ "$type" = lxc ] || form="$form&generate-password=1" # a container's ticket is its password
+	# -q: no .curlrc may switch the verification off.
+	answer=$(printf 'Authorization: PVEAPIToken=%s\n' "$(cat "$PROXMOX_TOKEN_FILE")" |
+		curl -q -sS -i --suppress-connect-headers -m 30 ${PROXMOX_CA_FILE:+--cacert "$PROXMOX_CA_FILE"} -H @- -d "$form" \
+			"https://$address/api2/json/nodes/$PROXMOX_NODE/$type/$PROXMOX_VMID/vncproxy" | tr -d '\r')
+	[ -n "$answer" ] || exit 1 # curl has said why
+	status=$(printf '%s\n' "$answer" | sed -n '1s/^[^ ]* //p')
+	[ "${status%% *}" = 200 ] || fail "Proxmox: $status"
+	answer=$(printf '%s\n' "$answer" | sed '1,/^$/d')
+
+	payload=$(printf %s "$answer" | jq -cj --arg type "$type" --rawfile token "$PROXMOX_TOKEN_FILE" '.data | {
+		vmid: (env.PROXMOX_VMID | tonumber), $type, host: env.PROXMOX_HOST, node: env.PROXMOX_NODE,
+		ticket: ("PVEAPIToken=" + ($token | rtrimstr("\n"))), vncticket: .ticket, port }' |
+		seal "$key" "$(openssl rand -hex 16)")
+	printf %s "$answer" | payload=$payload jq -c '{ websocket: "\(env.PROXXY_WEBSOCKET)?payload=\(env.payload)",
+		password: (.data.password // .data.ticket) }'
+}
+
+check() {
+	jq -c '.vectors[] | select(.format == "cbc")' "$1" | {
+		checked=0
+		of() { printf %s "$vector" | jq -j ".$1"; }
+		while read -r vector; do
+			text=$(of payload | cut -d: -f2 | tr a-f A-F | basenc --base16 -d | openssl enc -d -aes-256-cbc -K "$(of key)" -iv "$(of iv)")
+			[ "$(printf %s "$text" | jq -cS .)" = "$(of claims | jq -cS .)" ] || fail "$(of name): differs"
+			[ "$(of plaintext | seal "$(of key)" "$(of iv)")" = "$(of payload)" ] || fail "$(of name): differs"
+			checked=$((checked + 1))
+		done
+		[ "$checked" -gt 0 ] || fail 'no vectors'
+		echo "$checked vectors"
+	}
+}
+
+if [ "${1-}" = check ]; then check "$2"; else open_console; fi
