@@ -98,13 +98,14 @@ $(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done
 
-# The units and xinetd's file carry the default PREFIX; here they get the real one.
+# The units and configurations carry the default PREFIX; here they get the real one.
 INSTALL ?= install
-INSTALL_FILE = sed 's|/usr/local/sbin|$(PREFIX)/sbin|g' $(1) > $(BUILD)/$(notdir $(1)) && \
+INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD)/$(notdir $(1)) && \
 	$(INSTALL) -D -m 644 $(BUILD)/$(notdir $(1)) $(2)
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
-EXAMPLES := proxxy.xinetd full-sandbox.conf
+EXAMPLES := proxxy.xinetd full-sandbox.conf nginx.conf Caddyfile
+PAGES := $(wildcard console/*.html console/*.js console/*.css console/*.json)
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service
 
@@ -112,6 +113,7 @@ install: all
 	$(foreach program,$(PROGRAMS),$(INSTALL) -D -m 755 $(BUILD)/$(program) $(DESTDIR)$(PREFIX)/$(program_dir)/$(program) &&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
 	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
+	$(foreach page,$(PAGES),$(INSTALL) -D -m 644 $(page) $(DESTDIR)$(PREFIX)/share/proxxy/$(page) &&) true
 	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
 	$(INSTALL) -D -m 644 deploy/proxxy.catalog $(DESTDIR)$(CATALOGDIR)/proxxy.catalog
 	$(foreach page,$(wildcard man/*.[1-8]),$(INSTALL) -D -m 644 $(page) \
@@ -127,7 +129,7 @@ endif
 uninstall:
 	rm -f $(foreach program,$(PROGRAMS),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
-		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) \
+		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, and the user proxxy."
 
@@ -136,6 +138,11 @@ check:
 
 demo:
 	examples/demo
+
+# What xterm.html loads, from npm.
+console/node_modules: console/package-lock.json
+	@cd console && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
+	@touch $@
 
 clean:
 	rm -rf build

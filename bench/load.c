@@ -25,7 +25,7 @@
 #include "ws.h"
 
 enum { SESSIONS_MAX = 4096, ECHO_LEN = 8, UNSENT = 128 * 1024, /* bytes that wait before more is made */
-       NS = 1000000000, PATIENCE_S = 300 /* what hangs ends with SIGALRM */ };
+       NS = 1000000000, PATIENCE_S = 1800 /* what hangs ends with SIGALRM */ };
 enum what { CONNECT, ECHOES, DOWN, UP, IDLE };
 
 struct session {

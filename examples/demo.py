@@ -32,6 +32,7 @@ def main() -> None:
     port = int(sys.argv[1]) if len(sys.argv) > 1 else first_free_port()
     with Stage(port=port) as stage:
         print(f"\nOpen this in a browser on this machine: {stage.panel.url}")
+        print(f"(A terminal in xterm.js: {stage.panel.url}terminal)")
         print("Every visit is a fresh console. Ctrl-C ends the demo.\n", flush=True)
         follow_log(stage.activator)
 

@@ -30,7 +30,8 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(width: int, height: int) -> Iterator[webdriver.Remote]:
+def chromium(width: int, height: int, *, phone: bool = False) -> Iterator[webdriver.Remote]:
+    """phone: with touch, and the pixels of one."""
     with tempfile.TemporaryDirectory(prefix="proxxy-browser-", ignore_cleanup_errors=True) as home:
         log = Path(home, "chromedriver.log")
         # Started by us and not by selenium, whose newer versions would look for one on the net.
@@ -48,6 +49,10 @@ def chromium(width: int, height: int) -> Iterator[webdriver.Remote]:
             options.binary_location = "/usr/bin/chromium"
             for flag in (*FLAGS, f"--user-data-dir={home}/profile", f"--window-size={width},{height}"):
                 options.add_argument(flag)
+            if phone:
+                metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
+                options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+            options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
             session = webdriver.Remote(f"http://127.0.0.1:{found[1]}", options=options)
             try:
                 yield session

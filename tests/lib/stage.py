@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything between a person's browser and a desktop, on loopback: a real VNC desktop, the
-stand-in for Proxmox VE in front of it, proxxy behind its activator, and a panel's web page."""
+stand-in for Proxmox VE in front of it, proxxy behind its activator, and a panel's web page. Beside the desktop
+there is a container with a terminal."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from .consoles import tcp_console
 from .desktop import Desktop
 from .panel import Backend, Panel
 from .standin import StandIn
+from .termproxy import termproxy_console
 
-VMID = 100
+DESKTOP, TERMINAL = 100, 101  # vmids of a VM and a container
 
 
 class Stage:
@@ -26,6 +28,7 @@ class Stage:
     desktop: Desktop
     standin: StandIn
     activator: Activator
+    backend: Backend
     panel: Panel
 
     def __init__(
@@ -51,11 +54,12 @@ class Stage:
             self.desktop = stack.enter_context(Desktop(self._terminal))
             self.standin = stack.enter_context(StandIn(authority.leaf()))
             self.standin.add(
-                "qemu", VMID, tcp_console("127.0.0.1", self.desktop.rfb_port), self.desktop.set_password
+                "qemu", DESKTOP, tcp_console("127.0.0.1", self.desktop.rfb_port), self.desktop.set_password
             )
+            self.standin.add("lxc", TERMINAL, termproxy_console())
             settings = {"PROXXY_KEY_FILE": key_file, "PROXXY_CA_FILE": authority.ca, **self._settings}
             self.activator = stack.enter_context(Activator(settings))
-            backend = Backend(
+            self.backend = Backend(
                 proxmox=f"127.0.0.1:{self.standin.port}",
                 ca_file=str(authority.ca),
                 node=self.standin.node,
@@ -63,7 +67,7 @@ class Stage:
                 signature_key=key,
                 proxxy_port=self.activator.port,
             )
-            self.panel = stack.enter_context(Panel(backend, "qemu", VMID, self._port))
+            self.panel = stack.enter_context(Panel(self.backend, DESKTOP, TERMINAL, self._port))
             self._stack = stack.pop_all()
         return self
 

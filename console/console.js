@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both pages share: the link's parameters, the WebSocket to proxxy, and what is said when it ends.
+
+const element = (id) => document.getElementById(id);
+
+// proxxy's Close reasons, and its answers before there is a WebSocket, in words for whoever sees the page.
+const SENTENCES = [
+  [/^Console closed/, "The console was closed."],
+  [/idle too long/, "The console was closed, because nobody used it for a while."],
+  [/maximum length/, "The time for this console is over."],
+  [/ended by the operator/, "This console was ended by the operator."],
+  [/has expired|no answer in time|: 401/, "This link is too old. A console must be opened within a few seconds."],
+  [/used already/, "This link was used already. Each one opens a console once."],
+  [/not valid yet/, "This link is not valid yet. A clock seems to be wrong."],
+  [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
+  [/Origin not allowed|Client address/, "This link was made for another page or another computer."],
+  [/: 403|may not be dialled/, "This console may not be opened."],
+  [/cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/, "The machine's host cannot be reached."],
+  [/broke off|answer a Ping/, "The connection was lost."],
+  [/^Proxmox/, "The console cannot be opened at the moment."],
+  [/for the WebSocket of a console/, "This link was used already, or the connection was cut."],
+];
+const LOST = "The connection was lost.";
+const UNREACHABLE = "The console cannot be reached at the moment.";
+const NO_LINK = "Please open the console from your panel again.";
+
+/** The link's parameters. They are secret: from here on neither address, history nor referrer has them. */
+function takeParameters() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  return parameters;
+}
+
+function address(payload) {
+  const url = new URL(document.querySelector('meta[name="proxxy-websocket"]').content, location.href);
+  url.search = `?payload=${encodeURIComponent(payload)}`;
+  return url;
+}
+
+/** Why there was no WebSocket: proxxy tells whoever asks without an upgrade, and that does not use the link up. */
+async function refusal(payload) {
+  try {
+    const url = address(payload);
+    url.protocol = url.protocol.replace(/^ws/, "http");
+    const answer = await fetch(url, { cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
+    return (await answer.json()).error;
+  } catch {
+    return ""; // another origin, or nobody there
+  }
+}
+
+/** Tells the page that has this one in a frame, or opened it. No message has anything secret in it. */
+function tell(message) {
+  const panel = parent !== window ? parent : opener;
+  panel?.postMessage(message, "*");
+  return Boolean(panel);
+}
+
+function showStatus(text, connected = false) {
+  element("status").textContent = text;
+  element("status").classList.toggle("connected", connected);
+}
+
+function showEnd(sentence, code, reason) {
+  showStatus("");
+  element("sentence").textContent = sentence;
+  element("reason").textContent = [code, reason].filter(Boolean).join(" ");
+  element("details").hidden = !code;
+  element("again").hidden = parent === window && !opener;
+  element("message").hidden = false;
+}
+
+/**
+ * Runs the page: for each link, at once and whenever the panel puts another one into the address, calls
+ * open(parameters, socket, connected), which calls connected() when the guest answers and returns a function that ends
+ * what it began. There is one WebSocket for a link, and
+ * none is ever opened again: a ticket is good for one connection.
+ */
+export function run(name, open) {
+  let end = () => {};
+
+  function start() {
+    const parameters = takeParameters();
+    const payload = parameters.get("payload");
+    end();
+    end = () => {};
+    element("message").hidden = true;
+    element("title").textContent = document.title = parameters.get("title") || name;
+    if (!payload) {
+      showEnd(NO_LINK);
+      return;
+    }
+    showStatus("Connecting…");
+
+    const url = address(payload);
+    url.protocol = url.protocol.replace(/^http/, "ws");
+    const socket = new WebSocket(url, ["binary"]);
+    socket.binaryType = "arraybuffer";
+    let opened = false;
+    let current = true; // until another link comes
+    const finish = open(parameters, socket, () => {
+      opened = true;
+      showStatus("Connected", true);
+      tell({ type: "proxxy:connected" });
+    });
+    socket.addEventListener("close", async ({ code, reason }) => {
+      if (!current) return;
+      if (code === 1006 && !opened) reason = await refusal(payload);
+      const [, sentence] = SENTENCES.find(([pattern]) => pattern.test(reason)) ?? [];
+      if (!current) return;
+      showEnd(sentence ?? (opened ? LOST : UNREACHABLE), code, reason);
+      tell({ type: "proxxy:closed", code, reason });
+    });
+    end = () => {
+      current = false;
+      socket.close(1000);
+      finish();
+    };
+  }
+
+  // A page that was left must not keep its console in the browser's cache of pages.
+  addEventListener("pagehide", () => end());
+  addEventListener("pageshow", (event) => event.persisted && showEnd(NO_LINK));
+  addEventListener("hashchange", start);
+  element("again").addEventListener("click", () => tell({ type: "proxxy:again" }));
+
+  const fullScreen = element("full-screen");
+  fullScreen.hidden = !document.fullscreenEnabled;
+  fullScreen.addEventListener("click", () =>
+    document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen(),
+  );
+  start();
+}
+
+/** Asks for a text; use(text, how) gets it, how being the button's value. */
+export function askForText(use) {
+  const dialog = element("paste-dialog");
+  element("paste").addEventListener("click", async () => {
+    element("text").value = "";
+    dialog.returnValue = "cancel";
+    dialog.showModal();
+    try {
+      const text = await navigator.clipboard.readText();
+      if (dialog.open && !element("text").value) element("text").value = text;
+    } catch {
+      // not allowed, or not there: then it is pasted by hand
+    }
+  });
+  dialog.addEventListener("close", () => {
+    const text = element("text").value;
+    element("text").value = ""; // it may be a password
+    if (dialog.returnValue !== "cancel" && text) use(text, dialog.returnValue);
+  });
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page for a guest's screen, by noVNC's RFB.
+import RFB from "./novnc/core/rfb.js";
+import keysyms from "./novnc/core/input/keysymdef.js";
+import { askForText, run } from "./console.js";
+
+const element = (id) => document.getElementById(id);
+const BACKSPACE = 0xff08;
+const TAB = 0xff09;
+const ENTER = 0xff0d;
+const SHIFT = 0xffe1;
+const SHIFTED = /[A-Z~!@#$%^&*()_+{}|:"<>?]/; // on a US keyboard: QEMU wants the key that makes the character
+const TYPE_MS = 20; // a key: a PS/2 keyboard's buffer is small
+
+let rfb = null;
+
+function press(keysym, shifted) {
+  if (shifted) rfb?.sendKey(SHIFT, "ShiftLeft", true);
+  rfb?.sendKey(keysym, null);
+  if (shifted) rfb?.sendKey(SHIFT, "ShiftLeft", false);
+}
+
+function typeCharacter(character) {
+  if (character === "\n") press(ENTER);
+  else if (character === "\t") press(TAB);
+  else press(keysyms.lookup(character.codePointAt(0)), SHIFTED.test(character));
+}
+
+async function typeText(text) {
+  const into = rfb;
+  for (const character of text.replaceAll("\r\n", "\n")) {
+    if (rfb !== into) return; // the console it was meant for is gone
+    typeCharacter(character);
+    await new Promise((done) => setTimeout(done, TYPE_MS));
+  }
+}
+
+run("Console", (parameters, socket, connected) => {
+  const mine = new RFB(element("screen"), socket, { credentials: { password: parameters.get("password") ?? "" } });
+  rfb = mine;
+  mine.scaleViewport = true;
+  mine.resizeSession = element("fit").getAttribute("aria-pressed") === "true";
+  mine.addEventListener("connect", () => {
+    connected();
+    document.documentElement.classList.add("connected");
+    mine.focus();
+  });
+  mine.addEventListener("disconnect", () => document.documentElement.classList.remove("connected"));
+  // Only an answer without the right password comes to these: noVNC then waits for another one, for ever.
+  mine.addEventListener("credentialsrequired", () => mine.disconnect());
+  mine.addEventListener("securityfailure", () => mine.disconnect());
+  return () => {
+    mine.disconnect();
+    element("screen").replaceChildren();
+  };
+});
+
+element("ctrl-alt-del").addEventListener("click", () => {
+  rfb?.sendCtrlAltDel();
+  rfb?.focus();
+});
+
+element("fit").addEventListener("click", ({ currentTarget: button }) => {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", on);
+  if (rfb) rfb.resizeSession = on;
+});
+
+askForText((text, how) => {
+  if (how === "clipboard") rfb?.clipboardPasteFrom(text);
+  else typeText(text);
+  rfb?.focus();
+});
+
+// The on-screen keyboard of a phone only comes with a text field, and says what changed there, not which key it was.
+const keys = element("keys");
+const FILLED = "_".repeat(64); // something to delete
+let before = "";
+
+function refill() {
+  keys.value = before = FILLED;
+  keys.setSelectionRange(keys.value.length, keys.value.length);
+}
+
+keys.addEventListener("input", () => {
+  const now = keys.value;
+  let same = 0;
+  while (same < now.length && same < before.length && now[same] === before[same]) same++;
+  for (let i = same; i < before.length; i++) press(BACKSPACE);
+  for (const character of now.slice(same)) typeCharacter(character);
+  before = now;
+  if (now.length < 8 || now.length > 1024) refill();
+});
+keys.addEventListener("focus", () => {
+  refill();
+  element("keyboard").setAttribute("aria-pressed", true);
+});
+keys.addEventListener("blur", () => element("keyboard").setAttribute("aria-pressed", false));
+// Before the button takes the focus away.
+element("keyboard").addEventListener("pointerdown", (event) => {
+  event.preventDefault();
+  if (document.activeElement === keys) keys.blur();
+  else keys.focus();
+});

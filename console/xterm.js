@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page for a guest's terminal: xterm.js, and the protocol of Proxmox's termproxy.
+import { askForText, run } from "./console.js";
+
+/* global Terminal, FitAddon */
+const element = (id) => document.getElementById(id);
+const KEEP_ALIVE_MS = 30_000;
+const encoder = new TextEncoder();
+
+let send = () => {}; // a text to the guest
+let terminal = null;
+let control = false; // the next key is with Ctrl
+
+run("Terminal", (parameters, socket, connected) => {
+  const screen = new Terminal({ cursorBlink: true, scrollback: 5000, fontFamily: "monospace", fontSize: 15 });
+  const fit = new FitAddon.FitAddon();
+  screen.loadAddon(fit);
+  screen.open(element("screen"));
+  terminal = window.terminal = screen; // for whoever extends the page, too
+  const decoder = new TextDecoder(); // a character may be cut between two messages
+  let greeting = "";
+  let loggedIn = false;
+  let keepAlive;
+
+  const transmit = (text) => socket.readyState === WebSocket.OPEN && socket.send(encoder.encode(text));
+  const size = () => loggedIn && transmit(`1:${screen.cols}:${screen.rows}:`);
+  send = (text) => loggedIn && transmit(`0:${encoder.encode(text).length}:${text}`);
+
+  screen.onResize(size);
+  screen.onData((text) => {
+    const letter = control && text.length === 1 ? text.toUpperCase().charCodeAt(0) : 0;
+    send(letter >= 0x40 && letter < 0x60 ? String.fromCharCode(letter - 0x40) : text);
+    setControl(false);
+  });
+  const observer = new ResizeObserver(() => fit.fit());
+  observer.observe(element("screen"));
+
+  socket.addEventListener("open", () => transmit(`${parameters.get("user")}:${parameters.get("ticket")}\n`));
+  socket.addEventListener("message", ({ data }) => {
+    let text = decoder.decode(data, { stream: true });
+    if (!loggedIn) {
+      greeting += text;
+      if (greeting.length < 2) return;
+      if (!greeting.startsWith("OK")) {
+        socket.close(4000, "Proxmox: 401 termproxy did not take the ticket");
+        return;
+      }
+      loggedIn = true;
+      text = greeting.slice(2);
+      connected();
+      document.documentElement.classList.add("connected");
+      size();
+      keepAlive = setInterval(() => transmit("2"), KEEP_ALIVE_MS);
+      screen.focus();
+    }
+    screen.write(text);
+  });
+  socket.addEventListener("close", () => {
+    loggedIn = false;
+    clearInterval(keepAlive);
+    document.documentElement.classList.remove("connected");
+  });
+  fit.fit();
+  return () => {
+    clearInterval(keepAlive);
+    observer.disconnect();
+    screen.dispose();
+    element("screen").replaceChildren();
+  };
+});
+
+function setControl(on) {
+  control = on;
+  element("ctrl").setAttribute("aria-pressed", on);
+}
+
+element("ctrl").addEventListener("click", () => {
+  setControl(!control);
+  terminal?.focus();
+});
+for (const button of document.querySelectorAll("[data-key]"))
+  button.addEventListener("click", () => {
+    send(button.dataset.key);
+    terminal?.focus();
+  });
+
+askForText((text) => {
+  terminal?.paste(text);
+  terminal?.focus();
+});

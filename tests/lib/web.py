@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTPS proxies that the project ships a configuration for, with the console pages and a proxxy behind them; on
+loopback, without TLS."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from .activator import TREE
+from .process import free_port, spawn, stop_tree, wait_for
+
+READY_SECONDS = 15.0
+PAGES = "/usr/local/share/proxxy/console"
+PANEL = "<!DOCTYPE html><title>Panel</title><link rel='icon' href='data:,'><body></body>"
+
+
+class Nginx:
+    """Runs for as long as the with block. logs() is all that it wrote."""
+
+    def __init__(self, proxxy_port: int) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._proxxy_port = proxxy_port
+
+    def __enter__(self) -> Nginx:
+        self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-web-")
+        self.directory = Path(self._temporary.name)
+        with (self.directory / "output").open("wb") as out:
+            self._process = spawn(self.command(), stdout=out, stderr=out, env=self.environment())
+        wait_for(self._answers, READY_SECONDS, self.logs)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        stop_tree(self._process)
+        self._temporary.cleanup()
+
+    def logs(self) -> str:
+        files = [*self.directory.glob("*.log"), self.directory / "output"]
+        return "".join(file.read_text(errors="replace") for file in files)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/console/console.css", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def shipped(self, name: str) -> str:
+        """A configuration as it is shipped, but for where things are."""
+        text = (TREE / "deploy" / name).read_text()
+        for there, here in ((PAGES, f"{TREE}/console"), ("127.0.0.1:8443", f"127.0.0.1:{self._proxxy_port}")):
+            assert there in text
+            text = text.replace(there, here)
+        return text
+
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
+
+    def command(self) -> list[str | Path]:
+        snippet = self.directory / "console.conf"
+        snippet.write_text(self.shipped("nginx.conf").replace("/var/log/nginx/error.log", f"{self.directory}/error.log"))
+        (self.directory / "nginx.conf").write_text(f"""
+            daemon off;
+            {"user root;" if os.getuid() == 0 else ""}
+            pid {self.directory}/pid;
+            error_log {self.directory}/error.log;
+            events {{}}
+            http {{
+                include /etc/nginx/mime.types;
+                access_log {self.directory}/access.log;
+                client_body_temp_path {self.directory}/body;
+                proxy_temp_path {self.directory}/proxy;
+                fastcgi_temp_path {self.directory}/fastcgi;
+                uwsgi_temp_path {self.directory}/uwsgi;
+                scgi_temp_path {self.directory}/scgi;
+                server {{
+                    listen 127.0.0.1:{self.port};
+                    include {snippet};
+                    location = /panel {{ default_type text/html; return 200 "{PANEL}"; }}
+                }}
+            }}
+        """)
+        return ["/usr/sbin/nginx", "-e", self.directory / "error.log", "-c", self.directory / "nginx.conf"]
+
+
+class Caddy(Nginx):
+    def command(self) -> list[str | Path]:
+        text = self.shipped("Caddyfile").replace("panel.example.com {", f"http://127.0.0.1:{self.port} {{\n\tlog\n\thandle /panel {{\n\t\theader Content-Type text/html\n\t\trespond \"{PANEL}\"\n\t}}")
+        assert "\n{\n" in text
+        (self.directory / "Caddyfile").write_text(text.replace("\n{\n", "\n{\n\tadmin off\n", 1))
+        return ["/usr/bin/caddy", "run", "--config", self.directory / "Caddyfile", "--adapter", "caddyfile"]
