@@ -223,6 +223,11 @@ static void read_frames(struct session *s)
 		at += (size_t)size;
 		if (header.opcode == WS_CLOSE)
 			die("a Close: %.*s", (int)(header.length > 2 ? header.length - 2 : 0), (char *)p->in + at + 2);
+		if (header.opcode == WS_PING) { /* after 30 s without a word of ours */
+			uint8_t pong[WS_CONTROL_FRAME_MAX];
+
+			peer_say(p, pong, ws_write_control(pong, WS_PONG, p->in + at, (size_t)header.length, (uint8_t[4]){ 1, 2, 3, 4 }));
+		}
 		if (header.opcode > WS_CLOSE)
 			at += (size_t)header.length;
 		else
