@@ -70,10 +70,11 @@ class StandIn:
         tokens: Mapping[str, str] = DEFAULT_TOKENS,
         without_console: frozenset[str] = frozenset({"auditor@pve"}),
         addresses: tuple[str, ...] = ("127.0.0.1",),
+        port: int = 0,
     ) -> None:
         self.node = node
         self.access = Access(users, tokens, without_console)
-        self.port = 0
+        self.port = port
         self.requests: list[Request] = []
         self.violations: list[str] = []
         self.closes: list[tuple[int | None, str]] = []
