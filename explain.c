@@ -33,8 +33,6 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 		return (int)len;
 	}
 	/* As the query's first parameter, wherever in the URL it was. */
-	if (parameter == text)
-		return -1; /* there is no room for the question mark: nothing that we print */
 	text = (char *)(uintptr_t)parameter - 1;
 	*text = '?';
 	return uri_query((struct slice){ text, strcspn(text, "#") }, "payload", payload, EXPLAIN_PAYLOAD_MAX);

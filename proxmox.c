@@ -231,6 +231,7 @@ static int post(struct call *call, const char *path, const char *fields)
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
+	p->status = (int)status;
 	if (code != CURLE_OK)
 		return no_answer(call, code);
 	return status == 200 ? OK : refused(call, status);

@@ -25,6 +25,7 @@ struct proxmox {
 	const char *ca_file;  /* PEM that the API's certificate must chain to; "" for the system's store */
 	const char *token;    /* "user@realm!name=secret"; secret. NULL to log in with the next two */
 	const char *user, *password; /* "user@realm"; the password is secret */
+	int status;                  /* HTTP's, of the last answer; 0 when there was none */
 	char why[PROXMOX_WHY_MAX];   /* what went wrong, in words for the operator, without a secret */
 };
 

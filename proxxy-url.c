@@ -226,9 +226,9 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 }
 
 /* Proxmox's refusals by what they are: 401 and 403 are a matter of rights. */
-static int exit_status_of(int code, const char *why)
+static int exit_status_of(int code, int status)
 {
-	return code == ERR_UPSTREAM_REFUSED && (strstr(why, ": 401") || strstr(why, ": 403")) ? EX_NOPERM : error_info(code)->exit_status;
+	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM : error_info(code)->exit_status;
 }
 
 static int hand_out(const struct proxmox_console *console, const char *payload)
@@ -267,7 +267,7 @@ static int command_url(void)
 			options.origin = backend.origin;
 		rc = proxmox_open_console(&proxmox, options.node, options.type, options.vmid,
 					  options.xterm ? PROXMOX_TERMINAL : PROXMOX_VNC, &console);
-		rc = rc < 0 ? fail(exit_status_of(rc, proxmox.why), "%s", proxmox.why) : EX_OK;
+		rc = rc < 0 ? fail(exit_status_of(rc, proxmox.status), "%s", proxmox.why) : EX_OK;
 	}
 	OPENSSL_cleanse(secret, sizeof(secret));
 	if (rc == EX_OK) {
@@ -317,15 +317,15 @@ static int command_seal(void)
 
 static int command_open(void)
 {
-	static char text[INPUT_MAX];
+	static char text[INPUT_MAX] = " "; /* room for the question mark that explain_payload() puts before "payload=" */
 	char why[512];
 	size_t len = 0;
-	int rc = read_input(text, sizeof(text), &len);
+	int rc = read_input(text + 1, sizeof(text) - 1, &len);
 
 	if (rc != EX_OK)
 		return rc;
 	rc = explain_payload(text, backend.keys, backend.n_keys, options.json, why, sizeof(why));
-	OPENSSL_cleanse(text, len);
+	OPENSSL_cleanse(text, sizeof(text));
 	if (rc < 0 && *why)
 		return fail(rc == ERR_CONFIG ? EX_CONFIG : EX_DATAERR, "%s", why);
 	return rc < 0 ? EX_DATAERR : EX_OK;

@@ -32,6 +32,8 @@
 extern char **environ;
 
 enum {
+	VIEWER_ORIGIN_MAX = 600, /* bytes of a URL up to its path, with its NUL */
+	BODY_MS = 1000,          /* for the rest of a refusal, whose connection may stay open */
 	PIECE = 32 * 1024, /* bytes of data that one frame or one write takes */
 	READS_AT_ONCE = 16, /* of proxxy, before the viewer's turn comes */
 	SLICE_MS = 100,    /* how soon a viewer that ended is noticed while nothing else happens */
@@ -88,29 +90,37 @@ static ssize_t receive(struct session *s, void *data, size_t size)
 	return code == CURLE_AGAIN ? 0 : code == CURLE_OK && n > 0 ? (ssize_t)n : -1;
 }
 
-static int wait_for(int fd, short events, int64_t deadline)
+/* Waits until fd can do it, or the deadline; which of the two is what it returns. */
+static bool wait_for(int fd, short events, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	const int64_t left = deadline - io_now();
+	int64_t left;
+	int n = 0;
 
-	return left > 0 && (poll(&p, 1, (int)left) >= 0 || errno == EINTR) ? OK : ERR_UPSTREAM_TIMEOUT;
+	do {
+		left = deadline - io_now();
+		n = left > 0 ? poll(&p, 1, (int)left) : 0;
+	} while (n < 0 && errno == EINTR);
+	return n > 0;
 }
 
 static int connect_url(struct session *s, const char *url)
 {
 	const char *ca_file = getenv("SSL_CERT_FILE"), *rest = strstr(url, "://");
-	char origin[300], error[CURL_ERROR_SIZE] = "";
+	char origin[VIEWER_ORIGIN_MAX], error[CURL_ERROR_SIZE] = "";
 	CURLcode code;
 	curl_socket_t fd;
 
 	/* The rest of it, payload and all, is ours to send. */
-	snprintf(origin, sizeof(origin), "%s%.*s", strncmp(url, "wss:", 4) == 0 ? "https" : "http",
-		 (int)(3 + strcspn(rest + 3, "/?")), rest);
+	if ((size_t)snprintf(origin, sizeof(origin), "%s%.*s", strncmp(url, "wss:", 4) == 0 ? "https" : "http",
+			     (int)(3 + strcspn(rest + 3, "/?")), rest) >= sizeof(origin))
+		return fail(s, ERR_SYSTEM, "the URL's host is too long");
 	s->curl = curl_easy_init();
 	if (!s->curl)
 		return fail(s, ERR_SYSTEM, "libcurl does not start");
 	curl_easy_setopt(s->curl, CURLOPT_URL, origin);
 	curl_easy_setopt(s->curl, CURLOPT_CONNECT_ONLY, 1L);
+	curl_easy_setopt(s->curl, CURLOPT_HTTPPROXYTUNNEL, 1L); /* should there be one between */
 	curl_easy_setopt(s->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* in ALPN: a WebSocket needs it */
 	curl_easy_setopt(s->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(s->curl, CURLOPT_CONNECTTIMEOUT, (long)VIEWER_CONNECT_TIMEOUT_S);
@@ -151,7 +161,7 @@ static int send_request(struct session *s, const char *url, const char *key, int
 		at += got > 0 ? (size_t)got : 0;
 		if (got < 0)
 			rc = fail(s, ERR_UPSTREAM_CONNECT, "proxxy closed the connection");
-		else if (got == 0 && wait_for(s->ws_fd, POLLOUT, deadline) < 0)
+		else if (got == 0 && !wait_for(s->ws_fd, POLLOUT, deadline))
 			rc = fail(s, ERR_UPSTREAM_TIMEOUT, "proxxy does not take the request");
 	}
 	OPENSSL_cleanse(request, sizeof(request));
@@ -178,6 +188,7 @@ static int read_answer(struct session *s, const char *key, int64_t deadline)
 	bool ended = false;
 
 	for (;;) {
+		int64_t until = deadline;
 		ssize_t got;
 
 		head = http_parse_response((char *)s->in, s->n_in, &r);
@@ -188,7 +199,9 @@ static int read_answer(struct session *s, const char *key, int64_t deadline)
 		got = receive(s, s->in + s->n_in, sizeof(s->in) - s->n_in);
 		ended = got < 0;
 		s->n_in += got > 0 ? (size_t)got : 0;
-		if (got == 0 && wait_for(s->ws_fd, POLLIN, deadline) < 0)
+		if (head > 0 && until > io_now() + BODY_MS)
+			until = io_now() + BODY_MS;
+		if (got == 0 && !wait_for(s->ws_fd, POLLIN, until))
 			ended = true;
 	}
 	if (r.status != 101)

@@ -396,7 +396,7 @@ def test_seal_refuses_what_proxxy_would(command: UrlCommand, input: str, words: 
     assert words in command.refusal(EX_DATAERR, "seal", input=input)
 
 
-@pytest.mark.parametrize("wrap", ["{}", "  {}\n", "wss://panel/console/ws?payload={}", "https://panel/console/novnc.html#payload={}&password=x", "/a?b=c&payload={}#x"])
+@pytest.mark.parametrize("wrap", ["{}", "  {}\n", "wss://panel/console/ws?payload={}", "https://panel/console/novnc.html#payload={}&password=x", "/a?b=c&payload={}#x", "payload={}"])
 @pytest.mark.parametrize("format", ["jwe", "cbc"])
 def test_open_takes_a_payload_or_a_url(command: UrlCommand, key: str, wrap: str, format: str) -> None:
     payload = seal_jwe(details(), key) if format == "jwe" else seal(details(), key)
@@ -436,7 +436,7 @@ def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: di
     assert re.search(r"^verdict +proxxy refuses it: .*" + re.escape(words), done.stdout, re.M | re.I), done.stdout
 
 
-@pytest.mark.parametrize("payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "x" * 20000])
+@pytest.mark.parametrize("payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "payload=x", "x" * 20000])
 def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
     done = command.run("open", input=payload)
     assert done.returncode == EX_DATAERR
