@@ -14,6 +14,7 @@ const SENTENCES = [
   [/not valid yet/, "This link is not valid yet. A clock seems to be wrong."],
   [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
   [/Origin not allowed|Client address/, "This link was made for another page or another computer."],
+  [/password/, "The console did not take this link's password."],
   [/: 403|may not be dialled/, "This console may not be opened."],
   [/cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/, "The machine's host cannot be reached."],
   [/broke off|answer a Ping/, "The connection was lost."],
@@ -72,8 +73,8 @@ function showEnd(sentence, code, reason) {
 
 /**
  * Runs the page: for each link, at once and whenever the panel puts another one into the address, calls
- * open(parameters, socket, connected), which calls connected() when the guest answers and returns a function that ends
- * what it began. There is one WebSocket for a link, and
+ * open(parameters, socket, {connected, fail}), which calls connected() when the guest answers, fail(reason) to give up,
+ * and returns a function that ends what it began. There is one WebSocket for a link, and
  * none is ever opened again: a ticket is good for one connection.
  */
 export function run(name, open) {
@@ -98,14 +99,22 @@ export function run(name, open) {
     socket.binaryType = "arraybuffer";
     let opened = false;
     let current = true; // until another link comes
-    const finish = open(parameters, socket, () => {
-      opened = true;
-      showStatus("Connected", true);
-      tell({ type: "proxxy:connected" });
+    let fault = ""; // what the page itself found wrong
+    const finish = open(parameters, socket, {
+      connected() {
+        opened = true;
+        showStatus("Connected", true);
+        tell({ type: "proxxy:connected" });
+      },
+      fail(reason) {
+        fault = reason;
+        socket.close(4000);
+      },
     });
     socket.addEventListener("close", async ({ code, reason }) => {
       if (!current) return;
       if (code === 1006 && !opened) reason = await refusal(payload);
+      reason = fault || reason;
       const [, sentence] = SENTENCES.find(([pattern]) => pattern.test(reason)) ?? [];
       if (!current) return;
       showEnd(sentence ?? (opened ? LOST : UNREACHABLE), code, reason);

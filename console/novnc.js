@@ -35,7 +35,7 @@ async function typeText(text) {
   }
 }
 
-run("Console", (parameters, socket, connected) => {
+run("Console", (parameters, socket, { connected, fail }) => {
   const mine = new RFB(element("screen"), socket, { credentials: { password: parameters.get("password") ?? "" } });
   rfb = mine;
   mine.scaleViewport = true;
@@ -46,9 +46,9 @@ run("Console", (parameters, socket, connected) => {
     mine.focus();
   });
   mine.addEventListener("disconnect", () => document.documentElement.classList.remove("connected"));
-  // Only an answer without the right password comes to these: noVNC then waits for another one, for ever.
-  mine.addEventListener("credentialsrequired", () => mine.disconnect());
-  mine.addEventListener("securityfailure", () => mine.disconnect());
+  // noVNC would wait for another password, for ever.
+  mine.addEventListener("credentialsrequired", () => fail("VNC: a password is needed"));
+  mine.addEventListener("securityfailure", () => fail("VNC: the password was refused"));
   return () => {
     mine.disconnect();
     element("screen").replaceChildren();

@@ -11,7 +11,7 @@ let send = () => {}; // a text to the guest
 let terminal = null;
 let control = false; // the next key is with Ctrl
 
-run("Terminal", (parameters, socket, connected) => {
+run("Terminal", (parameters, socket, { connected, fail }) => {
   const screen = new Terminal({ cursorBlink: true, scrollback: 5000, fontFamily: "monospace", fontSize: 15 });
   const fit = new FitAddon.FitAddon();
   screen.loadAddon(fit);
@@ -42,7 +42,7 @@ run("Terminal", (parameters, socket, connected) => {
       greeting += text;
       if (greeting.length < 2) return;
       if (!greeting.startsWith("OK")) {
-        socket.close(4000, "Proxmox: 401 termproxy did not take the ticket");
+        fail("Proxmox: 401 termproxy did not take the ticket");
         return;
       }
       loggedIn = true;

@@ -365,7 +365,18 @@ def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:
 
     site.standin.add("qemu", BROKEN, handler_console(refuses))
     browser.get(site.url + site.backend.desktop("qemu", BROKEN))
-    assert wait_sentence(browser) in ("The console was closed.", "The console cannot be reached at the moment.", "The connection was lost.")
+    assert wait_sentence(browser) == "The console did not take this link's password."
+
+
+def test_termproxy_that_does_not_take_the_ticket(browser: webdriver.Remote, site: Site) -> None:
+    async def refuses(reader: Any, writer: Any) -> None:
+        await reader.readuntil(b"\n")
+        writer.write(b"NO")
+        await reader.read()
+
+    site.standin.add("lxc", BROKEN, handler_console(refuses))
+    browser.get(site.url + site.backend.terminal("lxc", BROKEN))
+    assert wait_sentence(browser) == "This link is too old. A console must be opened within a few seconds."
 
 
 # --- in a panel -------------------------------------------------------------------------------
