@@ -224,13 +224,19 @@ def terminal_text(browser: webdriver.Remote) -> str:
     return browser.execute_script(SCREEN_TEXT)
 
 
+def wait_prompt(browser: webdriver.Remote, site: Site) -> None:
+    """What is typed before would be in front of it."""
+    wait_connected(browser, site)
+    wait_for(lambda: terminal_text(browser)[-1:] in ("#", "$"), PAGE_SECONDS, lambda: f"no prompt: {terminal_text(browser)!r}")
+
+
 def wait_text(browser: webdriver.Remote, text: str) -> None:
     wait_for(lambda: text in terminal_text(browser), PAGE_SECONDS, lambda: f"{text!r} is not in\n{terminal_text(browser)}")
 
 
 def test_a_command_is_typed_and_its_output_read(browser: webdriver.Remote, site: Site) -> None:
     browser.get(site.terminal())
-    wait_connected(browser, site)
+    wait_prompt(browser, site)
     assert browser.title == f"Container {TERMINAL}"
     keyboard = browser.switch_to.active_element
     keyboard.send_keys("echo $((6 * 7)); printf 'caf\\303\\251 \\342\\202\\254\\n'", Keys.ENTER)
@@ -243,7 +249,7 @@ def test_a_command_is_typed_and_its_output_read(browser: webdriver.Remote, site:
 
 def test_terminal_takes_the_windows_size(browser: webdriver.Remote, site: Site) -> None:
     browser.get(site.terminal())
-    wait_connected(browser, site)
+    wait_prompt(browser, site)
     before = browser.execute_script("return terminal.cols")
     browser.set_window_size(700, 600)
     try:
@@ -256,7 +262,7 @@ def test_terminal_takes_the_windows_size(browser: webdriver.Remote, site: Site) 
 
 def test_text_is_pasted_into_the_terminal(browser: webdriver.Remote, site: Site) -> None:
     browser.get(site.terminal())
-    wait_connected(browser, site)
+    wait_prompt(browser, site)
     paste(browser, "echo größer$((1))\necho zwei$((2))", "type")
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     wait_text(browser, "größer1\n")
@@ -265,7 +271,7 @@ def test_text_is_pasted_into_the_terminal(browser: webdriver.Remote, site: Site)
 
 def test_shell_that_ends(browser: webdriver.Remote, site: Site) -> None:
     browser.get(site.terminal())
-    wait_connected(browser, site)
+    wait_prompt(browser, site)
     browser.switch_to.active_element.send_keys("exit", Keys.ENTER)
     assert wait_sentence(browser) == "The console was closed."
 
@@ -418,10 +424,10 @@ def test_in_a_frame_of_the_panel(browser: webdriver.Remote, site: Site) -> None:
 
 def test_another_link_takes_the_place_of_the_first(browser: webdriver.Remote, site: Site) -> None:
     browser.get(site.terminal())
-    wait_connected(browser, site)
+    wait_prompt(browser, site)
     browser.execute_script("location.hash = arguments[0]", site.terminal().partition("#")[2])
     wait_for(lambda: site.relay.log().count("Client closed") >= 1, PAGE_SECONDS, site.relay.log)
-    wait_connected(browser, site)
+    wait_prompt(browser, site)
     assert len(site.relay.sessions()) == 1
     browser.switch_to.active_element.send_keys("echo again$((1))", Keys.ENTER)
     wait_text(browser, "\nagain1\n")
@@ -459,7 +465,7 @@ def test_screen_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
 
 def test_terminal_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
     touch.get(site.terminal())
-    wait_connected(touch, site)
+    wait_prompt(touch, site)
     assert no_overflow(touch) and big_enough(touch) == []
     touch.switch_to.active_element.send_keys("cat", Keys.ENTER)
     wait_text(touch, "cat")
