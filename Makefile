@@ -68,7 +68,7 @@ TESTED := access config crypto error framer host http io jwe keys once payload s
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := $(TESTED) algorithms exchange log proxxy-conn relay sandbox systemd trust upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status uri
-proxxy-url := $(TESTED) backend explain proxmox proxxy-url url_options viewer
+proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options viewer
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .DELETE_ON_ERROR:

@@ -46,6 +46,7 @@ static bool parse_page(void *at, const struct setting *s, const char *value)
 	struct backend *b = at;
 	const size_t len = strlen(value);
 	size_t path;
+	char *port;
 
 	(void)s;
 	b->page[0] = '\0';
@@ -56,6 +57,10 @@ static bool parse_page(void *at, const struct setting *s, const char *value)
 		return false;
 	snprintf(b->page, sizeof(b->page), "%s%s", value, value[len - 1] == '/' && len > path ? "" : "/");
 	snprintf(b->origin, sizeof(b->origin), "%.*s", (int)path, value);
+	/* Browsers leave the scheme's own port out (RFC 6454 section 6.2). */
+	port = strrchr(b->origin, ':');
+	if (strcmp(port, strncmp(value, "https:", 6) == 0 ? ":443" : ":80") == 0)
+		*port = '\0';
 	return host_origins_valid(b->origin);
 }
 

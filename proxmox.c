@@ -94,7 +94,7 @@ static int no_answer(struct call *call, CURLcode code)
 		return fail(p, ERR_UPSTREAM_TIMEOUT, "%s: %s", p->host, text);
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return fail(p, ERR_UPSTREAM_UNTRUSTED, "%s: its certificate is not trusted: %s. Set PROXXY_CA_FILE to the cluster's "
-			    "pve-root-ca.pem; PROXMOX_HOST must be a name or address that is in the certificate", p->host, text);
+			    "pve-root-ca.pem, or leave it empty if a public CA (ACME) has signed it; PROXMOX_HOST must be a name or address that is in the certificate", p->host, text);
 	case CURLE_SSL_CACERT_BADFILE:
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
@@ -210,7 +210,11 @@ static int post(struct call *call, const char *path, const char *fields)
 	snprintf(url, sizeof(url), "https://%s%s%s:%d/api2/json%s", ipv6 ? "[" : "", host.host, ipv6 ? "]" : "",
 		 host.host_port ? host.host_port : PROXMOX_PORT, path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+#if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+#else
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTPS);
+#endif
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* later ones have no reason phrase */
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (*p->ca_file) {

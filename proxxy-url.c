@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "backend.h"
+#include "client.h"
 #include "error.h"
 #include "explain.h"
 #include "host.h"
@@ -47,8 +48,8 @@ static int __attribute__((format(printf, 2, 3))) fail(int status, const char *fo
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7F)
-			*at = '?';
+		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7F)
+			*at = '?'; /* terminals obey the controls above 0x7F, too */
 	fprintf(stderr, "proxxy-url: %s\n", text);
 	return status;
 }
@@ -233,7 +234,7 @@ static int exit_status_of(int code, int status)
 
 static int hand_out(const struct proxmox_console *console, const char *payload)
 {
-	static char page[4 * PAYLOAD_MAX], websocket[VIEWER_TARGET_MAX];
+	static char page[4 * PAYLOAD_MAX], websocket[CLIENT_URL_MAX];
 	const bool has_page = *backend.page && !options.vnc;
 	int rc = EX_OK;
 

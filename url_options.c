@@ -28,10 +28,10 @@ int url_options_usage(FILE *out)
 	      "  --vnc                  no page: opens the console here, in vncviewer or $VNCVIEWER\n"
 	      "  --json                 prints every part, as JSON\n"
 	      "  --format jwe|cbc       the payload's: JWE (the default), or the old one\n"
-	      "  --lifetime SECONDS     how long the URL is good for: 60\n"
+	      "  --lifetime SECONDS     how long the URL is good for: 60; proxxy takes up to 300\n"
 	      "  --session-max SECONDS  how long the console may last\n"
 	      "  --origin ORIGIN        the only origin that may open it: that of PROXXY_PAGE; '' for any\n"
-	      "  --client ADDRESS       the only address or network that may\n"
+	      "  --client ADDRESS       the only address or network that may, as proxxy sees it\n"
 	      "  --title TEXT           what the page is called\n"
 	      "  --settings             prints a commented file with every setting\n"
 	      "  --help, --version\n"
@@ -150,19 +150,21 @@ static bool take_words(struct url_options *o, char **words, int n)
 static bool check(struct url_options *o)
 {
 	if (o->command)
-		return (!o->node && !o->vmid && !o->vnc && !o->xterm) ||
-		       wrong(o, "%s asks no Proxmox: --node, --vmid, --vnc and --xterm do not go with it", o->command);
+		return (!o->node && !o->vmid && !o->vnc && !o->xterm && !o->origin && !o->client && !o->session_max && !o->title) ||
+		       wrong(o, "%s opens no console: only --format, --lifetime and --json go with it", o->command);
 	if (o->vmid == 0)
 		return wrong(o, "which guest? --vmid is missing");
 	if (!o->node)
 		return wrong(o, "on which node? --node is missing");
 	if (o->vnc && o->xterm)
 		return wrong(o, "--vnc and --xterm exclude each other: a terminal has no VNC");
-	if (o->cbc && (o->origin || o->client || o->session_max))
-		return wrong(o, "--origin, --client and --session-max need a JWE: the old format cannot say them");
+	if (o->vnc && o->origin && *o->origin)
+		return wrong(o, "--vnc and --origin exclude each other: a viewer is no page");
+	if (o->cbc && (o->origin || o->client || o->session_max || o->lifetime))
+		return wrong(o, "--lifetime, --origin, --client and --session-max need a JWE: the old format cannot say them");
 	if (!host_is_name(o->node, strlen(o->node)))
 		return wrong(o, "--node is not a node's name");
-	if (o->origin && *o->origin && !host_origins_valid(o->origin))
+	if (o->origin && *o->origin && (strpbrk(o->origin, ",* \t") || !host_origins_valid(o->origin)))
 		return wrong(o, "--origin is not an origin, like https://panel.example.com");
 	if (o->client && !host_is_network(o->client))
 		return wrong(o, "--client is not an address or network");
@@ -173,7 +175,7 @@ enum url_options_result url_options_parse(struct url_options *ret, int argc, cha
 {
 	int own = 1, option;
 
-	*ret = (struct url_options){ .type = "qemu", .lifetime = URL_LIFETIME_DEFAULT };
+	*ret = (struct url_options){ .type = "qemu" };
 	while (own < argc && strcmp(argv[own], "--") != 0)
 		own++;
 	ret->viewer_arguments = argv + (own < argc ? own + 1 : argc);
@@ -190,5 +192,9 @@ enum url_options_result url_options_parse(struct url_options *ret, int argc, cha
 		if (*ret->why || !take_option(ret, option, optarg))
 			return URL_OPTIONS_WRONG;
 	}
-	return take_words(ret, argv + optind, own - optind) && check(ret) ? URL_OPTIONS_COMMAND : URL_OPTIONS_WRONG;
+	if (!take_words(ret, argv + optind, own - optind) || !check(ret))
+		return URL_OPTIONS_WRONG;
+	if (ret->lifetime == 0)
+		ret->lifetime = URL_LIFETIME_DEFAULT;
+	return URL_OPTIONS_COMMAND;
 }

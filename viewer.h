@@ -9,17 +9,14 @@
 #include <stddef.h>
 
 enum {
-	VIEWER_CONNECT_TIMEOUT_S = 15, /* for proxxy's answer */
 	VIEWER_START_TIMEOUT_S = 30,   /* for the viewer to come to the socket */
-	VIEWER_TARGET_MAX = 24 * 1024, /* bytes of a WebSocket's URL; proxxy takes no head over 16 KiB */
 	VIEWER_WHY_MAX = 512,
 };
 
-/* Opens url (ws:// or wss://, whose certificate is verified by the system's CAs or those in the file that SSL_CERT_FILE
- * names), runs argv with the socket's path in place of argv's first NULL and password in its environment as
+/* Opens url as client_open() does, runs argv with the socket's path in place of argv's first NULL and password in its environment as
  * VNC_PASSWORD (TigerVNC's), and relays until either side ends. argv has room for one more NULL.
  * Returns 0 when the viewer or the console ended in order, or with a sentence in why[0..size): ERR_UPSTREAM_CONNECT,
- * _REFUSED (proxxy's answer, or its Close), _ANSWER, _PROTOCOL, or ERR_SYSTEM. */
+ * _TIMEOUT, _REFUSED (proxxy's answer, or its Close), _ANSWER, _BROKE, _PROTOCOL, or ERR_SYSTEM. */
 int viewer_run(const char *url, const char *password, char **argv, char *why, size_t size);
 
 #endif

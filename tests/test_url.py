@@ -134,6 +134,13 @@ def test_json_has_every_part(command: UrlCommand, relay: Activator) -> None:
     assert json.loads(command.ok(*GUEST, NAMED, "--json"))["websocket"].startswith("ws://127.0.0.1:8443/?payload=")
 
 
+@pytest.mark.parametrize("page", ["https://panel.example.com:443/console", "https://panel.example.com/console/"])
+def test_origin_is_as_browsers_say_it(command: UrlCommand, page: str) -> None:
+    command.settings["PROXXY_PAGE"] = page
+    parts = json.loads(command.ok(*GUEST, NAMED, "--json"))
+    assert json.loads(command.run("open", "--json", input=parts["payload"]).stdout)["origin"] == ORIGIN["Origin"]
+
+
 def test_host_is_the_node_unless_told(command: UrlCommand) -> None:
     del command.settings["PROXMOX_HOST"]
     assert command.refusal(EX_UNAVAILABLE, "--node", "no-such-node.invalid", "--vmid", 100).startswith("no-such-node.invalid: Could not resolve host")
@@ -209,6 +216,7 @@ def test_nobody_there(command: UrlCommand) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + b" " * 99999, "its answer is longer than 16384 bytes"),
         (b"HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", "301 Moved. It is not Proxmox's API port, 8006"),
         (b"HTTP/1.1 500 \x1b[31mred\tand\x07loud\r\nContent-Length: 0\r\n\r\n", "500 ?[31mred?and?loud"),
+        (b"HTTP/1.1 500 \xc2\x9b31m\r\nContent-Length: 0\r\n\r\n", "500 ??31m"),
         (b"HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n", ": 599"),
         (b"", "Empty reply from server"),
         (
@@ -283,7 +291,11 @@ def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], 
         ([*GUEST, "100", "--client", "example.com"], "--client is not an address or network"),
         ([*GUEST, "100", "--vnc", "--xterm"], "exclude each other"),
         ([*GUEST, "100", "--format", "cbc", "--client", "::1"], "the old format cannot say them"),
-        (["seal", *GUEST, "100"], "seal asks no Proxmox"),
+        (["seal", *GUEST, "100"], "seal opens no console"),
+        (["seal", "--client", "192.0.2.7"], "seal opens no console"),
+        ([*GUEST, "100", "--format", "cbc", "--lifetime", "5"], "the old format cannot say them"),
+        ([*GUEST, "100", "--vnc", "--origin", "https://panel.example.com"], "a viewer is no page"),
+        ([*GUEST, "100", "--origin", "https://*.example.com"], "--origin is not an origin"),
         (["unseal"], "unseal: no such command"),
         (["open", "file"], "file: too many words"),
         (["keygen", "a", "b"], "b: too many words"),

@@ -5,9 +5,13 @@ that stand in for a viewer, a proxxy or a proxy before it that does not behave."
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -251,6 +255,97 @@ def test_what_proxxy_is_not(command: UrlCommand, cert: Cert, script: Callable[[C
         command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{strange.port}/"
         done = view(command, "console.recv(1)", SSL_CERT_FILE=cert.ca)
     assert done.returncode in (69, 76) and words in done.stderr
+
+
+def test_server_that_says_nothing(command: UrlCommand, cert: Cert) -> None:
+    with Upstream(cert, lambda far: far.hang()) as silent:
+        command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{silent.port}/"
+        done = view(command, "print('no')", SSL_CERT_FILE=cert.ca)
+    assert done.returncode == 69 and done.stderr == "proxxy-url: proxxy does not answer\n"
+
+
+def test_refusal_over_a_connection_that_stays_open(command: UrlCommand, cert: Cert) -> None:
+    """As nginx's are: nobody waits for its end."""
+
+    def script(far: Connection) -> None:
+        far.read_head()
+        far.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops")
+        far.hang()
+
+    with Upstream(cert, script) as proxy:
+        command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{proxy.port}/"
+        began = time.monotonic()
+        done = view(command, "print('no')", SSL_CERT_FILE=cert.ca)
+        assert time.monotonic() - began < 10
+    assert done.stderr == "proxxy-url: proxxy: 502\n"
+
+
+def test_close_without_a_code_is_an_end_like_others(command: UrlCommand, cert: Cert) -> None:
+    with Upstream(cert, after(encode_frame(CLOSE))) as proxy:
+        command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{proxy.port}/"
+        done = view(command, "print(console.recv(1))", SSL_CERT_FILE=cert.ca)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b''\n", "")
+
+
+FLOOD = """
+import select
+while select.select([], [console], [], 1)[1]:
+    console.send(bytes(65536), socket.MSG_DONTWAIT)
+"""
+
+
+def test_viewer_that_leaves_while_nothing_is_read(command: UrlCommand, cert: Cert) -> None:
+    """What it sent last cannot be delivered: the session ends all the same."""
+
+    def script(far: Connection) -> None:
+        far.accept_upgrade()
+        far.hang()
+
+    with Upstream(cert, script) as proxy:
+        command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{proxy.port}/"
+        done = view(command, FLOOD, SSL_CERT_FILE=cert.ca)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_waiting_takes_no_processor(command: UrlCommand, cert: Cert) -> None:
+    """A viewer that does not read, and a connection that is reset meanwhile."""
+
+    def script(far: Connection) -> None:
+        far.accept_upgrade()
+        far.sock.settimeout(1)
+        try:
+            while True:
+                far.send(encode_frame(BINARY, bytes(65536)))
+        except OSError:  # nobody reads
+            pass
+        far.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with Upstream(cert, script) as proxy:
+        command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{proxy.port}/"
+        view(command, "import time; time.sleep(6)", SSL_CERT_FILE=cert.ca)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert spent.ru_utime + spent.ru_stime - before.ru_utime - before.ru_stime < 3
+
+
+def test_signal_while_the_viewer_is_awaited(command: UrlCommand) -> None:
+    program = command.directory / "viewer"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o700)
+    environment = command.environment(VNCVIEWER=program, XDG_RUNTIME_DIR=command.directory)
+    waiting = spawn([command.path, *GUEST, str(ECHO), "--vnc"], env=environment)
+    try:
+        wait_for(lambda: list(command.directory.glob("proxxy-*/console")), RUN_SECONDS, "no socket")
+        os.kill(waiting.pid, signal.SIGTERM)
+        assert waiting.wait(RUN_SECONDS) == 128 + signal.SIGTERM
+        assert not list(command.directory.glob("proxxy-*"))
+    finally:
+        stop_tree(waiting)
+
+
+def test_viewer_inherits_no_connection(command: UrlCommand) -> None:
+    done = view(command, "print(sorted(os.readlink(f'/proc/self/fd/{n}')[:6] for n in os.listdir('/proc/self/fd') if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')))")
+    assert done.stdout.count("socket") == 1  # its own, to the console
 
 
 def test_nobody_there(command: UrlCommand) -> None:
