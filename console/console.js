@@ -21,16 +21,24 @@ const SENTENCES = [
   [/^Proxmox/, "The console cannot be opened at the moment."],
   [/for the WebSocket of a console/, "This link was used already, or the connection was cut."],
 ];
+const NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again.";
+const INCOMPLETE = "The console cannot be shown: a part of this page is missing.";
 const LOST = "The connection was lost.";
 const UNREACHABLE = "The console cannot be reached at the moment.";
 const NO_LINK = "Please open the console from your panel again.";
 
-/** The link's parameters. They are secret: from here on neither address, history nor referrer has them. */
-function takeParameters() {
-  const parameters = new URLSearchParams(location.hash.slice(1));
-  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-  return parameters;
+const REFUSAL_MS = 10_000;
+
+// What came in the fragment. It is secret: from here on neither address, history nor referrer has it. That is done
+// before noVNC or xterm.js is asked for, which may take its time, or fail.
+let link = "";
+
+function takeLink() {
+  if (!location.hash) return;
+  link = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
 }
+takeLink();
 
 function address(payload) {
   const url = new URL(document.querySelector('meta[name="proxxy-websocket"]').content, location.href);
@@ -43,8 +51,9 @@ async function refusal(payload) {
   try {
     const url = address(payload);
     url.protocol = url.protocol.replace(/^ws/, "http");
-    const answer = await fetch(url, { cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
-    return (await answer.json()).error;
+    const signal = AbortSignal.timeout(REFUSAL_MS);
+    const answer = await fetch(url, { signal, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
+    return String((await answer.json()).error ?? "");
   } catch {
     return ""; // another origin, or nobody there
   }
@@ -60,15 +69,27 @@ function tell(message) {
 function showStatus(text, connected = false) {
   element("status").textContent = text;
   element("status").classList.toggle("connected", connected);
+  document.documentElement.classList.toggle("connected", connected);
 }
 
 function showEnd(sentence, code, reason) {
   showStatus("");
   element("sentence").textContent = sentence;
   element("reason").textContent = [code, reason].filter(Boolean).join(" ");
-  element("details").hidden = !code;
+  element("details").hidden = !element("reason").textContent;
   element("again").hidden = parent === window && !opener;
   element("message").hidden = false;
+  if (document.hasFocus()) element("box").focus(); // what is still being typed is for the guest, not for a button
+}
+
+/** The modules at these addresses, beside this one. Without them nothing else of the page runs. */
+export async function load(...addresses) {
+  try {
+    return await Promise.all(addresses.map((at) => import(at)));
+  } catch (error) {
+    showEnd(INCOMPLETE, 0, error.message);
+    throw error;
+  }
 }
 
 /**
@@ -81,7 +102,9 @@ export function run(name, open) {
   let end = () => {};
 
   function start() {
-    const parameters = takeParameters();
+    takeLink();
+    const parameters = new URLSearchParams(link);
+    link = "";
     const payload = parameters.get("payload");
     end();
     end = () => {};
@@ -115,8 +138,9 @@ export function run(name, open) {
       if (!current) return;
       if (code === 1006 && !opened) reason = await refusal(payload);
       reason = fault || reason;
-      const [, sentence] = SENTENCES.find(([pattern]) => pattern.test(reason)) ?? [];
       if (!current) return;
+      const [, said] = SENTENCES.find(([pattern]) => pattern.test(reason)) ?? [];
+      const sentence = code === 1000 && !opened ? NOT_BEGUN : said;
       showEnd(sentence ?? (opened ? LOST : UNREACHABLE), code, reason);
       tell({ type: "proxxy:closed", code, reason });
     });
@@ -138,6 +162,11 @@ export function run(name, open) {
   fullScreen.addEventListener("click", () =>
     document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen(),
   );
+  // iOS lays its keyboard over the page, which would keep its height, and the line that is typed below it.
+  visualViewport?.addEventListener("resize", () => {
+    const zoomed = visualViewport.scale > 1.01;
+    document.body.style.height = zoomed ? "" : `${visualViewport.height}px`;
+  });
   start();
 }
 

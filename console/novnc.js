@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page for a guest's screen, by noVNC's RFB.
-import RFB from "./novnc/core/rfb.js";
-import keysyms from "./novnc/core/input/keysymdef.js";
-import { askForText, run } from "./console.js";
+import { askForText, load, run } from "./console.js";
+
+const [{ default: RFB }, { default: keysyms }] = await load("./novnc/core/rfb.js", "./novnc/core/input/keysymdef.js");
 
 const element = (id) => document.getElementById(id);
 const BACKSPACE = 0xff08;
@@ -42,10 +42,8 @@ run("Console", (parameters, socket, { connected, fail }) => {
   mine.resizeSession = element("fit").getAttribute("aria-pressed") === "true";
   mine.addEventListener("connect", () => {
     connected();
-    document.documentElement.classList.add("connected");
     mine.focus();
   });
-  mine.addEventListener("disconnect", () => document.documentElement.classList.remove("connected"));
   // noVNC would wait for another password, for ever.
   mine.addEventListener("credentialsrequired", () => fail("VNC: a password is needed"));
   mine.addEventListener("securityfailure", () => fail("VNC: the password was refused"));
@@ -93,12 +91,18 @@ keys.addEventListener("input", () => {
 });
 keys.addEventListener("focus", () => {
   refill();
-  element("keyboard").setAttribute("aria-pressed", true);
+  setKeyboard(true);
 });
-keys.addEventListener("blur", () => element("keyboard").setAttribute("aria-pressed", false));
-// Before the button takes the focus away.
-element("keyboard").addEventListener("pointerdown", (event) => {
-  event.preventDefault();
+keys.addEventListener("blur", () => setKeyboard(false));
+
+function setKeyboard(on) {
+  element("keyboard").setAttribute("aria-pressed", on);
+  if (rfb) rfb.focusOnClick = !on; // a tap on the screen must not put the keyboard away
+}
+
+// The button must not take the focus. The keyboard comes at a click: to iOS, a pointer that is down asks for nothing.
+element("keyboard").addEventListener("mousedown", (event) => event.preventDefault());
+element("keyboard").addEventListener("click", () => {
   if (document.activeElement === keys) keys.blur();
   else keys.focus();
 });

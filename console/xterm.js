@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page for a guest's terminal: xterm.js, and the protocol of Proxmox's termproxy.
-import { askForText, run } from "./console.js";
-
 /* global Terminal, FitAddon */
+import { askForText, load, run } from "./console.js";
+
+const XTERM = "./node_modules/@xterm";
+await load(`${XTERM}/xterm/lib/xterm.js`, `${XTERM}/addon-fit/lib/addon-fit.js`);
+
 const element = (id) => document.getElementById(id);
 const KEEP_ALIVE_MS = 30_000;
 const encoder = new TextEncoder();
@@ -48,7 +51,6 @@ run("Terminal", (parameters, socket, { connected, fail }) => {
       loggedIn = true;
       text = greeting.slice(2);
       connected();
-      document.documentElement.classList.add("connected");
       size();
       keepAlive = setInterval(() => transmit("2"), KEEP_ALIVE_MS);
       screen.focus();
@@ -58,7 +60,6 @@ run("Terminal", (parameters, socket, { connected, fail }) => {
   socket.addEventListener("close", () => {
     loggedIn = false;
     clearInterval(keepAlive);
-    document.documentElement.classList.remove("connected");
   });
   fit.fit();
   return () => {
@@ -80,7 +81,10 @@ element("ctrl").addEventListener("click", () => {
 });
 for (const button of document.querySelectorAll("[data-key]"))
   button.addEventListener("click", () => {
-    send(button.dataset.key);
+    // Arrows are of two kinds, and programs on the whole screen ask for the other one.
+    const { key } = button.dataset;
+    send(terminal?.modes.applicationCursorKeysMode ? key.replace("[", "O") : key);
+    setControl(false);
     terminal?.focus();
   });
 

@@ -30,6 +30,11 @@ TYPED = "Typed in the browser, read in the guest: 100% #1"
 # banner do not cover it.
 BACKGROUND_POINTS = [(60, 60), (512, 60), (1000, 60), (60, 400), (1000, 400), (60, 700), (1000, 700)]
 TERMINAL_POINTS = [(300, 300), (500, 400), (700, 350)]
+FITS = """
+    const { width, height } = document.querySelector("canvas");
+    const { clientWidth, clientHeight } = document.querySelector("main");
+    return width === clientWidth && height === clientHeight;
+"""
 
 
 @pytest.mark.timeout(120)
@@ -56,6 +61,12 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
             )
             wait_for(lambda: is_drawn(browser), DRAW_SECONDS, f"the desktop is gone: see {SCREENSHOT}")
             assert len(stage.activator.sessions()) == 1
+
+            # With "Fit" the desktop takes the window's size.
+            browser.find_element(By.ID, "fit").click()
+            wait_for(
+                lambda: browser.execute_script(FITS), DRAW_SECONDS, lambda: f"the desktop is {canvas_geometry(browser)}"
+            )
 
             # Left, not closed: the page ends its console, although Chromium keeps it for the way back.
             browser.get("about:blank")

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -148,7 +150,7 @@ def test_keys_reach_the_guest(browser: webdriver.Remote, site: Site) -> None:
     assert browser.title == f"VM {SCREEN}" == browser.find_element(By.ID, "title").text
     browser.switch_to.active_element.send_keys("Hello", Keys.ENTER)
     wait_keys(site, "Hello")
-    assert site.guest.keys[-1] == ENTER
+    wait_for(lambda: site.guest.keys[-1] == ENTER, PAGE_SECONDS, lambda: f"{site.guest.keys} came")
     browser.save_screenshot(str(BUILD / "novnc-recorder.png"))
 
 
@@ -264,9 +266,27 @@ def test_text_is_pasted_into_the_terminal(browser: webdriver.Remote, site: Site)
     browser.get(site.terminal())
     wait_prompt(browser, site)
     paste(browser, "echo größer$((1))\necho zwei$((2))", "type")
+    wait_text(browser, "echo zwei")  # with it the terminal has the focus again
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     wait_text(browser, "größer1\n")
     wait_text(browser, "zwei2\n")
+
+
+def test_arrows_are_of_the_kind_that_the_program_asks_for(touch: webdriver.Remote, site: Site) -> None:
+    touch.get(site.terminal())
+    wait_prompt(touch, site)
+    up = touch.find_element(By.CSS_SELECTOR, "[aria-label='Up']")
+    touch.switch_to.active_element.send_keys("cat -v", Keys.ENTER)
+    wait_text(touch, "cat -v")
+    up.click()
+    touch.switch_to.active_element.send_keys(Keys.ENTER)
+    wait_text(touch, "\n^[[A\n")
+    touch.switch_to.active_element.send_keys(Keys.CONTROL, "c")
+    touch.switch_to.active_element.send_keys("printf '\\033[?1h'; cat -v", Keys.ENTER)
+    wait_for(lambda: touch.execute_script("return terminal.modes.applicationCursorKeysMode"), PAGE_SECONDS, "not asked for")
+    up.click()
+    touch.switch_to.active_element.send_keys(Keys.ENTER)
+    wait_text(touch, "\n^[OA\n")
 
 
 def test_shell_that_ends(browser: webdriver.Remote, site: Site) -> None:
@@ -354,6 +374,45 @@ def test_used_link(browser: webdriver.Remote, site: Site) -> None:
     browser.get("about:blank")
     browser.get(link)
     assert wait_sentence(browser) == "This link was used already, or the connection was cut."
+
+
+NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again."
+
+
+def test_console_that_closes_before_it_begins(browser: webdriver.Remote, site: Site) -> None:
+    """That of a VM that does not run."""
+
+    async def closes(reader: Any, writer: Any) -> None:
+        pass
+
+    site.standin.add("qemu", BROKEN, handler_console(closes))
+    browser.get(site.url + site.backend.desktop("qemu", BROKEN))
+    assert wait_sentence(browser) == NOT_BEGUN
+
+
+def test_termproxy_that_closes_at_a_wrong_ticket(browser: webdriver.Remote, site: Site) -> None:
+    """As the real one does, without a word."""
+    browser.get(site.terminal().replace("&ticket=", "&ticket=x"))
+    assert wait_sentence(browser) == NOT_BEGUN
+
+
+def test_page_without_its_parts(window: webdriver.Remote, site: Site) -> None:
+    """When novnc is not installed, or npm was not run: that is said, the link is gone all the same, and not used up."""
+    with Bare(site.relay.port) as bare:
+        for link in (site.desktop(), site.terminal()):
+            before = site.sessions()
+            window.get(bare.url + link.removeprefix(site.url))
+            assert wait_sentence(window) == "The console cannot be shown: a part of this page is missing."
+            assert "#" not in window.current_url
+            assert site.sessions() == before
+            window.find_element(By.ID, "details").click()
+            assert "imported module" in window.find_element(By.ID, "reason").text
+
+
+class Bare(Nginx):
+    def shipped(self, name: str) -> str:
+        text = super().shipped(name).replace("/usr/share/novnc/", f"{self.directory}/nothing/")
+        return f"location ^~ /console/node_modules/ {{ return 404; }}\n{text}"
 
 
 def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:
@@ -451,7 +510,12 @@ def test_screen_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
     wait_connected(touch, site)
     assert no_overflow(touch) and big_enough(touch) == []
     # As its keyboard does it: the text changes, no key comes.
-    touch.execute_script("document.getElementById('keyboard').dispatchEvent(new PointerEvent('pointerdown', {cancelable: true}))")
+    keyboard = touch.find_element(By.ID, "keyboard")
+    for wanted in ("true", "false", "true"):
+        keyboard.click()
+        wait_for(lambda: keyboard.get_attribute("aria-pressed") == wanted, PAGE_SECONDS, f"not {wanted}")
+    # To tap on the guest's screen does not put the keyboard away.
+    touch.find_element(By.TAG_NAME, "canvas").click()
     assert touch.switch_to.active_element.get_attribute("id") == "keys"
     for text, change in (("Ab", "field.value += 'Ab'"), ("", "field.value = field.value.slice(0, -1)"), ("c\n", "field.value += 'c\\n'")):
         touch.execute_script(f"const field = document.getElementById('keys'); {change}; field.dispatchEvent(new Event('input'))")
@@ -480,6 +544,19 @@ def test_terminal_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
     touch.save_screenshot(str(BUILD / "xterm-phone.png"))
 
 
+def test_keyboard_that_covers_the_page(touch: webdriver.Remote, site: Site) -> None:
+    """iOS: only the visual viewport gets smaller."""
+    touch.get(site.terminal())
+    wait_connected(touch, site)
+    before = touch.execute_script("return terminal.rows")
+    touch.execute_script("""
+        Object.defineProperty(visualViewport, "height", { value: 400, configurable: true });
+        visualViewport.dispatchEvent(new Event("resize"));
+    """)
+    assert touch.execute_script("return document.querySelector('main').getBoundingClientRect().bottom") <= 400
+    wait_for(lambda: touch.execute_script("return terminal.rows") < before, PAGE_SECONDS, "the same rows")
+
+
 # --- what serves them -------------------------------------------------------------------------
 
 
@@ -494,6 +571,16 @@ def test_logs_hold_no_payload_when_proxxy_is_down(browser: webdriver.Remote, sta
             logs = web.logs()
             gone.__enter__()
         assert "payload=e" not in logs and "eyJhbGciOi" not in logs and quote("eyJ") not in logs
+
+
+def test_novncs_own_page_is_not_served(site: Site) -> None:
+    """In its link stands which server it talks to: anybody's, and it would look like the panel's."""
+    for file, code in (("core/rfb.js", 200), ("vnc.html", 404), ("vnc_lite.html", 404), ("core/../vnc.html", 404), ("core/%2e%2e/vnc.html", 404)):
+        try:
+            with urllib.request.urlopen(f"{site.url}/console/novnc/{file}") as answer:
+                assert (file, answer.status) == (file, code)
+        except urllib.error.HTTPError as error:
+            assert (file, error.code) == (file, code)
 
 
 def test_every_shipped_file_is_there() -> None:

@@ -21,7 +21,8 @@ from .payload import seal_jwe
 
 PAGES = Path(__file__).resolve().parents[2] / "console"
 FOLDERS = {
-    "/console/novnc/": "/usr/share/novnc/",
+    "/console/novnc/core/": "/usr/share/novnc/core/",
+    "/console/novnc/vendor/": "/usr/share/novnc/vendor/",
     "/console/": f"{PAGES}/",
 }
 META = '<meta name="proxxy-websocket" content="{}">'
