@@ -52,7 +52,8 @@ static bool parse_page(void *at, const struct setting *s, const char *value)
 	b->page[0] = '\0';
 	if (len == 0)
 		return true;
-	if (len + 2 > sizeof(b->page) || (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) ||
+	if (len + sizeof("/wss") > sizeof(b->page) || /* the WebSocket's is longer */
+	    (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) ||
 	    path > HOST_ORIGIN_MAX)
 		return false;
 	snprintf(b->page, sizeof(b->page), "%s%s", value, value[len - 1] == '/' && len > path ? "" : "/");

@@ -86,7 +86,7 @@ static int connect_url(struct client *c, const char *url)
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPIDLE, (long)IO_KEEPALIVE_IDLE_S);
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPINTVL, (long)IO_KEEPALIVE_INTERVAL_S);
-	if (ca_file) {
+	if (ca_file && *ca_file) {
 		curl_easy_setopt(c->curl, CURLOPT_CAINFO, ca_file);
 		curl_easy_setopt(c->curl, CURLOPT_CAPATH, NULL);
 	}
@@ -148,9 +148,9 @@ static int read_answer(struct client *c, const char *key, int64_t deadline)
 	struct http_response r;
 	int head = 0;
 	bool ended = false;
+	int64_t until = deadline;
 
 	for (;;) {
-		int64_t until = deadline;
 		ssize_t got;
 
 		head = http_parse_response((char *)c->in, c->n_in, &r);
@@ -161,7 +161,7 @@ static int read_answer(struct client *c, const char *key, int64_t deadline)
 		got = client_receive(c, c->in + c->n_in, sizeof(c->in) - c->n_in);
 		ended = got < 0;
 		c->n_in += got > 0 ? (size_t)got : 0;
-		if (head > 0 && until > io_now() + BODY_MS)
+		if (head > 0 && until == deadline)
 			until = io_now() + BODY_MS;
 		if (got == 0 && !client_wait(c->fd, POLLIN, until)) {
 			if (c->n_in == 0)

@@ -55,7 +55,7 @@ static void print_time(const char *name, int64_t when)
 /* A ticket's identity without what makes it a secret. */
 static void print_ticket(const char *name, const char *ticket)
 {
-	const char *token = strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ? strrchr(ticket, '=') : NULL;
+	const char *token = strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ? strchr(ticket + strlen("PVEAPIToken="), '=') : NULL;
 	const bool cookie = strncmp(ticket, "PVE:", strlen("PVE:")) == 0;
 	const size_t shown = token ? (size_t)(token - ticket) + 1 : cookie ? 4 + strcspn(ticket + 4, ":") : 0;
 
@@ -63,7 +63,7 @@ static void print_ticket(const char *name, const char *ticket)
 }
 
 /* For people: nothing in it opens a console. */
-static void print_text(const struct access *a, const char *verdict)
+static void print_text(const struct access *a, int port, const char *verdict)
 {
 	const struct console *c = &a->console;
 	const bool ipv6 = strchr(c->host, ':');
@@ -71,7 +71,7 @@ static void print_text(const struct access *a, const char *verdict)
 	printf("%-11s %s%s%s\n", "format", a->format, *a->kid ? ", key " : "", a->kid);
 	if (c->vmid != 0) {
 		printf("%-11s %s %u on node %s, console port %u\n", "guest", c->type, c->vmid, c->node, c->vnc_port);
-		printf("%-11s %s%s%s:%u\n", "host", ipv6 ? "[" : "", c->host, ipv6 ? "]" : "", c->host_port ? c->host_port : PROXMOX_PORT);
+		printf("%-11s %s%s%s:%d\n", "host", ipv6 ? "[" : "", c->host, ipv6 ? "]" : "", c->host_port ? c->host_port : port);
 		print_ticket("ticket", c->ticket);
 		print_ticket("vncticket", c->vncticket);
 	}
@@ -91,7 +91,7 @@ static void print_text(const struct access *a, const char *verdict)
 }
 
 /* For programs: all of it, secrets too. */
-static void print_json(const struct access *a, const char *verdict, bool accepted)
+static void print_json(const struct access *a, int port, const char *verdict, bool accepted)
 {
 	struct json_object *object = json_object_new_object();
 	const struct console *c = &a->console;
@@ -105,7 +105,7 @@ static void print_json(const struct access *a, const char *verdict, bool accepte
 		char host[CONSOLE_HOST_MAX + 16];
 		const bool ipv6 = strchr(c->host, ':');
 
-		snprintf(host, sizeof(host), ipv6 ? "[%s]:%u" : "%s:%u", c->host, c->host_port ? c->host_port : PROXMOX_PORT);
+		snprintf(host, sizeof(host), ipv6 ? "[%s]:%d" : "%s:%d", c->host, c->host_port ? c->host_port : port);
 		strict_json_add_integer(object, "vmid", c->vmid);
 		strict_json_add_string(object, "type", c->type);
 		strict_json_add_string(object, "host", host);
@@ -182,9 +182,9 @@ int explain_payload(char *text, const struct key *keys, size_t n_keys, bool json
 		access.format = jwe_looks_like(payload, (size_t)n) ? "jwe" : "cbc";
 	OPENSSL_cleanse(payload, (size_t)n);
 	if (json)
-		print_json(&access, verdict, rc == OK);
+		print_json(&access, config.upstream_port, verdict, rc == OK);
 	else
-		print_text(&access, verdict);
+		print_text(&access, config.upstream_port, verdict);
 	access_wipe(&access);
 	return rc;
 }

@@ -104,7 +104,7 @@ static int no_answer(struct call *call, CURLcode code)
 			return fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer is longer than %d bytes", p->host, PROXMOX_ANSWER_MAX);
 		/* fall through */
 	default:
-		return fail(p, ERR_UPSTREAM_ANSWER, "%s: %s", p->host, text);
+		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host, text);
 	}
 }
 
@@ -133,6 +133,22 @@ static void bad_parameters(struct call *call, char text[ERRORS_MAX])
 	strict_json_wipe(answer);
 }
 
+/* True should a strange server send our own secrets back. */
+static bool tells(const struct call *call, const char *text)
+{
+	const struct proxmox *p = call->proxmox;
+	const char *secret = p->token ? strchr(p->token, '=') : NULL;
+	char encoded[HEADER_MAX] = "";
+	bool found = (secret && secret[1] && strstr(text, secret + 1)) || (p->password && strstr(text, p->password));
+
+	if (p->password && uri_percent_encode(p->password, encoded, sizeof(encoded)) > 0)
+		found = found || strstr(text, encoded);
+	OPENSSL_cleanse(encoded, sizeof(encoded));
+	for (const struct curl_slist *item = call->headers; item && !found; item = item->next)
+		found = strstr(text, item->data + strcspn(item->data, " ") + 1); /* a ticket, of a login */
+	return found;
+}
+
 /* Proxmox's own words, and ours where they lead to the mend. */
 static int refused(struct call *call, long status)
 {
@@ -141,7 +157,9 @@ static int refused(struct call *call, long status)
 
 	if (status == 400)
 		bad_parameters(call, errors);
-	else if (status == 401 && call->proxmox->token)
+	if (tells(call, call->reason) || tells(call, errors))
+		call->reason[0] = errors[0] = '\0';
+	if (status == 401 && call->proxmox->token)
 		hint = ". Is the token in PROXMOX_TOKEN_FILE right (USER@REALM!NAME=SECRET), and not expired?";
 	else if (status == 401)
 		hint = ". Are PROXMOX_USER (USER@REALM) and the password in PROXMOX_PASSWORD_FILE right?";
@@ -221,6 +239,7 @@ static int post(struct call *call, const char *path, const char *fields)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
+	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NO_PARTIALCHAIN); /* proxxy wants the root, too */
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROXMOX_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "proxxy-url/" PROXXY_VERSION);
@@ -286,7 +305,7 @@ static int log_in(struct call *call, char ticket[CONSOLE_TICKET_MAX + 1])
 		return rc;
 	if (!take(data, "ticket", ticket, CONSOLE_TICKET_MAX + 1) || !take(data, "CSRFPreventionToken", csrf, sizeof(csrf)))
 		rc = fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer to the login has no ticket", p->host);
-	else if (strncmp(ticket, "PVE:!tfa!", strlen("PVE:!tfa!")) == 0)
+	else if (strncmp(ticket, "PVE:!tfa!", strlen("PVE:!tfa!")) == 0 || strict_json_integer(data, "NeedTFA", 1) == 1)
 		rc = fail(p, ERR_UPSTREAM_REFUSED, "%s: %s has a second factor, which cannot be asked for here: use an API token", p->host, p->user);
 	else if (!add_header(call, "Authorization: PVEAuthCookie=", ticket) || !add_header(call, "CSRFPreventionToken: ", csrf))
 		rc = fail(p, ERR_SYSTEM, "out of memory");
@@ -309,7 +328,8 @@ static int read_console(struct call *call, enum proxmox_kind kind, struct proxmo
 	if (number > 0)
 		snprintf(ret->port, sizeof(ret->port), "%u", (unsigned)(uint16_t)number);
 	else
-		done = done && take(data, "port", ret->port, sizeof(ret->port));
+		done = done && take(data, "port", ret->port, sizeof(ret->port)) && strspn(ret->port, "0123456789") == strlen(ret->port) &&
+		       strtol(ret->port, NULL, 10) <= UINT16_MAX;
 	/* Without a password of its own the ticket is the password: RFB takes its first 8 characters. */
 	if (kind == PROXMOX_VNC && !take(data, "password", ret->password, sizeof(ret->password)))
 		snprintf(ret->password, sizeof(ret->password), "%.8s", ret->vncticket);

@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static void harden(void)
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	prctl(PR_SET_DUMPABLE, 0);
 	umask(077);
+	signal(SIGPIPE, SIG_IGN); /* writing says so */
 }
 
 /* --- sealing ------------------------------------------------------------------------------ */
@@ -108,9 +110,12 @@ static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 static void add_ca(struct json_object *details)
 {
 	char pem[CLAIMS_CA_MAX + 1];
+	const char *first = NULL; /* what is before it is a comment */
 
-	if (*backend.ca_file && settings_read_file(backend.ca_file, pem, sizeof(pem)) > 0 && strstr(pem, "-----BEGIN CERTIFICATE-----"))
-		strict_json_add_string(details, "ca", pem);
+	if (*backend.ca_file && settings_read_file(backend.ca_file, pem, sizeof(pem)) > 0)
+		first = strstr(pem, "-----BEGIN CERTIFICATE-----");
+	if (first)
+		strict_json_add_string(details, "ca", first);
 }
 
 static struct json_object *details_of(const struct proxmox_console *console, const char *host)
@@ -179,6 +184,14 @@ static void print_json(const struct proxmox_console *console, const char *payloa
 	strict_json_wipe(object);
 }
 
+/* 401 and 403 are a matter of rights, what cannot be understood is one of protocol. */
+static int exit_status_of(int code, int status)
+{
+	if (code == ERR_UPSTREAM_ANSWER)
+		return EX_PROTOCOL;
+	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM : error_info(code)->exit_status;
+}
+
 static int open_in_viewer(const char *websocket, const char *password)
 {
 	const char *program = getenv("VNCVIEWER");
@@ -192,7 +205,7 @@ static int open_in_viewer(const char *websocket, const char *password)
 		argv[n++] = *argument;
 	}
 	rc = viewer_run(websocket, password, argv, why, sizeof(why));
-	return rc < 0 ? fail(error_info(rc)->exit_status, "%s", why) : EX_OK;
+	return rc < 0 ? fail(exit_status_of(rc, 0), "%s", why) : EX_OK;
 }
 
 /* What the settings lack for what is asked for. */
@@ -224,12 +237,6 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 	if (!strchr(p->token, '@') || !strchr(p->token, '!') || !strchr(p->token, '='))
 		return fail(EX_CONFIG, "PROXMOX_TOKEN_FILE %s does not hold USER@REALM!NAME=SECRET", backend.token_file);
 	return EX_OK;
-}
-
-/* Proxmox's refusals by what they are: 401 and 403 are a matter of rights. */
-static int exit_status_of(int code, int status)
-{
-	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM : error_info(code)->exit_status;
 }
 
 static int hand_out(const struct proxmox_console *console, const char *payload)
@@ -273,6 +280,7 @@ static int command_url(void)
 	OPENSSL_cleanse(secret, sizeof(secret));
 	if (rc == EX_OK) {
 		details = details_of(&console, proxmox.host);
+		OPENSSL_cleanse(console.ticket, sizeof(console.ticket)); /* the payload has it */
 		rc = seal(details, payload);
 	}
 	strict_json_wipe(details);

@@ -156,6 +156,8 @@ static bool check(struct url_options *o)
 		return wrong(o, "which guest? --vmid is missing");
 	if (!o->node)
 		return wrong(o, "on which node? --node is missing");
+	if (!o->vnc && *o->viewer_arguments)
+		return wrong(o, "what is behind -- is for a viewer: --vnc is missing");
 	if (o->vnc && o->xterm)
 		return wrong(o, "--vnc and --xterm exclude each other: a terminal has no VNC");
 	if (o->vnc && o->origin && *o->origin)

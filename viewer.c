@@ -63,6 +63,8 @@ static int __attribute__((format(printf, 3, 4))) fail(struct session *s, int cod
 static int start_viewer(struct session *s, char **argv, char *path, const char *password)
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t ignored;
 	char **end = argv;
 	int rc;
 
@@ -75,7 +77,13 @@ static int start_viewer(struct session *s, char **argv, char *path, const char *
 	/* It has no part in our connection, nor in what libcurl keeps open. */
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	rc = posix_spawnp(&s->viewer, argv[0], &actions, NULL, argv, environ);
+	posix_spawnattr_init(&attributes);
+	sigemptyset(&ignored);
+	sigaddset(&ignored, SIGPIPE);
+	posix_spawnattr_setsigdefault(&attributes, &ignored);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	rc = posix_spawnp(&s->viewer, argv[0], &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	unsetenv("VNC_PASSWORD");
 	if (rc != 0) {
@@ -109,7 +117,8 @@ static void on_signals(void (*handler)(int))
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		signal(numbers[i], handler);
+		if (signal(numbers[i], handler) == SIG_IGN)
+			signal(numbers[i], SIG_IGN); /* as nohup left it */
 }
 
 /* A socket in a directory of this user's own, which is there until the viewer came. */
@@ -336,7 +345,6 @@ int viewer_run(const char *url, const char *password, char **argv, char *why, si
 
 	s = (struct session){ .proxxy = { .fd = -1, .why = why, .why_size = size }, .fd = -1, .viewer = -1 };
 	fail(&s, ERR_SYSTEM, "no randomness"); /* what may fail without a word of its own */
-	signal(SIGPIPE, SIG_IGN);
 	rc = client_open(&s.proxxy, url);
 	if (rc == OK) {
 		rc = meet_viewer(&s, argv, password);

@@ -312,10 +312,9 @@ def test_waiting_takes_no_processor(command: UrlCommand, cert: Cert) -> None:
 
     def script(far: Connection) -> None:
         far.accept_upgrade()
-        far.sock.settimeout(1)
         try:
             while True:
-                far.send(encode_frame(BINARY, bytes(65536)))
+                far.send(encode_frame(BINARY, bytes(65536)), timeout=1)
         except OSError:  # nobody reads
             pass
         far.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
