@@ -5,7 +5,6 @@
 #include "backend.h"
 
 #include <openssl/crypto.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,16 +14,6 @@
 #define DEFAULT_CONFIG "/etc/proxxy/proxxy-url.conf"
 #define DEFAULT_TOKEN_FILE "/etc/proxxy/proxmox.token"
 #define DEFAULT_PASSWORD_FILE "/etc/proxxy/proxmox.password"
-
-static int __attribute__((format(printf, 3, 4))) fail(char *why, size_t size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, size, format, args);
-	va_end(args);
-	return ERR_CONFIG;
-}
 
 /* True for "SCHEME://authority/path", without a query or fragment, of which *ret_path is where the path begins. */
 static bool is_url(const char *text, const char *scheme, size_t *ret_path)
@@ -120,7 +109,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 	size_t len;
 
 	if (n < 0)
-		return fail(why, size, "%s %s: %s", setting, path, strerror((int)-n));
+		return settings_fail(why, size, "%s %s: %s", setting, path, strerror((int)-n));
 	len = strlen(text);
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		text[--len] = '\0';
@@ -129,7 +118,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 			len = 0;
 	if (len == 0) {
 		OPENSSL_cleanse(text, (size_t)n);
-		return fail(why, size, "%s %s is not one line", setting, path);
+		return settings_fail(why, size, "%s %s is not one line", setting, path);
 	}
 	return OK;
 }

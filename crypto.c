@@ -28,6 +28,18 @@ int crypto_hex(const char *text, size_t len, uint8_t *out, size_t size)
 	return OK;
 }
 
+char *crypto_hex_encode(char *text, const uint8_t *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*text++ = digits[data[i] >> 4];
+		*text++ = digits[data[i] & 0xF];
+	}
+	*text = '\0';
+	return text;
+}
+
 int crypto_fingerprint(const char *text, size_t len, uint8_t out[CRYPTO_FINGERPRINT_LEN])
 {
 	char digits[2 * CRYPTO_FINGERPRINT_LEN];
@@ -168,17 +180,6 @@ int crypto_open_cbc(const uint8_t key[CRYPTO_KEY_LEN], const char *payload, size
 	return rc;
 }
 
-static char *write_hex(char *text, const uint8_t *data, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		*text++ = digits[data[i] >> 4];
-		*text++ = digits[data[i] & 0xF];
-	}
-	return text;
-}
-
 int crypto_seal_cbc(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t *plain, size_t len, char *text, size_t size)
 {
 	const size_t padded = len - len % CRYPTO_IV_LEN + CRYPTO_IV_LEN;
@@ -194,10 +195,9 @@ int crypto_seal_cbc(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t *plain, siz
 	if (sealed && cipher && RAND_bytes(iv, sizeof(iv)) == 1 &&
 	    EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, iv) == 1 &&
 	    EVP_EncryptUpdate(cipher, sealed, &n, plain, (int)len) == 1 && EVP_EncryptFinal_ex(cipher, sealed + n, &last) == 1) {
-		end = write_hex(text, iv, sizeof(iv));
+		end = crypto_hex_encode(text, iv, sizeof(iv));
 		*end++ = ':';
-		end = write_hex(end, sealed, padded);
-		*end = '\0';
+		end = crypto_hex_encode(end, sealed, padded);
 		rc = (int)(end - text);
 	}
 	EVP_CIPHER_CTX_free(cipher);

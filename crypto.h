@@ -20,7 +20,10 @@ enum {
  * Returns 0, or ERR_PAYLOAD_INVALID for any other length or character. */
 int crypto_hex(const char *text, size_t len, uint8_t *out, size_t size);
 
-/* The same for a fingerprint as openssl and pvenode print it: 64 digits, with or without a colon after every second. */
+/* Encodes data as 2 * len lower-case digits, NUL-terminated, to text. Returns where the NUL is. */
+char *crypto_hex_encode(char *text, const uint8_t *data, size_t len);
+
+/* crypto_hex() for a fingerprint as openssl and pvenode print it: 64 digits, with or without a colon after every second. */
 int crypto_fingerprint(const char *text, size_t len, uint8_t out[CRYPTO_FINGERPRINT_LEN]);
 
 /* Decodes base64url without padding (RFC 7515 section 2) to out, size bytes of room. One text for each value: no

@@ -66,12 +66,12 @@ static void print_ticket(const char *name, const char *ticket)
 static void print_text(const struct access *a, int port, const char *verdict)
 {
 	const struct console *c = &a->console;
-	const bool ipv6 = strchr(c->host, ':');
+	char host[CONSOLE_AUTHORITY_MAX];
 
 	printf("%-11s %s%s%s\n", "format", a->format, *a->kid ? ", key " : "", a->kid);
 	if (c->vmid != 0) {
 		printf("%-11s %s %u on node %s, console port %u\n", "guest", c->type, c->vmid, c->node, c->vnc_port);
-		printf("%-11s %s%s%s:%d\n", "host", ipv6 ? "[" : "", c->host, ipv6 ? "]" : "", c->host_port ? c->host_port : port);
+		printf("%-11s %s\n", "host", console_authority(c, port, host));
 		print_ticket("ticket", c->ticket);
 		print_ticket("vncticket", c->vncticket);
 	}
@@ -102,13 +102,11 @@ static void print_json(const struct access *a, int port, const char *verdict, bo
 	json_object_object_add(object, "accepted", json_object_new_boolean(accepted));
 	strict_json_add_string(object, "verdict", verdict);
 	if (c->vmid != 0) {
-		char host[CONSOLE_HOST_MAX + 16];
-		const bool ipv6 = strchr(c->host, ':');
+		char host[CONSOLE_AUTHORITY_MAX];
 
-		snprintf(host, sizeof(host), ipv6 ? "[%s]:%d" : "%s:%d", c->host, c->host_port ? c->host_port : port);
 		strict_json_add_integer(object, "vmid", c->vmid);
 		strict_json_add_string(object, "type", c->type);
-		strict_json_add_string(object, "host", host);
+		strict_json_add_string(object, "host", console_authority(c, port, host));
 		strict_json_add_string(object, "node", c->node);
 		strict_json_add_string(object, "ticket", c->ticket);
 		strict_json_add_string(object, "vncticket", c->vncticket);
@@ -129,8 +127,7 @@ static void print_json(const struct access *a, int port, const char *verdict, bo
 		if (a->claims.has_fingerprint) {
 			char fingerprint[2 * CRYPTO_FINGERPRINT_LEN + 1];
 
-			for (size_t i = 0; i < CRYPTO_FINGERPRINT_LEN; i++)
-				snprintf(fingerprint + 2 * i, 3, "%02x", a->claims.fingerprint[i]);
+			crypto_hex_encode(fingerprint, a->claims.fingerprint, CRYPTO_FINGERPRINT_LEN);
 			strict_json_add_string(object, "fingerprint", fingerprint);
 		}
 		if (a->claims.ca)

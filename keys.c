@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,16 +20,6 @@ static struct {
 	char file[SETTINGS_PATH_MAX];
 	bool file_is_set;
 } source;
-
-static int __attribute__((format(printf, 3, 4))) fail(char *why, size_t size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, size, format, args);
-	va_end(args);
-	return ERR_CONFIG;
-}
 
 static bool copy_value(char *to, size_t size, const char *value)
 {
@@ -79,19 +68,19 @@ static int take(struct key keys[KEYS_MAX], size_t *ret_n, const char *list, cons
 		const char *hex = colon ? colon + 1 : item;
 
 		if (n == KEYS_MAX)
-			return fail(why, size, "%s: more than %d keys", place, KEYS_MAX);
+			return settings_fail(why, size, "%s: more than %d keys", place, KEYS_MAX);
 		if (colon && !keys_name_valid(item, kid_len))
-			return fail(why, size, "%s: key %zu has a name that is not 1 to %d letters, digits, '-', '_' or '.'", place,
+			return settings_fail(why, size, "%s: key %zu has a name that is not 1 to %d letters, digits, '-', '_' or '.'", place,
 				    n + 1, KEY_NAME_MAX);
 		if (crypto_hex(hex, len - (size_t)(hex - item), keys[n].key, sizeof(keys[n].key)) < 0)
-			return fail(why, size, "%s: key %zu is not 64 hex digits (32 bytes); \"openssl rand -hex 32\" makes one",
+			return settings_fail(why, size, "%s: key %zu is not 64 hex digits (32 bytes); \"openssl rand -hex 32\" makes one",
 				    place, n + 1);
 		memcpy(keys[n].kid, item, kid_len);
 		keys[n].kid[kid_len] = '\0';
 		*ret_n = ++n;
 	}
 	if (n == 0)
-		return fail(why, size, "%s: no key in it; \"openssl rand -hex 32\" makes one", place);
+		return settings_fail(why, size, "%s: no key in it; \"openssl rand -hex 32\" makes one", place);
 	return OK;
 }
 
@@ -123,7 +112,7 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 	/* A file that was asked for and cannot be read is an error; the default one need not be there. */
 	if (source.text[0] && !asked_for)
 		return take(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
-	return fail(why, size, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
+	return settings_fail(why, size, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
 		    source.text[0] ? "" : ", and no SIGNATURE_KEY");
 }
 

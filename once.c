@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto.h"
 #include "error.h"
 
 enum { HASH_LEN = 32, NAME_LEN = 2 * HASH_LEN, SWEPT_DIGIT = 2 /* the first byte says whether to sweep */ };
@@ -66,7 +67,6 @@ static int claim(int directory, const char *name, int64_t expires)
 
 int once_claim(const char *directory, const void *id, size_t len, int64_t expires)
 {
-	static const char digits[] = "0123456789abcdef";
 	uint8_t hash[EVP_MAX_MD_SIZE];
 	char name[NAME_LEN + 1];
 	unsigned hash_len = 0;
@@ -74,11 +74,7 @@ int once_claim(const char *directory, const void *id, size_t len, int64_t expire
 
 	if (EVP_Digest(id, len, hash, &hash_len, EVP_sha256(), NULL) != 1 || hash_len != HASH_LEN)
 		return ERR_SYSTEM;
-	for (size_t i = 0; i < HASH_LEN; i++) {
-		name[2 * i] = digits[hash[i] >> 4];
-		name[2 * i + 1] = digits[hash[i] & 0xF];
-	}
-	name[NAME_LEN] = '\0';
+	crypto_hex_encode(name, hash, HASH_LEN);
 
 	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -6,6 +6,7 @@
 
 #include <json-c/json.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -81,22 +82,10 @@ int payload_parse_host(const char *text, struct console *ret_console)
 	return OK;
 }
 
-/* Copies a string member of at least 1 and at most size - 1 bytes. */
-static bool copy_string(json_object *object, const char *name, char *ret, size_t size)
-{
-	size_t len;
-	const char *text = strict_json_string(object, name, &len);
-
-	if (!text || len == 0 || len >= size)
-		return false;
-	memcpy(ret, text, len + 1);
-	return true;
-}
-
-/* The same for one that need not be there: ret stays as it is then. */
+/* strict_json_copy() for a member that need not be there: ret stays as it is then. */
 static bool copy_optional(json_object *object, const char *name, char *ret, size_t size)
 {
-	return !strict_json_has(object, name) || copy_string(object, name, ret, size);
+	return !strict_json_has(object, name) || strict_json_copy(object, name, ret, size);
 }
 
 /* The console's part of the schema. Returns NULL, or what is wrong. */
@@ -118,12 +107,12 @@ static const char *read_console(json_object *object, struct console *c)
 	if (!text || payload_parse_host(text, c) < 0)
 		return "host is not a host name or address, with or without a port";
 
-	if (!copy_string(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node)))
+	if (!strict_json_copy(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node)))
 		return "node is not a host name";
 
-	if (!copy_string(object, "ticket", c->ticket, sizeof(c->ticket)))
+	if (!strict_json_copy(object, "ticket", c->ticket, sizeof(c->ticket)))
 		return "ticket is not a string of 1 to 4096 bytes without controls";
-	if (!copy_string(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
+	if (!strict_json_copy(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
 		return "vncticket is not a string of 1 to 512 bytes without controls";
 
 	text = strict_json_string(object, "port", &len);
@@ -212,6 +201,15 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, str
 		*ret_console = console;
 	console_wipe(&console);
 	return *ret_why ? ERR_PAYLOAD_INVALID : OK;
+}
+
+const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX])
+{
+	const bool ipv6 = strchr(console->host, ':');
+
+	snprintf(text, CONSOLE_AUTHORITY_MAX, ipv6 ? "[%s]:%u" : "%s:%u", console->host,
+		 console->host_port ? console->host_port : (uint16_t)port);
+	return text;
 }
 
 void console_wipe(struct console *console)

@@ -15,6 +15,7 @@
 enum {
 	CONSOLE_HOST_MAX = HOST_NAME_MAX_LEN,
 	PROXMOX_PORT = 8006, /* of its API */
+	CONSOLE_AUTHORITY_MAX = CONSOLE_HOST_MAX + 9, /* bytes of "[host]:port" with its NUL */
 	CONSOLE_VMID_MAX = 999999999, /* Proxmox's highest */
 	CONSOLE_TICKET_MAX = 4096,   /* bytes; Proxmox takes 8 KiB for all header fields together */
 	CONSOLE_VNCTICKET_MAX = 512, /* bytes; Proxmox's own limit */
@@ -59,6 +60,10 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, str
 /* Splits "name", "name:port", "a.b.c.d", "a.b.c.d:port", "ipv6" or "[ipv6]:port" into *ret_console's
  * host members. Returns 0 or ERR_PAYLOAD_INVALID. */
 int payload_parse_host(const char *text, struct console *ret_console);
+
+/* Writes the host and its port, or the one given when it has none, as a URL and a Host field have them: "name:port",
+ * "[ipv6]:port". Returns text. */
+const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX]);
 
 /* Overwrites the ticket and vncticket. */
 void console_wipe(struct console *console);

@@ -211,12 +211,11 @@ static void forget_headers(struct call *call)
 static int post(struct call *call, const char *path, const char *fields)
 {
 	struct proxmox *p = call->proxmox;
-	char url[PATH_MAX_LEN + CONSOLE_HOST_MAX + 64];
+	char url[PATH_MAX_LEN + CONSOLE_AUTHORITY_MAX + 64], authority[CONSOLE_AUTHORITY_MAX];
 	struct console host;
 	CURL *curl = curl_easy_init();
 	CURLcode code;
 	long status = 0;
-	bool ipv6;
 
 	if (!curl)
 		return fail(p, ERR_SYSTEM, "libcurl does not start");
@@ -224,9 +223,7 @@ static int post(struct call *call, const char *path, const char *fields)
 		curl_easy_cleanup(curl);
 		return fail(p, ERR_CONFIG, "PROXMOX_HOST is not a name or address, with or without a port");
 	}
-	ipv6 = strchr(host.host, ':');
-	snprintf(url, sizeof(url), "https://%s%s%s:%d/api2/json%s", ipv6 ? "[" : "", host.host, ipv6 ? "]" : "",
-		 host.host_port ? host.host_port : PROXMOX_PORT, path);
+	snprintf(url, sizeof(url), "https://%s/api2/json%s", console_authority(&host, PROXMOX_PORT, authority), path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 #if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
@@ -262,18 +259,6 @@ static int post(struct call *call, const char *path, const char *fields)
 
 /* --- what is called ----------------------------------------------------------------------- */
 
-/* Copies a member that must be there. */
-static bool take(struct json_object *data, const char *name, char *ret, size_t size)
-{
-	size_t len;
-	const char *text = strict_json_string(data, name, &len);
-
-	if (!text || len == 0 || len >= size)
-		return false;
-	memcpy(ret, text, len + 1);
-	return true;
-}
-
 /* The login's request in fields, percent-encoded. */
 static bool write_login(const struct proxmox *p, char *fields, size_t size)
 {
@@ -303,7 +288,7 @@ static int log_in(struct call *call, char ticket[CONSOLE_TICKET_MAX + 1])
 		rc = parse_answer(call, &answer, &data);
 	if (rc < 0)
 		return rc;
-	if (!take(data, "ticket", ticket, CONSOLE_TICKET_MAX + 1) || !take(data, "CSRFPreventionToken", csrf, sizeof(csrf)))
+	if (!strict_json_copy(data, "ticket", ticket, CONSOLE_TICKET_MAX + 1) || !strict_json_copy(data, "CSRFPreventionToken", csrf, sizeof(csrf)))
 		rc = fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer to the login has no ticket", p->host);
 	else if (strncmp(ticket, "PVE:!tfa!", strlen("PVE:!tfa!")) == 0 || strict_json_integer(data, "NeedTFA", 1) == 1)
 		rc = fail(p, ERR_UPSTREAM_REFUSED, "%s: %s has a second factor, which cannot be asked for here: use an API token", p->host, p->user);
@@ -323,15 +308,15 @@ static int read_console(struct call *call, enum proxmox_kind kind, struct proxmo
 
 	if (rc < 0)
 		return rc;
-	done = take(data, "ticket", ret->vncticket, sizeof(ret->vncticket)) && take(data, "user", ret->user, sizeof(ret->user));
+	done = strict_json_copy(data, "ticket", ret->vncticket, sizeof(ret->vncticket)) && strict_json_copy(data, "user", ret->user, sizeof(ret->user));
 	number = strict_json_integer(data, "port", UINT16_MAX);
 	if (number > 0)
 		snprintf(ret->port, sizeof(ret->port), "%u", (unsigned)(uint16_t)number);
 	else
-		done = done && take(data, "port", ret->port, sizeof(ret->port)) && strspn(ret->port, "0123456789") == strlen(ret->port) &&
+		done = done && strict_json_copy(data, "port", ret->port, sizeof(ret->port)) && strspn(ret->port, "0123456789") == strlen(ret->port) &&
 		       strtol(ret->port, NULL, 10) <= UINT16_MAX;
 	/* Without a password of its own the ticket is the password: RFB takes its first 8 characters. */
-	if (kind == PROXMOX_VNC && !take(data, "password", ret->password, sizeof(ret->password)))
+	if (kind == PROXMOX_VNC && !strict_json_copy(data, "password", ret->password, sizeof(ret->password)))
 		snprintf(ret->password, sizeof(ret->password), "%.8s", ret->vncticket);
 	strict_json_wipe(answer);
 	return done ? OK : fail(call->proxmox, ERR_UPSTREAM_ANSWER, "%s: its answer has no ticket, port and user", call->proxmox->host);

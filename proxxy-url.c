@@ -344,14 +344,15 @@ static int command_keygen(void)
 {
 	const char *name = options.key_name;
 	uint8_t key[CRYPTO_KEY_LEN];
+	char text[2 * CRYPTO_KEY_LEN + 1];
 
 	if (RAND_priv_bytes(key, sizeof(key)) != 1)
 		return fail(EX_OSERR, "no randomness");
-	printf("%s%s", name ? name : "", name ? ":" : "");
-	for (size_t i = 0; i < sizeof(key); i++)
-		printf("%02x", key[i]);
+	crypto_hex_encode(text, key, sizeof(key));
+	printf("%s%s%s\n", name ? name : "", name ? ":" : "", text);
 	OPENSSL_cleanse(key, sizeof(key));
-	return puts("") < 0;
+	OPENSSL_cleanse(text, sizeof(text));
+	return EX_OK;
 }
 
 static int run(void)

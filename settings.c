@@ -21,12 +21,12 @@ struct context {
 	size_t why_size;
 };
 
-static int __attribute__((format(printf, 2, 3))) fail(const struct context *c, const char *format, ...)
+int settings_fail(char *why, size_t size, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(c->why, c->why_size, format, args);
+	vsnprintf(why, size, format, args);
 	va_end(args);
 	return ERR_CONFIG;
 }
@@ -69,7 +69,7 @@ static int set(const struct context *c, const struct setting *s, const char *val
 {
 	/* The value is not repeated: it may be a key that went to the wrong line. */
 	if (!s->parse(c->config, s, value))
-		return fail(c, "%s: %s has a value that is not understood (%s)", source, s->name, s->meaning);
+		return settings_fail(c->why, c->why_size, "%s: %s has a value that is not understood (%s)", source, s->name, s->meaning);
 	return OK;
 }
 
@@ -132,11 +132,11 @@ static int parse_file(const struct context *c, const char *path, char *text)
 		snprintf(source, sizeof(source), "%s line %d", path, number);
 		equals = strchr(line, '=');
 		if (!equals)
-			return fail(c, "%s is not KEY=VALUE", source);
+			return settings_fail(c->why, c->why_size, "%s is not KEY=VALUE", source);
 		*equals = '\0';
 		setting = find_setting(c->settings, strip(line, false));
 		if (!setting)
-			return fail(c, "%s names no setting of proxxy", source);
+			return settings_fail(c->why, c->why_size, "%s names no setting of proxxy", source);
 		if (getenv(setting->name))
 			continue;
 		rc = set(c, setting, strip(equals + 1, true), source);
@@ -153,16 +153,16 @@ static int load_file(const struct context *c, const char *path)
 	int rc = OK;
 
 	if (!text)
-		return fail(c, "%s: out of memory", path);
+		return settings_fail(c->why, c->why_size, "%s: out of memory", path);
 	n = settings_read_file(path, text, SETTINGS_FILE_MAX);
 	if (n >= 0) {
 		if (strlen(text) != (size_t)n)
-			rc = fail(c, "%s holds a NUL byte", path);
+			rc = settings_fail(c->why, c->why_size, "%s holds a NUL byte", path);
 		else
 			rc = parse_file(c, path, text);
 		OPENSSL_cleanse(text, (size_t)n);
 	} else if (n != -ENOENT) {
-		rc = fail(c, "%s: %s", path, strerror((int)-n));
+		rc = settings_fail(c->why, c->why_size, "%s: %s", path, strerror((int)-n));
 	}
 	free(text);
 	return rc;

@@ -30,6 +30,9 @@ struct settings {
 	size_t n;
 };
 
+/* Puts a sentence into why[0..size). Returns ERR_CONFIG. */
+int settings_fail(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* Two kinds for a table's parse: a whole number that goes to an int, and any text that goes to a char[]. */
 bool settings_parse_number(void *config, const struct setting *s, const char *value);
 bool settings_parse_text(void *config, const struct setting *s, const char *value);

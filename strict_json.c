@@ -122,6 +122,17 @@ const char *strict_json_string(json_object *object, const char *name, size_t *re
 	return text;
 }
 
+bool strict_json_copy(json_object *object, const char *name, char *ret, size_t size)
+{
+	size_t len;
+	const char *text = strict_json_string(object, name, &len);
+
+	if (!text || len == 0 || len >= size)
+		return false;
+	memcpy(ret, text, len + 1);
+	return true;
+}
+
 int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 {
 	json_object *member;

@@ -27,6 +27,9 @@ void strict_json_wipe(struct json_object *object);
  * none, or not of that kind. */
 const char *strict_json_string(struct json_object *object, const char *name, size_t *ret_len);
 
+/* Copies such a string of at least 1 and at most size - 1 bytes to ret. Returns false, ret as it was, when there is none. */
+bool strict_json_copy(struct json_object *object, const char *name, char *ret, size_t size);
+
 /* The member as a whole number from 1 to max. JSON does not tell 100 from 100.0 or 1e2, so neither do we.
  * Returns 0 for anything else. */
 int64_t strict_json_integer(struct json_object *object, const char *name, int64_t max);

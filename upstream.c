@@ -197,8 +197,7 @@ static int connect_any(struct upstream *u, const struct console *c, const struct
  * Returns its size or ERR_SYSTEM when it does not fit. */
 static int write_request(char *buf, size_t size, const struct console *c, uint16_t port, const char *key)
 {
-	char vncticket[3 * CONSOLE_VNCTICKET_MAX + 1];
-	const bool ipv6 = c->host_is_address && strchr(c->host, ':');
+	char vncticket[3 * CONSOLE_VNCTICKET_MAX + 1], authority[CONSOLE_AUTHORITY_MAX];
 	const bool token = strncmp(c->ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0;
 	int n = uri_percent_encode(c->vncticket, vncticket, sizeof(vncticket));
 
@@ -206,7 +205,7 @@ static int write_request(char *buf, size_t size, const struct console *c, uint16
 		return n;
 	n = snprintf(buf, size,
 		     "GET /api2/json/nodes/%s/%s/%u/vncwebsocket?port=%u&vncticket=%s HTTP/1.1\r\n"
-		     "Host: %s%s%s:%u\r\n"
+		     "Host: %s\r\n"
 		     "Upgrade: websocket\r\n"
 		     "Connection: Upgrade\r\n"
 		     "Sec-WebSocket-Version: 13\r\n"
@@ -215,8 +214,7 @@ static int write_request(char *buf, size_t size, const struct console *c, uint16
 		     "Authorization: %s%s\r\n"
 		     "User-Agent: proxxy/" PROXXY_VERSION "\r\n"
 		     "\r\n",
-		     c->node, c->type, c->vmid, c->vnc_port, vncticket, ipv6 ? "[" : "", c->host, ipv6 ? "]" : "", port,
-		     key, token ? "" : "PVEAuthCookie=", c->ticket);
+		     c->node, c->type, c->vmid, c->vnc_port, vncticket, console_authority(c, port, authority), key, token ? "" : "PVEAuthCookie=", c->ticket);
 	OPENSSL_cleanse(vncticket, sizeof(vncticket));
 	return n > 0 && (size_t)n < size ? n : ERR_SYSTEM;
 }

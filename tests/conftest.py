@@ -86,6 +86,13 @@ def proxxy(request: pytest.FixtureRequest, settings: dict[str, Any]) -> Iterator
         yield proxxy
 
 
+@pytest.fixture(scope="module")
+def relay(settings: dict[str, Any]) -> Iterator[Activator]:
+    """For what has nothing to do with who spawns sessions."""
+    with Activator(settings) as relay:
+        yield relay
+
+
 Open = Callable[..., Client]
 
 

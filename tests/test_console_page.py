@@ -66,12 +66,6 @@ def make_site(web: Nginx, relay: Activator, standin: StandIn, guest: Recorder, c
     return Site(web.url, backend, relay, web, standin, guest)
 
 
-@pytest.fixture(scope="module")
-def relay(settings: dict[str, Any]) -> Iterator[Activator]:
-    with Activator(settings) as relay:
-        yield relay
-
-
 @pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
 def web(request: pytest.FixtureRequest, relay: Activator) -> Iterator[Nginx]:
     with request.param(relay.port) as web:

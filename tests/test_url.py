@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -33,12 +33,6 @@ NAMED_KEY = "2026-11"
 EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM, EX_CONFIG = 64, 65, 69, 76, 77, 78
 GUEST = ("--node", "pve01", "--vmid")
 VECTORS = json.loads((TREE / "examples" / "vectors.json").read_text())["vectors"]
-
-
-@pytest.fixture(scope="module")
-def relay(settings: dict[str, Any]) -> Iterator[Activator]:
-    with Activator(settings) as relay:
-        yield relay
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import pytest
 from PIL import Image
@@ -35,12 +35,6 @@ DRAW_SECONDS = 30.0
 VIEWER = Path(__file__).with_name("lib") / "fake_viewer.py"
 GUEST = ("--node", "pve01", "--vmid")
 TYPED = "Typed in a viewer, read in the guest"
-
-
-@pytest.fixture(scope="module")
-def relay(settings: dict[str, Any]) -> Iterator[Activator]:
-    with Activator(settings) as relay:
-        yield relay
 
 
 @pytest.fixture
