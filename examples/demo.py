@@ -29,7 +29,7 @@ OWN_LINES = "proxxy-conn["  # the activator's own lines say nothing to a person
 def main() -> None:
     for number in ENDINGS:
         signal.signal(number, end)
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else first_free_port()
+    port = chosen_port(sys.argv[1]) if len(sys.argv) > 1 else first_free_port()
     with Stage(port=port) as stage:
         print(f"\nOpen this in a browser on this machine: {stage.panel.url}")
         print(f"(A terminal in xterm.js: {stage.panel.url}terminal)")
@@ -44,16 +44,29 @@ def end(*_: object) -> None:
     sys.exit(0)
 
 
+def chosen_port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        sys.exit(f"{text!r} is no port: a number from 1 to 65535.")
+    if not is_free(int(text)):
+        sys.exit(f"Port {text} is not free, or not yours to take: name another one, or none.")
+    return int(text)
+
+
 def first_free_port() -> int:
     for port in range(FIRST_PORT, LAST_PORT):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     sys.exit(f"No port from {FIRST_PORT} to {LAST_PORT - 1} is free: name one as the argument.")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def follow_log(activator: Activator) -> None:
