@@ -97,6 +97,7 @@ struct tls_socket {
 	size_t budget;  /* bytes that may still be read in this call */
 	size_t ahead;   /* bytes that are read beyond those asked for */
 	size_t at, end; /* of buf: what was read and TLS has not asked for yet */
+	bool drained;   /* the kernel gave less than was asked for: poll() will tell of more */
 	uint8_t buf[IO_TLS_AT_ONCE]; /* its pages cost nothing until they are used */
 };
 
@@ -115,6 +116,7 @@ static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 	} while (n < 0 && errno == EINTR);
 	if (n > 0)
 		s->budget -= (size_t)n < s->budget ? (size_t)n : s->budget;
+	s->drained = n < (ssize_t)(size + s->ahead);
 	s->at = 0;
 	s->end = n > (ssize_t)size ? (size_t)n - size : 0;
 	return n;
@@ -192,6 +194,7 @@ int io_begin_tls(struct endpoint *e, SSL *tls)
 	}
 	s->fd = e->fd;
 	s->budget = s->at = s->end = 0;
+	s->drained = false;
 	s->ahead = sizeof(s->buf);
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
@@ -215,6 +218,14 @@ static bool has_buffered(const struct endpoint *e)
 	const struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
 
 	return s->at != s->end;
+}
+
+/* True when another read would find nothing: in TLS, in our buffer, or in the kernel. */
+static bool is_drained(const struct endpoint *e)
+{
+	const struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
+
+	return s->drained && !has_buffered(e) && SSL_pending(e->tls) == 0;
 }
 
 /* --- reading and writing ------------------------------------------------------------------ */
@@ -250,7 +261,11 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 
 		enter_tls(e);
 		rc = SSL_read_ex(e->tls, buf, size, &got);
-		return rc == 1 ? (ssize_t)got : tls_result(e, rc, &e->readable, &e->read_events);
+		if (rc != 1)
+			return tls_result(e, rc, &e->readable, &e->read_events);
+		e->readable = !is_drained(e);
+		e->read_events = POLLIN;
+		return (ssize_t)got;
 	}
 	do {
 		n = recv(e->fd, buf, size, 0);

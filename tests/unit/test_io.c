@@ -242,6 +242,34 @@ static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
 	end_server(&s);
 }
 
+/* What came short is all there was: nobody asks the kernel again before poll() says so. */
+static void test_a_short_read_is_the_last(void **state)
+{
+	struct server s;
+	char bytes[100];
+
+	(void)state;
+	begin_server(&s);
+	assert_int_equal(SSL_write(s.tls, "one", 3), 3);
+	assert_int_equal(SSL_write(s.tls, "three", 5), 5);
+	let_go(&s, 0);
+	assert_int_equal(io_read(&s.client, bytes, 2), 2);
+	assert_true(s.client.readable); /* the rest of a record */
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 1);
+	assert_true(s.client.readable); /* a second record, which the first read brought along */
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 5);
+	assert_false(s.client.readable);
+	assert_int_equal(SSL_write(s.tls, "four", 4), 4);
+	let_go(&s, 10);
+	assert_int_equal(io_wait(&s.client, POLLIN, NULL, io_now() + 1000), OK);
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN); /* half a record */
+	let_go(&s, 0);
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 4);
+	assert_memory_equal(bytes, "four", 4);
+	assert_false(s.client.readable);
+	end_server(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_read_write_and_the_ways_to_end),
 		cmocka_unit_test(test_wait_keeps_its_deadline_and_watches_the_client),
 		cmocka_unit_test(test_data_that_a_write_has_read_is_not_forgotten),
+		cmocka_unit_test(test_a_short_read_is_the_last),
 	};
 
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);
