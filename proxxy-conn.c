@@ -30,6 +30,7 @@
 #include "http.h"
 #include "io.h"
 #include "log.h"
+#include "prefault.h"
 #include "relay.h"
 #include "sandbox.h"
 #include "systemd.h"
@@ -279,13 +280,12 @@ static void refuse(const struct http_request *request, int code)
 	log_refused(&session);
 }
 
-/* --- 6 connect ---------------------------------------------------------------------------- */
+/* --- 6 dial ------------------------------------------------------------------------------- */
 
-static int connect_console(void)
+static int dial(void)
 {
 	const struct console *console = &granted.console;
 	char status[200];
-	size_t space;
 	int rc;
 
 	if (granted.claims.session_max && (!config.session_max || granted.claims.session_max < config.session_max))
@@ -293,8 +293,25 @@ static int connect_console(void)
 	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, console->node, session.peer);
 	systemd_status(status);
 	log_begin(&session);
-	rc = upstream_connect(&upstream, console, &client);
-	access_wipe(&granted);
+	rc = upstream_dial(&upstream, console, &client);
+	return rc < 0 ? fail(rc, "%s", upstream.detail) : OK;
+}
+
+/* --- 7 confine ---------------------------------------------------------------------------- */
+
+/* Everything is open that will ever be. */
+static int confine(void)
+{
+	return sandbox_enter() < 0 ? fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno)) : OK;
+}
+
+/* --- 8 open the console ------------------------------------------------------------------- */
+
+static int open_console(void)
+{
+	size_t space;
+	int rc = upstream_open(&upstream, &granted.console, &client);
+
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	/* What came behind Proxmox's answer is its first frames. */
@@ -302,8 +319,6 @@ static int connect_console(void)
 	framer_filled(&relay.down.framer, upstream.n_early);
 	return OK;
 }
-
-/* --- 7 confine ---------------------------------------------------------------------------- */
 
 /* Overwrites what secrets left on the stack, and in the vector registers: they keep what memcpy() moved last, and
  * libraries that are bound lazily have them saved on the stack at any first call. */
@@ -318,13 +333,12 @@ static void __attribute__((noinline)) wipe_stack(void)
 	io_give_back(below, sizeof(below)); /* it is not needed so deep again */
 }
 
-static int confine(void)
+/* The tickets have been used. The handshake is over, and the filter is the kernel's: their memory goes back. */
+static void forget(void)
 {
-	int rc = sandbox_enter();
-
-	malloc_trim(0); /* the handshake is over, and the filter is the kernel's: give their memory back */
-	wipe_stack();   /* last: entering has saved registers, too */
-	return rc;
+	access_wipe(&granted);
+	malloc_trim(0);
+	wipe_stack();
 }
 
 /* --- 10 summary --------------------------------------------------------------------------- */
@@ -363,9 +377,14 @@ static void serve(void)
 	if (rc < 0)
 		return;
 
-	rc = connect_console();
-	if (confine() < 0 && rc == OK)
-		rc = fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno));
+	rc = dial();
+	if (rc == OK)
+		rc = confine();
+	else
+		sandbox_enter(); /* for the goodbye */
+	if (rc == OK)
+		rc = open_console();
+	forget();
 	if (rc == OK)
 		relay_run(&relay);
 	else
@@ -376,6 +395,7 @@ static void serve(void)
 
 static int run(void)
 {
+	prefault();
 	if (harden() < 0 || io_prepare(STDIN_FILENO) < 0)
 		return EX_OSERR;
 	session.began = io_now();

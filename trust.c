@@ -101,6 +101,11 @@ int trust_context(const struct trust *t, SSL_CTX **ret, char *why, size_t size)
 	return load_cas(t, tls, why, size);
 }
 
+bool trust_needs_files(const struct trust *t)
+{
+	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
+}
+
 /* What the certificate's check said, in words that lead to the mend. */
 static const char *untrusted_words(long result)
 {

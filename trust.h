@@ -25,6 +25,9 @@ struct trust {
  * SSL_CTX_free() in either case. */
 int trust_context(const struct trust *trust, SSL_CTX **ret, char *why, size_t size);
 
+/* True when the handshake opens files: of the system's CAs each is looked up when it is needed. */
+bool trust_needs_files(const struct trust *trust);
+
 /* Says which server tls means: a name goes into SNI, an address may not (RFC 6066 section 3). False on an error. */
 bool trust_expect(SSL *tls, const struct console *console);
 

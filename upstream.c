@@ -67,7 +67,7 @@ static int tls_failed(struct upstream *u, const struct console *c)
 	return fail(u, c, code, "%s", words);
 }
 
-static int start_tls(struct upstream *u, const struct console *c, const struct endpoint *client, int64_t deadline)
+static int say_hello(struct upstream *u, const struct console *c)
 {
 	SSL *tls = SSL_new(u->tls);
 
@@ -75,7 +75,11 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
-	SSL_set_connect_state(tls);
+	return io_hello(&u->endpoint) == IO_BROKEN ? tls_failed(u, c) : OK;
+}
+
+static int finish_handshake(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
 	for (;;) {
 		ssize_t n = io_handshake(&u->endpoint);
 		int rc;
@@ -84,7 +88,7 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 			return OK;
 		if (n != IO_AGAIN)
 			return tls_failed(u, c);
-		rc = io_wait(&u->endpoint, POLLIN, client, deadline);
+		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
 		if (rc == ERR_REQUEST_TIMEOUT)
 			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer TLS");
 		if (rc < 0)
@@ -96,7 +100,7 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 
 /* getaddrinfo() with a deadline: glibc runs it in a thread, unless the host is an address anyway. */
 static int resolve(struct upstream *u, const struct console *c, const char *port, const struct endpoint *client,
-		   int64_t deadline, struct addrinfo **ret)
+		   struct addrinfo **ret)
 {
 	/* Static: after a deadline the thread may still be at it. */
 	static struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
@@ -114,7 +118,7 @@ static int resolve(struct upstream *u, const struct console *c, const char *port
 			const struct timespec slice = { 0, RESOLVE_SLICE_MS * 1000000L };
 			struct endpoint nothing = io_endpoint(-1, NULL);
 
-			if (io_now() >= deadline)
+			if (io_now() >= u->deadline)
 				return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name is still not resolved");
 			gai_suspend((const struct gaicb *const *)list, 1, &slice);
 			rc = io_wait(&nothing, POLLIN, client, 0);
@@ -167,7 +171,7 @@ static int connect_address(struct upstream *u, const struct addrinfo *a, const s
 /* Each address in the order of RFC 6724 that may be dialled, until one takes the connection; each gets its share of
  * the time that is left, so that one that never answers leaves some to the next. */
 static int connect_any(struct upstream *u, const struct console *c, const struct addrinfo *addresses,
-		       const struct endpoint *client, int64_t deadline)
+		       const struct endpoint *client)
 {
 	const char *list = u->config->allowed_hosts;
 	const enum host_verdict verdict = host_list_judge(list, c->host);
@@ -182,7 +186,7 @@ static int connect_any(struct upstream *u, const struct console *c, const struct
 
 		if (!host_address_allowed(list, a->ai_addr, verdict))
 			continue;
-		rc = connect_address(u, a, client, now + (deadline - now) / left--, &error);
+		rc = connect_address(u, a, client, now + (u->deadline - now) / left--, &error);
 		if (rc != ERR_UPSTREAM_CONNECT)
 			return rc;
 	}
@@ -264,8 +268,7 @@ static int refused(struct upstream *u, const struct console *c, const struct htt
 }
 
 /* Reads more of Proxmox's answer into u->early, of which *len bytes are there. Returns 0 or an error. */
-static int read_more(struct upstream *u, const struct console *c, const struct endpoint *client, int64_t deadline,
-		     size_t *len)
+static int read_more(struct upstream *u, const struct console *c, const struct endpoint *client, size_t *len)
 {
 	for (;;) {
 		ssize_t n = io_read(&u->endpoint, u->early + *len, sizeof(u->early) - *len);
@@ -274,12 +277,12 @@ static int read_more(struct upstream *u, const struct console *c, const struct e
 		if (n > 0) {
 			*len += (size_t)n;
 			/* It can write: this only looks at the clock, the client and SIGTERM. */
-			rc = io_wait(&u->endpoint, POLLOUT, client, deadline);
+			rc = io_wait(&u->endpoint, POLLOUT, client, u->deadline);
 			return rc == ERR_REQUEST_TIMEOUT ? fail(u, c, ERR_UPSTREAM_TIMEOUT, "its answer does not end") : rc;
 		}
 		if (n != IO_AGAIN)
 			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
-		rc = io_wait(&u->endpoint, POLLIN, client, deadline);
+		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
 		if (rc == ERR_REQUEST_TIMEOUT)
 			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "the console's ticket may be used or expired");
 		if (rc < 0)
@@ -289,8 +292,7 @@ static int read_more(struct upstream *u, const struct console *c, const struct e
 
 /* Reads Proxmox's answer, passing over interim ones, which something between may send (RFC 9110 section 15.2); what
  * is behind it stays in u->early, u->n_early bytes. The response's slices are of the same buffer: good until then. */
-static int read_answer(struct upstream *u, const struct console *c, const char *key, const struct endpoint *client,
-		       int64_t deadline)
+static int read_answer(struct upstream *u, const struct console *c, const char *key, const struct endpoint *client)
 {
 	char accept[WS_ACCEPT_LEN + 1];
 	struct http_response r;
@@ -308,7 +310,7 @@ static int read_answer(struct upstream *u, const struct console *c, const char *
 			memmove(u->early, u->early + head, len);
 			continue;
 		}
-		rc = read_more(u, c, client, deadline, &len);
+		rc = read_more(u, c, client, &len);
 		if (rc < 0)
 			return rc;
 	}
@@ -325,46 +327,52 @@ static int read_answer(struct upstream *u, const struct console *c, const char *
 	return OK;
 }
 
-static int upgrade(struct upstream *u, const struct console *c, uint16_t port, const struct endpoint *client,
-		   int64_t deadline)
+static int upgrade(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
 	char request[REQUEST_MAX], key[WS_KEY_LEN + 1];
 	int rc = ws_key_make(key), n;
 
 	if (rc < 0)
 		return rc;
-	n = write_request(request, sizeof(request), c, port, key);
+	n = write_request(request, sizeof(request), c, u->port, key);
 	if (n < 0)
 		return n;
-	rc = io_write_all(&u->endpoint, request, (size_t)n, deadline);
+	rc = io_write_all(&u->endpoint, request, (size_t)n, u->deadline);
 	OPENSSL_cleanse(request, sizeof(request));
 	if (rc == ERR_CLIENT_GONE || rc == ERR_REQUEST_TIMEOUT)
 		return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
 	if (rc < 0)
 		return rc;
-	return read_answer(u, c, key, client, deadline);
+	return read_answer(u, c, key, client);
 }
 
-int upstream_connect(struct upstream *u, const struct console *c, const struct endpoint *client)
+int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
-	const struct config *config = u->config;
-	const int64_t deadline = io_now() + config->connect_timeout * INT64_C(1000);
-	const uint16_t port = c->host_port ? c->host_port : (uint16_t)config->upstream_port;
+	static char port[6]; /* resolve()'s thread may still read it later */
 	struct addrinfo *addresses = NULL;
-	static char port_text[6]; /* resolve()'s thread may still read it later */
 	int rc;
 
-	snprintf(port_text, sizeof(port_text), "%u", port);
-	rc = resolve(u, c, port_text, client, deadline, &addresses);
+	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
+	u->port = c->host_port ? c->host_port : (uint16_t)u->config->upstream_port;
+	snprintf(port, sizeof(port), "%u", u->port);
+	rc = resolve(u, c, port, client, &addresses);
 	if (rc == OK)
-		rc = connect_any(u, c, addresses, client, deadline);
+		rc = connect_any(u, c, addresses, client);
 	if (addresses)
 		freeaddrinfo(addresses);
 	if (rc == OK)
-		rc = start_tls(u, c, client, deadline);
-	if (rc == OK)
-		rc = upgrade(u, c, port, client, deadline);
+		rc = say_hello(u, c);
+	if (rc == OK && trust_needs_files(&u->trust))
+		rc = finish_handshake(u, c, client);
+	return rc;
+}
 
+int upstream_open(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
+	int rc = finish_handshake(u, c, client);
+
+	if (rc == OK)
+		rc = upgrade(u, c, client);
 	/* What only the handshake needed: the CAs. There is no second one, and the rest goes with the connection. */
 	SSL_CTX_set_cert_store(u->tls, NULL);
 	SSL_CTX_free(u->tls);

@@ -25,6 +25,8 @@ struct upstream {
 	SSL_CTX *tls;
 	const struct config *config;
 	struct trust trust;
+	uint16_t port;
+	int64_t deadline; /* of dialling and opening, an io_now() */
 	char reason[UPSTREAM_REASON_MAX]; /* why it failed, without names of machines: for the client's Close */
 	char detail[256];                 /* the same for the log: with them, never with a secret */
 	/* What came right behind Proxmox's answer: the first frames. */
@@ -37,15 +39,22 @@ void upstream_init(struct upstream *u);
 
 /* Loads what TLS is verified with, before anything is promised to the client: the payload's own fingerprint and CA
  * when claims has them, and then nothing else, whatever the settings say.
- * Returns 0, or ERR_CONFIG / ERR_PAYLOAD_INVALID / ERR_SYSTEM with u->detail. claims must outlive the handshake. */
+ * Returns 0, or ERR_CONFIG / ERR_PAYLOAD_INVALID / ERR_SYSTEM with u->detail. claims must outlive upstream_open(). */
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims);
 
-/* Connects to the console, before the settings' connect_timeout is over in all, and gives up when the client leaves.
- * Each address that the host resolves to is held against PROXXY_ALLOWED_HOSTS; it is the very one that is dialled.
- * Returns 0 and u->endpoint, or ERR_HOST_FORBIDDEN, ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with
- * u->reason and u->detail, or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM.
+/* The first half: finds the host, connects, and says hello in TLS, before the settings' connect_timeout is over in all;
+ * gives up when the client leaves. Each address that the host resolves to is held against PROXXY_ALLOWED_HOSTS; it is
+ * the very one that is dialled. Nothing that the host sends is read yet, unless its certificate has to be held against
+ * the system's directory of CAs, in files of their own: then the handshake goes to its end here.
+ * Returns 0 and u->endpoint, or ERR_HOST_FORBIDDEN, ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED with u->reason and
+ * u->detail, or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM. */
+int upstream_dial(struct upstream *u, const struct console *console, const struct endpoint *client);
+
+/* The second half: the rest of the handshake, and the console's upgrade, within the same time. It needs no file and no
+ * further socket. Returns 0, or ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with u->reason and u->detail,
+ * or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM.
  * Proxmox refuses after 3 s, and does not answer at all for a console that is gone. */
-int upstream_connect(struct upstream *u, const struct console *console, const struct endpoint *client);
+int upstream_open(struct upstream *u, const struct console *console, const struct endpoint *client);
 
 /* Says close_notify, if TLS stands, and closes. */
 void upstream_close(struct upstream *u);

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Iterator
 from urllib.parse import quote
 
 import pytest
-from conftest import ECHO
+from conftest import ECHO, console
 from lib.activator import TREE, Activator, Xinetd
 from lib.payload import seal, seal_jwe, target
 from lib.process import wait_for
@@ -85,6 +86,19 @@ def test_attempt_would_succeed_without_the_sandbox(
     environment = {"PROXXY_BREAKIN": name, "PROXXY_BREAKIN_OUTSIDE": "1"}
     with Activator(settings, program=breakin, environment=environment) as proxxy:
         assert attempt(standin, key, proxxy) == "done"
+
+
+def test_confined_before_proxmox_has_said_anything(breakin: Path, settings: dict[str, Any], key: str) -> None:
+    """TLS and HTTP with a host that may not be Proxmox are spoken from inside."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, Activator(settings, program=breakin) as proxxy:
+        members = console(listener.getsockname()[1])
+        with Client.upgraded(proxxy.port, target(seal(members, key))):
+            upstream, _ = listener.accept()
+            with upstream:
+                assert upstream.recv(5)[:1] == b"\x16"  # its hello
+                (pid,) = wait_for(proxxy.sessions, 5, "no session")
+                status = Path(f"/proc/{pid}/status")
+                wait_for(lambda: re.search(r"^Seccomp:\t2$", status.read_text(), re.M), 5, "not confined")
 
 
 # --- memory ----------------------------------------------------------------------------------

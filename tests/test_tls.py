@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import socket
 import ssl
 import subprocess
@@ -74,6 +75,29 @@ def test_unknown_ca_is_refused(settings: dict[str, Any], key: str, tmp_path: Any
 def test_without_a_ca_file_the_systems_directory_counts(key: str, cert: Cert) -> None:
     with Activator({"SIGNATURE_KEY": key}) as proxxy, Upstream(cert, greet) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: certificate is not trusted: its CA is not known"
+
+
+class WithSystemCA(Activator):
+    """proxxy on a machine whose administrator trusts one CA, in a mount namespace."""
+
+    def __init__(self, settings: dict[str, Any], ca: str | Path) -> None:
+        super().__init__(settings)
+        self._ca = ca
+
+    def command(self) -> list[Any]:
+        certs = self.directory / "certs"
+        certs.mkdir()
+        shutil.copy(self._ca, certs / "ca.crt")
+        subprocess.run(["openssl", "rehash", certs], check=True)
+        answer = subprocess.run(["openssl", "version", "-d"], check=True, capture_output=True, text=True).stdout
+        place = Path(answer.split('"')[1]) / "certs"
+        script = f'mount --bind "{certs}" "{place.resolve()}" && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, "sh", *super().command()]
+
+
+def test_ca_in_the_systems_directory_is_trusted(cert: Cert, key: str) -> None:
+    with WithSystemCA({"SIGNATURE_KEY": key}, cert.ca) as proxxy, Upstream(cert, greet) as upstream:
+        assert result(proxxy, key, console(upstream.port)) == "ok"
 
 
 @pytest.mark.parametrize("form", [str, str.lower, lambda f: f.replace(":", "")], ids=["colons", "lower", "plain"])

@@ -36,36 +36,60 @@ static int fail(struct upstream *u, const struct console *c, int code)
 
 /* Settings: the outcome in four bits; 0x10: only when Proxmox says something, or a deadline is over; 0x20: with the
  * frames that are there by then. */
-int upstream_connect(struct upstream *u, const struct console *c, const struct endpoint *client)
+static int outcome(void)
 {
 	static const int outcomes[16] = {
 		[8] = ERR_UPSTREAM_REFUSED, ERR_UPSTREAM_RESOLVE, ERR_UPSTREAM_CONNECT, ERR_UPSTREAM_TIMEOUT,
 		ERR_UPSTREAM_UNTRUSTED,	    ERR_UPSTREAM_ANSWER,  ERR_HOST_FORBIDDEN,	ERR_SYSTEM,
 	};
-	const int outcome = outcomes[world.settings.upstream & 15];
+
+	return outcomes[world.settings.upstream & 15];
+}
+
+static int conclude(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
 	int rc;
 
-	REQUIRE(*c->ticket && *c->vncticket && u->trust.claims, "a console without its tickets");
-	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
 	if (world.settings.upstream & 0x10) {
-		rc = io_wait(&u->endpoint, POLLIN, client, io_now() + u->config->connect_timeout * INT64_C(1000));
+		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
 		if (rc == ERR_REQUEST_TIMEOUT)
 			return fail(u, c, ERR_UPSTREAM_TIMEOUT);
 		if (rc < 0)
 			return rc;
 	}
-	if (outcome == ERR_SYSTEM)
-		return outcome; /* that one has no words */
-	if (outcome < 0)
-		return fail(u, c, outcome);
-	if (world.settings.upstream & 0x20) {
+	if (outcome() == OK || outcome() == ERR_SYSTEM)
+		return outcome(); /* these have no words */
+	return fail(u, c, outcome());
+}
+
+int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
+	REQUIRE(*c->ticket && *c->vncticket && u->trust.claims, "a console without its tickets");
+	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
+	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
+	switch (outcome()) {
+	case ERR_UPSTREAM_RESOLVE:
+	case ERR_UPSTREAM_CONNECT:
+	case ERR_HOST_FORBIDDEN:
+		return conclude(u, c, client);
+	default:
+		return OK;
+	}
+}
+
+int upstream_open(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
+	int rc = conclude(u, c, client);
+
+	REQUIRE(*c->ticket && *c->vncticket, "tickets that are wiped before they are used");
+	if (rc == OK && world.settings.upstream & 0x20) {
 		ssize_t n = io_read(&u->endpoint, u->early, sizeof(u->early));
 
 		if (n == IO_END || n == IO_BROKEN)
 			return fail(u, c, ERR_UPSTREAM_ANSWER);
 		u->n_early = n > 0 ? (size_t)n : 0;
 	}
-	return OK;
+	return rc;
 }
 
 void upstream_close(struct upstream *u)
