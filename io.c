@@ -464,11 +464,13 @@ void io_give_back(void *at, size_t size)
 void io_rest(struct endpoint *e)
 {
 	struct tls_socket *s;
+	size_t used;
 
-	if (!e->tls || has_buffered(e))
+	if (!e->tls)
 		return;
 	s = BIO_get_data(SSL_get_rbio(e->tls));
-	io_give_back(s->buf, sizeof(s->buf));
+	used = has_buffered(e) ? s->end : 0;
+	io_give_back(s->buf + used, sizeof(s->buf) - used);
 }
 
 void io_linger(struct endpoint *e, int64_t deadline)

@@ -93,7 +93,7 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 /* Gives the pages that lie wholly in at[0..size) back to the kernel: nothing there is of use any more. */
 void io_give_back(void *at, size_t size);
 
-/* The same for what e has buffered, should that be empty. */
+/* The same for the part of e's buffer that nothing is in. */
 void io_rest(struct endpoint *e);
 
 /* For the end: says that nothing more will be sent, and reads away what comes until the peer closes or the deadline: closing

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "io.h"
 #include "list.h"
 
 #define CREDENTIAL "signature-key"
@@ -121,6 +122,7 @@ void keys_forget(void)
 	char *environment = getenv("SIGNATURE_KEY");
 
 	OPENSSL_cleanse(source.text, strlen(source.text));
+	io_give_back(&source, sizeof(source));
 	if (environment)
 		OPENSSL_cleanse(environment, strlen(environment)); /* it is what /proc/PID/environ shows */
 }

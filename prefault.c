@@ -19,7 +19,7 @@
 
 enum {
 	HEAP = 320 * 1024, /* bytes that opening a console takes, libseccomp's share with it */
-	STACK = 36 * 1024, /* bytes: what is wiped when it is open, and what lies above */
+	STACK = 28 * 1024, /* bytes that it takes */
 };
 
 static void map(uintptr_t begin, uintptr_t end, int how)
@@ -32,27 +32,17 @@ static void map(uintptr_t begin, uintptr_t end, int how)
 		madvise((void *)begin, end - begin, how);
 }
 
-/* Code and constants as they are in the page cache; of variables those with a first value, as copies of our own. */
+/* Code and constants, as they are in the page cache. Variables would become copies of our own, used or not. */
 static int map_object(struct dl_phdr_info *object, size_t size, void *unused)
 {
-	uintptr_t constant = 0; /* what dlopen() and the linker wrote, and is constant from then on, ends here */
-
 	(void)size, (void)unused;
-	for (size_t i = 0; i < object->dlpi_phnum; i++)
-		if (object->dlpi_phdr[i].p_type == PT_GNU_RELRO)
-			constant = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr + object->dlpi_phdr[i].p_memsz;
 	for (size_t i = 0; i < object->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-		const uintptr_t begin = object->dlpi_addr + segment->p_vaddr, end = begin + segment->p_filesz;
+		const uintptr_t begin = object->dlpi_addr + segment->p_vaddr;
 
-		if (segment->p_type != PT_LOAD)
-			continue;
-		if (!(segment->p_flags & PF_W)) {
-			map(begin, end, MADV_POPULATE_READ);
-		} else if (constant > begin && constant < end) {
-			map(begin, constant, MADV_POPULATE_READ);
-			map(constant, end, MADV_POPULATE_WRITE);
-		}
+		/* What is written while linking, and constant from then on, is a part of a segment for variables. */
+		if ((segment->p_type == PT_LOAD && !(segment->p_flags & PF_W)) || segment->p_type == PT_GNU_RELRO)
+			map(begin, begin + segment->p_memsz, MADV_POPULATE_READ);
 	}
 	return 0;
 }

@@ -337,6 +337,7 @@ static void __attribute__((noinline)) wipe_stack(void)
 static void forget(void)
 {
 	access_wipe(&granted);
+	io_rest(&upstream.endpoint);
 	malloc_trim(0);
 	wipe_stack();
 }
