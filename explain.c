@@ -62,6 +62,15 @@ static void print_ticket(const char *name, const char *ticket)
 	printf("%-11s %.*s… (%zu bytes)\n", name, (int)shown, ticket, strlen(ticket));
 }
 
+/* What a payload's maker chose freely: a terminal is sent nothing but text. */
+static void print_free(const char *name, const char *text)
+{
+	printf("%-11s ", name);
+	for (; *text; text++)
+		putchar(*text >= 0x20 && *text < 0x7F ? *text : '?');
+	putchar('\n');
+}
+
 /* For people: nothing in it opens a console. */
 static void print_text(const struct access *a, int port, const char *verdict)
 {
@@ -79,7 +88,7 @@ static void print_text(const struct access *a, int port, const char *verdict)
 		print_time("exp", a->claims.expires);
 		if (a->claims.not_before)
 			print_time("nbf", a->claims.not_before);
-		printf("%-11s %s\n", "jti", *a->claims.jti ? a->claims.jti : "none: it can be used again until exp");
+		print_free("jti", *a->claims.jti ? a->claims.jti : "none: it can be used again until exp");
 		printf("%-11s %s\n", "origin", *a->claims.origin ? a->claims.origin : "any");
 		printf("%-11s %s\n", "client", *a->claims.client ? a->claims.client : "any");
 		if (a->claims.session_max)

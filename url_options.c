@@ -63,7 +63,7 @@ static int parse_number(const char *text, int max)
 	return number >= 1 && number <= max ? (int)number : 0;
 }
 
-enum { NODE = 256, VMID, TYPE, XTERM, VNC, JSON, FORMAT, LIFETIME, SESSION_MAX, ORIGIN, CLIENT, TITLE, SETTINGS, HELP, VERSION };
+enum { WORD = 1, NODE = 256, VMID, TYPE, XTERM, VNC, JSON, FORMAT, LIFETIME, SESSION_MAX, ORIGIN, CLIENT, TITLE, SETTINGS, HELP, VERSION };
 
 static const struct option long_options[] = {
 	{ "node", required_argument, NULL, NODE },
@@ -108,7 +108,8 @@ static bool take_option(struct url_options *o, int option, const char *value)
 		return true;
 	case FORMAT:
 		o->cbc = strcmp(value, "cbc") == 0;
-		return o->cbc || strcmp(value, "jwe") == 0 || wrong(o, "--format is jwe or cbc");
+		o->jwe = strcmp(value, "jwe") == 0;
+		return o->cbc || o->jwe || wrong(o, "--format is jwe or cbc");
 	case LIFETIME:
 		o->lifetime = parse_number(value, URL_LIFETIME_MAX);
 		return o->lifetime != 0 || wrong(o, "--lifetime is seconds from 1 to %d", URL_LIFETIME_MAX);
@@ -129,6 +130,8 @@ static bool take_option(struct url_options *o, int option, const char *value)
 	}
 }
 
+enum { WORDS_MAX = 3 }; /* one more than there can be, for the complaint */
+
 /* The words that are no options: a command, and keygen's name. */
 static bool take_words(struct url_options *o, char **words, int n)
 {
@@ -140,18 +143,27 @@ static bool take_words(struct url_options *o, char **words, int n)
 	if (n > 1 + keygen)
 		return wrong(o, "%.40s: too many words", words[1 + keygen]);
 	o->command = command;
-	o->key_name = keygen ? words[1] : NULL;
+	o->key_name = keygen && n > 1 ? words[1] : NULL;
 	if (o->key_name && !keys_name_valid(o->key_name, strlen(o->key_name)))
 		return wrong(o, "a key's name is 1 to %d letters, digits, '-', '_' or '.'", KEY_NAME_MAX);
 	return true;
 }
 
+/* What goes with a command. */
+static bool check_command(struct url_options *o)
+{
+	const bool seal = strcmp(o->command, "seal") == 0, open = strcmp(o->command, "open") == 0;
+
+	if (*o->viewer_arguments || o->node || o->vmid || o->type || o->vnc || o->xterm || o->origin || o->client || o->session_max || o->title ||
+	    (!seal && (o->jwe || o->cbc || o->lifetime)) || (!open && o->json))
+		return wrong(o, "%s opens no console: %s with it", o->command,
+			     seal ? "only --format and --lifetime go" : open ? "only --json goes" : "no option goes");
+	return !(o->cbc && o->lifetime) || wrong(o, "--lifetime needs a JWE: the old format cannot say it");
+}
+
 /* What goes together. */
 static bool check(struct url_options *o)
 {
-	if (o->command)
-		return (!o->node && !o->vmid && !o->vnc && !o->xterm && !o->origin && !o->client && !o->session_max && !o->title) ||
-		       wrong(o, "%s opens no console: only --format, --lifetime and --json go with it", o->command);
 	if (o->vmid == 0)
 		return wrong(o, "which guest? --vmid is missing");
 	if (!o->node)
@@ -175,14 +187,15 @@ static bool check(struct url_options *o)
 
 enum url_options_result url_options_parse(struct url_options *ret, int argc, char **argv)
 {
-	int own = 1, option;
+	char *words[WORDS_MAX + 1];
+	int own = 1, n = 0, option;
 
-	*ret = (struct url_options){ .type = "qemu" };
+	*ret = (struct url_options){ 0 };
 	while (own < argc && strcmp(argv[own], "--") != 0)
 		own++;
 	ret->viewer_arguments = argv + (own < argc ? own + 1 : argc);
 	opterr = 0;
-	while ((option = getopt_long(own, argv, ":", long_options, NULL)) != -1) {
+	while ((option = getopt_long(own, argv, "-:", long_options, NULL)) != -1) {
 		if (option == HELP)
 			return URL_OPTIONS_HELP;
 		if (option == VERSION)
@@ -191,11 +204,18 @@ enum url_options_result url_options_parse(struct url_options *ret, int argc, cha
 			return URL_OPTIONS_SETTINGS;
 		if (option == ':' || option == '?')
 			wrong(ret, option == ':' ? "%.40s needs a value" : "%.40s: no such option", argv[optind - 1]);
+		if (option == WORD) { /* in whichever place, POSIXLY_CORRECT or not */
+			words[n] = optarg;
+			n += n < WORDS_MAX;
+			continue;
+		}
 		if (*ret->why || !take_option(ret, option, optarg))
 			return URL_OPTIONS_WRONG;
 	}
-	if (!take_words(ret, argv + optind, own - optind) || !check(ret))
+	if (!take_words(ret, words, n) || !(ret->command ? check_command(ret) : check(ret)))
 		return URL_OPTIONS_WRONG;
+	if (!ret->type)
+		ret->type = "qemu";
 	if (ret->lifetime == 0)
 		ret->lifetime = URL_LIFETIME_DEFAULT;
 	return URL_OPTIONS_COMMAND;

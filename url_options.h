@@ -19,10 +19,10 @@ enum {
 struct url_options {
 	const char *command;  /* "seal", "open", "keygen"; NULL for a console */
 	const char *key_name; /* keygen's, or NULL */
-	const char *node, *type, *origin, *client, *title; /* NULL when not given, but for type */
+	const char *node, *type, *origin, *client, *title; /* NULL when not given; type is there for a console */
 	uint32_t vmid;
 	int lifetime, session_max; /* seconds */
-	bool xterm, vnc, json, cbc;
+	bool xterm, vnc, json, jwe, cbc; /* neither format: JWE */
 	char **viewer_arguments; /* what is behind "--", to a NULL */
 	char why[128];           /* what is wrong */
 };

@@ -298,6 +298,12 @@ def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], 
         ([*GUEST, "100", "--format", "cbc", "--client", "::1"], "the old format cannot say them"),
         (["seal", *GUEST, "100"], "seal opens no console"),
         (["seal", "--client", "192.0.2.7"], "seal opens no console"),
+        (["seal", "--json"], "only --format and --lifetime go with it"),
+        (["seal", "--type", "lxc"], "only --format and --lifetime go with it"),
+        (["seal", "--format", "cbc", "--lifetime", "5"], "the old format cannot say it"),
+        (["seal", "--", "-FullScreen"], "seal opens no console"),
+        (["open", "--format", "jwe"], "open opens no console: only --json goes with it"),
+        (["--lifetime", "5", "keygen"], "keygen opens no console: no option goes with it"),
         ([*GUEST, "100", "--format", "cbc", "--lifetime", "5"], "the old format cannot say them"),
         ([*GUEST, "100", "--vnc", "--origin", "https://panel.example.com"], "a viewer is no page"),
         ([*GUEST, "100", "--origin", "https://*.example.com"], "--origin is not an origin"),
@@ -426,6 +432,18 @@ def test_open_takes_a_payload_or_a_url(command: UrlCommand, key: str, wrap: str,
     payload = seal_jwe(details(), key) if format == "jwe" else seal(details(), key)
     encoded = quote(payload, safe="") if "=" in wrap else payload
     assert json.loads(command.ok("open", "--json", input=wrap.format(encoded)))["accepted"]
+
+
+@pytest.mark.parametrize("arguments", [["open", "--json"], ["--json", "open"]])
+@pytest.mark.parametrize("posix", [{}, {"POSIXLY_CORRECT": "1"}], ids=["gnu", "posix"])
+def test_options_stand_where_they_like(command: UrlCommand, key: str, arguments: list[str], posix: dict[str, str]) -> None:
+    done = command.run(*arguments, input=seal_jwe(details(), key), **posix)
+    assert json.loads(done.stdout)["accepted"]
+
+
+def test_open_sends_a_terminal_no_controls(command: UrlCommand, key: str) -> None:
+    text = command.ok("open", input=seal_jwe(details(jti="a\x9b31mb"), key))
+    assert re.search(r"^jti +a\?\?31mb$", text, re.M)
 
 
 def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
