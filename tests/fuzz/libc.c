@@ -459,6 +459,11 @@ int __wrap_systemd_open_journal(void)
 }
 
 /* Of the whole process, which is not one session. */
+void __wrap_prefault(void);
+void __wrap_prefault(void)
+{
+}
+
 int __wrap_algorithms_restrict(void);
 int __wrap_algorithms_restrict(void)
 {
