@@ -33,12 +33,12 @@ int sandbox_enter(void)
 
 /* --- seccomp ------------------------------------------------------------------------------ */
 
-/* All that relaying, logging and ending take, with OpenSSL's and malloc's share of it. */
+/* All that the handshake, relaying, logging and ending take, with OpenSSL's and malloc's share of it. */
 static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom), /* the connections; sendto has conditions */
 	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(poll),
 	SCMP_SYS(close), SCMP_SYS(shutdown),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), /* time, chance */
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), /* time, chance */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), /* memory */
 	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
 	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
@@ -87,7 +87,7 @@ static bool enter_seccomp(void)
 	bool done = filter != NULL;
 	int rc = 0;
 
-	/* For every thread: the resolver's may still be there. no_new_privs is set already. */
+	/* For every thread: one that looks a name up in vain may still be there. no_new_privs is set already. */
 	done = done && seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
 	       seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) == 0;
 	for (size_t i = 0; i < COUNT(allowed) && done; i++)

@@ -19,11 +19,11 @@
 #include "error.h"
 #include "host.h"
 #include "http.h"
+#include "resolve.h"
 #include "uri.h"
 #include "ws.h"
 
 enum {
-	RESOLVE_SLICE_MS = 100, /* how soon a client that left, or SIGTERM, is noticed during DNS */
 	REQUEST_MAX = 8 * 1024, /* bytes; Proxmox takes no larger head */
 	UPSTREAM_PHRASE_MAX = 128, /* bytes of a reason phrase that the log gets, with its NUL */
 };
@@ -96,42 +96,7 @@ static int finish_handshake(struct upstream *u, const struct console *c, const s
 	}
 }
 
-/* --- name and TCP ------------------------------------------------------------------------- */
-
-/* getaddrinfo() with a deadline: glibc runs it in a thread, unless the host is an address anyway. */
-static int resolve(struct upstream *u, const struct console *c, const char *port, const struct endpoint *client,
-		   struct addrinfo **ret)
-{
-	/* Static: after a deadline the thread may still be at it. */
-	static struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	static struct gaicb request;
-	struct gaicb *list[] = { &request };
-	int rc;
-
-	hints.ai_flags = AI_NUMERICSERV | (c->host_is_address ? AI_NUMERICHOST : 0);
-	request = (struct gaicb){ .ar_name = c->host, .ar_service = port, .ar_request = &hints };
-	if (c->host_is_address) {
-		rc = getaddrinfo(c->host, port, &hints, ret);
-	} else {
-		rc = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-		while (rc == 0 && (rc = gai_error(&request)) == EAI_INPROGRESS) {
-			const struct timespec slice = { 0, RESOLVE_SLICE_MS * 1000000L };
-			struct endpoint nothing = io_endpoint(-1, NULL);
-
-			if (io_now() >= u->deadline)
-				return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name is still not resolved");
-			gai_suspend((const struct gaicb *const *)list, 1, &slice);
-			rc = io_wait(&nothing, POLLIN, client, 0);
-			if (rc < 0 && rc != ERR_REQUEST_TIMEOUT)
-				return rc;
-			rc = 0;
-		}
-		*ret = request.ar_result;
-	}
-	if (rc != 0)
-		return fail(u, c, ERR_UPSTREAM_RESOLVE, "%s", gai_strerror(rc));
-	return OK;
-}
+/* --- TCP ---------------------------------------------------------------------------------- */
 
 /* One address. Returns 0 and u->endpoint, an errno as ERR_UPSTREAM_CONNECT in *ret_errno, or io_wait()'s errors. */
 static int connect_address(struct upstream *u, const struct addrinfo *a, const struct endpoint *client,
@@ -348,14 +313,17 @@ static int upgrade(struct upstream *u, const struct console *c, const struct end
 
 int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
-	static char port[6]; /* resolve()'s thread may still read it later */
 	struct addrinfo *addresses = NULL;
+	const char *why;
 	int rc;
 
 	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
 	u->port = c->host_port ? c->host_port : (uint16_t)u->config->upstream_port;
-	snprintf(port, sizeof(port), "%u", u->port);
-	rc = resolve(u, c, port, client, &addresses);
+	rc = resolve(c, u->port, client, u->deadline, &addresses, &why);
+	if (rc == ERR_UPSTREAM_RESOLVE)
+		return fail(u, c, rc, "%s", why);
+	if (rc == ERR_REQUEST_TIMEOUT)
+		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name is still not resolved");
 	if (rc == OK)
 		rc = connect_any(u, c, addresses, client);
 	if (addresses)

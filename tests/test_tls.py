@@ -186,6 +186,37 @@ def test_next_address_is_tried(settings: dict[str, Any], authority: Authority, k
         assert upstream.server_names == ["pve.test"]
 
 
+@pytest.mark.parametrize("after", [0, 2.5], ids=["at once", "late"])
+def test_named_host_lasts(settings: dict[str, Any], cert: Cert, key: str, after: float) -> None:
+    """However a name was looked up, nothing of it is left that a sandbox could hinder from ending, seconds later."""
+
+    def slow(c: Connection) -> None:
+        c.accept_upgrade(delay=after)
+        c.send_frame(2, b"RFB 003.008\n")
+        time.sleep(2.5 - after)
+        c.send_frame(2, b"still here")
+        c.close_code(10)
+
+    with WithNames(settings, "127.0.0.1 localhost\n") as proxxy, Upstream(cert, slow) as upstream:
+        with Client.upgraded(proxxy.port, target(seal(console(upstream.port, "localhost"), key))) as client:
+            assert client.read_frame(5).payload == b"RFB 003.008\n"
+            assert client.read_frame(5).payload == b"still here"
+            client.send_frame(CLOSE, close_payload(1000))
+            assert client.close_code() == (1000, "")
+
+
+def test_refusal_by_a_named_host_is_told(settings: dict[str, Any], cert: Cert, key: str) -> None:
+    """Proxmox takes 3 s for it."""
+
+    def refuse(c: Connection) -> None:
+        c.read_request()
+        time.sleep(3)
+        c.respond(401, "No ticket")
+
+    with WithNames(settings, "127.0.0.1 localhost\n") as proxxy, Upstream(cert, refuse) as upstream:
+        assert result(proxxy, key, console(upstream.port, "localhost"), 8) == "Proxmox: 401 No ticket"
+
+
 def test_name_that_cannot_be_resolved(settings: dict[str, Any], key: str) -> None:
     with WithNames(settings, "") as proxxy:
         reason = result(proxxy, key, console(8006, "no-such-host.test"), 12)

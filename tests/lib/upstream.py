@@ -9,6 +9,7 @@ import hashlib
 import socket
 import ssl
 import threading
+import time
 from typing import Callable
 
 from .certs import Cert
@@ -31,10 +32,11 @@ class Connection(Peer):
     def read_request(self, timeout: float = TIMEOUT) -> Head:
         return self.read_head(timeout)
 
-    def accept_upgrade(self, headers: dict[str, str] | None = None) -> Head:
-        """Read the upgrade request and answer 101; returns the request. An empty value takes one
-        of the answer's headers away."""
+    def accept_upgrade(self, headers: dict[str, str] | None = None, delay: float = 0) -> Head:
+        """Read the upgrade request and answer 101, after so many seconds; returns the request. An empty
+        value takes one of the answer's headers away."""
         request = self.read_request()
+        time.sleep(delay)
         key = request.headers["sec-websocket-key"] + WEBSOCKET_GUID
         sent = {
             "Upgrade": "websocket",
