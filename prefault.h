@@ -6,9 +6,9 @@
 #ifndef PROXXY_PREFAULT_H
 #define PROXXY_PREFAULT_H
 
-/* Maps what opening a console is going to touch: the program and its libraries, the heap that a TLS handshake takes,
- * the stack. Gives the session no page that it would not have had, but for a few that malloc_trim() gives back. Changes
- * nothing else; kernels before 5.14 do not know how, and fault as ever. */
+/* Maps what opening a console is going to touch: the program and its libraries, the stack, and the heap that a TLS
+ * handshake takes, which malloc() is told to ask for at once (M_TOP_PAD). A session that relays has given back what it
+ * would not have had. Kernels before 5.14 do not know how, and fault as ever. */
 void prefault(void);
 
 #endif

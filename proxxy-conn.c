@@ -92,7 +92,7 @@ static int harden(void)
 	signal(SIGPIPE, SIG_IGN);
 	io_catch_sigterm();
 	mallopt(M_ARENA_MAX, 1); /* the resolver's thread needs no heap of its own */
-	return algorithms_restrict();
+	return OK;
 }
 
 /* --- 2 configure -------------------------------------------------------------------------- */
@@ -166,6 +166,13 @@ static int read_request(struct http_request *ret_request, int configured)
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
+
+/* Now it is worth it: who only probes, or sends nothing, costs neither OpenSSL nor its memory. */
+static int start_crypto(void)
+{
+	prefault();
+	return algorithms_restrict();
+}
 
 static void sleep_until(int64_t when)
 {
@@ -342,7 +349,7 @@ static void forget(void)
 	wipe_stack();
 }
 
-/* --- 10 summary --------------------------------------------------------------------------- */
+/* --- 9 relay, and goodbye: relay.c; 10 summary -------------------------------------------- */
 
 static void sum_up(void)
 {
@@ -368,6 +375,8 @@ static void serve(void)
 		answer_status();
 		return;
 	}
+	if (rc == OK)
+		rc = start_crypto();
 	if (rc == OK)
 		rc = open_payload(&request);
 	if (rc == OK)
@@ -396,7 +405,6 @@ static void serve(void)
 
 static int run(void)
 {
-	prefault();
 	if (harden() < 0 || io_prepare(STDIN_FILENO) < 0)
 		return EX_OSERR;
 	session.began = io_now();

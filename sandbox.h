@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the process gives up before it listens to Proxmox. From then on it can read, write and poll the two
+ * What the process gives up once it is connected. From then on it can read, write and poll the two
  * connections that it has, write its log, and end; whoever spawned it, as whichever user.
  */
 #ifndef PROXXY_SANDBOX_H
