@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <openssl/crypto.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -124,7 +125,8 @@ int config_load_settings(struct config *ret_config, char *why, size_t size)
 {
 	const char *path = getenv("PROXXY_CONFIG");
 
-	memset(ret_config, 0, sizeof(*ret_config));
+	memset(ret_config, 0, offsetof(struct config, fingerprints));
+	ret_config->allowed_hosts[0] = ret_config->allowed_origins[0] = ret_config->ca_file[0] = '\0';
 	return settings_load(&settings, ret_config, path && *path ? path : DEFAULT_CONFIG, why, size);
 }
 

@@ -21,22 +21,23 @@ enum {
 
 enum log_target { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR };
 
+/* What is large comes last: its pages cost nothing until they are used. */
 struct config {
 	struct key keys[KEYS_MAX];
 	size_t n_keys; /* at least 1 */
-	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
-	size_t n_fingerprints;
-	char ca_file[SETTINGS_PATH_MAX]; /* "" for the system's directory */
 	bool tls_verify;
 	bool accept_cbc, accept_jwe;
 	int payload_lifetime; /* seconds */
-	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* as host.h has them */
-	char state_directory[256];
 	int upstream_port;
 	int port; /* where the foreground program listens; a session has its connection already */
 	int request_timeout, connect_timeout; /* seconds */
 	int ping_interval, idle_timeout, session_max; /* seconds; 0 is never */
 	enum log_target log;
+	char state_directory[256];
+	size_t n_fingerprints;
+	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
+	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* as host.h has them */
+	char ca_file[SETTINGS_PATH_MAX]; /* "" for the system's directory */
 };
 
 /* Reads all of it. SIGNATURE_KEY is overwritten in the environment.

@@ -313,30 +313,17 @@ ssize_t io_write(struct endpoint *e, const void *buf, size_t size)
 	return IO_AGAIN;
 }
 
-static ssize_t shake_hands(struct endpoint *e)
+ssize_t io_handshake(struct endpoint *e)
 {
-	int rc = SSL_do_handshake(e->tls);
 	ssize_t n;
+	int rc;
 
+	enter_tls(e);
+	rc = SSL_do_handshake(e->tls);
 	if (rc == 1)
 		return 1;
 	n = tls_result(e, rc, &e->readable, &e->read_events);
 	return n == IO_END ? IO_BROKEN : n;
-}
-
-ssize_t io_hello(struct endpoint *e)
-{
-	struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
-
-	s->budget = 0;
-	SSL_set_connect_state(e->tls);
-	return shake_hands(e);
-}
-
-ssize_t io_handshake(struct endpoint *e)
-{
-	enter_tls(e);
-	return shake_hands(e);
 }
 
 /* Takes a SIGTERM that waits. Returns true when there was one. */

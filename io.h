@@ -66,9 +66,6 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size);
  * Returns the count, IO_AGAIN or IO_BROKEN. */
 ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
 
-/* Begins e's TLS handshake as the client: says hello, and reads nothing. Returns IO_AGAIN, or IO_BROKEN as io_handshake(). */
-ssize_t io_hello(struct endpoint *e);
-
 /* Gets on with e's TLS handshake. Returns 1 when it is done, IO_AGAIN (io_wait() for POLLIN, whichever
  * way TLS needs), or IO_BROKEN, OpenSSL's error queue then still telling why. */
 ssize_t io_handshake(struct endpoint *e);

@@ -32,7 +32,6 @@ void upstream_init(struct upstream *u)
 {
 	memset(u, 0, offsetof(struct upstream, early));
 	u->endpoint = io_endpoint(-1, NULL);
-	u->n_early = 0;
 }
 
 /* Says why: text goes behind code's own words, for the log with the host between. Returns code. */
@@ -67,7 +66,7 @@ static int tls_failed(struct upstream *u, const struct console *c)
 	return fail(u, c, code, "%s", words);
 }
 
-static int say_hello(struct upstream *u, const struct console *c)
+static int start_tls(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
 	SSL *tls = SSL_new(u->tls);
 
@@ -75,11 +74,7 @@ static int say_hello(struct upstream *u, const struct console *c)
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
-	return io_hello(&u->endpoint) == IO_BROKEN ? tls_failed(u, c) : OK;
-}
-
-static int finish_handshake(struct upstream *u, const struct console *c, const struct endpoint *client)
-{
+	SSL_set_connect_state(tls);
 	for (;;) {
 		ssize_t n = io_handshake(&u->endpoint);
 		int rc;
@@ -328,16 +323,14 @@ int upstream_dial(struct upstream *u, const struct console *c, const struct endp
 		rc = connect_any(u, c, addresses, client);
 	if (addresses)
 		freeaddrinfo(addresses);
-	if (rc == OK)
-		rc = say_hello(u, c);
 	if (rc == OK && trust_needs_files(&u->trust))
-		rc = finish_handshake(u, c, client);
+		rc = start_tls(u, c, client);
 	return rc;
 }
 
 int upstream_open(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
-	int rc = finish_handshake(u, c, client);
+	int rc = u->endpoint.tls ? OK : start_tls(u, c, client);
 
 	if (rc == OK)
 		rc = upgrade(u, c, client);

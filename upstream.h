@@ -30,8 +30,8 @@ struct upstream {
 	char reason[UPSTREAM_REASON_MAX]; /* why it failed, without names of machines: for the client's Close */
 	char detail[256];                 /* the same for the log: with them, never with a secret */
 	/* What came right behind Proxmox's answer: the first frames. */
-	uint8_t early[UPSTREAM_HEAD_MAX];
 	size_t n_early;
+	uint8_t early[UPSTREAM_HEAD_MAX];
 };
 
 /* Begins with nothing. */
@@ -42,15 +42,15 @@ void upstream_init(struct upstream *u);
  * Returns 0, or ERR_CONFIG / ERR_PAYLOAD_INVALID / ERR_SYSTEM with u->detail. claims must outlive upstream_open(). */
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims);
 
-/* The first half: finds the host, connects, and says hello in TLS, before the settings' connect_timeout is over in all;
- * gives up when the client leaves. Each address that the host resolves to is held against PROXXY_ALLOWED_HOSTS; it is
- * the very one that is dialled. Nothing that the host sends is read yet, unless its certificate has to be held against
- * the system's directory of CAs, in files of their own: then the handshake goes to its end here.
+/* The first half: finds the host and connects, before the settings' connect_timeout is over in all; gives up when the
+ * client leaves. Each address that the host resolves to is held against PROXXY_ALLOWED_HOSTS; it is the very one that is
+ * dialled. Nothing is said to the host or read from it, unless its certificate has to be held against the system's
+ * directory of CAs, in files of their own: then TLS's handshake is done here.
  * Returns 0 and u->endpoint, or ERR_HOST_FORBIDDEN, ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED with u->reason and
  * u->detail, or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM. */
 int upstream_dial(struct upstream *u, const struct console *console, const struct endpoint *client);
 
-/* The second half: the rest of the handshake, and the console's upgrade, within the same time. It needs no file and no
+/* The second half: the handshake, unless it is done, and the console's upgrade, within the same time. It needs no file and no
  * further socket. Returns 0, or ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with u->reason and u->detail,
  * or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM.
  * Proxmox refuses after 3 s, and does not answer at all for a console that is gone. */

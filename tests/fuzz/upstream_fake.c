@@ -14,7 +14,6 @@ void upstream_init(struct upstream *u)
 {
 	memset(u, 0, offsetof(struct upstream, early));
 	u->endpoint = io_endpoint(-1, NULL);
-	u->n_early = 0;
 }
 
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -243,32 +242,6 @@ static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
 	end_server(&s);
 }
 
-/* A host that speaks first is not heard until we want to. */
-static void test_hello_reads_nothing(void **state)
-{
-	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	struct endpoint e;
-	SSL *tls = SSL_new(context);
-	char bytes[1024];
-	int pair[2];
-
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	assert_int_equal(write(pair[1], "\x15\3\3\0\2\2\x28", 7), 7); /* a fatal alert */
-	e = io_endpoint(pair[0], NULL);
-	assert_int_equal(io_begin_tls(&e, tls), OK);
-	assert_int_equal(io_hello(&e), IO_AGAIN);
-	assert_true(read(pair[1], bytes, sizeof(bytes)) > 100);
-	assert_int_equal(recv(pair[0], bytes, sizeof(bytes), MSG_PEEK), 7);
-	assert_int_equal(io_handshake(&e), IO_BROKEN);
-	ERR_clear_error();
-	SSL_free(tls);
-	SSL_CTX_free(context);
-	close(pair[0]);
-	close(pair[1]);
-}
-
 /* What came short is all there was: nobody asks the kernel again before poll() says so. */
 static void test_a_short_read_is_the_last(void **state)
 {
@@ -304,7 +277,6 @@ int main(void)
 		cmocka_unit_test(test_read_write_and_the_ways_to_end),
 		cmocka_unit_test(test_wait_keeps_its_deadline_and_watches_the_client),
 		cmocka_unit_test(test_data_that_a_write_has_read_is_not_forgotten),
-		cmocka_unit_test(test_hello_reads_nothing),
 		cmocka_unit_test(test_a_short_read_is_the_last),
 	};
 
