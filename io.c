@@ -204,18 +204,21 @@ int io_begin_tls(struct endpoint *e, SSL *tls)
 	return OK;
 }
 
+static struct tls_socket *socket_of(const struct endpoint *e)
+{
+	return BIO_get_data(SSL_get_rbio(e->tls));
+}
+
 /* A call into TLS begins, with its budget. OpenSSL's error queue, which SSL_get_error() looks into, is empty then:
  * io_begin_tls() and tls_result() leave it so. */
 static void enter_tls(const struct endpoint *e)
 {
-	struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
-
-	s->budget = IO_TLS_BUDGET;
+	socket_of(e)->budget = IO_TLS_BUDGET;
 }
 
 static bool has_buffered(const struct endpoint *e)
 {
-	const struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
+	const struct tls_socket *s = socket_of(e);
 
 	return s->at != s->end;
 }
@@ -223,7 +226,7 @@ static bool has_buffered(const struct endpoint *e)
 /* True when another read would find nothing: in TLS, in our buffer, or in the kernel. */
 static bool is_drained(const struct endpoint *e)
 {
-	const struct tls_socket *s = BIO_get_data(SSL_get_rbio(e->tls));
+	const struct tls_socket *s = socket_of(e);
 
 	return s->drained && !has_buffered(e) && SSL_pending(e->tls) == 0;
 }
@@ -455,7 +458,7 @@ void io_rest(struct endpoint *e)
 
 	if (!e->tls)
 		return;
-	s = BIO_get_data(SSL_get_rbio(e->tls));
+	s = socket_of(e);
 	used = has_buffered(e) ? s->end : 0;
 	io_give_back(s->buf + used, sizeof(s->buf) - used);
 }

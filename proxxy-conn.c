@@ -306,10 +306,12 @@ static int dial(void)
 
 /* --- 7 confine ---------------------------------------------------------------------------- */
 
-/* Everything is open that will ever be. */
-static int confine(void)
+/* Everything is open that will ever be. Returns rc, how that went, or ERR_SYSTEM: without a sandbox nothing goes on. */
+static int confine(int rc)
 {
-	return sandbox_enter() < 0 ? fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno)) : OK;
+	if (sandbox_enter() == OK || rc < 0)
+		return rc;
+	return fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno));
 }
 
 /* --- 8 open the console ------------------------------------------------------------------- */
@@ -387,11 +389,7 @@ static void serve(void)
 	if (rc < 0)
 		return;
 
-	rc = dial();
-	if (rc == OK)
-		rc = confine();
-	else
-		sandbox_enter(); /* for the goodbye */
+	rc = confine(dial());
 	if (rc == OK)
 		rc = open_console();
 	forget();

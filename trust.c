@@ -52,6 +52,11 @@ static bool load_pem(SSL_CTX *tls, const char *pem)
 	return n > 0;
 }
 
+bool trust_needs_files(const struct trust *t)
+{
+	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
+}
+
 /* Loads the CAs. Returns 0, or an error with why. */
 static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 {
@@ -66,12 +71,12 @@ static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 		snprintf(why, size, "ca holds no certificate that can be read");
 		return ERR_PAYLOAD_INVALID;
 	}
-	if (*ca_file) {
-		if (SSL_CTX_load_verify_file(tls, ca_file) != 1)
-			wrong = "no certificate can be read from it";
-	} else if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1) {
+	if (trust_needs_files(t)) {
 		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
-		wrong = "cannot be used";
+		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
+			wrong = "cannot be used";
+	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1) {
+		wrong = "no certificate can be read from it";
 	}
 	if (wrong) {
 		snprintf(why, size, "PROXXY_CA_FILE %.180s: %s", ca_file, wrong);
@@ -99,11 +104,6 @@ int trust_context(const struct trust *t, SSL_CTX **ret, char *why, size_t size)
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(tls, verify, (void *)(uintptr_t)t);
 	return load_cas(t, tls, why, size);
-}
-
-bool trust_needs_files(const struct trust *t)
-{
-	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
 }
 
 /* What the certificate's check said, in words that lead to the mend. */

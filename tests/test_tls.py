@@ -77,6 +77,12 @@ def test_without_a_ca_file_the_systems_directory_counts(key: str, cert: Cert) ->
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: certificate is not trusted: its CA is not known"
 
 
+def with_mounts(places: dict[Path, Path], command: list[Any]) -> list[Any]:
+    """The command in a mount namespace where each file or directory stands in another's place."""
+    script = "".join(f'mount --bind "{ours}" "{theirs.resolve()}" && ' for ours, theirs in places.items())
+    return ["unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh", *command]
+
+
 class WithSystemCA(Activator):
     """proxxy on a machine whose administrator trusts one CA, in a mount namespace."""
 
@@ -90,9 +96,7 @@ class WithSystemCA(Activator):
         shutil.copy(self._ca, certs / "ca.crt")
         subprocess.run(["openssl", "rehash", certs], check=True)
         answer = subprocess.run(["openssl", "version", "-d"], check=True, capture_output=True, text=True).stdout
-        place = Path(answer.split('"')[1]) / "certs"
-        script = f'mount --bind "{certs}" "{place.resolve()}" && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", *super().command()]
+        return with_mounts({certs: Path(answer.split('"')[1]) / "certs"}, super().command())
 
 
 def test_ca_in_the_systems_directory_is_trusted(cert: Cert, key: str) -> None:
@@ -169,11 +173,9 @@ class WithNames(Activator):
         self._files = {"hosts": hosts, "resolv.conf": f"nameserver {resolver}\noptions attempts:5 timeout:5\n"}
 
     def command(self) -> list[Any]:
-        script = ""
         for name, text in self._files.items():
             (self.directory / name).write_text(text)
-            script += f'mount --bind "{self.directory / name}" "$(realpath /etc/{name})" && '
-        return ["unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh", *super().command()]
+        return with_mounts({self.directory / name: Path("/etc", name) for name in self._files}, super().command())
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
