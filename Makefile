@@ -64,7 +64,7 @@ ifeq ($(STATIC),1)
 endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := access config crypto error framer host http io jwe keys once payload settings strict_json uri ws
+TESTED := access config crypto error framer host http io jwe keys once payload settings settings_file strict_json uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox systemd trust upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status uri
@@ -89,11 +89,14 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/unit/%: tests/unit/%.c $(TESTED:%=$(BUILD)/%.o) Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) -lcmocka $(LIBS)
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(UNIT_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) -lcmocka $(LIBS)
 
 $(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) $(LIBS)
+
+# tests/unit/settings.h stands before the files under /etc/proxxy.
+$(BUILD)/unit/test_config $(BUILD)/unit/test_config_keys: UNIT_LDFLAGS := -Wl,--wrap=settings_read_file
 
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done

@@ -73,30 +73,6 @@ static int set(const struct context *c, const struct setting *s, const char *val
 	return OK;
 }
 
-ssize_t settings_read_file(const char *path, char *buf, size_t size)
-{
-	size_t n = 0;
-	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	while ((got = read(fd, buf + n, size - n)) > 0 || (got < 0 && errno == EINTR)) {
-		n += got > 0 ? (size_t)got : 0;
-		if (n == size)
-			break;
-	}
-	if (got < 0)
-		got = -errno;
-	close(fd);
-	if (got < 0)
-		return got;
-	if (n == size)
-		return -EFBIG;
-	buf[n] = '\0';
-	return (ssize_t)n;
-}
-
 /* Cuts white space off both ends, and one pair of quotes around all of it. */
 static char *strip(char *s, bool quotes)
 {

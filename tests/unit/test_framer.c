@@ -235,7 +235,7 @@ static void random_sequences(void **state)
 }
 
 /* Stopped anywhere: the frame that has begun finishes, none begins, and there is a boundary. */
-static void stop(void **state)
+static void stop_anywhere(void **state)
 {
 	uint64_t random = 7;
 	struct step steps[STEPS_MAX];
@@ -432,7 +432,7 @@ static void noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_frame), cmocka_unit_test(fragments), cmocka_unit_test(random_sequences), cmocka_unit_test(stop),
+		cmocka_unit_test(one_frame), cmocka_unit_test(fragments), cmocka_unit_test(random_sequences), cmocka_unit_test(stop_anywhere),
 		cmocka_unit_test(discard), cmocka_unit_test(cut_off), cmocka_unit_test(violations), cmocka_unit_test(noise),
 	};
 

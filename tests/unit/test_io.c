@@ -119,7 +119,7 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 	client = io_endpoint(other[0], NULL);
 	began = io_now();
 	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), ERR_REQUEST_TIMEOUT);
-	assert_in_range(io_now() - began, 50, 1000);
+	assert_true(io_now() - began >= 50 && io_now() - began <= 1000);
 	assert_int_equal(write(other[1], "early", 5), 5); /* data is no leaving */
 	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), ERR_REQUEST_TIMEOUT);
 	close(other[1]);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * settings_read_file(), see settings.h: a file of its own, so that a test of settings can stand in for every file.
+ */
+#include "settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+ssize_t settings_read_file(const char *path, char *buf, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	while ((got = read(fd, buf + n, size - n)) > 0 || (got < 0 && errno == EINTR)) {
+		n += got > 0 ? (size_t)got : 0;
+		if (n == size)
+			break;
+	}
+	if (got < 0)
+		got = -errno;
+	close(fd);
+	if (got < 0)
+		return got;
+	if (n == size)
+		return -EFBIG;
+	buf[n] = '\0';
+	return (ssize_t)n;
+}
