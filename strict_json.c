@@ -1,86 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Strict JSON, see strict_json.h.
+ * Members of strict JSON, see strict_json.h; strict_json_parse() has a file of its own.
  */
 #include "strict_json.h"
 
 #include <json-c/json.h>
-#include <json-c/printbuf.h>
 #include <openssl/crypto.h>
 #include <string.h>
-
-/* json-c keeps the token that it is at in a buffer of its own, grows it by moving, and frees it as it is. So it gets
- * its full size at once, and is wiped before it goes. */
-static json_tokener *new_tokener(size_t len)
-{
-	json_tokener *tokener = json_tokener_new_ex(STRICT_JSON_DEPTH);
-
-	if (!tokener)
-		return NULL;
-	if (printbuf_memset(tokener->pb, 0, 0, (int)len + 1) < 0) {
-		json_tokener_free(tokener);
-		return NULL;
-	}
-	printbuf_reset(tokener->pb);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	return tokener;
-}
-
-static void free_tokener(json_tokener *tokener)
-{
-	OPENSSL_cleanse(tokener->pb->buf, (size_t)tokener->pb->size);
-	json_tokener_free(tokener);
-}
-
-/* Members of the outermost object, each as often as it comes: json-c keeps the last of those with one name. Counts the
- * colons outside strings at depth 1. Of text that is no JSON the count is any, or -1. */
-static int count_members(const char *text, size_t len)
-{
-	int depth = 0, n = 0;
-	bool in_string = false;
-
-	for (size_t i = 0; i < len; i++) {
-		if (in_string && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			in_string = !in_string;
-		else if (in_string)
-			continue;
-		else if (text[i] == '\'')
-			return -1; /* json-c takes names in such quotes; JSON has none */
-		else if (text[i] == '{' || text[i] == '[')
-			depth++;
-		else if (text[i] == '}' || text[i] == ']')
-			depth--;
-		else if (text[i] == ':' && depth == 1)
-			n++;
-	}
-	return n;
-}
-
-json_object *strict_json_parse(const char *text, size_t len)
-{
-	json_tokener *tokener;
-	json_object *object;
-	bool whole;
-
-	if (len == 0 || len > STRICT_JSON_MAX)
-		return NULL;
-	/* json-c cuts a member's name off at a NUL, so that "vmid\u0000" would be vmid. */
-	if (memmem(text, len, "\\u0000", 6))
-		return NULL;
-	tokener = new_tokener(len);
-	if (!tokener)
-		return NULL;
-	object = json_tokener_parse_ex(tokener, text, (int)len);
-	whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == len;
-	free_tokener(tokener);
-	if (whole && json_object_is_type(object, json_type_object) &&
-	    json_object_object_length(object) == count_members(text, len))
-		return object;
-	strict_json_wipe(object);
-	return NULL;
-}
 
 static void wipe_strings(json_object *object)
 {

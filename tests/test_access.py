@@ -59,6 +59,16 @@ def test_jwe_opens_a_console(proxxy: Activator, standin: StandIn, key: str) -> N
     assert "format=jwe" in proxxy.wait_log("Session ended")
 
 
+@pytest.mark.parametrize("ascii", [False, True], ids=["raw", "escaped"])
+def test_user_with_an_umlaut(proxxy: Activator, standin: StandIn, key: str, ascii: bool) -> None:
+    """Raw UTF-8 is as good as escapes, with every json-c."""
+    for sealed in (seal, seal_jwe):
+        given = standin.console("qemu", ECHO) | {"exp": int(time.time()) + 60, "müller": "müller@pve 😀"}
+        text = json.dumps(given, ensure_ascii=ascii).encode()
+        assert text.isascii() == ascii
+        assert echoes(proxxy, sealed(text, key))
+
+
 def test_kid_picks_among_old_and_new_keys(settings: dict[str, Any], standin: StandIn, key: str) -> None:
     new, stranger = os.urandom(32).hex(), os.urandom(32).hex()
     with Activator(settings | {"SIGNATURE_KEY": f"2026:{new}, 2025:{key}"}) as proxxy:

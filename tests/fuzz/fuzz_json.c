@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * payload.h: any bytes as a payload's JSON. A console or claims that come out must be within the
- * schema whatever went in, and nothing may come out of what is refused.
+ * schema whatever went in, and nothing may come out of what is refused. What is JSON, a reference
+ * says too: RFC 8259, whichever json-c there is.
  */
-#include "fuzz.h"
+#include "reference_json.h"
 
 #include <arpa/inet.h>
 
 #include "error.h"
 #include "payload.h"
+#include "strict_json.h"
 
 /* Characters that cannot end a header line. */
 static bool no_controls(const char *s, size_t max)
@@ -70,6 +72,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *why = NULL, *why_claims = NULL;
 	int rc, rc_claims;
 
+	const bool is_json = reference_json(data, size);
+	struct json_object *object = strict_json_parse((const char *)data, size);
+
+	REQUIRE((object != NULL) == is_json, "is it JSON: %d", is_json);
+	strict_json_wipe(object);
 	memset(&untouched, 0xEE, sizeof(untouched));
 	memset(&untouched_claims, 0xEE, sizeof(untouched_claims));
 	plain = with_claims = untouched;
@@ -77,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rc = payload_parse((const char *)data, size, &plain, NULL, &why);
 	rc_claims = payload_parse((const char *)data, size, &with_claims, &claims, &why_claims);
 
+	REQUIRE(is_json || (rc < 0 && strcmp(why, "not a JSON object") == 0), "no JSON");
 	REQUIRE(rc == OK || (rc == ERR_PAYLOAD_INVALID && why && *why), "%d", rc);
 	REQUIRE(rc_claims == OK || (rc_claims == ERR_PAYLOAD_INVALID && why_claims && *why_claims), "%d", rc_claims);
 	REQUIRE(rc == OK || (rc_claims == rc && why == why_claims), "claims make no console");

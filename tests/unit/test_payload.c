@@ -94,6 +94,17 @@ static void whole(void **state)
 	assert_string_equal(c.vncticket, "PVEVNC:SECRET2");
 	assert_int_equal(c.vnc_port, 5900);
 
+	/* Characters beyond ASCII, as they are and escaped. */
+	for (int escaped = 0; escaped < 2; escaped++) {
+		static struct console other;
+		struct members m = good;
+
+		m.ticket = escaped ? "\"PVE:m\\u00fcller@pve\"" : "\"PVE:m\xC3\xBCller@pve\"";
+		assert_int_equal(parse(json, write_json(json, m), &other, NULL), 0);
+		assert_string_equal(other.ticket, "PVE:m\xC3\xBCller@pve");
+	}
+	len = write_json(json, good);
+
 	/* No prefix of it is a payload, and no byte of it may go. */
 	for (size_t n = 0; n < len; n++)
 		CHECK(parse(json, n, &c, NULL) < 0, "%zu bytes", n);
@@ -129,6 +140,7 @@ static void schema(void **state)
 		{ "node", "\"a%2Fb\"", false }, { "node", "\"a_b\"", false }, { "node", "\"-a\"", false }, { "node", "\"a-\"", false }, { "node", "\"a:1\"", false }, { "node", "\"::1\"", false },
 		{ "node", "\"n\\u0000\"", false }, { "node", "\"n\\n\"", false }, { "node", "\"\\u00e9\"", false }, { "node", "1", false }, { "node", "null", false }, { "node", "[]", false },
 		{ "ticket", "\"t\"", true }, { "ticket", "\"PVEAPIToken=root@pam!a=0-1\"", true }, { "ticket", "\" \\\"\\\\\\/\\u00e9\xF0\x9F\x98\x80\"", true },
+		{ "ticket", "\"PVE:m\xC3\xBCller@pve:SECRET\"", true }, { "ticket", "\"PVE:m\\u00fcller@pve:SECRET\"", true }, { "ticket", "\"PVE:m\xFC" "ller@pve:SECRET\"", false },
 		{ "ticket", NULL, false }, { "ticket", "\"\"", false }, { "ticket", "1", false }, { "ticket", "null", false }, { "ticket", "true", false }, { "ticket", "[\"SECRET\"]", false },
 		{ "vncticket", "\"v\"", true }, { "vncticket", "\"a&b;c d+:PVEVNC:==\"", true },
 		{ "vncticket", NULL, false }, { "vncticket", "\"\"", false }, { "vncticket", "1", false }, { "vncticket", "null", false }, { "vncticket", "{\"SECRET\":\"SECRET\"}", false },
