@@ -32,6 +32,8 @@ struct call {
 	char body[PROXMOX_ANSWER_MAX]; /* may hold tickets */
 	size_t n_body;
 	bool too_long;
+	bool has_head;   /* of its answer, whole */
+	bool has_length; /* else the answer ends where the connection ends */
 };
 
 static int __attribute__((format(printf, 3, 4))) fail(struct proxmox *p, int code, const char *format, ...)
@@ -61,6 +63,11 @@ static size_t take_body(char *data, size_t one, size_t n, void *arg)
 	return n;
 }
 
+static bool begins(const char *line, size_t n, const char *name)
+{
+	return n >= strlen(name) && strncasecmp(line, name, strlen(name)) == 0;
+}
+
 /* libcurl's: takes a header line. Proxmox says what is wrong in the reason phrase of the first. */
 static size_t take_header(char *line, size_t one, size_t n, void *arg)
 {
@@ -69,8 +76,11 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	size_t len = 0;
 
 	(void)one;
-	if (n < 5 || memcmp(line, "HTTP/", 5) != 0)
+	call->has_head = n > 0 && (*line == '\r' || *line == '\n');
+	call->has_length |= begins(line, n, "Content-Length:") || begins(line, n, "Transfer-Encoding:");
+	if (!begins(line, n, "HTTP/"))
 		return n;
+	call->has_length = false;
 	space = memchr(line, ' ', n);
 	if (space && (size_t)(line + n - space) > 5)
 		for (const char *at = space + 5; at < line + n && *at != '\r' && *at != '\n' && len < sizeof(call->reason) - 1; at++)
@@ -79,12 +89,26 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
+/* True when the far side ended the connection, in TLS or without. What libcurl and OpenSSL call it depends on their
+ * versions. */
+static bool connection_ended(const struct call *call, CURLcode code)
+{
+	static const char *const words[] = { "unexpected eof", "Connection reset", "SSL_ERROR_SYSCALL" };
+
+	for (size_t i = 0; code == CURLE_RECV_ERROR && i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(call->curl_error, words[i]))
+			return true;
+	return code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE;
+}
+
 /* Why there was no answer at all, from libcurl's words for it. */
 static int no_answer(struct call *call, CURLcode code)
 {
 	struct proxmox *p = call->proxmox;
 	const char *text = *call->curl_error ? call->curl_error : curl_easy_strerror(code);
 
+	if (connection_ended(call, code))
+		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host, p->status ? "its answer breaks off" : "Empty reply from server");
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return fail(p, ERR_UPSTREAM_RESOLVE, "%s: %s", p->host, text);
@@ -248,10 +272,18 @@ static int post(struct call *call, const char *path, const char *fields)
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
 	call->n_body = 0;
+	call->reason[0] = call->curl_error[0] = '\0';
+	call->has_head = call->has_length = false;
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
 	p->status = (int)status;
+	/* Whether libcurl wants TLS to end before TCP, and a head to end before the connection, depends on its version.
+	 * We want a whole head and a body of the length that it says; if it says none, JSON shows what is missing. */
+	if (call->has_head && !call->has_length && connection_ended(call, code))
+		code = CURLE_OK;
+	else if (code == CURLE_OK && !call->has_head)
+		code = CURLE_PARTIAL_FILE;
 	if (code != CURLE_OK)
 		return no_answer(call, code);
 	return status == 200 ? OK : refused(call, status);
