@@ -6,6 +6,7 @@
 #   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
 #   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
+#   make WERROR=1        a warning is an error: for proxxy's developers, whose compilers tests/run knows
 #   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
 #   make fuzz            the fuzz targets, which tests/fuzz/run runs
 #   make unit            the unit tests, in whichever build
@@ -22,9 +23,31 @@ BUILD ?= build
 PKG_CONFIG ?= pkg-config
 PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
+# Nothing is compiled without what it needs; these goals compile nothing, or install what is missing first.
+GOALS := $(filter-out check demo bench uninstall clean console/node_modules,$(or $(MAKECMDGOALS),all))
+ifneq ($(GOALS),)
+  ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
+    $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, tests/install-packages build installs all that a build needs)
+  endif
+  MISSING := $(strip $(foreach package,$(PACKAGES) $(if $(filter unit,$(GOALS)),cmocka),\
+	$(shell $(PKG_CONFIG) --exists $(package) || echo $(package))))
+  ifneq ($(MISSING),)
+    $(error $(PKG_CONFIG) does not find: $(MISSING). On Debian and Ubuntu, this installs all that a build needs: \
+	tests/install-packages build$(if $(filter cmocka,$(MISSING)), test))
+  endif
+  PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+endif
+
 CFLAGS ?= -O2 -g
-WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+ifeq ($(WERROR),1)
+  WARNINGS += -Werror
+endif
+
+# Options that not every processor and compiler has.
+supported = $(if $(shell $(CC) -Werror $(1) -x c -S -o /dev/null /dev/null 2>&1 || echo no),,$(1))
+HARDENING := -fstack-protector-strong -fPIE $(foreach option,-fstack-clash-protection -fcf-protection \
+	-mbranch-protection=standard,$(call supported,$(option)))
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(STATIC),1)
   BUILD := build/static
@@ -36,8 +59,9 @@ ifeq ($(SANITIZE),1)
   CFLAGS := -O1 -g -fno-omit-frame-pointer
   HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -DPROXXY_SANITIZE
   LINK_HARDENING := -fsanitize=address,undefined
-else
-  CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
+  # Unless it is chosen already, as distributions do; without optimization it is but a warning.
+  FORTIFY := $(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif
 
 # For the tests: sandbox_enter() surrounded by attempts to do what it forbids (tests/breakin.c).
@@ -47,13 +71,13 @@ ifeq ($(BREAKIN),1)
   LINK_HARDENING += -Wl,--wrap=sandbox_enter
 endif
 
-# fcf-protection is x86's alone.
-ifeq ($(filter x86_64 i%86,$(shell $(CC) -dumpmachine | cut -d- -f1)),)
-  HARDENING := $(filter-out -fcf-protection,$(HARDENING))
+# Dates beyond 2038, where time_t would have 32 bits.
+ifneq ($(shell echo __SIZEOF_LONG__ | $(CC) -E -P -),8)
+  TIME64 := -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 endif
 
-ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(CPPFLAGS)
-ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(TIME64) $(FORTIFY) $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(PACKAGE_CFLAGS)
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 # With STATIC=1 proxxy-conn's libraries come from their archives, but for glibc (whose name service needs to load

@@ -15,7 +15,7 @@ else
   FUZZ_FLAGS += -fsanitize=fuzzer-no-link,address,undefined
 endif
 FUZZ_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I.
-FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
 # A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
 # ask of libc, the target answers.
