@@ -42,12 +42,12 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 
 static void print_time(const char *name, int64_t when)
 {
-	const time_t seconds = when;
+	const time_t seconds = (time_t)when; /* which ends in 2038 where it has 32 bits */
 	const long long left = (long long)(when - time(NULL));
 	struct tm utc;
 	char text[64] = "?";
 
-	if (gmtime_r(&seconds, &utc))
+	if (seconds == when && gmtime_r(&seconds, &utc))
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
 	printf("%-11s %s, %lld s %s\n", name, text, left < 0 ? -left : left, left < 0 ? "ago" : "ahead");
 }

@@ -103,7 +103,7 @@ static void begin_piece(struct framer *f, enum ws_opcode opcode)
 /* Clears as much of the current data frame's payload as is there. Returns false when it cannot go on. */
 static bool clear_payload(struct framer *f)
 {
-	uint64_t n = f->in - f->clear;
+	size_t n = f->in - f->clear;
 
 	if (f->piece_left == 0) {
 		if (f->out != f->clear)
@@ -111,7 +111,7 @@ static bool clear_payload(struct framer *f)
 		begin_piece(f, WS_BINARY);
 	}
 	if (n > f->piece_left)
-		n = f->piece_left;
+		n = (size_t)f->piece_left;
 	f->clear += n;
 	f->piece_left -= n;
 	f->frame_left -= n;

@@ -356,7 +356,7 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 		}
 	}
 	if (left > 0)
-		ts = (struct timespec){ left / 1000, left % 1000 * 1000000 };
+		ts = (struct timespec){ (time_t)(left / 1000), (long)(left % 1000 * 1000000) };
 	return ppoll(fds, n, &ts, &waiting_mask);
 }
 

@@ -51,7 +51,7 @@ static void sweep(int directory, const char *name, time_t now)
 
 static int claim(int directory, const char *name, int64_t expires)
 {
-	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = expires } };
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)expires } };
 	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), rc;
 
 	if (fd < 0)

@@ -176,7 +176,7 @@ static int start_crypto(void)
 
 static void sleep_until(int64_t when)
 {
-	const struct timespec ts = { when / 1000, when % 1000 * 1000000 };
+	const struct timespec ts = { (time_t)(when / 1000), (long)(when % 1000 * 1000000) };
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
 		;

@@ -36,10 +36,11 @@ int sandbox_enter(void)
 /* All that the handshake, relaying, logging and ending take, with OpenSSL's and malloc's share of it. */
 static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom), /* the connections; sendto has conditions */
+	SCMP_SYS(recv), SCMP_SYS(send), /* calls of 32-bit processors, without an address */
 	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(poll),
 	SCMP_SYS(close), SCMP_SYS(shutdown),
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), /* time, chance */
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), /* memory */
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(futex_time64), /* memory */
 	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
 	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
@@ -53,7 +54,42 @@ static const int fatal[] = {
 	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
 	SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module), SCMP_SYS(finit_module),
 	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid), SCMP_SYS(setresuid), SCMP_SYS(setgid), SCMP_SYS(capset),
+	SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
 };
+
+/* On 32-bit processors mmap2() is the one whose arguments a filter sees: the older mmap() has them in memory. */
+#ifdef SYS_mmap2
+#define SCMP_MMAP SCMP_SYS(mmap2)
+#else
+#define SCMP_MMAP SCMP_SYS(mmap)
+#endif
+
+#ifdef SYS_socketcall
+/* i386's C library makes one call for all that a socket can do, socketcall(), and its arguments are in memory, where no
+ * filter can look: libseccomp would hold conditions for them against registers of the caller's choice. So it is send(),
+ * recv() and shutdown() alone, which name no address; the goodbye's timeout is not set. */
+static int add_socket_calls(scmp_filter_ctx filter)
+{
+	(void)filter;
+	return 0;
+}
+#else
+static int add_socket_calls(scmp_filter_ctx filter)
+{
+	int rc = 0;
+
+	/* Only to where a socket is connected: no address, and no TCP Fast Open, with which one whose connection broke
+	 * could begin another. sendmsg() can name an address, and pass descriptors on, where no filter can look. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
+			       SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0, 0));
+	/* The goodbye's timeout. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+			       SCMP_A2(SCMP_CMP_EQ, TCP_USER_TIMEOUT, 0));
+	/* Every frame to the client is one: to be looked at first. */
+	rc |= seccomp_syscall_priority(filter, SCMP_SYS(sendto), UINT8_MAX);
+	return rc;
+}
+#endif
 
 /* Calls that are allowed by their arguments: one of them must have the masked value. */
 static bool add_conditional(scmp_filter_ctx filter)
@@ -62,22 +98,14 @@ static bool add_conditional(scmp_filter_ctx filter)
 	int rc = 0;
 
 	/* No memory that can be executed, and none that is a file. */
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_MMAP, 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 			       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	/* Only to where a socket is connected: no address, and no TCP Fast Open, with which one whose connection broke
-	 * could begin another. sendmsg() can name an address, and pass descriptors on, where no filter can look. */
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
-			       SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0, 0));
 	for (size_t i = 0; i < COUNT(requests); i++)
 		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
-	/* The goodbye's timeout. */
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
-			       SCMP_A2(SCMP_CMP_EQ, TCP_USER_TIMEOUT, 0));
 	/* abort() signals itself, and no other. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
-	/* Every frame to the client is one: to be looked at first. */
-	rc |= seccomp_syscall_priority(filter, SCMP_SYS(sendto), UINT8_MAX);
+	rc |= add_socket_calls(filter);
 	return rc == 0;
 }
 

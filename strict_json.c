@@ -73,7 +73,8 @@ int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 	if (json_object_is_type(member, json_type_double)) {
 		double value = json_object_get_double(member);
 
-		return value >= 1 && value <= (double)max && value == (double)(int64_t)value ? (int64_t)value : 0;
+		/* 2^63 itself is a double, and no int64_t. */
+		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ? (int64_t)value : 0;
 	}
 	return 0;
 }

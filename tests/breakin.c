@@ -36,6 +36,15 @@ static struct sockaddr_in elsewhere(void)
 	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
+/* Their names where a processor has 32 bits. */
+#ifdef SYS_mmap2
+#undef SYS_mmap
+#define SYS_mmap SYS_mmap2
+#endif
+#ifndef SYS_newfstatat
+#define SYS_newfstatat SYS_fstatat64
+#endif
+
 /* CALL is one system call, TRY a function's body. */
 #define ATTEMPTS \
 	/* Files */ \
@@ -125,11 +134,22 @@ static struct sockaddr_in elsewhere(void)
 	CALL(another_filter, SYS_seccomp, 0, 0, NULL) \
 	CALL(kernel_log, SYS_syslog, 3, (char[16]){ 0 }, 16)
 
-/* The other ABIs that a filter for one might miss. */
+/* The other ABIs that a filter for one might miss, and calls that are many in one. */
 #ifdef __x86_64__
 #define ATTEMPTS_ABI \
 	CALL(x32_call, 0x40000000 + SYS_getpid) \
 	TRY(i386_call, long rc; __asm__ volatile("int $0x80" : "=a"(rc) : "a"(20L /* getpid */) : "memory"); return rc;)
+#elif defined(__i386__)
+#define ATTEMPTS_ABI \
+	TRY(socketcall_socket, return syscall(SYS_socketcall, 1, ((long[3]){ AF_INET, SOCK_STREAM, 0 }), 0, 0, 0, 0);) \
+	TRY(socketcall_connect, struct sockaddr_in a = elsewhere(); \
+		return syscall(SYS_socketcall, 3, ((long[3]){ upstream_fd, (long)&a, sizeof(a) }), 0, 0, 0, 0);) \
+	TRY(socketcall_send_to, struct sockaddr_in a = elsewhere(); \
+		return syscall(SYS_socketcall, 11, ((long[6]){ upstream_fd, (long)"x", 1, 0, (long)&a, sizeof(a) }), 0, 0, 0, 0);) \
+	TRY(socketcall_option, int on = 1; \
+		return syscall(SYS_socketcall, 14, ((long[5]){ client_fd, SOL_SOCKET, SO_KEEPALIVE, (long)&on, sizeof(on) }), 0, 0, 0, 0);) \
+	TRY(old_map_executable, return syscall(90 /* mmap */, ((long[6]){ 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }), 0, 0, MAP_ANONYMOUS);) \
+	CALL(become_root_32, SYS_setresuid32, 0, 0, 0)
 #else
 #define ATTEMPTS_ABI
 #endif
@@ -172,7 +192,7 @@ static void try(const char *name)
 		if (strcmp(attempts[i].name, name) != 0)
 			continue;
 		rc = attempts[i].attempt();
-		snprintf(words, sizeof(words), rc >= 0 ? "done" : "stopped: %s", strerrorname_np(errno));
+		snprintf(words, sizeof(words), rc != -1 ? "done" : "stopped: %s", strerrorname_np(errno));
 		tell(words);
 		_exit(0);
 	}
