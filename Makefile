@@ -71,12 +71,7 @@ ifeq ($(BREAKIN),1)
   LINK_HARDENING += -Wl,--wrap=sandbox_enter
 endif
 
-# Dates beyond 2038, where time_t would have 32 bits.
-ifneq ($(shell echo __SIZEOF_LONG__ | $(CC) -E -P -),8)
-  TIME64 := -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
-endif
-
-ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(TIME64) $(FORTIFY) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(FORTIFY) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(PACKAGE_CFLAGS)
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
@@ -110,17 +105,16 @@ $(BUILD)/%.o: %.c Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
-$(BUILD)/unit/%: tests/unit/%.c $(TESTED:%=$(BUILD)/%.o) Makefile
+# tests/unit/settings.h has a settings_file of its own.
+unit_objects = $(patsubst %,$(BUILD)/%.o,$(filter-out $(if $(filter test_config%,$(1)),settings_file),$(TESTED)))
+$(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(UNIT_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) -lcmocka $(LIBS)
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(call unit_objects,$*) -lcmocka $(LIBS)
 
 $(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) $(LIBS)
-
-# tests/unit/settings.h stands before the files under /etc/proxxy.
-$(BUILD)/unit/test_config $(BUILD)/unit/test_config_keys: UNIT_LDFLAGS := -Wl,--wrap=settings_read_file
 
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done

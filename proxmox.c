@@ -309,7 +309,7 @@ static int log_in(struct call *call, char ticket[CONSOLE_TICKET_MAX + 1])
 {
 	struct proxmox *p = call->proxmox;
 	char fields[HEADER_MAX + 3 * PROXMOX_USER_MAX], csrf[CONSOLE_TICKET_MAX] = "";
-	struct json_object *answer, *data;
+	struct json_object *answer = NULL, *data = NULL;
 	int rc;
 
 	if (!write_login(p, fields, sizeof(fields)))
@@ -333,7 +333,7 @@ static int log_in(struct call *call, char ticket[CONSOLE_TICKET_MAX + 1])
 /* vncproxy's or termproxy's answer: the field is "ticket", there is no "vncticket" in it. */
 static int read_console(struct call *call, enum proxmox_kind kind, struct proxmox_console *ret)
 {
-	struct json_object *answer, *data;
+	struct json_object *answer = NULL, *data = NULL;
 	int rc = parse_answer(call, &answer, &data);
 	int64_t number;
 	bool done;

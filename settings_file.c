@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * settings_read_file(), see settings.h: a file of its own, so that a test of settings can stand in for every file.
+ * settings_read_file(), see settings.h: a file of its own, so that a test can stand before every file.
  */
 #include "settings.h"
 

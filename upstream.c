@@ -309,7 +309,7 @@ static int upgrade(struct upstream *u, const struct console *c, const struct end
 int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
 	struct addrinfo *addresses = NULL;
-	const char *why;
+	const char *why = "";
 	int rc;
 
 	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);

@@ -14,6 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define settings_read_file read_any_file
+#include "../../settings_file.c"
+#undef settings_read_file
+ssize_t settings_read_file(const char *path, char *buf, size_t size);
+
 #include "config.h"
 #include "error.h"
 
@@ -24,19 +29,17 @@ static char directory[] = "/tmp/proxxy-test-config.XXXXXX";
 static struct config config;
 static char why[512], text[2 * SETTINGS_FILE_MAX];
 
-/* Stands before settings_read_file(), with the linker's --wrap, so that the defaults under /etc are not found: the
- * one way to a file, whichever of its names for open() a compiler and a C library choose. */
-ssize_t __wrap_settings_read_file(const char *path, char *buf, size_t size);
-ssize_t __real_settings_read_file(const char *path, char *buf, size_t size);
+/* Stands before settings_read_file(), the one way to a file, so that the defaults under /etc are not found. The real
+ * one is here under another name: no symbol of libc's is replaced, whose names for open() compilers choose among. */
 static bool etc_was_asked;
 
-ssize_t __wrap_settings_read_file(const char *path, char *buf, size_t size)
+ssize_t settings_read_file(const char *path, char *buf, size_t size)
 {
 	if (strncmp(path, "/etc/proxxy/", 12) == 0) {
 		etc_was_asked = true;
 		return -ENOENT;
 	}
-	return __real_settings_read_file(path, buf, size);
+	return read_any_file(path, buf, size);
 }
 
 static inline const char *path_of(const char *name)

@@ -51,8 +51,12 @@ static size_t each(const char *path, void (*check)(const struct vector *))
 		if (strcmp(line, "FAIL") == 0)
 			v.forged = true;
 		for (size_t i = 0; i < COUNT(fields); i++)
-			if (strncmp(line, fields[i].name, strlen(fields[i].name)) == 0)
-				snprintf((char *)&v + fields[i].offset, FIELD_MAX, "%s", line + strlen(fields[i].name));
+			if (strncmp(line, fields[i].name, strlen(fields[i].name)) == 0) {
+				const char *value = line + strlen(fields[i].name);
+
+				CHECK(strlen(value) < FIELD_MAX, "%s", line);
+				strcpy((char *)&v + fields[i].offset, value);
+			}
 	}
 	if (f)
 		fclose(f);
