@@ -24,6 +24,7 @@
 #include "error.h"
 
 enum { SIGTERM_EVERY_MS = 100 }; /* how soon a busy session hears it */
+static const int64_t POLL_LONGEST_MS = INT32_MAX * INT64_C(1000); /* what every processor's time_t holds: 68 years */
 
 static volatile sig_atomic_t terminated;
 static sigset_t waiting_mask; /* signals that stay blocked while we wait */
@@ -355,6 +356,8 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 			return -1;
 		}
 	}
+	if (left > POLL_LONGEST_MS)
+		left = POLL_LONGEST_MS;
 	if (left > 0)
 		ts = (struct timespec){ (time_t)(left / 1000), (long)(left % 1000 * 1000000) };
 	return ppoll(fds, n, &ts, &waiting_mask);
