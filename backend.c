@@ -135,6 +135,7 @@ void backend_print_help(FILE *out)
 
 void backend_print_file(FILE *out)
 {
-	fputs("# Settings of proxxy-url. KEY=VALUE lines; what stands in the environment comes first. See proxxy-url(1).\n", out);
+	fputs("# Settings of proxxy-url. KEY=VALUE lines; what stands in the environment comes first. See proxxy-url(1).\n"
+	      "# Read before the files proxxy-url.conf.d/*.conf beside it.\n", out);
 	settings_print_file(&settings, out);
 }

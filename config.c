@@ -121,13 +121,18 @@ static const struct setting table[] = {
 };
 static const struct settings settings = { table, sizeof(table) / sizeof(table[0]) };
 
-int config_load_settings(struct config *ret_config, char *why, size_t size)
+static const char *config_path(void)
 {
 	const char *path = getenv("PROXXY_CONFIG");
 
+	return path && *path ? path : DEFAULT_CONFIG;
+}
+
+int config_load_settings(struct config *ret_config, char *why, size_t size)
+{
 	memset(ret_config, 0, offsetof(struct config, fingerprints));
 	ret_config->allowed_hosts[0] = ret_config->allowed_origins[0] = ret_config->ca_file[0] = '\0';
-	return settings_load(&settings, ret_config, path && *path ? path : DEFAULT_CONFIG, why, size);
+	return settings_load(&settings, ret_config, config_path(), why, size);
 }
 
 int config_load(struct config *ret_config, char *why, size_t size)
@@ -146,6 +151,11 @@ void config_wipe_keys(struct config *config)
 	config->n_keys = 0;
 }
 
+void config_print_files(FILE *out)
+{
+	settings_print_files(config_path(), out);
+}
+
 void config_print_help(FILE *out)
 {
 	settings_print_names(&settings, out);
@@ -155,6 +165,8 @@ void config_print_file(FILE *out)
 {
 	fputs("# Settings of proxxy, for systemd, xinetd, the container and the foreground alike.\n"
 	      "# KEY=VALUE lines; what stands in the environment comes first. See proxxy.conf(5).\n"
-	      "# Read anew by each session: a change holds from the next one on.\n", out);
+	      "# Read anew by each session: a change holds from the next one on.\n"
+	      "# The site's own settings are better kept in proxxy.conf.d/site.conf beside this file: of several lines for one\n"
+	      "# setting the last one counts, and what is in proxxy.conf.d/*.conf comes after this file.\n", out);
 	settings_print_file(&settings, out);
 }

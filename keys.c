@@ -36,6 +36,7 @@ bool keys_parse_text(void *config, const struct setting *s, const char *value)
 	(void)s;
 	if (strcmp(source.text, value) == 0)
 		return true; /* "" most often: its page stays untouched */
+	OPENSSL_cleanse(source.text, strlen(source.text)); /* an earlier file's, which may be longer */
 	return copy_value(source.text, sizeof(source.text), value);
 }
 

@@ -426,6 +426,7 @@ static int check(void)
 {
 	int rc = config_load(&config, session.detail, sizeof(session.detail));
 
+	config_print_files(stdout);
 	config_wipe_keys(&config);
 	if (rc == OK) {
 		upstream_init(&upstream);
@@ -461,10 +462,10 @@ static int usage(FILE *out)
 	      "  --help      this text\n"
 	      "  --version   the version\n"
 	      "  --settings  a commented file with every setting\n"
-	      "  --check     reads the settings and the key, and says what is wrong\n"
+	      "  --check     reads the settings and the key; says from which files, and what is wrong\n"
 	      "\n"
-	      "Settings, from the environment or the file that PROXXY_CONFIG names\n"
-	      "(/etc/proxxy/proxxy.conf):\n", out);
+	      "Settings, from the environment, the file that PROXXY_CONFIG names\n"
+	      "(/etc/proxxy/proxxy.conf) and *.conf in the directory of its name and .d:\n", out);
 	config_print_help(out);
 	fputs("\nManuals: proxxy-conn(8), proxxy.conf(5), proxxy-payload(7)\n", out);
 	return out == stdout ? EX_OK : EX_USAGE;

@@ -4,15 +4,28 @@
  */
 #include "settings.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
+
+enum {
+	NAME_SIZE = 256,           /* bytes of a file's name, with its NUL: NAME_MAX */
+	ENTRIES_SIZE = 2 * 1024,   /* bytes of a directory's entries that are read at once: one of them takes up to 280 */
+};
+
+/* The files of a directory that are read, in the byte order of their names. */
+struct listing {
+	size_t n;
+	char names[SETTINGS_FILES_MAX][NAME_SIZE];
+};
 
 struct context {
 	const struct settings *settings;
@@ -122,9 +135,12 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-static int load_file(const struct context *c, const char *path)
+/* listed: a directory has that name. A link that leads nowhere is an error then, and not a file that is not there: what it was
+ * to say may have been a restriction. One that was taken away meanwhile is none. */
+static int load_file(const struct context *c, const char *path, bool listed)
 {
 	char *text = malloc(SETTINGS_FILE_MAX);
+	struct stat ignored;
 	ssize_t n;
 	int rc = OK;
 
@@ -137,10 +153,91 @@ static int load_file(const struct context *c, const char *path)
 		else
 			rc = parse_file(c, path, text);
 		OPENSSL_cleanse(text, (size_t)n);
-	} else if (n != -ENOENT) {
+	} else if (n != -ENOENT || (listed && lstat(path, &ignored) == 0)) {
 		rc = settings_fail(c->why, c->why_size, "%s: %s", path, strerror((int)-n));
 	}
 	free(text);
+	return rc;
+}
+
+/* Not what is hidden, nor what editors and dpkg leave beside a file: site.conf~, site.conf.dpkg-old. */
+static bool is_settings_name(const char *name)
+{
+	static const char end[] = ".conf";
+	const size_t len = strlen(name);
+
+	return *name != '.' && len > strlen(end) && len < NAME_SIZE && strcmp(name + len - strlen(end), end) == 0;
+}
+
+/* Puts a name in its place. Returns 0 or -E2BIG. */
+static int insert(struct listing *l, const char *name)
+{
+	size_t at = l->n;
+
+	if (l->n == SETTINGS_FILES_MAX)
+		return -E2BIG;
+	while (at > 0 && strcmp(l->names[at - 1], name) > 0)
+		at--;
+	memmove(l->names[at + 1], l->names[at], (l->n - at) * sizeof(l->names[0]));
+	memcpy(l->names[at], name, strlen(name) + 1);
+	l->n++;
+	return 0;
+}
+
+/* Lists a directory; *ret, to be freed, is NULL when it holds nothing for us or is not there. Without opendir(), whose buffer of
+ * 32 KiB each session would have to keep or give back. Returns 0 or -errno; -E2BIG for more than SETTINGS_FILES_MAX. */
+static int list_directory(const char *path, struct listing **ret)
+{
+	_Alignas(struct dirent64) char entries[ENTRIES_SIZE];
+	struct listing *l = NULL;
+	ssize_t got = 0;
+	int rc = 0, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	*ret = NULL;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	while (rc == 0 && (got = getdents64(fd, entries, sizeof(entries))) > 0)
+		for (ssize_t at = 0; rc == 0 && at < got;) {
+			const struct dirent64 *entry = (const struct dirent64 *)(const void *)(entries + at);
+
+			at += entry->d_reclen;
+			if (!is_settings_name(entry->d_name))
+				continue;
+			if (!l && (l = malloc(sizeof(*l))))
+				l->n = 0;
+			rc = l ? insert(l, entry->d_name) : -ENOMEM;
+		}
+	if (rc == 0 && got < 0)
+		rc = -errno;
+	close(fd);
+	if (rc == 0)
+		*ret = l;
+	else
+		free(l);
+	return rc;
+}
+
+/* Calls back for each file that goes with the one at path, until it does not return 0. Returns what it returned, or ERR_CONFIG. */
+static int each_drop_in(const char *path, int (*use)(const struct context *c, const char *path, bool listed), const struct context *c)
+{
+	char at[SETTINGS_PATH_MAX];
+	struct listing *l;
+	int rc, len = snprintf(at, sizeof(at), "%s" SETTINGS_DIRECTORY_SUFFIX, path);
+
+	if (len < 0 || len >= (int)sizeof(at))
+		return settings_fail(c->why, c->why_size, "%.200s…: its name is too long", path);
+	rc = list_directory(at, &l);
+	if (rc == -E2BIG)
+		return settings_fail(c->why, c->why_size, "%s holds more than %d files", at, SETTINGS_FILES_MAX);
+	if (rc < 0)
+		return settings_fail(c->why, c->why_size, "%s: %s", at, strerror(-rc));
+	for (size_t i = 0; l && rc == OK && i < l->n; i++) {
+		if ((size_t)snprintf(at + len, sizeof(at) - (size_t)len, "/%s", l->names[i]) < sizeof(at) - (size_t)len)
+			rc = use(c, at, true);
+		else
+			rc = settings_fail(c->why, c->why_size, "%.200s…: its name is too long", at);
+	}
+	free(l);
 	return rc;
 }
 
@@ -168,7 +265,29 @@ int settings_load(const struct settings *settings, void *config, const char *pat
 		rc = set(&c, &settings->table[i], settings->table[i].fallback, "default");
 	for (size_t i = 0; i < settings->n && rc == OK; i++)
 		rc = set_from_environment(&c, &settings->table[i]);
-	return rc == OK ? load_file(&c, path) : rc;
+	if (rc == OK)
+		rc = load_file(&c, path, false);
+	return rc == OK ? each_drop_in(path, load_file, &c) : rc;
+}
+
+/* The context's config is the stream. */
+static int print_name(const struct context *c, const char *path, bool listed)
+{
+	struct stat found;
+
+	(void)listed;
+	if (stat(path, &found) == 0)
+		fprintf(c->config, "settings are read from %s\n", path);
+	return OK;
+}
+
+void settings_print_files(const char *path, FILE *out)
+{
+	char why[SETTINGS_PATH_MAX];
+	const struct context c = { NULL, out, why, sizeof(why) };
+
+	print_name(&c, path, false);
+	each_drop_in(path, print_name, &c); /* what is wrong there settings_load() says */
 }
 
 void settings_print_names(const struct settings *settings, FILE *out)

@@ -36,8 +36,8 @@ int url_options_usage(FILE *out)
 	      "  --settings             prints a commented file with every setting\n"
 	      "  --help, --version\n"
 	      "\n"
-	      "Settings, from the environment or the file that PROXXY_URL_CONFIG names\n"
-	      "(/etc/proxxy/proxxy-url.conf):\n", out);
+	      "Settings, from the environment, the file that PROXXY_URL_CONFIG names\n"
+	      "(/etc/proxxy/proxxy-url.conf) and *.conf in the directory of its name and .d:\n", out);
 	backend_print_help(out);
 	fputs("\nManuals: proxxy-url(1), proxxy-payload(7)\n", out);
 	return EX_OK;

@@ -5,6 +5,8 @@
  */
 #include "settings.h"
 
+#include <limits.h>
+
 #define F1 "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90"
 #define F1_COLONS "A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90"
 
@@ -205,6 +207,116 @@ static void bad_values(void **state)
 	}
 }
 
+/* A file of the directory that goes with the settings' own; NULL takes it away. */
+static void write_drop_in(const char *name, const char *content)
+{
+	char path[sizeof(directory) + sizeof("/conf.d/") + NAME_MAX];
+	FILE *f;
+
+	assert_true((size_t)snprintf(path, sizeof(path), "%s/conf.d/%s", directory, name) < sizeof(path));
+	if (!content) {
+		unlink(path);
+		return;
+	}
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(content, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void drop_ins(void **state)
+{
+	static const char *const passed_over[] = { ".hidden.conf", ".conf", ".#site.conf", "site.conf~", "site.conf.dpkg-old", "site.conf.dpkg-new",
+						   "site.conf.bak", "#site.conf#", "site.Conf", "README", "conf", "site.conf.d" };
+	char name[NAME_MAX + 1];
+
+	(void)state;
+	assert_int_equal(mkdir(path_of("conf.d"), 0700), 0);
+	assert_int_equal(load_conf("PORT=1\n"), 0);
+	assert_int_equal(config.port, 1);
+	for (size_t i = 0; i < COUNT(passed_over); i++)
+		write_drop_in(passed_over[i], "SECRET\n");
+	assert_int_equal(load_conf("PORT=1\n"), 0);
+	assert_int_equal(config.port, 1);
+
+	/* In the byte order of their names; the last line counts, in whichever file, but for the environment. */
+	write_drop_in("\xFF.conf", "PORT=9");
+	write_drop_in("a.conf", "PORT=4");
+	write_drop_in("B.conf", "PORT=3\nPROXXY_IDLE_TIMEOUT=7\nPROXXY_PAYLOADS=cbc");
+	write_drop_in("10.conf", "PORT=2\nPROXXY_IDLE_TIMEOUT=6");
+	assert_int_equal(load_conf("PORT=1\nPROXXY_SESSION_MAX=5\nPROXXY_PAYLOADS=jwe"), 0);
+	assert_int_equal(config.port, 9);
+	assert_int_equal(config.idle_timeout, 7);
+	assert_int_equal(config.session_max, 5);
+	assert_true(config.accept_cbc && !config.accept_jwe);
+	write_drop_in("\xFF.conf", NULL);
+	assert_int_equal(load_conf("PORT=1"), 0);
+	assert_int_equal(config.port, 4);
+	setenv("PORT", "80", 1);
+	assert_int_equal(load_conf("PORT=1"), 0);
+	assert_int_equal(config.port, 80);
+	unsetenv("PORT");
+
+	/* Without the file itself. */
+	assert_int_equal(load_conf(NULL), 0);
+	assert_int_equal(config.port, 4);
+	assert_int_equal(config.session_max, 0);
+
+	/* A later file's key takes the place of an earlier one's, which is longer. */
+	unsetenv("SIGNATURE_KEY");
+	write_file("conf", "SIGNATURE_KEY=a:" K1 ",b:" K2 "\n");
+	write_drop_in("a.conf", "SIGNATURE_KEY=c:" K2);
+	assert_int_equal(load(), 0);
+	assert_int_equal(config.n_keys, 1);
+	assert_string_equal(config.keys[0].kid, "c");
+
+	/* What is wrong names its file and line, though a later file would have set it right. */
+	write_drop_in("a.conf", "PORT=4");
+	write_drop_in("10.conf", "\nPORT=SECRET\n");
+	assert_int_equal(load_conf(""), ERR_CONFIG);
+	CHECK(strstr(why, "conf.d/10.conf line 2: PORT"), "%s", why);
+	write_drop_in("10.conf", "SECRET=1\n");
+	assert_int_equal(load_conf(""), ERR_CONFIG);
+	CHECK(strstr(why, "conf.d/10.conf line 1 names no setting"), "%s", why);
+	write_drop_in("10.conf", NULL);
+
+	/* What cannot be read is an error: a directory, and a link to nothing. */
+	assert_int_equal(mkdir(path_of("conf.d/c.conf"), 0700), 0);
+	assert_int_equal(load_conf(""), ERR_CONFIG);
+	CHECK(strstr(why, "conf.d/c.conf: Is a directory"), "%s", why);
+	assert_int_equal(rmdir(path_of("conf.d/c.conf")), 0);
+	assert_int_equal(symlink("/nonexistent", path_of("conf.d/c.conf")), 0);
+	assert_int_equal(load_conf(""), ERR_CONFIG);
+	CHECK(strstr(why, "conf.d/c.conf: No such file"), "%s", why);
+	write_drop_in("c.conf", NULL);
+	memset(text, '\n', sizeof(text));
+	write_bytes("conf.d/c.conf", text, SETTINGS_FILE_MAX);
+	assert_int_equal(load_conf(""), ERR_CONFIG);
+	CHECK(strstr(why, "conf.d/c.conf"), "%s", why);
+	write_drop_in("c.conf", NULL);
+
+	/* A name of any length, and as many files as promised. */
+	memset(name, 'z', NAME_MAX);
+	memcpy(name + NAME_MAX - 5, ".conf", 6);
+	write_drop_in(name, "PORT=77");
+	assert_int_equal(load_conf(""), 0);
+	assert_int_equal(config.port, 77);
+	write_drop_in(name, NULL);
+	for (int n = 2; n <= SETTINGS_FILES_MAX + 1; n++) { /* a.conf and B.conf are there */
+		snprintf(name, sizeof(name), "%03d.conf", 999 - n);
+		write_drop_in(name, "PORT=5");
+		CHECK_INT(load_conf(""), n < SETTINGS_FILES_MAX ? 0 : ERR_CONFIG, "%d more files: %s", n, why);
+		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d holds more than"), "%d files: %s", n + 1, why);
+	}
+	assert_int_equal(nftw(path_of("conf.d"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+
+	/* The directory's place is taken by something else. */
+	write_file("conf.d", "PORT=5");
+	assert_int_equal(load_conf(""), ERR_CONFIG);
+	CHECK(strstr(why, "conf.d: Not a directory"), "%s", why);
+	write_file("conf.d", NULL);
+}
+
 /* The file that we print is one that we read: as it is, and with each setting switched on. */
 static void printed(void **state)
 {
@@ -242,7 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(defaults, clean), cmocka_unit_test_setup(file_and_environment, clean), cmocka_unit_test_setup(bad_lines, clean),
-		cmocka_unit_test_setup(bad_values, clean), cmocka_unit_test_setup(printed, clean),
+		cmocka_unit_test_setup(bad_values, clean), cmocka_unit_test_setup(printed, clean), cmocka_unit_test_setup(drop_ins, clean),
 	};
 
 	return RUN_WITH_FILES(tests);
