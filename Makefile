@@ -3,7 +3,10 @@
 #   make                 build/proxxy-conn, build/proxxy-status and build/proxxy-url
 #   make check           every test, with what it needs installed first (tests/run)
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
-#   make install         PREFIX, DESTDIR, SYSCONFDIR and UNITDIR are yours to set
+#   make install         PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, SYSUSERSDIR and CATALOGDIR are yours to set
+#   make uninstall       with the same ones; settings, key and records stay
+#   make console/xterm   what the terminal's page loads, from npm: "make" does it where npm is installed
+#   make dist            the release tarball, in build/: to build from it takes neither git nor npm
 #   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
 #   make WERROR=1        a warning is an error: for proxxy's developers, whose compilers tests/run knows
@@ -17,7 +20,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
-CATALOGDIR ?= /usr/lib/systemd/catalog
+CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
@@ -91,9 +94,10 @@ proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options vi
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all unit check demo bench install uninstall clean
+.PHONY: all programs terminal places unit check demo bench install uninstall dist clean
 
-all: $(PROGRAMS:%=$(BUILD)/%)
+all: programs terminal
+programs: $(PROGRAMS:%=$(BUILD)/%)
 
 .SECONDEXPANSION:
 $(PROGRAMS:%=$(BUILD)/%): $$(foreach object,$$($$(@F)),$(BUILD)/$$(object).o)
@@ -119,40 +123,63 @@ $(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done
 
-# The units and configurations carry the default PREFIX; here they get the real one.
+# Nothing is installed, and above all nothing removed, by a path that is not there.
+places:
+	$(foreach place,PREFIX SYSCONFDIR UNITDIR SYSUSERSDIR CATALOGDIR,$(if $(and $(filter 1,$(words $($(place)))),$(filter \
+		/%,$($(place)))),,$(error $(place) is "$($(place))", and must be one absolute path without spaces)))
+	$(if $(DESTDIR),$(if $(and $(filter 1,$(words $(DESTDIR))),$(filter /%,$(DESTDIR))),,$(error DESTDIR is "$(DESTDIR)", and must \
+		be empty or one absolute path without spaces)))@:
+
+# A file appears whole, or not at all: a connection may come at any time, and a service's file that is not there
+# while it does would fail the socket.
 INSTALL ?= install
-INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD)/$(notdir $(1)) && \
-	$(INSTALL) -D -m 644 $(BUILD)/$(notdir $(1)) $(2)
+put = $(INSTALL) -D -m $(1) $(2) $(3).new && mv -f $(3).new $(3)
+# The units and configurations carry the default PREFIX; here they get the real one.
+INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD)/$(notdir $(1)) && $(call put,644,$(BUILD)/$(notdir $(1)),$(2))
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
 EXAMPLES := proxxy.xinetd full-sandbox.conf nginx.conf Caddyfile
-PAGES := $(wildcard console/*.html console/*.js console/*.css console/*.json)
+PAGES := $(wildcard console/*.html console/*.js console/*.css)
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
-UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service
+UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service proxxy-retry@.service
+# The commented files, which the programs print. A program of another architecture prints none.
+REFERENCES := proxxy.conf proxxy-url.conf
+reference_of = $(BUILD)/$(if $(filter proxxy.conf,$(1)),proxxy-conn,proxxy-url) --settings > $(BUILD)/$(1)
+manual_of = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
-install: all
-	$(foreach program,$(PROGRAMS),$(INSTALL) -D -m 755 $(BUILD)/$(program) $(DESTDIR)$(PREFIX)/$(program_dir)/$(program) &&) true
+install: places all
+	$(foreach program,$(PROGRAMS),$(call put,755,$(BUILD)/$(program),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) &&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
 	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
-	$(foreach page,$(PAGES),$(INSTALL) -D -m 644 $(page) $(DESTDIR)$(PREFIX)/share/proxxy/$(page) &&) true
-	$(INSTALL) -D -m 644 deploy/proxxy.sysusers $(DESTDIR)$(SYSUSERSDIR)/proxxy.conf
-	$(INSTALL) -D -m 644 deploy/proxxy.catalog $(DESTDIR)$(CATALOGDIR)/proxxy.catalog
-	$(foreach page,$(wildcard man/*.[1-8]),$(INSTALL) -D -m 644 $(page) \
-		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) true
-	$(INSTALL) -d -m 755 $(DESTDIR)$(SYSCONFDIR)/proxxy
-	test -e $(DESTDIR)$(SYSCONFDIR)/proxxy/proxxy.conf || \
-		{ $(BUILD)/proxxy-conn --settings > $(BUILD)/proxxy.conf && \
-		$(INSTALL) -m 644 $(BUILD)/proxxy.conf $(DESTDIR)$(SYSCONFDIR)/proxxy/proxxy.conf; }
+	$(foreach file,$(REFERENCES),if $(call reference_of,$(file)); then $(call put,644,$(BUILD)/$(file),$(DESTDIR)$(EXAMPLESDIR)/$(file)); \
+		else echo "$(file) is not among the examples: its program does not run here."; fi &&) true
+	$(foreach page,$(PAGES),$(call put,644,$(page),$(DESTDIR)$(PREFIX)/share/proxxy/$(page)) &&) true
+	if test -e console/xterm/xterm.js; then \
+		$(foreach file,$(XTERM),$(call put,644,console/xterm/$(file),$(DESTDIR)$(PREFIX)/share/proxxy/console/xterm/$(file)) &&) true; fi
+	$(call put,644,deploy/proxxy.sysusers,$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf)
+	$(call put,644,deploy/proxxy.catalog,$(DESTDIR)$(CATALOGDIR)/proxxy.catalog)
+	$(foreach page,$(wildcard man/*.[1-8]),$(call put,644,$(page),$(DESTDIR)$(call manual_of,$(page))) &&) true
 ifeq ($(DESTDIR),)
-	deploy/setup $(SYSCONFDIR)
+	deploy/setup $(SYSCONFDIR) $(PREFIX)/sbin/proxxy-conn
 endif
 
-uninstall:
+uninstall: places
+ifeq ($(DESTDIR),)
+	deploy/withdraw begin $(PREFIX)/sbin/proxxy-conn $(UNITDIR)
+endif
 	rm -f $(foreach program,$(PROGRAMS),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
-		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
-		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
-	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, and the user proxxy."
+		$(patsubst %,$(DESTDIR)$(EXAMPLESDIR)/%,$(EXAMPLES) $(REFERENCES)) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
+		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(call manual_of,$(page)))
+	rm -rf $(patsubst %,$(DESTDIR)$(PREFIX)/share/proxxy/console/%,xterm node_modules package.json package-lock.json)
+	for folder in $(PREFIX)/share/proxxy/console $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy $(UNITDIR) $(CATALOGDIR) \
+		$(PREFIX)/lib/systemd $(SYSUSERSDIR); do test ! -d $(DESTDIR)$$folder || \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; done
+ifeq ($(DESTDIR),)
+	deploy/withdraw end
+endif
+	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, what systemctl edit made," \
+		"and the user proxxy. Sessions go on until their clients leave."
 
 check:
 	tests/run
@@ -160,10 +187,38 @@ check:
 demo:
 	examples/demo
 
-# What xterm.html loads, from npm.
-console/node_modules: console/package-lock.json
-	@cd console && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
-	@touch $@
+# What xterm.html loads, from npm, and its licences; a server needs these files and nothing of npm.
+XTERM := xterm.js xterm.css addon-fit.js NOTICE.txt
+NPM_FILES = $(BUILD)/npm/node_modules/@xterm
+.PHONY: console/xterm console/node_modules
+console/xterm: console/xterm/xterm.js
+console/node_modules: console/xterm
+
+console/xterm/xterm.js: console/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not installed, and the files of xterm.js come from there (console/package-lock.json):" \
+		"install it here, or build from a release tarball, which has them." >&2; exit 1; }
+	@rm -rf $(BUILD)/npm && mkdir -p $(BUILD)/npm console/xterm && cp console/package.json console/package-lock.json $(BUILD)/npm
+	@cd $(BUILD)/npm && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@for package in xterm addon-fit; do echo "@xterm/$$package $$(sed -n 's/.*"version": "\(.*\)".*/\1/p' $(NPM_FILES)/$$package/package.json)" && \
+		echo && cat $(NPM_FILES)/$$package/LICENSE && echo; done > console/xterm/NOTICE.txt
+	@cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/addon-fit/lib/addon-fit.js console/xterm
+	@cp $(NPM_FILES)/xterm/lib/xterm.js $@.new && mv $@.new $@
+	@rm -rf $(BUILD)/npm
+
+# A server without npm gets everything else.
+terminal:
+	@test -e console/xterm/xterm.js -a ! console/package-lock.json -nt console/xterm/xterm.js || \
+		{ command -v npm >/dev/null && $(MAKE) --no-print-directory -s console/xterm; } || \
+		echo "Consoles in xterm.js will not open: console/xterm is not there or old. To have it: install npm, then make console/xterm."
+
+dist: console/xterm
+	@rm -rf $(BUILD)/dist && mkdir -p $(BUILD)/dist
+	@git archive --prefix=proxxy-$(VERSION)/ HEAD | tar -x -C $(BUILD)/dist
+	@mkdir $(BUILD)/dist/proxxy-$(VERSION)/console/xterm && cp $(XTERM:%=console/xterm/%) $(BUILD)/dist/proxxy-$(VERSION)/console/xterm
+	@tar --sort=name --mtime="@$$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=gnu \
+		-C $(BUILD)/dist -c proxxy-$(VERSION) | gzip -9n > $(BUILD)/proxxy-$(VERSION).tar.gz
+	@rm -rf $(BUILD)/dist
+	@echo "$(BUILD)/proxxy-$(VERSION).tar.gz"
 
 clean:
 	rm -rf build

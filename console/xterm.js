@@ -3,8 +3,7 @@
 /* global Terminal, FitAddon */
 import { askForText, load, run } from "./console.js";
 
-const XTERM = "./node_modules/@xterm";
-await load(`${XTERM}/xterm/lib/xterm.js`, `${XTERM}/addon-fit/lib/addon-fit.js`);
+await load("./xterm/xterm.js", "./xterm/addon-fit.js");
 
 const element = (id) => document.getElementById(id);
 const KEEP_ALIVE_MS = 30_000;

@@ -64,14 +64,14 @@ def test_settings_file_as_installed_is_understood(tmp_path: Any, key: str) -> No
             assert client.read_head().status == 200
 
 
-def test_uninstall_takes_all_but_the_settings(tmp_path: Any) -> None:
+def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
     # A build of its own: the one under test stays as it is.
     places = [f"DESTDIR={tmp_path}/root", f"BUILD={tmp_path}/build", "PREFIX=/opt/proxxy"]
     subprocess.run(["make", "-s", "-j2", "-C", TREE, "install", *places], check=True, capture_output=True)
     files = {path.relative_to(tmp_path / "root") for path in (tmp_path / "root").rglob("*") if path.is_file()}
     assert len(files) > 10
     for unit in (tmp_path / "root/opt/proxxy/lib/systemd/system").glob("*@.service"):
-        assert "ExecStart=/opt/proxxy/sbin/proxxy-" in unit.read_text()
+        assert "ExecStart=/opt/proxxy/sbin/proxxy-" in unit.read_text() or "/systemctl start %i.socket" in unit.read_text()
     subprocess.run(["make", "-s", "-C", TREE, "uninstall", *places], check=True, capture_output=True)
     left = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
-    assert left == [tmp_path / "root/etc/proxxy/proxxy.conf"]
+    assert left == []  # the settings' files are made by deploy/setup, on the machine itself

@@ -33,6 +33,9 @@ def build(directory: Path, version: str) -> Path:
         if (TREE / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TREE / name, source / name)
+    # Not in git: what the terminal's page loads. Last, since it must not be older than what it is made from.
+    if (TREE / "console" / "xterm").is_dir():
+        shutil.copytree(TREE / "console" / "xterm", source / "console" / "xterm")
     for name, prefix in (("debian/changelog", "proxxy ("), ("Makefile", "VERSION := ")):
         text = (source / name).read_text()
         (source / name).write_text(text.replace(prefix + VERSIONS[0], prefix + version))

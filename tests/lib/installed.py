@@ -10,6 +10,7 @@ from .process import wait_for
 
 KEY = "/etc/proxxy/signature.key"
 SETTINGS = "/etc/proxxy/proxxy.conf"
+SITE = "/etc/proxxy/proxxy.conf.d/site.conf"
 CA_FILE = "/etc/proxxy/ca.pem"
 SETTLE_SECONDS = 30.0  # for what systemd does by and by, on a busy machine
 
@@ -22,9 +23,8 @@ def deploy(machine: Machine, proxmox_cert: Cert, **settings: object) -> None:
     """Install, trust that Proxmox, and listen."""
     install(machine)
     machine.path(CA_FILE).write_bytes(proxmox_cert.ca.read_bytes())
-    with machine.path(SETTINGS).open("a") as file:
-        for name, value in {"PROXXY_CA_FILE": CA_FILE, "PROXXY_ALLOWED_HOSTS": ANYWHERE, **settings}.items():
-            file.write(f"{name}={value}\n")
+    site = {"PROXXY_CA_FILE": CA_FILE, "PROXXY_ALLOWED_HOSTS": ANYWHERE, **settings}
+    machine.path(SITE).write_text("".join(f"{name}={value}\n" for name, value in site.items()))
     machine.run(["systemctl", "enable", "--now", "proxxy.socket"])
 
 

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make install` and `make uninstall` on a real systemd, and under another folder: what they put there, and that a
+machine is clean behind them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import socket
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from conftest import ECHO, echo
+from lib.activator import TREE
+from lib.certs import Cert
+from lib.consoles import handler_console
+from lib.flow import check_echo
+from lib.installed import CA_FILE, KEY, SETTINGS, SITE, deploy, install, key, show, wait_instances
+from lib.payload import seal, target
+from lib.pid1 import Machine
+from lib.standin import StandIn
+from lib.wire import CLOSE, Client, close_payload
+
+PORT = 8443
+# What an installation makes and "make uninstall" leaves: settings, key, records, the user.
+LEFT = {KEY, SETTINGS, SITE, CA_FILE}
+# And what changes because a user was added, systemd took note of units, or this test looked.
+NOTED = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/.pwd.lock", "/var/lib/systemd/catalog/", "/etc/ld.so.cache",
+         "/var/log/", "/var/tmp/", "/etc/machine-id", "/var/lib/systemd/", "/var/lib/dpkg/", "/var/cache/", "/var/lib/private")
+PLACES = ["/etc", "/usr", "/lib/systemd", "/var", "/opt"]
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    with Machine() as booted, booted.network():
+        yield booted
+
+
+def files(machine: Machine) -> set[str]:
+    listed = machine.run(["find", *PLACES, "-xdev", "!", "-type", "d"], timeout=300).stdout.splitlines()
+    return {path for path in listed if not path.startswith(NOTED) and "__pycache__" not in path and not path.startswith(str(TREE))}
+
+
+def uninstall(machine: Machine) -> str:
+    return machine.run(["make", "-C", TREE, "uninstall"], timeout=300).stdout
+
+
+def is_listening() -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", PORT)) == 0
+
+
+@pytest.mark.timeout(300)
+def test_uninstall_leaves_a_clean_machine_and_sessions(machine: Machine, cert: Cert) -> None:
+    before = files(machine)
+    for _ in range(2):
+        with StandIn(cert) as proxmox:
+            proxmox.add("qemu", ECHO, handler_console(echo))
+            deploy(machine, cert)
+            machine.run(["systemctl", "enable", "--now", "proxxy-status.socket"])
+            made = key(machine)
+            # As it was once done, on the server.
+            machine.run(["mkdir", "-p", "/usr/local/share/proxxy/console/node_modules/@xterm/xterm"])
+            machine.path("/usr/local/share/proxxy/console/node_modules/@xterm/xterm/LICENSE").write_text("")
+            with Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), made))) as client:
+                check_echo(client)
+                said = uninstall(machine)
+                assert "Left in place: /etc/proxxy" in said
+                assert not is_listening()
+                check_echo(client)  # whoever is connected stays so
+                wait_instances(machine, 1)
+                client.send_frame(CLOSE, close_payload(1000))
+                assert client.close_code()[0] == 1000
+            wait_instances(machine, 0)
+        assert files(machine) - before == LEFT
+        assert before - files(machine) == set()
+        assert key(machine) == made
+        shown = machine.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "proxxy*"]).stdout
+        assert "failed" not in shown and "listening" not in shown
+        enabled = machine.run(["systemctl", "list-unit-files", "--no-legend", "proxxy*"], check=False).stdout
+        assert enabled == ""
+    said = uninstall(machine)  # nothing is there to take away
+    assert "Left in place" in said
+
+
+def test_uninstall_without_systemd(machine: Machine) -> None:
+    """systemd is not what runs there: the links go as files do."""
+    install(machine)
+    machine.run(["systemctl", "enable", "proxxy.socket"])
+    machine.path("/etc/xinetd.d").mkdir(exist_ok=True)
+    machine.path("/etc/xinetd.d/proxxy").write_text((TREE / "deploy" / "proxxy.xinetd").read_text())
+    hidden = machine.run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run/systemd && make -C {TREE} uninstall"]).stdout
+    assert "rm /etc/xinetd.d/proxxy" in hidden
+    assert machine.run(["find", "/etc/systemd", "-name", "proxxy*"]).stdout == ""
+
+
+def test_settings_and_key_are_never_touched_again(machine: Machine) -> None:
+    install(machine)
+    reference = machine.path("/usr/local/share/doc/proxxy/examples/proxxy.conf").read_text()
+    assert machine.path(SETTINGS).read_text() == reference
+    machine.path(SETTINGS).write_text("# mine\n")
+    made = key(machine)
+    install(machine)
+    assert machine.path(SETTINGS).read_text() == "# mine\n" and key(machine) == made
+
+
+def test_file_that_is_replaced_is_there_at_every_moment(machine: Machine) -> None:
+    """install(1) takes the old file away first: a connection in between would find no service, and fail the socket."""
+    install(machine)
+    assert machine.run(["make", "-n", "-C", TREE, "install"]).stdout.count(".new && mv -f ") > 20
+    watch = "i=0; while [ $i -lt 3000 ]; do [ -e /usr/local/lib/systemd/system/proxxy@.service ] || echo away; i=$((i+1)); done"
+    with machine.popen(["sh", "-c", watch], stdout=subprocess.PIPE) as watcher:
+        install(machine)
+        assert watcher.communicate(timeout=60)[0] == ""
+
+
+@pytest.mark.parametrize("place", ["PREFIX", "SYSCONFDIR", "UNITDIR", "SYSUSERSDIR", "CATALOGDIR"])
+@pytest.mark.parametrize("goal", ["install", "uninstall"])
+@pytest.mark.parametrize("value", ["", "lib", "/a /b"])
+def test_empty_place_is_refused(tmp_path: Path, place: str, goal: str, value: str) -> None:
+    run = subprocess.run(["make", "-C", TREE, goal, f"DESTDIR={tmp_path}/root", f"{place}={value}"], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert f'{place} is "{value}", and must be one absolute path without spaces.' in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_npm_it_installs_and_says_what_lacks(tmp_path: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True)
+    tree = tmp_path / "tree"
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TREE / name, tree / name)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in Path("/usr/bin").iterdir():
+        if tool.name not in ("npm", "node"):
+            (tools / tool.name).symlink_to(tool)
+    environment = {"PATH": str(tools), "HOME": str(tmp_path)}
+
+    def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", "-s", "-C", tree, *arguments], env=environment, capture_output=True, text=True)
+
+    run = make("-j2", "install", f"DESTDIR={tmp_path}/root")
+    assert run.returncode == 0, run.stderr
+    assert "Consoles in xterm.js will not open: console/xterm is not there" in run.stdout
+    assert (tmp_path / "root/usr/local/share/proxxy/console/xterm.html").exists()
+    assert not (tmp_path / "root/usr/local/share/proxxy/console/xterm").exists()
+    run = make("console/xterm")
+    assert run.returncode != 0 and "npm is not installed" in run.stderr
+
+
+def test_release_is_reproducible_and_has_what_pages_load(tmp_path: Path) -> None:
+    """A clone of its own, since a release is what is committed."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", TREE, clone], check=True)
+    shutil.copytree(TREE / "console/xterm", clone / "console/xterm")
+    sums = set()
+    for _ in range(2):
+        subprocess.run(["make", "-s", "-C", clone, "dist"], check=True, capture_output=True)
+        [release] = (clone / "build").glob("proxxy-*.tar.gz")
+        sums.add(hashlib.sha256(release.read_bytes()).hexdigest())
+        release.rename(tmp_path / release.name)
+    assert len(sums) == 1
+    with tarfile.open(tmp_path / release.name) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / release.name.removesuffix(".tar.gz")
+    assert {path.name for path in (folder / "console/xterm").iterdir()} == {"xterm.js", "xterm.css", "addon-fit.js", "NOTICE.txt"}
+    assert not (folder / ".git").exists()
+    run = subprocess.run(["make", "-n", "-C", folder, "console/xterm"], capture_output=True, text=True)
+    assert "npm" not in run.stdout  # it is up to date
