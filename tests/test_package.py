@@ -15,13 +15,15 @@ from lib.activator import ANYWHERE, TREE
 from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.flow import Flow, check_echo
-from lib.installed import KEY, SETTINGS, key, show, wait_instances
+from lib.installed import KEY, SETTINGS, SITE, install, key, show, wait_instances
 from lib.payload import seal, target
 from lib.pid1 import Machine
 from lib.standin import StandIn
 from lib.wire import Client
 
 PORT = 8443
+STATUS_PORT = 8444
+SITES_OWN = f"PROXXY_CA_FILE=/var/tmp/ca.pem\nPROXXY_ALLOWED_HOSTS={ANYWHERE}\n"
 VERSIONS = ["1.0.0", "99.0.0"]
 
 
@@ -67,8 +69,24 @@ def machine(packages: list[Path]) -> Iterator[Machine]:
         yield booted
 
 
-def dpkg(machine: Machine, *arguments: str) -> None:
-    machine.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *arguments], timeout=120)
+def dpkg(machine: Machine, *arguments: str) -> str:
+    """A question is an error: it has nobody to ask."""
+    return machine.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *arguments], timeout=120).stdout
+
+
+def with_conffile(package: Path) -> Path:
+    """As the package was before its settings were the site's own: /etc/proxxy/proxxy.conf is dpkg's."""
+    content = package.parent / "conffile"
+    subprocess.run(["dpkg-deb", "-R", package, content], check=True)
+    (content / "etc/proxxy").mkdir(parents=True)
+    (content / "etc/proxxy/proxxy.conf").write_text("# as packaged\n")
+    (content / "DEBIAN/conffiles").write_text("/etc/proxxy/proxxy.conf\n")
+    control = content / "DEBIAN/control"
+    control.write_text(control.read_text().replace(f"Version: {VERSIONS[0]}", "Version: 0.9.0"))
+    old = package.parent / "old.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", content, old], check=True, capture_output=True)
+    shutil.rmtree(content)
+    return old
 
 
 def test_lintian_has_nothing_to_say(packages: list[Path]) -> None:
@@ -95,8 +113,10 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
         assert machine.run(["systemctl", "is-enabled", "proxxy.socket"]).stdout == "enabled\n"
         assert machine.run(["systemctl", "is-active", "proxxy.socket"]).stdout == "active\n"
         made = key(machine)
+        machine.path(SITE).write_text(SITES_OWN)
         with machine.path(SETTINGS).open("a") as settings:
-            settings.write(f"PROXXY_CA_FILE=/var/tmp/ca.pem\nPROXXY_ALLOWED_HOSTS={ANYWHERE}\n")
+            settings.write("# edited\n")
+        machine.run(["systemctl", "enable", "--now", "proxxy-status.socket"])
 
         with open_session() as before:
             with Flow(before) as flow:
@@ -113,14 +133,16 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
         wait_instances(machine, 0)
         assert machine.run(["proxxy-conn", "--version"]).stdout == "proxxy-conn 99.0.0\n"
         assert key(machine) == made
-        assert "PROXXY_CA_FILE=/var/tmp/ca.pem" in machine.path(SETTINGS).read_text()
+        assert machine.path(SETTINGS).read_text().endswith("# edited\n")
+        assert machine.path(SITE).read_text() == SITES_OWN
         with open_session() as last:
             check_echo(last)
             dpkg(machine, "-r", "proxxy")
             check_echo(last)  # nobody is dropped by this either
 
-        with pytest.raises(ConnectionRefusedError):
-            Client.connect(PORT)
+        for port in (PORT, STATUS_PORT):
+            with pytest.raises(ConnectionRefusedError):
+                Client.connect(port)
         assert key(machine) == made
         dpkg(machine, "-i", second)
         with open_session() as again:
@@ -129,8 +151,71 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
 
     failed = machine.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend"]).stdout
     assert "proxxy" not in failed
-    dpkg(machine, "-P", "proxxy")
+    assert f"Left in place: {SITE}" in dpkg(machine, "-P", "proxxy")
+    assert machine.path(SITE).read_text() == SITES_OWN
+    machine.run(["rm", "-r", "/etc/proxxy/proxxy.conf.d"])
+    machine.run(["rmdir", "/etc/proxxy"])  # nothing else is in it
     left = machine.run(["find", "/etc", "/usr", "/lib/systemd", "/run", "/var/lib/systemd", "-name", "*proxxy*"]).stdout
     assert left == ""
     assert not machine.path("/var/lib/proxxy").exists()
     assert machine.run(["getent", "passwd", "proxxy"]).stdout.startswith("proxxy:")
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["untouched", "edited"])
+def test_upgrade_from_a_package_with_a_conffile(machine: Machine, packages: list[Path], edited: bool) -> None:
+    shutil.copy(with_conffile(packages[0]), machine.path("/root/old.deb"))
+    dpkg(machine, "-i", "/root/old.deb")
+    wanted = "# as packaged\n"
+    if edited:
+        wanted = "PROXXY_SESSION_MAX=7\n"
+        machine.path(SETTINGS).write_text(wanted)
+    for package in packages:
+        dpkg(machine, "-i", f"/root/{package.name}")
+        assert machine.path(SETTINGS).read_text() == wanted
+    assert machine.run(["find", "/etc/proxxy", "-name", "*dpkg*"]).stdout == ""
+    dpkg(machine, "-P", "proxxy")
+    assert not machine.path("/etc/proxxy").exists()
+
+
+@pytest.mark.timeout(300)
+def test_package_over_make_install_and_uninstall_of_that(machine: Machine, packages: list[Path], cert: Cert) -> None:
+    """Nobody is asked, nothing of the site is lost, nobody is dropped, and the package serves from then on."""
+    machine.path("/var/tmp/ca.pem").write_bytes(cert.ca.read_bytes())
+    with StandIn(cert) as proxmox:
+        proxmox.add("qemu", ECHO, handler_console(echo))
+
+        def open_session() -> Client:
+            return Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), made)))
+
+        install(machine)
+        made = key(machine)
+        with machine.path(SETTINGS).open("a") as settings:
+            settings.write(SITES_OWN)  # as the README once said
+        machine.run(["systemctl", "enable", "--now", "proxxy.socket", "proxxy-status.socket"])
+        with open_session() as before:
+            check_echo(before)
+            dpkg(machine, "-i", f"/root/{packages[0].name}")
+            check_echo(before)
+            machine.run(["make", "-C", TREE, "uninstall"], timeout=300)
+            check_echo(before)
+        wait_instances(machine, 0)
+        assert machine.path(SETTINGS).read_text().endswith(SITES_OWN) and key(machine) == made
+        for unit in ("proxxy.socket", "proxxy-status.socket"):
+            assert machine.run(["systemctl", "is-active", unit]).stdout == "active\n"
+            assert machine.run(["systemctl", "is-enabled", unit]).stdout == "enabled\n"
+            assert not show(machine, unit, "FragmentPath")["FragmentPath"].startswith("/usr/local")
+        dangling = machine.run(["find", "-L", "/etc/systemd/system", "-type", "l", "-name", "proxxy*"]).stdout
+        assert dangling == ""
+        assert machine.run(["journalctl", "--list-catalog", "44986482028040d1a59ea29db9241df0"]).stdout != ""
+        with open_session() as after:
+            check_echo(after)
+            [unit] = wait_instances(machine, 1)
+            pid = show(machine, unit, "MainPID")["MainPID"]
+            assert machine.run(["readlink", f"/proc/{pid}/exe"]).stdout == "/usr/sbin/proxxy-conn\n"
+        wait_instances(machine, 0)
+        dpkg(machine, "-i", f"/root/{packages[1].name}")
+        assert machine.path(SETTINGS).read_text().endswith(SITES_OWN)
+        refused = machine.run(["make", "-C", TREE, "uninstall", "PREFIX=/usr"], check=False)
+        assert refused.returncode != 0 and "belongs to the package" in refused.stderr
+        assert machine.run(["proxxy-conn", "--version"]).stdout == "proxxy-conn 99.0.0\n"
+    dpkg(machine, "-P", "proxxy")
