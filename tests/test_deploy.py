@@ -75,3 +75,35 @@ def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
     subprocess.run(["make", "-s", "-C", TREE, "uninstall", *places], check=True, capture_output=True)
     left = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
     assert left == []  # the settings' files are made by deploy/setup, on the machine itself
+
+
+def test_port_of_the_foreground_is_the_last_files(tmp_path: Any, key: str) -> None:
+    """As proxxy-conn reads them: the file, then its directory in byte order."""
+    ports = [free_port() for _ in range(3)]
+    (tmp_path / ".env").write_text(f"PORT={ports[0]}\nSIGNATURE_KEY={key}")
+    folder = tmp_path / ".env.d"
+    folder.mkdir()
+    for name, port in (("a.conf", ports[2]), ("B.conf", ports[1]), ("c.conf~", 1), (".d.conf", 2)):
+        (folder / name).write_text(f"PORT={port}")
+    environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary()), "LC_ALL": "C.UTF-8"}
+    with (tmp_path / "log").open("w+") as log:
+        process = spawn([TREE / "deploy" / "proxxy"], cwd=tmp_path, env=environment, stderr=log)
+        try:
+            wait_for(lambda: "Listening on" in (tmp_path / "log").read_text(), 5, "not listening")
+            with Client.connect(ports[2], "/api/status") as client:
+                assert client.read_head().status == 200
+        finally:
+            stop_tree(process)
+
+
+def test_check_says_which_files_it_read(tmp_path: Any, key: str) -> None:
+    (tmp_path / "conf").write_text(f"SIGNATURE_KEY={key}\n")
+    (tmp_path / "conf.d").mkdir()
+    for name in ("b.conf", "a.conf", "ignored"):
+        (tmp_path / "conf.d" / name).write_text("PROXXY_LOG=stderr\n")
+    run = subprocess.run([binary(), "--check"], capture_output=True, text=True, env={"PROXXY_CONFIG": f"{tmp_path}/conf"})
+    read = [line.rpartition(" ")[2] for line in run.stdout.splitlines() if "read from" in line]
+    assert run.returncode == 0 and read == [f"{tmp_path}/conf", f"{tmp_path}/conf.d/a.conf", f"{tmp_path}/conf.d/b.conf"]
+    (tmp_path / "conf.d" / "b.conf").write_text("\nPORT=x\n")
+    run = subprocess.run([binary(), "--check"], capture_output=True, text=True, env={"PROXXY_CONFIG": f"{tmp_path}/conf"})
+    assert run.returncode == os.EX_CONFIG and f"{tmp_path}/conf.d/b.conf line 2: PORT" in run.stderr

@@ -70,7 +70,7 @@ def test_readme_leads_to_a_console(machine: Machine, cert: Cert) -> None:
 
         url = output.strip()
         assert url.startswith(f"{PAGE}novnc.html#payload=")
-        for file in ("novnc.html", "novnc.js", "console.js", "console.css", "xterm.html", "novnc/core/rfb.js"):
+        for file in ("novnc.html", "novnc.js", "console.js", "console.css", "xterm.html", "xterm/xterm.js", "novnc/core/rfb.js"):
             with urllib.request.urlopen(PAGE + file, timeout=10) as answer:
                 assert answer.status == 200
         target = f"{urlsplit(PAGE).path}ws?payload={quote(fragment(url)['payload'])}"
