@@ -124,18 +124,19 @@ unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done
 
 # Nothing is installed, and above all nothing removed, by a path that is not there.
+refuse_unless_path = $(if $(and $(filter 1,$(words $($(1)))),$(filter /%,$($(1)))),,$(error \
+	$(1) is "$($(1))", and must be one absolute path without spaces))
 places:
-	$(foreach place,PREFIX SYSCONFDIR UNITDIR SYSUSERSDIR CATALOGDIR,$(if $(and $(filter 1,$(words $($(place)))),$(filter \
-		/%,$($(place)))),,$(error $(place) is "$($(place))", and must be one absolute path without spaces)))
-	$(if $(DESTDIR),$(if $(and $(filter 1,$(words $(DESTDIR))),$(filter /%,$(DESTDIR))),,$(error DESTDIR is "$(DESTDIR)", and must \
-		be empty or one absolute path without spaces)))@:
+	$(foreach place,PREFIX SYSCONFDIR UNITDIR SYSUSERSDIR CATALOGDIR $(if $(DESTDIR),DESTDIR),$(call \
+		refuse_unless_path,$(place)))@:
 
-# A file appears whole, or not at all: a connection may come at any time, and a service's file that is not there
-# while it does would fail the socket.
+# A file appears whole, or not at all: a connection may come at any time, and a service's file that is
+# not there while it does would fail the socket.
 INSTALL ?= install
 put = $(INSTALL) -D -m $(1) $(2) $(3).new && mv -f $(3).new $(3)
 # The units and configurations carry the default PREFIX; here they get the real one.
-INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD)/$(notdir $(1)) && $(call put,644,$(BUILD)/$(notdir $(1)),$(2))
+INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD)/$(notdir $(1)) && \
+	$(call put,644,$(BUILD)/$(notdir $(1)),$(2))
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
 EXAMPLES := proxxy.xinetd full-sandbox.conf nginx.conf Caddyfile
@@ -148,14 +149,17 @@ reference_of = $(BUILD)/$(if $(filter proxxy.conf,$(1)),proxxy-conn,proxxy-url) 
 manual_of = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
 install: places all
-	$(foreach program,$(PROGRAMS),$(call put,755,$(BUILD)/$(program),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) &&) true
+	$(foreach program,$(PROGRAMS),$(call put,755,$(BUILD)/$(program),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) \
+		&&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
 	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
-	$(foreach file,$(REFERENCES),if $(call reference_of,$(file)); then $(call put,644,$(BUILD)/$(file),$(DESTDIR)$(EXAMPLESDIR)/$(file)); \
-		else echo "$(file) is not among the examples: its program does not run here."; fi &&) true
+	$(foreach file,$(REFERENCES),if $(call reference_of,$(file)); then \
+		$(call put,644,$(BUILD)/$(file),$(DESTDIR)$(EXAMPLESDIR)/$(file)); else \
+		echo "$(file) is not among the examples: its program does not run here."; fi &&) true
 	$(foreach page,$(PAGES),$(call put,644,$(page),$(DESTDIR)$(PREFIX)/share/proxxy/$(page)) &&) true
-	if test -e console/xterm/xterm.js; then \
-		$(foreach file,$(XTERM),$(call put,644,console/xterm/$(file),$(DESTDIR)$(PREFIX)/share/proxxy/console/xterm/$(file)) &&) true; fi
+	if $(xterm_is_there); then \
+		$(foreach file,$(XTERM:%=console/xterm/%),$(call put,644,$(file),$(DESTDIR)$(PREFIX)/share/proxxy/$(file)) \
+		&&) true; fi
 	$(call put,644,deploy/proxxy.sysusers,$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf)
 	$(call put,644,deploy/proxxy.catalog,$(DESTDIR)$(CATALOGDIR)/proxxy.catalog)
 	$(foreach page,$(wildcard man/*.[1-8]),$(call put,644,$(page),$(DESTDIR)$(call manual_of,$(page))) &&) true
@@ -172,8 +176,8 @@ endif
 		$(patsubst %,$(DESTDIR)$(EXAMPLESDIR)/%,$(EXAMPLES) $(REFERENCES)) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(call manual_of,$(page)))
 	rm -rf $(patsubst %,$(DESTDIR)$(PREFIX)/share/proxxy/console/%,xterm node_modules package.json package-lock.json)
-	for folder in $(PREFIX)/share/proxxy/console $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy $(UNITDIR) $(CATALOGDIR) \
-		$(PREFIX)/lib/systemd $(SYSUSERSDIR); do test ! -d $(DESTDIR)$$folder || \
+	for folder in $(PREFIX)/share/proxxy/console $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy \
+		$(UNITDIR) $(CATALOGDIR) $(PREFIX)/lib/systemd $(SYSUSERSDIR); do test ! -d $(DESTDIR)$$folder || \
 		rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; done
 ifeq ($(DESTDIR),)
 	deploy/withdraw end
@@ -187,36 +191,39 @@ check:
 demo:
 	examples/demo
 
-# What xterm.html loads, from npm, and its licences; a server needs these files and nothing of npm.
+# What xterm.html loads, from npm, and its licences; a server needs these files and nothing of npm. The copy
+# of the lock file tells which versions they are, wherever the folder was copied to.
 XTERM := xterm.js xterm.css addon-fit.js NOTICE.txt
 NPM_FILES = $(BUILD)/npm/node_modules/@xterm
+xterm_is_there = cmp -s console/package-lock.json console/xterm/package-lock.json
 .PHONY: console/xterm console/node_modules
-console/xterm: console/xterm/xterm.js
 console/node_modules: console/xterm
-
-console/xterm/xterm.js: console/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is not installed, and the files of xterm.js come from there (console/package-lock.json):" \
-		"install it here, or build from a release tarball, which has them." >&2; exit 1; }
-	@rm -rf $(BUILD)/npm && mkdir -p $(BUILD)/npm console/xterm && cp console/package.json console/package-lock.json $(BUILD)/npm
-	@cd $(BUILD)/npm && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
-	@for package in xterm addon-fit; do echo "@xterm/$$package $$(sed -n 's/.*"version": "\(.*\)".*/\1/p' $(NPM_FILES)/$$package/package.json)" && \
-		echo && cat $(NPM_FILES)/$$package/LICENSE && echo; done > console/xterm/NOTICE.txt
-	@cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/addon-fit/lib/addon-fit.js console/xterm
-	@cp $(NPM_FILES)/xterm/lib/xterm.js $@.new && mv $@.new $@
-	@rm -rf $(BUILD)/npm
+console/xterm:
+	@$(xterm_is_there) || command -v npm >/dev/null || { echo "npm is not installed, and xterm.js comes from there" \
+		"(console/package-lock.json): install it here, or build from a release tarball, which has the files." >&2; exit 1; }
+	@$(xterm_is_there) || { set -e; rm -rf $(BUILD)/npm $@; mkdir -p $(BUILD)/npm $@; \
+		cp console/package.json console/package-lock.json $(BUILD)/npm; \
+		(cd $(BUILD)/npm && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error); \
+		for package in xterm addon-fit; do \
+			sed -n "s|.*\"version\": \"\(.*\)\".*|@xterm/$$package \1|p" $(NPM_FILES)/$$package/package.json; \
+			echo; cat $(NPM_FILES)/$$package/LICENSE; echo; \
+		done > $@/NOTICE.txt; \
+		cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/xterm/lib/xterm.js $(NPM_FILES)/addon-fit/lib/addon-fit.js $@; \
+		cp console/package-lock.json $@; rm -rf $(BUILD)/npm; }
 
 # A server without npm gets everything else.
 terminal:
-	@test -e console/xterm/xterm.js -a ! console/package-lock.json -nt console/xterm/xterm.js || \
-		{ command -v npm >/dev/null && $(MAKE) --no-print-directory -s console/xterm; } || \
-		echo "Consoles in xterm.js will not open: console/xterm is not there or old. To have it: install npm, then make console/xterm."
+	@$(xterm_is_there) || { command -v npm >/dev/null && $(MAKE) --no-print-directory -s console/xterm; } || \
+		echo "Consoles in xterm.js will not open: console/xterm is not there, or of another version. To have it:" \
+			"install npm, make console/xterm, and install again."
 
 dist: console/xterm
 	@rm -rf $(BUILD)/dist && mkdir -p $(BUILD)/dist
 	@git archive --prefix=proxxy-$(VERSION)/ HEAD | tar -x -C $(BUILD)/dist
-	@mkdir $(BUILD)/dist/proxxy-$(VERSION)/console/xterm && cp $(XTERM:%=console/xterm/%) $(BUILD)/dist/proxxy-$(VERSION)/console/xterm
-	@tar --sort=name --mtime="@$$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=gnu \
-		-C $(BUILD)/dist -c proxxy-$(VERSION) | gzip -9n > $(BUILD)/proxxy-$(VERSION).tar.gz
+	@mkdir $(BUILD)/dist/proxxy-$(VERSION)/console/xterm && \
+		cp $(XTERM:%=console/xterm/%) console/package-lock.json $(BUILD)/dist/proxxy-$(VERSION)/console/xterm
+	@tar --sort=name --mtime="@$$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+		--format=gnu -C $(BUILD)/dist -c proxxy-$(VERSION) | gzip -9n > $(BUILD)/proxxy-$(VERSION).tar.gz
 	@rm -rf $(BUILD)/dist
 	@echo "$(BUILD)/proxxy-$(VERSION).tar.gz"
 

@@ -166,7 +166,7 @@ void config_print_file(FILE *out)
 	fputs("# Settings of proxxy, for systemd, xinetd, the container and the foreground alike.\n"
 	      "# KEY=VALUE lines; what stands in the environment comes first. See proxxy.conf(5).\n"
 	      "# Read anew by each session: a change holds from the next one on.\n"
-	      "# The site's own settings are better kept in proxxy.conf.d/site.conf beside this file: of several lines for one\n"
-	      "# setting the last one counts, and what is in proxxy.conf.d/*.conf comes after this file.\n", out);
+	      "# The site's own settings are better kept in proxxy.conf.d/site.conf beside this file: of several\n"
+	      "# lines for one setting the last counts, and proxxy.conf.d/*.conf are read after this file.\n", out);
 	settings_print_file(&settings, out);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A session's settings: from the environment, else from the file that PROXXY_CONFIG names and the directory
- * that goes with it, and the keys.
+ * A session's settings: from the environment, else from the file that PROXXY_CONFIG names and
+ * the directory that goes with it, and the keys.
  */
 #ifndef PROXXY_CONFIG_H
 #define PROXXY_CONFIG_H

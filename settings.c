@@ -18,7 +18,7 @@
 
 enum {
 	NAME_SIZE = 256,           /* bytes of a file's name, with its NUL: NAME_MAX */
-	ENTRIES_SIZE = 2 * 1024,   /* bytes of a directory's entries that are read at once: one of them takes up to 280 */
+	ENTRIES_SIZE = 2 * 1024,   /* bytes of a directory's entries read at once; one takes up to 280 */
 };
 
 /* The files of a directory that are read, in the byte order of their names. */
@@ -135,8 +135,8 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-/* listed: a directory has that name. A link that leads nowhere is an error then, and not a file that is not there: what it was
- * to say may have been a restriction. One that was taken away meanwhile is none. */
+/* listed: a directory has that name. A link that leads nowhere is an error then, and not a file that is
+ * not there: what it was to say may have been a restriction. One that was taken away meanwhile is none. */
 static int load_file(const struct context *c, const char *path, bool listed)
 {
 	char *text = malloc(SETTINGS_FILE_MAX);
@@ -184,8 +184,9 @@ static int insert(struct listing *l, const char *name)
 	return 0;
 }
 
-/* Lists a directory; *ret, to be freed, is NULL when it holds nothing for us or is not there. Without opendir(), whose buffer of
- * 32 KiB each session would have to keep or give back. Returns 0 or -errno; -E2BIG for more than SETTINGS_FILES_MAX. */
+/* Lists a directory; *ret, to be freed, is NULL when it holds nothing for us or is not there. Without
+ * opendir(), whose buffer of 32 KiB each session would have to keep or give back.
+ * Returns 0 or -errno; -E2BIG for more than SETTINGS_FILES_MAX. */
 static int list_directory(const char *path, struct listing **ret)
 {
 	_Alignas(struct dirent64) char entries[ENTRIES_SIZE];
@@ -217,8 +218,11 @@ static int list_directory(const char *path, struct listing **ret)
 	return rc;
 }
 
-/* Calls back for each file that goes with the one at path, until it does not return 0. Returns what it returned, or ERR_CONFIG. */
-static int each_drop_in(const char *path, int (*use)(const struct context *c, const char *path, bool listed), const struct context *c)
+typedef int use_file(const struct context *c, const char *path, bool listed);
+
+/* Calls back for each file that goes with the one at path, until it does not return 0.
+ * Returns what it returned, or ERR_CONFIG. */
+static int each_drop_in(const char *path, use_file *use, const struct context *c)
 {
 	char at[SETTINGS_PATH_MAX];
 	struct listing *l;

@@ -35,7 +35,7 @@ def build(directory: Path, version: str) -> Path:
         if (TREE / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TREE / name, source / name)
-    # Not in git: what the terminal's page loads. Last, since it must not be older than what it is made from.
+    # Not in git: what the terminal's page loads.
     if (TREE / "console" / "xterm").is_dir():
         shutil.copytree(TREE / "console" / "xterm", source / "console" / "xterm")
     for name, prefix in (("debian/changelog", "proxxy ("), ("Makefile", "VERSION := ")):
