@@ -52,13 +52,21 @@ def stop_tree(process: subprocess.Popen) -> None:
 
 
 def descendants(parent: int) -> list[int]:
-    direct = list(children(parent))
-    return direct + [pid for child in direct for pid in descendants(child)]
+    below = _families()
+    found = [*below.get(parent, {})]
+    for pid in found:  # which grows meanwhile
+        found += below.get(pid, {})
+    return found
 
 
 def children(parent: int) -> dict[int, str]:
     """The live children of a process: pid -> name. Zombies have ended already."""
-    found = {}
+    return _families().get(parent, {})
+
+
+def _families() -> dict[int, dict[int, str]]:
+    """Every process that has live children, and those: pid -> name."""
+    found: dict[int, dict[int, str]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -69,8 +77,8 @@ def children(parent: int) -> dict[int, str]:
         # proc(5): pid (name) state ppid …; the name may hold spaces and parentheses itself.
         name = stat[stat.index("(") + 1 : stat.rindex(")")]
         state, ppid = stat[stat.rindex(")") + 2 :].split()[:2]
-        if int(ppid) == parent and state not in "ZX":
-            found[int(entry)] = name
+        if state not in "ZX":
+            found.setdefault(int(ppid), {})[int(entry)] = name
     return found
 
 
