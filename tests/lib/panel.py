@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hosting panel in miniature: what a backend does so that a browser gets a console.
 
-`/` asks Proxmox for a desktop, seals what proxxy needs to know, and sends the browser to the console page; `/terminal`
-does the same for a container's terminal. `/console/` are the pages that the project ships, with noVNC from Debian's
-package and xterm.js from npm's. Each visit is a fresh console.
+`/SECRET/` asks Proxmox for a desktop, seals what proxxy needs to know, and sends the browser to the console page;
+`/SECRET/terminal` does the same for a container's terminal. Each visit is a fresh console. Where a real panel has its
+users' logins, this one has a secret in the URL: other users of the machine reach its port as well. `/console/` are the
+pages that the project ships, as they are, with noVNC from Debian's package and xterm.js from npm's; `/console/ws` is
+passed on to proxxy.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hmac
 import json
+import re
+import secrets
+import socket
 import ssl
 import threading
 from http.client import HTTPSConnection
@@ -18,6 +25,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from .payload import seal_jwe
+from .splice import splice
 
 PAGES = Path(__file__).resolve().parents[2] / "console"
 FOLDERS = {
@@ -25,8 +33,16 @@ FOLDERS = {
     "/console/novnc/vendor/": "/usr/share/novnc/vendor/",
     "/console/": f"{PAGES}/",
 }
-META = '<meta name="proxxy-websocket" content="{}">'
+WEBSOCKET = "/console/ws"  # where the pages look for proxxy, unless their meta tag is changed
+SECRET_BYTES = 16
+# Names of this machine that no DNS server of an attacker's can point here (DNS rebinding). Any port: ssh -L chooses.
+LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
+WRONG_HOST = "Open this page by the address 127.0.0.1 or localhost: it answers to no other name.\n"
+WRONG_ORIGIN = "Another site's page may not open consoles here.\n"
 API_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+REQUEST_SECONDS = 10.0  # for a client's request, and for it to take the answer
+CONNECTIONS_MAX = 64  # at once; a page needs about six while it loads, and one for its console
 
 
 class Backend(NamedTuple):
@@ -84,14 +100,20 @@ class Panel:
 
     def __init__(self, backend: Backend, desktop: int, terminal: int, port: int = 0) -> None:
         """desktop is a VM's vmid, terminal a container's."""
+        secret = secrets.token_urlsafe(SECRET_BYTES)
 
         class Handler(_Handler):
-            websocket = f"ws://127.0.0.1:{backend.proxxy_port}/"
-            makers = {"/": lambda: backend.desktop("qemu", desktop), "/terminal": lambda: backend.terminal("lxc", terminal)}
+            proxxy_port = backend.proxxy_port
+            makers = {
+                f"/{secret}/": lambda: backend.desktop("qemu", desktop),
+                f"/{secret}/terminal": lambda: backend.terminal("lxc", terminal),
+            }
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="panel")
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self.port = self._server.server_port
+        self.path = f"/{secret}/"
+        self.url = f"http://127.0.0.1:{self.port}{self.path}"
 
     def __enter__(self) -> Panel:
         self._thread.start()
@@ -103,18 +125,79 @@ class Panel:
         self._server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    """Ends its connections, and waits for their threads, when it is closed."""
+
+    daemon_threads = False
+    request_queue_size = CONNECTIONS_MAX
+
+    def __init__(self, *arguments: Any) -> None:
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            full = len(self._connections) >= CONNECTIONS_MAX
+            if not full:
+                self._connections.add(request)
+        if full:
+            super().shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.discard(request)
+            super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that has gone is no news to the person who runs the demo."""
+
+
 class _Handler(SimpleHTTPRequestHandler):
-    websocket: str
+    timeout = REQUEST_SECONDS
+    server_version = "panel"
+    sys_version = ""
+    proxxy_port: int
     makers: dict[str, Any]
 
     def do_GET(self) -> None:
+        if not self._host_is_ours():
+            return
         path = self.path.partition("?")[0]
-        if path in self.makers:
-            self._redirect(self.makers[path])
-        elif path.startswith("/console/") and path.endswith(".html"):
-            self._page(PAGES / Path(path).name)
+        if path == WEBSOCKET:
+            self._pass_on()
+        elif make := self._maker(path):
+            self._redirect(make)
         else:
             super().do_GET()
+
+    def do_HEAD(self) -> None:
+        if self._host_is_ours():
+            super().do_HEAD()
+
+    def _host_is_ours(self) -> bool:
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0].strip()):
+            return True
+        self._say(421, WRONG_HOST)
+        return False
+
+    def _maker(self, path: str) -> Any:
+        """Takes the same time however much of the secret is right."""
+        found = None
+        for at, make in self.makers.items():
+            if hmac.compare_digest(at.encode(), path.encode()):
+                found = make
+        return found
 
     def translate_path(self, path: str) -> str:
         for prefix, folder in FOLDERS.items():
@@ -123,11 +206,14 @@ class _Handler(SimpleHTTPRequestHandler):
                 return super().translate_path("/" + path.removeprefix(prefix))
         return "/nonexistent"
 
+    def list_directory(self, _: object) -> None:
+        self.send_error(404)
+
     def _redirect(self, make: Any) -> None:
         try:
             page = make()
         except (OSError, RuntimeError) as error:
-            self.send_error(502, explain=str(error))
+            self._say(502, f"{error}\n")
             return
         self.send_response(302)
         self.send_header("Location", page)
@@ -135,20 +221,35 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _page(self, file: Path) -> None:
-        """As it is shipped, but with proxxy where it is: this server passes no WebSockets on."""
-        try:
-            text = file.read_text()
-        except OSError:
-            self.send_error(404)
+    def _pass_on(self) -> None:
+        """This connection is proxxy's from here on, request and all: whether it becomes a WebSocket is up to proxxy."""
+        origins = self.headers.get_all("Origin", [])
+        if origins not in ([], [f"http://{self.headers['Host'].strip()}"]):
+            self._say(403, WRONG_ORIGIN)
             return
-        assert META.format("ws") in text
-        body = text.replace(META.format("ws"), META.format(self.websocket)).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        lines = [self.requestline, *(f"{name}: {value}" for name, value in self.headers.items()), "", ""]
+        try:
+            proxxy = socket.create_connection(("127.0.0.1", self.proxxy_port), CONNECT_SECONDS)
+        except OSError as error:
+            self._say(502, f"proxxy: {error}\n")
+            return
+        with proxxy:
+            self.connection.setblocking(False)
+            early = self.rfile.peek()  # what came behind the request already
+            splice(self.connection, proxxy, "\r\n".join(lines).encode("latin-1") + early)
+        self.close_connection = True
+
+    def _say(self, status: int, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def end_headers(self) -> None:
+        self.send_header("Referrer-Policy", "no-referrer")  # the URL has the secret
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         """Quiet: the person who runs the demo wants to see proxxy's log."""

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries bytes both ways between two sockets, as they come, until both directions have ended."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+
+BUFFER_BYTES = 65536  # per direction: whoever does not read stops the other side
+
+
+class _Direction:
+    def __init__(self, source: socket.socket, sink: socket.socket, first: bytes = b"") -> None:
+        self.source, self.sink = source, sink
+        self.waiting = memoryview(first)
+        self.source_ended = False
+        self.ended = False
+
+    def read(self) -> None:
+        try:
+            data = self.source.recv(BUFFER_BYTES)
+        except BlockingIOError:
+            return
+        self.waiting = memoryview(data)
+        self.source_ended = not data
+
+    def write(self) -> None:
+        """What waits; and the end, once all before it has gone."""
+        if self.waiting:
+            with contextlib.suppress(BlockingIOError):
+                self.waiting = self.waiting[self.sink.send(self.waiting) :]
+        if self.source_ended and not self.waiting and not self.ended:
+            self.ended = True
+            self.sink.shutdown(socket.SHUT_WR)
+
+
+def splice(near: socket.socket, far: socket.socket, first: bytes = b"") -> None:
+    """Returns when both directions have ended, or a side has gone: the caller closes both. first goes to far, before
+    what near says."""
+    near.setblocking(False)
+    far.setblocking(False)
+    directions = (_Direction(near, far, first), _Direction(far, near))
+    with contextlib.suppress(OSError):
+        while not all(direction.ended for direction in directions):
+            for direction in directions:
+                direction.write()
+            _wait(directions)
+            for direction in directions:
+                if not direction.waiting and not direction.source_ended:
+                    direction.read()
+                direction.write()
+
+
+def _wait(directions: tuple[_Direction, ...]) -> None:
+    """Until something can be read that there is room for, or be written."""
+    events: dict[socket.socket, int] = {}
+    for direction in directions:
+        if direction.waiting:
+            events[direction.sink] = events.get(direction.sink, 0) | select.POLLOUT
+        elif not direction.source_ended:
+            events[direction.source] = events.get(direction.source, 0) | select.POLLIN
+    poll = select.poll()
+    for sock, mask in events.items():
+        poll.register(sock, mask)
+    if events:
+        poll.poll()
