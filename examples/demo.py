@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo: a real desktop in the browser, every client through a proxxy-conn of its own.
 
-Everything is on loopback and gone when it ends. The key, the CA and the API token are made anew
-each time. Proxmox VE's part is played by the tests' stand-in.
+Everything is on loopback and gone when it ends. The URL's secret, the key, the CA and the API token are made anew
+each time. Proxmox VE's part is played by the tests' stand-in. When root starts it, the desktop and the terminal run as
+a uid of their own, which has no rights.
+
+    demo.py [PORT]     until Ctrl-C
+    demo.py --check    opens its own URL as a page would, prints what the desktop says first, and ends
 """
 
 from __future__ import annotations
 
-import signal
+import getpass
+import os
+import shlex
 import socket
 import sys
 import time
@@ -16,32 +22,59 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TREE / "tests"))
 
+from lib import whole
+from lib.account import unused_account
 from lib.activator import Activator
+from lib.first_byte import first_bytes
 from lib.stage import Stage
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FIRST_PORT = 8080
 LAST_PORT = 8180
 LOG_SECONDS = 0.2
 OWN_LINES = "proxxy-conn["  # the activator's own lines say nothing to a person
 
 
-def main() -> None:
-    for number in ENDINGS:
-        signal.signal(number, end)
-    port = chosen_port(sys.argv[1]) if len(sys.argv) > 1 else first_free_port()
-    with Stage(port=port) as stage:
-        print(f"\nOpen this in a browser on this machine: {stage.panel.url}")
-        print(f"(A terminal in xterm.js: {stage.panel.url}terminal)")
-        print("Every visit is a fresh console. Ctrl-C ends the demo.\n", flush=True)
-        follow_log(stage.activator)
+def main() -> int:
+    arguments = sys.argv[1:]
+    check = arguments == ["--check"]
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-") and not check):
+        sys.exit("usage: examples/demo [PORT | --check]")
+    port = chosen_port(arguments[0]) if arguments and not check else first_free_port()
+    account = unused_account()
+
+    def demo() -> None:
+        with Stage(port=port, account=account) as stage:
+            if check:
+                print(first_bytes(stage.panel.url), flush=True)
+                return
+            print(welcome(stage.panel.url, port), flush=True)
+            follow_log(stage.activator)
+
+    return whole.run(demo, account, "proxxy-demo-")
 
 
-def end(*_: object) -> None:
-    """Leave the with blocks; a second Ctrl-C must not interrupt that."""
-    for number in ENDINGS:
-        signal.signal(number, lambda *_: None)
-    sys.exit(0)
+def welcome(url: str, port: int) -> str:
+    """How to open it here, and from another machine; first what is likelier."""
+    here = [f"Open this in a browser on this machine: {url}"]
+    elsewhere = ["From another machine, run this there, and open the same address there:", f"    {ssh_line(port)}"]
+    lines = [*here, *elsewhere] if on_a_screen() else [*elsewhere, *here]
+    lines.append(f"(A terminal in xterm.js: {url}terminal)")
+    lines.append("Whoever knows the address gets in. Every visit is a fresh console. Ctrl-C ends the demo.")
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def ssh_line(port: int) -> str:
+    try:
+        user = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name; which of the two depends on Python's version
+        user = "USER"
+    return f"ssh -L {port}:127.0.0.1:{port} {shlex.quote(f'{user}@{socket.gethostname()}')}"
+
+
+def on_a_screen() -> bool:
+    """Whether whoever started this probably sits before this machine's own screen."""
+    remote = any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"))
+    return not remote and any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def chosen_port(text: str) -> int:
@@ -82,4 +115,4 @@ def follow_log(activator: Activator) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

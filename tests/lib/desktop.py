@@ -5,40 +5,60 @@ background of a known colour that a test can find in a screenshot."""
 from __future__ import annotations
 
 import os
+import contextlib
 import secrets
+import string
 import struct
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Sequence
 
+from . import account as accounts
+from .account import Account
 from .process import free_port, spawn, stop
 
 BACKGROUND = (0x33, 0x66, 0x99)
 TERMINAL_BACKGROUND = (0xFF, 0xFF, 0xEE)
 READY_SECONDS = 15.0
 FAMILY_WILD = 0xFFFF  # Xauthority: the cookie is for any display (X11/Xauth.h)
+X_SOCKETS = Path("/tmp/.X11-unix")
+PASSWORD_CHARACTERS = string.ascii_letters + string.digits
+PASSWORD_LENGTH = 8  # VNC authentication knows no more
 
 
 class Desktop:
     """Runs for as long as the with block. RFB is on 127.0.0.1:rfb_port, with a password."""
 
-    def __init__(self, terminal: Sequence[str] = (), *, width: int = 1024, height: int = 768) -> None:
-        """terminal: what the xterm runs instead of a shell."""
+    def __init__(
+        self, terminal: Sequence[str] = (), *, width: int = 1024, height: int = 768, account: Account | None = None
+    ) -> None:
+        """terminal: what the xterm runs instead of a shell. account: who all of it runs as, instead of us."""
         self.width, self.height = width, height
         self.rfb_port = 0
         self.display = ""
         self._terminal = terminal
+        self._account = account
         self._processes: list[subprocess.Popen] = []
 
     def __enter__(self) -> Desktop:
         self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-desktop-")
         self.directory = Path(self._temporary.name)
+        accounts.let_read(self._account, self.directory)
+        # Of what the desktop reads it can change nothing: we, who may be root, write where no guest can put a link.
         self._passwords = self.directory / "passwords"
         self._authority = self.directory / "authority"
         self._log = (self.directory / "log").open("wb")
+        self._home = self.directory / "home"
+        self._home.mkdir(mode=0o700)
+        accounts.give(self._account, self._home)
+        self._made_x_sockets = not X_SOCKETS.exists()
+        if self._made_x_sockets:  # an X server makes it only as root, or warns
+            X_SOCKETS.mkdir()
+            X_SOCKETS.chmod(0o1777)
         try:
-            self.set_password(secrets.token_hex(4))  # until someone asks for a console
+            until_asked = "".join(secrets.choice(PASSWORD_CHARACTERS) for _ in range(PASSWORD_LENGTH))
+            self.set_password(until_asked)
             self._start_server()
             self._start_clients()
         except BaseException:
@@ -51,6 +71,9 @@ class Desktop:
             stop(process)
         self._log.close()
         self._temporary.cleanup()
+        if self._made_x_sockets:
+            with contextlib.suppress(OSError):  # another X server's is in there
+                X_SOCKETS.rmdir()
 
     def set_password(self, password: str) -> None:
         """The password of the connections to come: the server reads the file for each of them."""
@@ -60,6 +83,7 @@ class Desktop:
         fresh = self._passwords.with_suffix(".new")
         fresh.touch(mode=0o600)
         fresh.write_bytes(scrambled)
+        accounts.let_read(self._account, fresh)
         fresh.replace(self._passwords)
 
     def log(self) -> str:
@@ -68,6 +92,7 @@ class Desktop:
     def _start_server(self) -> None:
         self._authority.touch(mode=0o600)
         self._authority.write_bytes(_authority_entry(os.urandom(16)))
+        accounts.let_read(self._account, self._authority)
         self.rfb_port = free_port()
         display, display_end = os.pipe()
         try:
@@ -93,24 +118,25 @@ class Desktop:
 
     def _start_clients(self) -> None:
         """They appear a moment later: who looks at the screen waits for what it should show."""
-        subprocess.run(
-            ["xsetroot", "-solid", _hex(BACKGROUND)], env=self.environment(), check=True, timeout=READY_SECONDS
-        )
-        self._spawn("icewm", env=self.environment())
+        background = accounts.run_as(self._account, ["xsetroot", "-solid", _hex(BACKGROUND)])
+        subprocess.run(background, env=self.environment(), cwd=self._home, check=True, timeout=READY_SECONDS)
+        self._spawn("icewm")
         self._spawn(
             *("xterm", "-title", "terminal", "-geometry", "80x24+100+100"),
             *("-fa", "Monospace", "-fs", "11", "-bg", _hex(TERMINAL_BACKGROUND), "-fg", "black"),
             *(("-e", *self._terminal) if self._terminal else ()),
-            env=self.environment(),
         )
 
     def environment(self) -> dict[str, str]:
         # The person's own icewm settings and start-up programs stay out of it.
-        private = {"ICEWM_PRIVCFG": str(self.directory / "icewm"), "HOME": str(self.directory)}
-        return {**os.environ, **private, "DISPLAY": self.display, "XAUTHORITY": str(self._authority)}
+        display = {"ICEWM_PRIVCFG": str(self._home / "icewm"), "XAUTHORITY": str(self._authority)}
+        return {**accounts.environment(self._home), **display, "DISPLAY": self.display}
 
     def _spawn(self, *argv: str | Path, **options: object) -> subprocess.Popen:
-        process = spawn(list(argv), stdout=self._log, stderr=self._log, **options)
+        command = accounts.run_as(self._account, argv)
+        process = spawn(
+            command, stdout=self._log, stderr=self._log, env=self.environment(), cwd=self._home, **options
+        )
         self._processes.append(process)
         return process
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Mapping, Sequence
 
+from . import account as accounts
+from .account import Account
 from .activator import Activator
 from .certs import Authority
 from .consoles import tcp_console
@@ -20,6 +23,7 @@ from .standin import StandIn
 from .termproxy import termproxy_console
 
 DESKTOP, TERMINAL = 100, 101  # vmids of a VM and a container
+USER = "root@pam"
 
 
 class Stage:
@@ -37,33 +41,42 @@ class Stage:
         port: int = 0,
         terminal: Sequence[str] = (),
         settings: Mapping[str, object] | None = None,
+        account: Account | None = None,
     ) -> None:
-        """port is the panel's, terminal what the desktop's xterm runs, settings more of proxxy's."""
+        """port is the panel's, terminal what the desktop's xterm runs, settings more of proxxy's. account: who the
+        desktop and the container's shell run as, instead of us."""
         self._port = port
         self._terminal = terminal
         self._settings = settings or {}
+        self._account = account
 
     def __enter__(self) -> Stage:
         with ExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="proxxy-stage-")))
+            accounts.let_read(self._account, directory)
+            home = directory / "home"
+            home.mkdir(mode=0o700)
+            accounts.give(self._account, home)
             key = secrets.token_hex(32)
             key_file = directory / "signature.key"
             key_file.touch(mode=0o600)
             key_file.write_text(f"{key}\n")
             authority = Authority(directory)
-            self.desktop = stack.enter_context(Desktop(self._terminal))
-            self.standin = stack.enter_context(StandIn(authority.leaf()))
+            self.desktop = stack.enter_context(Desktop(self._terminal, account=self._account))
+            # Its port is open to other users of this machine: nobody knows its secrets beforehand.
+            users, tokens = {USER: secrets.token_urlsafe()}, {f"{USER}!panel": str(uuid.uuid4())}
+            self.standin = stack.enter_context(StandIn(authority.leaf(), users=users, tokens=tokens))
             self.standin.add(
                 "qemu", DESKTOP, tcp_console("127.0.0.1", self.desktop.rfb_port), self.desktop.set_password
             )
-            self.standin.add("lxc", TERMINAL, termproxy_console())
+            self.standin.add("lxc", TERMINAL, termproxy_console(account=self._account, home=home))
             settings = {"PROXXY_KEY_FILE": key_file, "PROXXY_CA_FILE": authority.ca, **self._settings}
             self.activator = stack.enter_context(Activator(settings))
             self.backend = Backend(
                 proxmox=f"127.0.0.1:{self.standin.port}",
                 ca_file=str(authority.ca),
                 node=self.standin.node,
-                token=self.standin.access.token("root@pam"),
+                token=self.standin.access.token(USER),
                 signature_key=key,
                 proxxy_port=self.activator.port,
             )

@@ -13,8 +13,11 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Sequence
+from pathlib import Path
+from typing import Any, Sequence
 
+from . import account as accounts
+from .account import Account
 from .consoles import Connect, Grant, run_guest
 from .process import spawn, stop
 from .pve_frames import Stream
@@ -24,14 +27,17 @@ READ_BYTES = 65536
 BUSY_SECONDS = 0.01
 
 
-def termproxy_console(command: Sequence[str] = ("/bin/sh",)) -> Connect:
+def termproxy_console(
+    command: Sequence[str] = ("/bin/sh",), *, account: Account | None = None, home: Path | None = None
+) -> Connect:
+    """The command runs as the account, or as us; in that home with an environment of its own, or in ours."""
     async def connect(grant: Grant) -> Stream:
         async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             line = await asyncio.wait_for(reader.readuntil(b"\n"), LOGIN_SECONDS)
             if line.decode() != f"{grant.user}:{grant.ticket}\n":
                 return
             writer.write(b"OK")
-            await _run(command, reader, writer)
+            await _run(command, account, home, reader, writer)
 
         return await run_guest(guest)
 
@@ -46,12 +52,21 @@ class _Screen(asyncio.StreamReaderProtocol):
         super().connection_lost(None)
 
 
-async def _run(command: Sequence[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _run(
+    command: Sequence[str],
+    account: Account | None,
+    home: Path | None,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
     """Until the shell or the client ends."""
     ours, theirs = os.openpty()
+    options: dict[str, Any] = {"env": accounts.environment(home), "cwd": home} if home else {}
+    if account:
+        os.fchown(theirs, account.uid, -1)  # as login does: programs open their terminal again
     # setsid -c makes the pty the shell's controlling terminal; it must not lead a session yet.
-    argv = ["setsid", "-c", *command]
-    shell = spawn(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=False)
+    argv = accounts.run_as(account, ["setsid", "-c", *command])
+    shell = spawn(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=False, **options)
     os.close(theirs)
     screen = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
