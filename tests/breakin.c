@@ -56,7 +56,7 @@ static struct sockaddr_in elsewhere(void)
 	CALL(create_file, SYS_openat, AT_FDCWD, "/tmp/proxxy-breakin", O_WRONLY | O_CREAT, 0600) \
 	CALL(create_tmpfile, SYS_openat, AT_FDCWD, "/tmp", O_TMPFILE | O_RDWR, 0600) \
 	CALL(openat2_passwd, 437 /* openat2 */, AT_FDCWD, "/etc/passwd", (uint64_t[3]){ 0 }, 24) \
-	CALL(stat_file, SYS_newfstatat, AT_FDCWD, "/etc/passwd", &(struct stat){ 0 }, 0) \
+	CALL(stat_file, SYS_newfstatat, AT_FDCWD, "/etc/passwd", &(struct stat64){ 0 }, 0) \
 	CALL(read_link, SYS_readlinkat, AT_FDCWD, "/proc/self/exe", (char[64]){ 0 }, 64) \
 	CALL(access_file, SYS_faccessat, AT_FDCWD, "/etc/passwd", R_OK) \
 	CALL(make_directory, SYS_mkdirat, AT_FDCWD, "/tmp/proxxy-breakin.d", 0700) \
@@ -124,8 +124,8 @@ static struct sockaddr_in elsewhere(void)
 	CALL(become_dumpable, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0) \
 	CALL(take_capabilities, SYS_capset, (uint32_t[2]){ 0x20080522, 0 }, (uint32_t[6]){ 0 }) \
 	CALL(new_namespace, SYS_unshare, CLONE_NEWUSER) \
-	CALL(raise_limit, SYS_prlimit64, 0, RLIMIT_NOFILE, &(struct rlimit){ 64, 64 }, NULL) \
-	CALL(parents_limit, SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit){ 0, 0 }) \
+	CALL(raise_limit, SYS_prlimit64, 0, RLIMIT_NOFILE, &(struct rlimit64){ 64, 64 }, NULL) \
+	CALL(parents_limit, SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit64){ 0, 0 }) \
 	CALL(personality_change, SYS_personality, 0x0400000 /* READ_IMPLIES_EXEC */) \
 	CALL(load_bpf, SYS_bpf, 0, NULL, 0) \
 	CALL(io_uring, 425 /* io_uring_setup */, 1, (char[120]){ 0 }) \
