@@ -108,7 +108,8 @@ static int no_answer(struct call *call, CURLcode code)
 	const char *text = *call->curl_error ? call->curl_error : curl_easy_strerror(code);
 
 	if (connection_ended(call, code))
-		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host, p->status ? "its answer breaks off" : "Empty reply from server");
+		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host,
+			    p->status ? "its answer breaks off" : "Empty reply from server");
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return fail(p, ERR_UPSTREAM_RESOLVE, "%s: %s", p->host, text);

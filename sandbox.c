@@ -40,7 +40,8 @@ static const int allowed[] = {
 	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(poll),
 	SCMP_SYS(close), SCMP_SYS(shutdown),
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), /* time, chance */
-	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(futex_time64), /* memory */
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), /* memory */
+	SCMP_SYS(futex), SCMP_SYS(futex_time64),
 	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
 	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };

@@ -13,7 +13,7 @@
 
 enum {
 	STRICT_JSON_MAX = 16 * 1024, /* bytes of a text; no payload is longer */
-	STRICT_JSON_DEPTH = 8,       /* objects and arrays inside one another; the schema needs 1, what we ignore may have more */
+	STRICT_JSON_DEPTH = 8,       /* objects and arrays inside one another; the schema needs 1, ignored members may have more */
 };
 
 /* Parses text[0..len), one object in UTF-8. Where RFC 8259 leaves a choice (sections 4, 8 and 9), this refuses: two

@@ -64,7 +64,7 @@ static bool take_digits(struct reader *r)
 static bool copy_utf8(struct reader *r)
 {
 	const uint8_t first = (uint8_t)*r->at;
-	const int more = first >= 0xC2 && first <= 0xDF ? 1 : first >= 0xE0 && first <= 0xEF ? 2 : first >= 0xF0 && first <= 0xF4 ? 3 : 0;
+	const int more = first < 0xC2 || first > 0xF4 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
 	const uint8_t second_min = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
 	const uint8_t second_max = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
 
@@ -258,7 +258,8 @@ static bool read_member(struct reader *r, json_object *object)
 }
 
 /* What is behind an opening bracket, with the closing one. */
-static bool read_rest(struct reader *r, char closing, json_object *container, bool (*read_one)(struct reader *, json_object *))
+static bool read_rest(struct reader *r, char closing, json_object *container,
+		      bool (*read_one)(struct reader *, json_object *))
 {
 	bool good = container && ++r->depth <= STRICT_JSON_DEPTH;
 
