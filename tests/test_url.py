@@ -4,6 +4,7 @@ Proxmox can answer; and payloads made and explained."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -550,3 +551,19 @@ def test_settings_file_is_understood(command: UrlCommand) -> None:
     config = command.directory / "all.conf"
     config.write_text(text)
     assert "no key" in command.refusal(EX_CONFIG, "seal", input="{}", PROXXY_URL_CONFIG=config)
+
+
+def test_settings_of_the_directory_beside_the_file(command: UrlCommand) -> None:
+    """The last file's key is the one that seals; one that is wrong is named."""
+    folder = command.directory / "url.conf.d"
+    folder.mkdir()
+    other = "ab" * 32
+    (folder / "20.conf").write_text(f"PROXXY_KEY_FILE={command.secret('other', f'new:{other}')}\n")
+    (folder / "10.conf").write_text("PROXXY_KEY_FILE=/nonexistent\n")
+    details = json.dumps({"vmid": 100, "type": "qemu", "host": "pve01", "node": "pve01", "ticket": "PVEAPIToken=a@pve!b=c",
+                          "vncticket": "PVEVNC:a", "port": "5900"})
+    payload = command.ok("seal", input=details)
+    header = json.loads(base64.urlsafe_b64decode(payload.split(".")[0] + "=="))
+    assert header["kid"] == "new"
+    (folder / "30.conf").write_text("\nPROXXY_PAGE=ftp://a\n")
+    assert f"{folder}/30.conf line 2: PROXXY_PAGE" in command.refusal(EX_CONFIG, "seal", input=details)
