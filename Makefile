@@ -27,7 +27,7 @@ PKG_CONFIG ?= pkg-config
 PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
 # Nothing is compiled without what it needs; these goals compile nothing, or install what is missing first.
-GOALS := $(filter-out check demo bench uninstall clean console/node_modules,$(or $(MAKECMDGOALS),all))
+GOALS := $(filter-out check demo bench uninstall clean console/xterm,$(or $(MAKECMDGOALS),all))
 ifneq ($(GOALS),)
   ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, tests/install-packages build installs all that a build needs)
@@ -196,8 +196,7 @@ demo:
 XTERM := xterm.js xterm.css addon-fit.js NOTICE.txt
 NPM_FILES = $(BUILD)/npm/node_modules/@xterm
 xterm_is_there = cmp -s console/package-lock.json console/xterm/package-lock.json
-.PHONY: console/xterm console/node_modules
-console/node_modules: console/xterm
+.PHONY: console/xterm
 console/xterm:
 	@$(xterm_is_there) || command -v npm >/dev/null || { echo "npm is not installed, and xterm.js comes from there" \
 		"(console/package-lock.json): install it here, or build from a release tarball, which has the files." >&2; exit 1; }

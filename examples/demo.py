@@ -58,7 +58,8 @@ def welcome(url: str, port: int) -> str:
     here = [f"Open this in a browser on this machine: {url}"]
     elsewhere = ["From another machine, run this there, and open the same address there:", f"    {ssh_line(port)}"]
     lines = [*here, *elsewhere] if on_a_screen() else [*elsewhere, *here]
-    lines.append(f"(A terminal in xterm.js: {url}terminal)")
+    if (TREE / "console" / "xterm" / "xterm.js").exists():
+        lines.append(f"(A terminal in xterm.js: {url}terminal)")
     lines.append("Whoever knows the address gets in. Every visit is a fresh console. Ctrl-C ends the demo.")
     return "\n" + "\n".join(lines) + "\n"
 

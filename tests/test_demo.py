@@ -93,7 +93,7 @@ def _copy_tree(tree: Path) -> None:
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (TREE / name).is_dir():
-            shutil.copytree(TREE / name, target, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+            shutil.copytree(TREE / name, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(TREE / name, target)
     (tree / "build").mkdir()

@@ -48,8 +48,11 @@ def unused_account() -> Account | None:
 
 
 def run_as(account: Account | None, argv: Sequence[object]) -> list[str]:
-    """argv, run as that account, or as we are."""
-    return [*(account.prefix() if account else ()), *map(str, argv)]
+    """argv, run as that account, or as we are, with no signal ignored.
+
+    A job in the background, and so what it starts, ignores SIGINT: Ctrl-C in a guest's terminal would end nothing.
+    """
+    return ["env", "--default-signal", *(account.prefix() if account else ()), *map(str, argv)]
 
 
 def environment(home: Path) -> dict[str, str]:
