@@ -13,6 +13,8 @@
 #include "error.h"
 #include "strict_json.h"
 
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF" /* U+FEFF in UTF-8 */
+
 static const int64_t CLAIMS_DATE_MAX = INT64_C(253402300799); /* the end of year 9999 */
 
 /* 1 to 65535 in decimal, all of it. Returns 0 for anything else. */
@@ -63,6 +65,9 @@ int payload_parse_host(const char *text, struct console *ret_console)
 		if (host_port == 0)
 			return ERR_PAYLOAD_INVALID;
 	}
+	/* The root's dot of a name that is whole. No certificate and no list of ours has it. */
+	if (!ipv6 && len > 1 && host[len - 1] == '.')
+		len--;
 	if (len > CONSOLE_HOST_MAX)
 		return ERR_PAYLOAD_INVALID;
 	memcpy(name, host, len);
@@ -186,9 +191,12 @@ static const char *read_claims(json_object *object, struct claims *c)
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
 		  const char **ret_why)
 {
+	/* RFC 8259 section 8.1 lets a parser pass it over; the original's decoder does, and some backends' files begin so. */
+	const size_t mark = len >= sizeof(BYTE_ORDER_MARK) - 1 &&
+			    memcmp(json, BYTE_ORDER_MARK, sizeof(BYTE_ORDER_MARK) - 1) == 0 ? sizeof(BYTE_ORDER_MARK) - 1 : 0;
 	struct console console = { 0 };
 	struct claims claims = { 0 };
-	json_object *object = strict_json_parse(json, len);
+	json_object *object = strict_json_parse(json + mark, len - mark);
 
 	*ret_why = object ? read_console(object, &console) : "not a JSON object";
 	if (!*ret_why && ret_claims) {

@@ -245,6 +245,11 @@ static void hosts(void **state)
 		{ "127.0.0.1", "127.0.0.1", true, 0 }, { "192.0.2.1:443", "192.0.2.1", true, 443 }, { "255.255.255.255", "255.255.255.255", true, 0 },
 		{ "::1", "::1", true, 0 }, { "a::1", "a::1", true, 0 }, { "2001:db8::1", "2001:db8::1", true, 0 }, { "[::1]", "::1", true, 0 }, { "[2001:DB8::1]:8006", "2001:DB8::1", true, 8006 },
 		{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true, 0 }, { "[::]:1", "::", true, 1 }, { "2001:db8:0:0:0:0:0:1", "2001:db8:0:0:0:0:0:1", true, 0 },
+		/* the root's dot, which the original takes */
+		{ "pve.example.com.", "pve.example.com", false, 0 }, { "pve.example.com.:8006", "pve.example.com", false, 8006 }, { "a.", "a", false, 0 },
+		{ NAME253 ".", NAME253, false, 0 }, { NAME253 ".:1", NAME253, false, 1 }, { "127.0.0.1.", "127.0.0.1", true, 0 }, { "192.0.2.1.:443", "192.0.2.1", true, 443 },
+		{ "a..", NULL, 0, 0 }, { "..", NULL, 0, 0 }, { ".:1", NULL, 0, 0 }, { "a-.", NULL, 0, 0 }, { "127.1.", NULL, 0, 0 }, { "0x7f000001.", NULL, 0, 0 },
+		{ "127.0.0.1..", NULL, 0, 0 }, { "::1.", NULL, 0, 0 }, { "[::1.]", NULL, 0, 0 }, { "[::1].", NULL, 0, 0 }, { "a.:", NULL, 0, 0 }, { "a:1.", NULL, 0, 0 },
 		{ "", NULL, 0, 0 }, { " ", NULL, 0, 0 }, { " a", NULL, 0, 0 }, { "a ", NULL, 0, 0 }, { "a b", NULL, 0, 0 }, { ".", NULL, 0, 0 }, { "a..b", NULL, 0, 0 }, { ".a", NULL, 0, 0 },
 		{ "-a", NULL, 0, 0 }, { "a-", NULL, 0, 0 }, { "a.-b", NULL, 0, 0 }, { "a-.b", NULL, 0, 0 }, { "-", NULL, 0, 0 }, { "a_b", NULL, 0, 0 }, { "a/b", NULL, 0, 0 }, { "a@b", NULL, 0, 0 },
 		{ "a?b", NULL, 0, 0 }, { "a#b", NULL, 0, 0 }, { "a%20b", NULL, 0, 0 }, { "a\\b", NULL, 0, 0 }, { "b\xC3\xBC" "cher", NULL, 0, 0 }, { "a,b", NULL, 0, 0 }, { "a;b", NULL, 0, 0 }, { "*", NULL, 0, 0 },
@@ -252,7 +257,7 @@ static void hosts(void **state)
 		{ "a: 1", NULL, 0, 0 }, { "a:99999999999", NULL, 0, 0 }, { "a:1:2", NULL, 0, 0 }, { ":", NULL, 0, 0 }, { "g::1", NULL, 0, 0 },
 		/* what getaddrinfo() would take for an IPv4 address */
 		{ "127.1", NULL, 0, 0 }, { "0x7f.1", NULL, 0, 0 }, { "0x7f000001", NULL, 0, 0 }, { "0X7F000001", NULL, 0, 0 }, { "2130706433", NULL, 0, 0 }, { "0177.0.0.1", NULL, 0, 0 }, { "127.0.0.01", NULL, 0, 0 },
-		{ "0", NULL, 0, 0 }, { "1.2.3", NULL, 0, 0 }, { "1.2.3.4.5", NULL, 0, 0 }, { "256.1.1.1", NULL, 0, 0 }, { "127.0.0.0x1", NULL, 0, 0 }, { "127.0.0.1.", NULL, 0, 0 }, { "127.0.0.1:", NULL, 0, 0 },
+		{ "0", NULL, 0, 0 }, { "1.2.3", NULL, 0, 0 }, { "1.2.3.4.5", NULL, 0, 0 }, { "256.1.1.1", NULL, 0, 0 }, { "127.0.0.0x1", NULL, 0, 0 }, { "127.0.0.1:", NULL, 0, 0 },
 		{ "127.0.0.1 ", NULL, 0, 0 }, { "a.0x", NULL, 0, 0 }, { "a.1", NULL, 0, 0 },
 		{ "[::1", NULL, 0, 0 }, { "::1]", NULL, 0, 0 }, { "[]", NULL, 0, 0 }, { "[", NULL, 0, 0 }, { "[::1]8006", NULL, 0, 0 }, { "[::1]:", NULL, 0, 0 }, { "[::1]:0", NULL, 0, 0 }, { "[::1]:1:2", NULL, 0, 0 },
 		{ "[[::1]]", NULL, 0, 0 }, { "[127.0.0.1]", NULL, 0, 0 }, { "[a]", NULL, 0, 0 }, { "[a]:1", NULL, 0, 0 }, { "fe80::1%eth0", NULL, 0, 0 }, { "[fe80::1%eth0]:8006", NULL, 0, 0 }, { "[fe80::1%25eth0]", NULL, 0, 0 },
@@ -317,7 +322,11 @@ static void json_strictness(void **state)
 		{ JSON(HEAD ",\"x\":[[[[[1]]]]]}"), 100 }, { JSON(HEAD ",\"x\":[[[[[[[[1]]]]]]]]}"), 0 }, { JSON(HEAD ",\"x\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}"), 0 },
 		{ JSON(""), 0 }, { JSON(" "), 0 }, { JSON("null"), 0 }, { JSON("[]"), 0 }, { JSON("[" HEAD "}]"), 0 }, { JSON("\"a\""), 0 }, { JSON("1"), 0 }, { JSON("{}"), 0 }, { JSON("true"), 0 },
 		{ JSON(HEAD "}x"), 0 }, { JSON(HEAD "}}"), 0 }, { JSON(HEAD "}{}"), 0 }, { JSON(HEAD "},"), 0 }, { JSON(HEAD "}\0"), 0 }, { JSON(HEAD "}\0x"), 0 }, { JSON("\0" HEAD "}"), 0 }, { JSON(HEAD "\0}"), 0 },
-		{ JSON(HEAD "} \v"), 0 }, { JSON("\v" HEAD "}"), 0 }, { JSON("\xEF\xBB\xBF" HEAD "}"), 0 }, { JSON(HEAD "}\xC2\xA0"), 0 },
+		{ JSON(HEAD "} \v"), 0 }, { JSON("\v" HEAD "}"), 0 }, { JSON(HEAD "}\xC2\xA0"), 0 },
+		/* one byte order mark, and that whole and first */
+		{ JSON("\xEF\xBB\xBF" HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF " HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF"), 0 }, { JSON("\xEF\xBB"), 0 },
+		{ JSON("\xEF\xBB" HEAD "}"), 0 }, { JSON("\xEF\xBB\xBF\xEF\xBB\xBF" HEAD "}"), 0 }, { JSON(" \xEF\xBB\xBF" HEAD "}"), 0 },
+		{ JSON(HEAD "}\xEF\xBB\xBF"), 0 }, { JSON("\xFE\xFF" HEAD "}"), 0 },
 		{ JSON(HEAD ",}"), 0 }, { JSON(HEAD ",,\"x\":1}"), 0 }, { JSON("{," REST "}"), 0 }, { JSON(HEAD ",\"x\":[1,]}"), 0 }, { JSON(HEAD ",\"x\"}"), 0 }, { JSON(HEAD ",\"x\":}"), 0 }, { JSON(HEAD ",x:1}"), 0 },
 		{ JSON(HEAD ",1:1}"), 0 }, { JSON(HEAD " \"x\":1}"), 0 }, { JSON(HEAD ",\"x\":[1 2]}"), 0 }, { JSON(HEAD ",\"x\":{]}"), 0 },
 		{ JSON(HEAD ",\"x\":'a'}"), 0 }, { JSON("{'vmid':'100'}"), 0 }, { JSON("/*a*/" HEAD "}"), 0 }, { JSON(HEAD "}//a\n"), 0 }, { JSON(HEAD ",/*a*/\"x\":1}"), 0 }, { JSON("#a\n" HEAD "}"), 0 },
