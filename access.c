@@ -118,16 +118,29 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 	return OK;
 }
 
+enum { ID_MAX = KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1 };
+
+/* Whoever has one key cannot use up what was made with another: a kid has no colon. Returns its length. */
+static size_t make_id(const struct access *a, char id[ID_MAX])
+{
+	return (size_t)snprintf(id, ID_MAX, "%s:%s", a->kid, a->claims.jti);
+}
+
+bool access_is_used(const struct access *a, const struct config *config)
+{
+	char id[ID_MAX];
+
+	return *a->claims.jti && once_claimed(config->state_directory, id, make_id(a, id));
+}
+
 int access_claim(struct access *a, const struct config *config)
 {
-	char id[KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1];
-	int n, rc;
+	char id[ID_MAX];
+	int rc;
 
 	if (!*a->claims.jti)
 		return OK;
-	/* Whoever has one key cannot use up what was made with another: a kid has no colon. */
-	n = snprintf(id, sizeof(id), "%s:%s", a->kid, a->claims.jti);
-	rc = once_claim(config->state_directory, id, (size_t)n, a->claims.expires + ACCESS_LEEWAY);
+	rc = once_claim(config->state_directory, id, make_id(a, id), a->claims.expires + ACCESS_LEEWAY);
 	if (rc == ERR_CONFIG)
 		return fail(a, rc, "PROXXY_STATE_DIRECTORY %.60s, which a jti needs: %s", config->state_directory,
 			    strerror(errno));

@@ -44,6 +44,9 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
  * ERR_CONFIG with a->why. To be called last, when nothing else stands in the way. */
 int access_claim(struct access *a, const struct config *config);
 
+/* True when that would give ERR_PAYLOAD_USED now. Uses nothing up. */
+bool access_is_used(const struct access *a, const struct config *config);
+
 /* Overwrites the tickets and the claims, once the console is connected: what the log needs stays. */
 void access_wipe(struct access *a);
 

@@ -5,25 +5,33 @@
 #include "exchange.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
 
-enum { ANSWER_HEAD_MAX = 512 }; /* bytes; the longest is a 426's */
+enum {
+	ANSWER_HEAD_MAX = 512, /* bytes; the longest is a 426's */
+	REFUSAL_MAX = 512,     /* bytes of a refusal's body */
+};
 
 int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline,
-		  struct http_request *ret_request, size_t *ret_len)
+		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used)
 {
+	struct http_reader reader = { 0 };
 	size_t len = 0;
 
+	*ret_used = 0;
 	for (;;) {
 		ssize_t n = io_read(client, head + len, size - len);
 		int rc;
 
 		if (n > 0) {
 			len += (size_t)n;
-			rc = http_parse_request(head, len, ret_request);
+			if (*ret_used < len)
+				*ret_used = len;
+			rc = http_read_request(&reader, head, &len, ret_request);
 			if (rc == 0 && len == size)
 				rc = ERR_REQUEST_TOO_LARGE;
 		} else if (n == IO_AGAIN) {
@@ -39,6 +47,21 @@ int exchange_read(struct endpoint *client, char *head, size_t size, int64_t dead
 	}
 }
 
+bool exchange_knows(const struct http_request *request)
+{
+	return slice_is(request->method, "GET") || slice_is(request->method, "HEAD") || slice_is(request->method, "OPTIONS");
+}
+
+bool exchange_wants_body(const struct http_request *request)
+{
+	return !slice_is(request->method, "HEAD");
+}
+
+int exchange_send(struct endpoint *client, const char *answer, size_t size)
+{
+	return io_write_all(client, answer, size, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS) == OK ? OK : ERR_CLIENT_GONE;
+}
+
 int exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body)
 {
 	const size_t size = ANSWER_HEAD_MAX + strlen(body);
@@ -46,7 +69,26 @@ int exchange_answer(struct endpoint *client, int status, const char *extra, cons
 	int rc = answer ? http_write_answer(answer, size, status, extra, body, with_body) : ERR_SYSTEM;
 
 	if (rc > 0)
-		rc = io_write_all(client, answer, (size_t)rc, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
+		rc = exchange_send(client, answer, (size_t)rc);
 	free(answer);
 	return rc;
+}
+
+void exchange_refuse(struct endpoint *client, const struct http_request *request, int code, const char *detail)
+{
+	const struct error_info *info = error_info(code);
+	const bool tell = *detail;
+	const char *extra = "";
+	char body[REFUSAL_MAX];
+
+	if (code == ERR_METHOD)
+		extra = EXCHANGE_ALLOW;
+	else if (code == ERR_UPGRADE_MISSING)
+		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+	else if (code == ERR_WEBSOCKET_VERSION)
+		extra = "Sec-WebSocket-Version: 13\r\n";
+	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words, info->http_status,
+		 tell ? "{\"message\":\"" : "", detail, tell ? "\"}" : "");
+	if (info->http_status)
+		exchange_answer(client, info->http_status, extra, body, exchange_wants_body(request));
 }

@@ -4,6 +4,7 @@
  */
 #include "http.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,33 +142,55 @@ static int parse_fields(const char *buf, const char *at, const char *end, bool (
 }
 
 struct request_fields {
-	struct http_request *request;
-	bool connection_upgrade, upgrade_websocket;
+	struct http_request request;
+	bool upgrade_websocket;
 	struct slice content_length, transfer_encoding;
 };
+
+/* The fields of a request that are read, by what is done with them; http_read_request() drops all others. */
+static const struct {
+	const char *name;
+	enum { ONCE, UPGRADE, PROTOCOL } how;
+	size_t at; /* of ONCE: where its value goes in struct request_fields */
+} request_fields[] = {
+	{ "Host", ONCE, offsetof(struct request_fields, request.host) },
+	{ "Origin", ONCE, offsetof(struct request_fields, request.origin) },
+	{ "Content-Length", ONCE, offsetof(struct request_fields, content_length) },
+	{ "Transfer-Encoding", ONCE, offsetof(struct request_fields, transfer_encoding) },
+	{ "Sec-WebSocket-Key", ONCE, offsetof(struct request_fields, request.ws_key) },
+	{ "Sec-WebSocket-Version", ONCE, offsetof(struct request_fields, request.ws_version) },
+	{ "Sec-WebSocket-Protocol", PROTOCOL, 0 },
+	{ "Upgrade", UPGRADE, 0 },
+};
+enum { N_REQUEST_FIELDS = sizeof(request_fields) / sizeof(request_fields[0]) };
+
+/* Which of request_fields it is; N_REQUEST_FIELDS for any other. */
+static size_t find_request_field(struct slice name)
+{
+	size_t i = 0;
+
+	while (i < N_REQUEST_FIELDS && !slice_is_nocase(name, request_fields[i].name))
+		i++;
+	return i;
+}
 
 static bool take_request_field(const struct field *f, void *context)
 {
 	struct request_fields *c = context;
+	const size_t i = find_request_field(f->name);
 
-	if (slice_is_nocase(f->name, "Host"))
-		return set_once(&c->request->host, f->value);
-	if (slice_is_nocase(f->name, "Origin"))
-		return set_once(&c->request->origin, f->value);
-	if (slice_is_nocase(f->name, "Content-Length"))
-		return set_once(&c->content_length, f->value);
-	if (slice_is_nocase(f->name, "Transfer-Encoding"))
-		return set_once(&c->transfer_encoding, f->value);
-	if (slice_is_nocase(f->name, "Sec-WebSocket-Key"))
-		return set_once(&c->request->ws_key, f->value);
-	if (slice_is_nocase(f->name, "Sec-WebSocket-Version"))
-		return set_once(&c->request->ws_version, f->value);
-	if (slice_is_nocase(f->name, "Connection"))
-		c->connection_upgrade |= list_has(f->value, "upgrade");
-	else if (slice_is_nocase(f->name, "Upgrade"))
+	if (i == N_REQUEST_FIELDS)
+		return true;
+	switch (request_fields[i].how) {
+	case ONCE:
+		return set_once((struct slice *)(void *)((char *)c + request_fields[i].at), f->value);
+	case UPGRADE:
 		c->upgrade_websocket |= list_has(f->value, "websocket");
-	else if (slice_is_nocase(f->name, "Sec-WebSocket-Protocol") && !c->request->ws_protocol.at)
-		c->request->ws_protocol = f->value;
+		break;
+	case PROTOCOL:
+		c->request.ws_protocol = http_choose_protocol(c->request.ws_protocol, f->value);
+		break;
+	}
 	return true;
 }
 
@@ -201,7 +224,7 @@ static int parse_request_line(struct slice line, struct http_request *r)
 			return ERR_REQUEST_MALFORMED;
 	if (r->target.len == 0)
 		return ERR_REQUEST_MALFORMED;
-	return slice_is(r->method, "GET") ? uri_to_origin_form(&r->target) : OK;
+	return slice_is(r->method, "GET") || slice_is(r->method, "HEAD") ? uri_to_origin_form(&r->target) : OK;
 }
 
 static bool is_zero(struct slice s)
@@ -212,44 +235,139 @@ static bool is_zero(struct slice s)
 	return true;
 }
 
-int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
+/* One empty line before the request is to be passed over (RFC 9112 section 2.2). Anything else but a method's first
+ * letter is no HTTP: a TLS client's hello is told so at once. Returns where the request begins, NULL for no HTTP. */
+static const char *find_request(const char *buf, size_t len)
 {
-	struct http_request r = { 0 };
-	struct request_fields fields = { .request = &r };
-	const char *at = buf, *end = buf + len;
-	struct slice line;
-	int rc;
+	const char *at = buf;
 
-	/* One empty line before the request is to be passed over (RFC 9112 section 2.2). */
 	if (len >= 2 && buf[0] == '\r' && buf[1] == '\n')
 		at += 2;
 	else if (len == 1 && buf[0] == '\r')
-		return 0;
-	/* Anything but a method's first letter is no HTTP: a TLS client's hello is told so at once. */
-	if (at < end && !is_tchar(*at))
+		at++;
+	return at < buf + len && !is_tchar(*at) ? NULL : at;
+}
+
+int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
+{
+	struct request_fields fields = { .request = { .minor = 0 } };
+	struct http_request *r = &fields.request;
+	const char *at = find_request(buf, len), *end = buf + len;
+	struct slice line;
+	int rc;
+
+	if (!at)
 		return ERR_REQUEST_MALFORMED;
 	rc = next_line(&at, end, &line);
 	if (rc < 0)
 		return ERR_REQUEST_MALFORMED;
 	if (rc == 0)
 		return len >= HTTP_HEAD_MAX ? ERR_REQUEST_TOO_LARGE : 0;
-	rc = parse_request_line(line, &r);
+	rc = parse_request_line(line, r);
 	if (rc < 0)
 		return rc;
 	rc = parse_fields(buf, at, end, take_request_field, &fields);
 	if (rc <= 0)
 		return rc;
 
-	if (!r.host.at ? r.minor == 1 : !uri_is_authority(r.host))
+	if (!r->host.at ? r->minor == 1 : !uri_is_authority(r->host))
 		return ERR_REQUEST_MALFORMED;
 	/* A length that is too long for a number is a body all the same. */
 	if (fields.content_length.at && (fields.transfer_encoding.at || fields.content_length.len == 0 ||
 					 !slice_is_digits(fields.content_length)))
 		return ERR_REQUEST_MALFORMED;
-	r.has_body = fields.transfer_encoding.at || (fields.content_length.at && !is_zero(fields.content_length));
-	r.upgrade = r.minor == 1 && fields.connection_upgrade && fields.upgrade_websocket;
-	*ret_request = r;
+	r->has_body = fields.transfer_encoding.at || (fields.content_length.at && !is_zero(fields.content_length));
+	r->upgrade = fields.upgrade_websocket && slice_is(r->method, "GET");
+	*ret_request = *r;
 	return rc;
+}
+
+/* --- a request that is read piece by piece -------------------------------------------------- */
+
+/* Whether a field line, of which the first bytes are there, is one that is dropped: 1 or 0, also when its name has not
+ * ended, or an error. */
+static int is_dropped(struct slice line)
+{
+	struct field field;
+
+	if (!memchr(line.at, ':', line.len < HTTP_NAME_MAX + 1 ? line.len : HTTP_NAME_MAX + 1))
+		return line.len > HTTP_NAME_MAX ? ERR_REQUEST_TOO_LARGE : 0;
+	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
+}
+
+/* Goes over the lines that are there, drops those that nobody reads, and moves together what stays. Returns 1 behind
+ * the last line of the head, 0 when more is needed, or an error. */
+static int drop_lines(struct http_reader *s, char *buf, size_t *len)
+{
+	char *out = buf + s->kept, *line = out, *const end = buf + *len;
+	bool last = false;
+	size_t n;
+
+	while (!last) {
+		const char *at = line + s->checked;
+		struct slice rest;
+		const int found = next_line(&at, end, &rest);
+		/* Behind an empty line, that may come first, and the request line. */
+		const bool is_field = s->kept > 2;
+
+		if (found < 0)
+			return ERR_REQUEST_MALFORMED;
+		n = (size_t)((found ? at - 2 : end) - line);
+		if (!found && n > 0 && end[-1] == '\r') /* it may be the line's end */
+			n--;
+		if (is_field && !s->dropping && n > 0) {
+			const int rc = is_dropped((struct slice){ line, n });
+
+			if (rc < 0)
+				return rc;
+			s->dropping = rc;
+		}
+		if (!found)
+			break;
+		last = is_field && n == 0 && !s->dropping;
+		if (is_field && !last && ++s->fields > HTTP_FIELDS_MAX)
+			return ERR_REQUEST_TOO_LARGE;
+		n += 2;
+		if (s->dropping) {
+			s->passed += n;
+		} else {
+			memmove(out, line, n);
+			out += n;
+			s->kept += n;
+		}
+		line += n;
+		n = s->checked = 0;
+		s->dropping = false;
+	}
+	if (s->dropping) {
+		s->passed += n;
+		line += n;
+		n = 0;
+	}
+	s->checked = n;
+	memmove(out, line, (size_t)(end - line));
+	*len = s->kept + (size_t)(end - line);
+	return last;
+}
+
+int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct http_request *ret_request)
+{
+	const size_t before = reader->kept;
+	size_t whole;
+	int rc;
+
+	if (before <= 2 && !find_request(buf, *len))
+		return ERR_REQUEST_MALFORMED;
+	rc = drop_lines(reader, buf, len);
+	if (rc < 0)
+		return rc;
+	whole = reader->passed + reader->kept;
+	if (rc > 0 ? whole > HTTP_REQUEST_MAX : whole + reader->checked >= HTTP_REQUEST_MAX)
+		return ERR_REQUEST_TOO_LARGE;
+	/* A line that has no name yet may still be one that is dropped. */
+	if (rc == 0 && reader->kept + reader->checked >= HTTP_HEAD_MAX + (reader->kept > 2 ? HTTP_NAME_MAX : 0))
+		return ERR_REQUEST_TOO_LARGE;
+	return reader->kept > before ? http_parse_request(buf, reader->kept, ret_request) : 0;
 }
 
 struct response_fields {
@@ -309,25 +427,21 @@ int http_parse_response(const char *buf, size_t len, struct http_response *ret_r
 	return rc;
 }
 
-struct slice http_choose_protocol(struct slice offered)
+struct slice http_choose_protocol(struct slice before, struct slice offered)
 {
-	struct slice element, first = { NULL, 0 };
+	struct slice element, chosen = before;
 
-	while (next_in_list(&offered, &element)) {
-		if (!is_token(element))
-			continue;
-		if (slice_is(element, "binary"))
-			return element;
-		if (!first.at)
-			first = element;
-	}
-	return first;
+	while (!slice_is(chosen, "binary") && next_in_list(&offered, &element))
+		if (is_token(element) && (!chosen.at || slice_is(element, "binary")))
+			chosen = element;
+	return chosen;
 }
 
 static const char *reason_phrase(int status)
 {
 	switch (status) {
 	case 200: return "OK";
+	case 204: return "No Content";
 	case 400: return "Bad Request";
 	case 403: return "Forbidden";
 	case 404: return "Not Found";
@@ -348,10 +462,14 @@ static int fits(int n, size_t size)
 
 int http_write_answer(char *buf, size_t size, int status, const char *extra, const char *body, bool with_body)
 {
+	const bool has_content = status != 204;
+	char length[40] = "";
+
+	if (has_content)
+		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", strlen(body));
 	return fits(snprintf(buf, size,
 			     "HTTP/1.1 %d %s\r\n"
-			     "%s"
-			     "Content-Length: %zu\r\n"
+			     "%s%s"
 			     "Cache-Control: no-store\r\n"
 			     "X-Content-Type-Options: nosniff\r\n"
 			     "%s"
@@ -359,8 +477,9 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 			     "\r\n"
 			     "%s",
 			     status, reason_phrase(status),
-			     strstr(extra, "Content-Type:") ? "" : "Content-Type: application/json\r\n", strlen(body), extra,
-			     strstr(extra, "Connection:") ? "" : "Connection: close\r\n", with_body ? body : ""),
+			     !has_content || strstr(extra, "Content-Type:") ? "" : "Content-Type: application/json\r\n", length,
+			     extra, strstr(extra, "Connection:") ? "" : "Connection: close\r\n",
+			     has_content && with_body ? body : ""),
 		    size);
 }
 

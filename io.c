@@ -37,6 +37,14 @@ int64_t io_now(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+void io_sleep_until(int64_t when)
+{
+	const struct timespec ts = { (time_t)(when / 1000), (long)(when % 1000 * 1000000) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		;
+}
+
 static void on_sigterm(int number)
 {
 	(void)number;

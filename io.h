@@ -39,6 +39,9 @@ struct endpoint {
 /* Milliseconds on CLOCK_MONOTONIC. */
 int64_t io_now(void);
 
+/* Sleeps until io_now() is when. */
+void io_sleep_until(int64_t when);
+
 /* Lets SIGTERM be seen by io_wait() and io_poll(), and nowhere else. */
 void io_catch_sigterm(void);
 

@@ -65,23 +65,47 @@ static int claim(int directory, const char *name, int64_t expires)
 	return rc;
 }
 
-int once_claim(const char *directory, const void *id, size_t len, int64_t expires)
+/* The file's name, and the first byte of its hash. Returns 0 or ERR_SYSTEM. */
+static int name_file(const void *id, size_t len, char ret_name[NAME_LEN + 1], uint8_t *ret_first)
 {
 	uint8_t hash[EVP_MAX_MD_SIZE];
-	char name[NAME_LEN + 1];
 	unsigned hash_len = 0;
-	int fd, rc;
 
 	if (EVP_Digest(id, len, hash, &hash_len, EVP_sha256(), NULL) != 1 || hash_len != HASH_LEN)
 		return ERR_SYSTEM;
-	crypto_hex_encode(name, hash, HASH_LEN);
+	crypto_hex_encode(ret_name, hash, HASH_LEN);
+	*ret_first = hash[0];
+	return OK;
+}
 
+int once_claim(const char *directory, const void *id, size_t len, int64_t expires)
+{
+	char name[NAME_LEN + 1];
+	uint8_t first;
+	int rc = name_file(id, len, name, &first), fd;
+
+	if (rc < 0)
+		return rc;
 	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return ERR_CONFIG;
 	rc = claim(fd, name, expires);
-	if (rc == OK && hash[0] % ONCE_SWEEP_EVERY == 0)
+	if (rc == OK && first % ONCE_SWEEP_EVERY == 0)
 		sweep(fd, name, time(NULL));
 	close(fd);
 	return rc;
+}
+
+bool once_claimed(const char *directory, const void *id, size_t len)
+{
+	char name[NAME_LEN + 1];
+	struct stat st;
+	uint8_t first;
+	int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const bool claimed = fd >= 0 && name_file(id, len, name, &first) == OK &&
+			     fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return claimed;
 }

@@ -7,6 +7,7 @@
 #ifndef PROXXY_ONCE_H
 #define PROXXY_ONCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,8 @@ enum {
  * Returns 0 for exactly one caller; ERR_PAYLOAD_USED for everyone else; ERR_PAYLOAD_EXPIRED when that is over;
  * or ERR_CONFIG with errno when the directory cannot be written. */
 int once_claim(const char *directory, const void *id, size_t len, int64_t expires);
+
+/* True when it was claimed already. Claims nothing. */
+bool once_claimed(const char *directory, const void *id, size_t len);
 
 #endif

@@ -34,18 +34,16 @@
 #include "relay.h"
 #include "sandbox.h"
 #include "systemd.h"
+#include "upgrade.h"
 #include "upstream.h"
 #include "uptime.h"
 #include "uri.h"
-#include "ws.h"
+#include "wipe.h"
 
 enum {
-	UPGRADE_MAX = 512,  /* bytes of a 101 */
-	PROTOCOL_MAX = 128, /* bytes of a subprotocol that is echoed in it */
 	/* Every answer to a payload that is not authenticated and invalid leaves so long after its request came: what
 	 * was wrong with it must not show in the time either (padding oracles). Opening one takes well under 5 ms. */
 	INVALID_PAYLOAD_MS = 50,
-	STACK_WIPED = 32 * 1024, /* bytes; opening, connecting and upgrading take half of it */
 };
 
 /* What one session holds. Static: the buffers' pages cost nothing until they are used. */
@@ -55,8 +53,8 @@ static struct upstream upstream;
 static struct relay relay;
 static struct session session;
 static struct endpoint client;
-static char head[HTTP_HEAD_MAX];
-static size_t head_len;
+static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
+static size_t head_used; /* bytes of it that were written to */
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
 
 static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
@@ -145,10 +143,10 @@ static int configure(void)
 static int read_request(struct http_request *ret_request, int configured)
 {
 	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
-	size_t space;
-	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len);
+	size_t space, head_len;
+	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len, &head_used);
 
-	if (rc == ERR_CLIENT_GONE && head_len == 0) /* a probe of the port, or a browser's spare connection */
+	if (rc == ERR_CLIENT_GONE && head_used == 0) /* a probe of the port, or a browser's spare connection */
 		_exit(EX_OK);
 	if (rc < 0)
 		return rc;
@@ -158,11 +156,9 @@ static int read_request(struct http_request *ret_request, int configured)
 
 	if (configured < 0)
 		return configured;
-	if (!slice_is(ret_request->method, "GET"))
+	if (!exchange_knows(ret_request))
 		return ERR_METHOD;
-	if (ret_request->has_body)
-		return fail(ERR_REQUEST_MALFORMED, "GET with a body");
-	return OK;
+	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
@@ -174,20 +170,13 @@ static int start_crypto(void)
 	return algorithms_restrict();
 }
 
-static void sleep_until(int64_t when)
-{
-	const struct timespec ts = { (time_t)(when / 1000), (long)(when % 1000 * 1000000) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-}
-
 /* Opens the payload and holds it against the settings, the clock and the client. Leaves neither the keys nor the
  * payload behind. */
 static int open_payload(const struct http_request *request)
 {
 	static char text[HTTP_HEAD_MAX];
 	const int64_t came = io_now();
+	struct slice origin = request->origin;
 	int rc = uri_query(request->target, "payload", text, sizeof(text));
 
 	if (rc == 0)
@@ -203,88 +192,72 @@ static int open_payload(const struct http_request *request)
 	session.kid = granted.kid;
 	if (rc == OK) {
 		session.console = &granted.console;
-		rc = access_check(&granted, &config, time(NULL), request->origin, client_address);
+		/* What opens nothing needs no Origin. A page's plain GET has none, and asks what else is wrong. */
+		if (!request->upgrade && !origin.at)
+			origin = (struct slice){ granted.claims.origin, strlen(granted.claims.origin) };
+		rc = access_check(&granted, &config, time(NULL), origin, client_address);
 	}
 	if (rc < 0 && *granted.why)
 		fail(rc, "%s", granted.why);
 	if (rc == ERR_PAYLOAD_INVALID && !granted.authenticated)
-		sleep_until(came + INVALID_PAYLOAD_MS);
+		io_sleep_until(came + INVALID_PAYLOAD_MS);
 	return rc;
 }
 
 /* --- 5 answer ----------------------------------------------------------------------------- */
 
-static int answer_status(void)
+/* Answers what is asked without a payload. Returns false when the request is not of that kind. */
+static bool answer_without_payload(const struct http_request *request)
 {
 	char body[64];
 
+	if (slice_is(request->method, "OPTIONS")) {
+		exchange_answer(&client, 204, EXCHANGE_ALLOW, "", false);
+		return true;
+	}
+	if (!slice_is(uri_path(request->target), "/api/status"))
+		return false;
 	snprintf(body, sizeof(body), "{\"uptime\":%lld}", (long long)uptime_seconds());
-	return exchange_answer(&client, 200, "", body, true);
+	exchange_answer(&client, 200, "", body, exchange_wants_body(request));
+	return true;
 }
 
+/* Whether it can be upgraded, all but a jti's use. To what is no upgrade it says what an upgrade would be refused for. */
 static int check_upgrade(const struct http_request *request)
 {
 	const struct slice origin = request->origin;
+	int rc;
 
-	if (!request->upgrade)
-		return ERR_UPGRADE_MISSING;
-	if (!slice_is(request->ws_version, "13"))
-		return ERR_WEBSOCKET_VERSION;
-	if (!ws_key_valid(request->ws_key.at, request->ws_key.len))
-		return ERR_WEBSOCKET_KEY;
-	if (*config.allowed_origins && (!origin.at || !host_origin_allowed(config.allowed_origins, origin.at, origin.len)))
+	if (*config.allowed_origins &&
+	    (origin.at ? !host_origin_allowed(config.allowed_origins, origin.at, origin.len) : request->upgrade))
 		return fail(ERR_ORIGIN, "not in PROXXY_ALLOWED_ORIGINS");
-	return OK;
+	rc = upstream_prepare(&upstream, &config, &granted.claims);
+	if (rc < 0)
+		return fail(rc, "%s", upstream.detail);
+	rc = upgrade_check(request);
+	return rc == ERR_UPGRADE_MISSING && access_is_used(&granted, &config) ? ERR_PAYLOAD_USED : rc;
 }
 
 /* Promises the client a WebSocket: nothing of ours stands in its way any more. */
 static int answer_upgrade(const struct http_request *request)
 {
-	char answer[UPGRADE_MAX], accept[WS_ACCEPT_LEN + 1];
-	struct slice protocol = http_choose_protocol(request->ws_protocol);
-	int rc = check_upgrade(request), n;
+	char answer[UPGRADE_ANSWER_MAX];
+	int rc = check_upgrade(request), size;
 
 	if (rc < 0)
 		return rc;
-	rc = upstream_prepare(&upstream, &config, &granted.claims);
-	if (rc < 0)
-		return fail(rc, "%s", upstream.detail);
-	rc = ws_accept(request->ws_key.at, accept);
-	if (rc < 0)
-		return rc;
-	if (protocol.len > PROTOCOL_MAX)
-		protocol = (struct slice){ NULL, 0 };
-	rc = http_write_upgrade(answer, sizeof(answer), accept, protocol);
-	if (rc < 0)
-		return rc;
-	n = rc;
+	size = upgrade_write(request, answer);
+	if (size < 0)
+		return size;
 	rc = access_claim(&granted, &config);
-	if (rc < 0)
-		return fail(rc, "%s", granted.why);
-	/* Part of it may be out: no other answer can follow. */
-	return io_write_all(&client, answer, (size_t)n, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS) == OK ? OK : ERR_CLIENT_GONE;
+	return rc < 0 ? fail(rc, "%s", granted.why) : exchange_send(&client, answer, (size_t)size);
 }
 
-/* Says no, as JSON in the original's form, and logs it. What is wrong inside a payload only its maker is told. */
-static void refuse(const struct http_request *request, int code)
+/* What may be told beside the words of a refusal: what is wrong inside a payload, to its maker, who holds the key; and of
+ * what goes wrong inside us, nothing. "" when there is nothing. */
+static const char *detail_to_tell(int code)
 {
-	const struct error_info *info = error_info(code);
-	const bool tell = granted.authenticated && *session.detail && info->http_status < 500;
-	const char *extra = "";
-	char body[512];
-
-	if (code == ERR_METHOD)
-		extra = "Allow: GET\r\n";
-	else if (code == ERR_UPGRADE_MISSING)
-		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-	else if (code == ERR_WEBSOCKET_VERSION)
-		extra = "Sec-WebSocket-Version: 13\r\n";
-	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words, info->http_status,
-		 tell ? "{\"message\":\"" : "", tell ? session.detail : "", tell ? "\"}" : "");
-	if (info->http_status)
-		exchange_answer(&client, info->http_status, extra, body, !slice_is(request->method, "HEAD"));
-	session.outcome = code;
-	log_refused(&session);
+	return granted.authenticated && error_info(code)->http_status < 500 ? session.detail : "";
 }
 
 /* --- 6 dial ------------------------------------------------------------------------------- */
@@ -329,19 +302,6 @@ static int open_console(void)
 	return OK;
 }
 
-/* Overwrites what secrets left on the stack, and in the vector registers: they keep what memcpy() moved last, and
- * libraries that are bound lazily have them saved on the stack at any first call. */
-static void __attribute__((noinline)) wipe_stack(void)
-{
-	uint8_t below[STACK_WIPED];
-
-	OPENSSL_cleanse(below, sizeof(below));
-	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* each size has registers of its own */
-		memmove(below + sizeof(below) / 2, below, n);
-	OPENSSL_cleanse(below, sizeof(below));
-	io_give_back(below, sizeof(below)); /* it is not needed so deep again */
-}
-
 /* The tickets have been used. The handshake is over, and the filter is the kernel's: their memory goes back. */
 static void forget(void)
 {
@@ -349,6 +309,47 @@ static void forget(void)
 	io_rest(&upstream.endpoint);
 	malloc_trim(0);
 	wipe_stack();
+}
+
+/* --- refusals ----------------------------------------------------------------------------- */
+
+/* A browser shows no page the status or the body of a WebSocket's refusal, only a Close. It is known by its Origin,
+ * which browsers always send (RFC 6455 section 10.2); other clients get the status. Of a payload that was not opened
+ * nothing is said but the one answer. */
+static bool reads_closes_only(const struct http_request *request, int code)
+{
+	return request->origin.at && upgrade_check(request) == OK && code != ERR_CLIENT_GONE &&
+	       (granted.authenticated || session.console);
+}
+
+/* Upgrades, to say in a Close why there is no console. */
+static void refuse_in_close(const struct http_request *request, int code)
+{
+	const char *detail = detail_to_tell(code);
+	char answer[UPGRADE_ANSWER_MAX], reason[LOG_DETAIL_MAX + 80];
+	const int size = upgrade_write(request, answer);
+
+	/* The Close takes of it what fits. */
+	snprintf(reason, sizeof(reason), "%.70s%s%s", error_info(code)->words, *detail ? ": " : "", detail);
+	OPENSSL_cleanse(head, head_used);
+	if (size < 0 || exchange_send(&client, answer, (size_t)size) < 0)
+		return;
+	forget();
+	if (confine(OK) == OK)
+		relay_refuse(&relay, code, reason);
+	session.close_code = relay.close_code;
+}
+
+static void refuse(const struct http_request *request, int code)
+{
+	const bool in_close = reads_closes_only(request, code);
+
+	session.outcome = code;
+	if (!in_close)
+		exchange_refuse(&client, request, code, detail_to_tell(code));
+	log_refused(&session);
+	if (in_close)
+		refuse_in_close(request, code);
 }
 
 /* --- 9 relay, and goodbye: relay.c; 10 summary -------------------------------------------- */
@@ -373,10 +374,8 @@ static void serve(void)
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
 	rc = read_request(&request, rc);
-	if (rc == OK && slice_is(uri_path(request.target), "/api/status")) {
-		answer_status();
+	if (rc == OK && answer_without_payload(&request))
 		return;
-	}
 	if (rc == OK)
 		rc = start_crypto();
 	if (rc == OK)
@@ -385,7 +384,7 @@ static void serve(void)
 		rc = answer_upgrade(&request);
 	if (rc < 0)
 		refuse(&request, rc);
-	OPENSSL_cleanse(head, head_len); /* it may hold the panel's cookies */
+	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies */
 	if (rc < 0)
 		return;
 

@@ -20,7 +20,7 @@
 #include "uri.h"
 
 enum {
-	REQUEST_MAX = 4096,        /* bytes of a request's head: a scraper's is some 300 */
+	REQUEST_MAX = 4096 + EXCHANGE_ROOM, /* bytes of a request's head: a scraper's is some 300 */
 	REQUEST_TIMEOUT_MS = 5000, /* for the request, */
 	BUS_TIMEOUT_US = 5 * 1000 * 1000, /* and for systemd to answer one question */
 	SESSIONS_MAX = 4096,       /* listed at the most; proxxy.slice allows as many tasks */
@@ -233,8 +233,10 @@ static struct answer route(const struct http_request *request)
 {
 	const struct slice path = uri_path(request->target);
 
-	if (!slice_is(request->method, "GET"))
-		return error_answer(405, "Allow: GET\r\n", error_info(ERR_METHOD)->words);
+	if (!exchange_knows(request))
+		return error_answer(405, EXCHANGE_ALLOW, error_info(ERR_METHOD)->words);
+	if (slice_is(request->method, "OPTIONS"))
+		return (struct answer){ 204, EXCHANGE_ALLOW, strdup("") };
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		struct answer answer;
 		sd_bus *bus = NULL;
@@ -262,7 +264,7 @@ int main(int argc, char **argv)
 	char head[REQUEST_MAX];
 	struct endpoint client;
 	struct answer answer;
-	size_t len;
+	size_t len, used;
 	int rc;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
@@ -274,13 +276,13 @@ int main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	client = io_endpoint(STDIN_FILENO, NULL);
-	rc = exchange_read(&client, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len);
+	rc = exchange_read(&client, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len, &used);
 	if (rc == ERR_CLIENT_GONE)
 		return EX_OK;
 	answer = rc < 0 ? error_answer(error_info(rc)->http_status, "", error_info(rc)->words) : route(&request);
 	if (!answer.body)
 		return EX_OSERR;
-	exchange_answer(&client, answer.status, answer.extra, answer.body, !slice_is(request.method, "HEAD"));
+	exchange_answer(&client, answer.status, answer.extra, answer.body, exchange_wants_body(&request));
 	free(answer.body);
 	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
 	return EX_OK;

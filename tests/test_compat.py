@@ -16,7 +16,7 @@ import pytest
 from conftest import ECHO, NAMED, Open, console
 from lib.activator import Activator, binary
 from lib.certs import Authority, Cert
-from lib.payload import seal, target
+from lib.payload import seal, seal_jwe, target
 from lib.process import free_port, wait_for
 from lib.standin import StandIn
 from lib.upstream import Connection, Upstream
@@ -83,17 +83,46 @@ def test_status_grows_by_whole_seconds(settings: dict[str, Any]) -> None:
         assert first <= 1 and 2 <= second - first <= 3
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "HEAD", "BREW"])
+ALLOW = "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
 @pytest.mark.parametrize("path", ["/", "/api/status"])
 def test_other_methods_are_405(proxxy: Activator, method: str, path: str) -> None:
     status, headers, body = ask(proxxy.port, method, path, "Content-Length: 0\r\n")
     expected = b'{"error":"Method not allowed. Supported methods: GET","code":405,"issues":[]}'
-    assert status == 405 and headers["allow"] == "GET"
-    assert body == (b"" if method == "HEAD" else expected)
+    assert status == 405 and headers["allow"] == ALLOW
+    assert body == expected
 
 
 def test_other_methods_are_405_whatever_they_ask_for(proxxy: Activator) -> None:
-    assert ask(proxxy.port, "OPTIONS", "*")[0] == ask(proxxy.port, "CONNECT", "pve01:8006")[0] == 405
+    assert ask(proxxy.port, "BREW", "*")[0] == ask(proxxy.port, "CONNECT", "pve01:8006")[0] == 405
+
+
+def test_head_is_get_without_the_body(proxxy: Activator, key: str) -> None:
+    """The original answers 405, and whoever checks its health so takes it for dead."""
+    for path in ("/api/status", "/", "/?payload=nonsense", target(seal(console(8006), key))):
+        status, headers, body = ask(proxxy.port, path=path)
+        assert ask(proxxy.port, "HEAD", path) == (status, headers, b"") and int(headers["content-length"]) == len(body)
+
+
+@pytest.mark.parametrize("raw", [
+    b"OPTIONS / HTTP/1.0\r\n\r\n",  # HAProxy's, when nothing else is configured
+    b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"OPTIONS /api/status HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    b"OPTIONS /?payload=00:00 HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccess-Control-Request-Method: GET\r\n\r\n",
+])  # fmt: skip
+def test_options_tells_the_methods(proxxy: Activator, raw: bytes) -> None:
+    with Client.connect(proxxy.port, raw=raw) as client:
+        head = client.read_head()
+        assert head.status == 204 and head.headers["allow"] == ALLOW and client.read_all() == b""
+        assert not any(name.startswith("access-control-") for name in head.headers)
+
+
+def test_health_is_not_that_of_wrong_settings(settings: dict[str, Any]) -> None:
+    with Activator(settings | {"SIGNATURE_KEY": "short"}) as proxxy:
+        for method in ("GET", "HEAD", "OPTIONS"):
+            assert ask(proxxy.port, method, "/api/status")[0] == 500
 
 
 @pytest.mark.parametrize("path", ["/", "/anything/at/all", "/?payload=", "/?payload", "/?other=1", "/?payload=&payload=00:00"])
@@ -190,7 +219,7 @@ def test_wrong_websocket_key_is_400(proxxy: Activator, key: str, bad: str) -> No
 
 def test_too_large_is_431(proxxy: Activator) -> None:
     assert ask(proxxy.port, path="/?payload=" + "0" * 17000)[0] == 431
-    assert ask(proxxy.port, fields="X: " + "y" * 17000 + "\r\n")[0] == 431
+    assert ask(proxxy.port, fields="X: " + "y" * 66000 + "\r\n")[0] == 431
     assert ask(proxxy.port, fields="X: y\r\n" * 150)[0] == 431
 
 
@@ -215,6 +244,65 @@ def test_too_large_is_431(proxxy: Activator) -> None:
 def test_malformed_is_400(proxxy: Activator, raw: bytes) -> None:
     with Client.connect(proxxy.port, raw=raw) as client:
         assert client.read_head().status == 400
+
+
+def head_of(size: int, proxxy: Activator, payload: str) -> bytes:
+    """An upgrade request of that size, with a panel's cookies."""
+    headers = {"Cookie": "", "Accept-Language": "en"}
+    short = len(upgrade_request(proxxy.port, target(payload), headers | {"Cookie": "c"}))
+    return upgrade_request(proxxy.port, target(payload), headers | {"Cookie": "c" * (size - short + 1)})
+
+
+@pytest.mark.parametrize("size", [17000, 65535, 65536])
+@pytest.mark.parametrize("piece", [1 << 17, 1000])
+def test_cookies_of_the_panel_are_passed_over(proxxy: Activator, standin: StandIn, key: str, size: int, piece: int) -> None:
+    raw = head_of(size, proxxy, seal(standin.console("qemu", ECHO), key)) + encode_frame(BINARY, b"early", mask=b"abcd")
+    with Client.connect(proxxy.port) as client:
+        for at in range(0, len(raw), piece):
+            client.send(raw[at : at + piece])
+        assert client.read_head().status == 101
+        assert client.read_data(5) == b"early"
+
+
+def test_head_beyond_64_kib_is_431(proxxy: Activator, key: str) -> None:
+    with Client.connect(proxxy.port, raw=head_of(65537, proxxy, seal(console(8006), key))) as client:
+        assert client.read_head().status == 431
+
+
+def test_head_that_comes_byte_by_byte(proxxy: Activator, standin: StandIn, key: str) -> None:
+    raw = head_of(8000, proxxy, seal(standin.console("qemu", ECHO), key))
+    with Client.connect(proxxy.port) as client:
+        for at in range(len(raw)):
+            client.send(raw[at : at + 1])
+        assert client.read_head().status == 101
+
+
+def test_large_head_has_no_more_time_than_a_small_one(settings: dict[str, Any], key: str) -> None:
+    with Activator(settings | {"PROXXY_REQUEST_TIMEOUT": 2}) as proxxy, Client.connect(proxxy.port) as client:
+        raw = head_of(60000, proxxy, seal(console(8006), key))
+        started = time.monotonic()
+        try:
+            for at in range(0, len(raw), 1000):
+                client.send(raw[at : at + 1000])
+                time.sleep(0.2)
+        except OSError:
+            pass
+        assert 1.9 < time.monotonic() - started < 8
+        assert "outcome=request-timeout" in proxxy.wait_log("Request refused")
+
+
+# What nginx sends without the line for Connection, without that for the version, and without either.
+MISCONFIGURED = {"close": ("HTTP/1.1", "close"), "1.0": ("HTTP/1.0", "upgrade"), "1.0 and close": ("HTTP/1.0", "close")}
+
+
+@pytest.mark.parametrize("case", MISCONFIGURED)
+def test_front_that_asks_with_http_1_0_or_close_is_upgraded(proxxy: Activator, standin: StandIn, key: str, case: str) -> None:
+    version, connection = MISCONFIGURED[case]
+    raw = upgrade_request(proxxy.port, target(seal(standin.console("qemu", ECHO), key)), {"Connection": connection})
+    with Client.connect(proxxy.port, raw=raw.replace(b"HTTP/1.1", version.encode())) as client:
+        assert client.read_head().status == 101
+        client.send_frame(BINARY, b"x")
+        assert client.read_data(1) == b"x"
 
 
 def test_colon_may_be_percent_encoded_and_hex_in_capitals(proxxy: Activator, standin: StandIn, key: str) -> None:
@@ -274,6 +362,21 @@ def test_host_without_a_port_means_8006(key: str, cert: Cert, standin: StandIn) 
     assert "\n#PROXXY_UPSTREAM_PORT=8006\n" in told.stdout
 
 
+@pytest.mark.parametrize("dotted", ["127.0.0.1.", "localhost."])
+def test_host_with_a_trailing_dot(proxxy: Activator, standin: StandIn, key: str, dotted: str) -> None:
+    """Whole names end in the root's dot; certificates' names do not."""
+    members = standin.console("qemu", ECHO)
+    reaches(proxxy, members | {"host": f"{dotted}:{standin.port}"}, key)
+
+
+@pytest.mark.parametrize("make", [seal, seal_jwe])
+def test_json_behind_a_byte_order_mark(proxxy: Activator, standin: StandIn, key: str, make: Any) -> None:
+    plain = json.dumps(standin.console("qemu", ECHO) | {"exp": int(time.time()) + 60}).encode("utf-8-sig")
+    with Client.upgraded(proxxy.port, target(make(plain, key))) as client:
+        client.send_frame(BINARY, b"ping")
+        assert client.read_data(4) == b"ping"
+
+
 # --- WebSocket -------------------------------------------------------------------------------
 
 
@@ -285,6 +388,14 @@ def test_subprotocol(proxxy: Activator, standin: StandIn, key: str, offered: str
     payload = seal(standin.console("qemu", ECHO), key)
     _, headers, _ = upgrade_answer(proxxy.port, payload, {"Sec-WebSocket-Protocol": offered})
     assert headers.get("sec-websocket-protocol") == chosen
+
+
+def test_subprotocols_in_two_fields_are_one_list(proxxy: Activator, standin: StandIn, key: str) -> None:
+    raw = upgrade_request(proxxy.port, target(seal(standin.console("qemu", ECHO), key)), {})
+    fields = b"Sec-WebSocket-Protocol: chat, base64\r\nSec-WebSocket-Protocol: binary\r\n"
+    with Client.connect(proxxy.port, raw=raw.replace(b"\r\n", b"\r\n" + fields, 1)) as client:
+        head = client.read_head()
+        assert head.status == 101 and head.headers["sec-websocket-protocol"] == "binary"
 
 
 def test_never_permessage_deflate(proxxy: Activator, standin: StandIn, key: str) -> None:

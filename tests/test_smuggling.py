@@ -34,7 +34,8 @@ UPGRADE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     b"Sec-WebSocket-Version: 13",
 )
-HEAD_MAX, FIELDS_MAX = 16384, 100  # bytes, and fields, of a head that is read
+HEAD_MAX, FIELDS_MAX = 65536, 100  # bytes, and fields, of a head that is read
+KEPT_MAX, NAME_MAX = 16384, 256  # bytes of what is kept of it, and of a field's name
 NO_CHUNKS = b"0\r\n\r\n"
 CONTROLS = b"\x00\x01\x08\x0b\x0c\x0e\x1b\x1f\x7f"
 
@@ -87,6 +88,12 @@ def twice() -> Iterator[Case]:
     # Lists may go over several lines (RFC 9110 section 5.3).
     yield Case("9110-5.3", "two-Connections", request(b"Connection: keep-alive"), 101)
     yield Case("9110-5.3", "two-Upgrades", request(b"Upgrade: h2c"), 101)
+    yield Case("6455-11.3.4", "two-protocol-lists", request(*[b"Sec-WebSocket-Protocol: a, b"] * 2), 101)
+    # Among fields that nobody reads, which are dropped while they come, everything counts as it did.
+    cookie = b"Cookie: " + b"c" * 20000
+    for name, field in {"Host": HOST, "key": UPGRADE[2], "length": b"Content-Length: 5", "fold": b" folded"}.items():
+        yield Case("9112-5", f"second-{name}-behind-a-long-cookie", request(cookie, field))
+    yield Case("9112-6.1", "chunked-between-long-cookies", request(cookie, b"Transfer-Encoding: chunked", cookie) + NO_CHUNKS)
 
 
 # --- ends of lines ---------------------------------------------------------------------------
@@ -301,8 +308,11 @@ def request_lines() -> Iterator[Case]:
     ):
         yield Case("9112-3", f"line-{shown(line).replace('TARGET', '/')}", request(line=line))
     versions = {
-        101: (b"HTTP/1.2", b"HTTP/1.9"),  # read as 1.1, the highest minor version that is known
-        426: (b"HTTP/1.0",),  # in which there is no Upgrade (RFC 9110 section 7.8)
+        101: (
+            b"HTTP/1.2", b"HTTP/1.9",  # read as 1.1, the highest minor version that is known
+            # RFC 9110 section 7.8 has no Upgrade in it; an nginx without proxy_http_version asks so, and takes the 101.
+            b"HTTP/1.0",
+        ),
         505: (b"HTTP/0.9", b"HTTP/2.0", b"HTTP/3.0"),
         400: (
             b"HTTP/1", b"HTTP/2", b"HTTP/1.", b"HTTP/1.10", b"HTTP/11.1", b"HTTP/1,1", b"http/1.1",
@@ -313,12 +323,19 @@ def request_lines() -> Iterator[Case]:
     for status, names in versions.items():
         for name in names:
             yield Case("9112-2.3", f"version-{shown(name)}", request(line=b"GET TARGET " + name), status)
-    # 501 is for methods that a server does not know (RFC 9110 section 9.1). Ours knows GET alone, and answers
-    # 405 to every other as the original did.
+    # 501 is for methods that a server does not know (RFC 9110 section 9.1). Ours answers 405 to those as the original
+    # did. HEAD is GET without the body, and OPTIONS tells the methods, whatever it is about: health checks ask so.
     for method in (b"get", b"Get", b"GETT", b"GE", b"POST", b"PUT", b"TRACE", b"PRI", b"!#$%&'*+-.^_`|~"):
         yield Case("9110-9.1", f"method-{shown(method)}", request(line=method + b" TARGET HTTP/1.1"), 405)
     yield Case("9112-3.2.3", "CONNECT", request(line=b"CONNECT a:443 HTTP/1.1"), 405)
-    yield Case("9112-3.2.4", "OPTIONS-asterisk", request(line=b"OPTIONS * HTTP/1.1"), 405)
+    yield Case("9112-3.2.4", "OPTIONS-asterisk", request(line=b"OPTIONS * HTTP/1.1"), 204)
+    yield Case("9110-9.3.7", "OPTIONS-of-a-payload", request(line=b"OPTIONS TARGET HTTP/1.1"), 204)
+    yield Case("9110-9.3.7", "OPTIONS-with-a-length-of-0", request(b"Content-Length: 0", line=b"OPTIONS / HTTP/1.1"), 204)
+    yield Case("9110-9.3.7", "OPTIONS-with-a-body", request(b"Content-Length: 5", line=b"OPTIONS / HTTP/1.1") + b"12345")
+    yield Case("9110-9.3.7", "OPTIONS-with-chunks", request(b"Transfer-Encoding: chunked", line=b"OPTIONS / HTTP/1.1") + NO_CHUNKS)
+    yield Case("9110-9.3.2", "HEAD-is-never-upgraded", request(line=b"HEAD TARGET HTTP/1.1"), 426)
+    yield Case("9110-9.3.2", "HEAD-of-the-status", request(line=b"HEAD /api/status HTTP/1.1"), 200)
+    yield Case("9110-9.3.2", "HEAD-with-a-body", request(b"Content-Length: 5", line=b"HEAD /api/status HTTP/1.1") + b"12345")
     body = b"Content-Length: %d" % len(SECOND)
     sent = request(body, line=b"POST TARGET HTTP/1.1") + SECOND
     yield Case("9110-9.1", "POST-with-a-request-inside", sent, 405)
@@ -331,8 +348,15 @@ def sized(size: int, line: bytes = LINE) -> bytes:
 
 def limits() -> Iterator[Case]:
     used = request().count(b"\r\n") - 2
-    yield Case("9110-5.4", "head-of-16384-bytes", sized(HEAD_MAX), 101)
-    yield Case("9110-5.4", "head-of-16385-bytes", sized(HEAD_MAX + 1), 431)
+    yield Case("9110-5.4", "head-of-65536-bytes", sized(HEAD_MAX), 101)
+    yield Case("9110-5.4", "head-of-65537-bytes", sized(HEAD_MAX + 1), 431)
+    dropped = len(UPGRADE[1]) + 2  # Connection is not read
+    long = b"GET TARGET&x=FILL%d HTTP/1.1"
+    yield Case("9110-5.4", "16384-bytes-that-are-kept", request(line=long % (KEPT_MAX + dropped)), 101)
+    yield Case("9110-5.4", "16385-bytes-that-are-kept", request(line=long % (KEPT_MAX + dropped + 1)), 431)
+    yield Case("9110-5.4", "name-of-256-bytes", request(b"X" * NAME_MAX + b": y"), 101)
+    yield Case("9110-5.4", "name-of-257-bytes", request(b"X" * (NAME_MAX + 1) + b": y"), 431)
+    yield Case("9110-5.4", "90-fields-of-700-bytes", request(*[b"Cookie: " + b"c" * 690] * 90), 101)
     yield Case("9110-5.4", "head-of-a-MiB", sized(1 << 20), 431)
     yield Case("9110-5.4", "100-fields", request(*[b"X: y"] * (FIELDS_MAX - used)), 101)
     yield Case("9110-5.4", "101-fields", request(*[b"X: y"] * (FIELDS_MAX - used + 1)), 431)
@@ -373,7 +397,12 @@ def upgrades() -> Iterator[Case]:
     yield Case("9110-7.8", "upgrade-to-h2c", without(0, *h2c), 426)
     yield Case("9110-7.8", "upgrade-to-TLS", without(0, b"Upgrade: TLS/1.2"), 426)
     yield Case("9110-7.8", "no-upgrade", without(0), 426)
-    yield Case("9110-7.8", "no-connection", without(1), 426)
+    # What Connection says is of no matter: an nginx without that line says "close", and takes the 101.
+    yield Case("9110-7.8", "no-connection", without(1), 101)
+    for options in (b"close", b"keep-alive", b"", b"keep-alive, close", b"Upgrade, close", b"upgraded"):
+        yield Case("9110-7.8", f"connection-is-{shown(options)}", without(1, b"Connection: " + options), 101)
+    yield Case("9110-7.8", "close-in-HTTP-1.0", without(1, b"Connection: close", line=b"GET TARGET HTTP/1.0"), 101)
+    yield Case("9110-7.8", "HTTP-1.0-without-upgrade", without(0, line=b"GET TARGET HTTP/1.0"), 426)
     yield Case("6455-4.2.1", "no-key", without(2), 400)
     yield Case("6455-4.2.2", "no-version", without(3), 426)
     for version in (b"1337", b"12", b"130", b"1 3", b"0x0d"):
@@ -412,9 +441,9 @@ def filled(raw: bytes, front: Front) -> bytes:
     return raw
 
 
-def check_only_answer(raw: bytes, status: int) -> None:
+def check_only_answer(raw: bytes, status: int, head_alone: bool) -> None:
     """raw, all that ever came, is one answer: a refusal with its body, or a 101 and a Close that says that
-    what followed is no frame."""
+    what followed is no frame. head_alone: the answer has no body, as it is one to HEAD."""
     head, _, rest = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     assert lines[0].startswith(f"HTTP/1.1 {status} "), raw
@@ -422,8 +451,13 @@ def check_only_answer(raw: bytes, status: int) -> None:
     assert len(values) == len(lines) - 1, raw
     if status == 101:
         assert rest[:1] == b"\x88" and rest[1] == len(rest) - 2 and rest[2:4] == close_payload(1002), raw
+        return
+    assert "close" in values["connection"].lower().replace(" ", "").split(","), raw
+    if status == 204:
+        assert "content-length" not in values and "content-type" not in values and rest == b"", raw
+    elif head_alone:
+        assert int(values["content-length"]) > 0 and rest == b"", raw
     else:
-        assert "close" in values["connection"].lower().replace(" ", "").split(","), raw
         assert int(values["content-length"]) == len(rest) > 0, raw
 
 
@@ -437,13 +471,13 @@ EVERY = [
 def test_one_answer_and_no_second(front: Front, case: Case) -> None:
     opened = front.upstream.connections
     with Client.connect(front.port, raw=filled(case.sent, front) + SECOND) as client:
-        check_only_answer(client.read_all(), case.expected)
+        check_only_answer(client.read_all(), case.expected, case.sent.startswith(b"HEAD "))
     assert front.upstream.connections - opened == (case.expected == 101)
 
 
 PIPELINED = {
     "two-Hosts", "Content-Length-is-41", "Transfer-Encoding-is-chunked", "method-POST", "no-upgrade",
-    "version-1337", "head-of-16385-bytes", "bad-payload", "status",
+    "version-1337", "head-of-65537-bytes", "bad-payload", "status",
 }
 REFUSED = [case for case in EVERY if case.name in PIPELINED]
 
@@ -461,7 +495,7 @@ def test_pipelined_request_is_never_answered(front: Front, case: Case, when: str
         else:
             client.send(SECOND * (10 if when == "ten-times" else 1))
             answer = client.read_all()
-        check_only_answer(answer, case.expected)
+        check_only_answer(answer, case.expected, False)
 
 
 CUT = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h: the first byte says whether the rest is a request or a response. What a head says is held
+ * http.h: the first byte says whether the rest is a request or a response, and in which pieces it is read. What a head says is held
  * against a line-by-line reading of the same bytes that knows nothing of how it was parsed.
  */
 #include "fuzz.h"
@@ -14,6 +14,7 @@
 enum {
 	ALL_PREFIXES = 200, /* bytes of an input whose prefixes are all tried; of a longer one, some */
 	SOME_PREFIXES = 40,
+	PIECES_ROOM = HTTP_HEAD_MAX + 4096, /* as exchange.c's */
 };
 
 /* --- a plain reading ------------------------------------------------------------------------ */
@@ -152,15 +153,14 @@ static void query(struct slice target)
 }
 
 /* A 101 of ours must be one to our own reading of Proxmox's. */
-static void protocol(struct slice offered)
+static void protocol(struct slice chosen, const char *buf, size_t len)
 {
 	static const char accept[] = "s3pPLMBiTxaQ9kYGzhZRbK+xOo0=";
-	struct slice chosen = http_choose_protocol(offered);
 	struct http_response r;
 	char answer[512];
 	int rc;
 
-	REQUIRE(!chosen.at || (offered.at && inside(chosen, offered.at, offered.len) && chosen.len > 0), "the choice");
+	REQUIRE(!chosen.at || (inside(chosen, buf, len) && chosen.len > 0), "the choice");
 	for (size_t i = 0; i < chosen.len; i++)
 		REQUIRE(chosen.at[i] > 0x20 && chosen.at[i] < 0x7F && !strchr(",;\"()/:<=>?@[]{}\\", chosen.at[i]),
 			"not a token");
@@ -202,8 +202,8 @@ static void request(const char *buf, size_t len)
 	require_value(r.ws_protocol, buf, (size_t)rc);
 	REQUIRE(r.method.len > 0 && !memchr(r.target.at, '#', r.target.len), "the request line");
 	/* What absolute-form leaves behind its authority may be nothing, or a query alone. */
-	if (slice_is(r.method, "GET"))
-		REQUIRE(r.target.len == 0 || strchr("/?", r.target.at[0]), "a GET in origin-form");
+	if (slice_is(r.method, "GET") || slice_is(r.method, "HEAD"))
+		REQUIRE(r.target.len == 0 || strchr("/?", r.target.at[0]), "a target in origin-form");
 	else
 		REQUIRE(r.target.len > 0, "the request line");
 
@@ -216,15 +216,76 @@ static void request(const char *buf, size_t len)
 	for (size_t i = 0; !r.has_body && i < value.len; i++)
 		REQUIRE(strchr("0 \t", value.at[i]), "a body of that length");
 	value = find_field(buf, (size_t)rc, "Upgrade", &count);
-	REQUIRE(!r.upgrade || (r.minor == 1 && count > 0 && (count > 1 || holds_nocase(value, "websocket"))),
-		"Upgrade");
-	value = find_field(buf, (size_t)rc, "Connection", &count);
-	REQUIRE(!r.upgrade || (count > 0 && (count > 1 || holds_nocase(value, "upgrade"))), "Connection");
+	REQUIRE(!r.upgrade || (count > 0 && (count > 1 || holds_nocase(value, "websocket"))), "Upgrade");
+	REQUIRE(!r.upgrade || slice_is(r.method, "GET"), "an upgrade of another method");
 
 	path = uri_path(r.target);
 	REQUIRE(path.at == r.target.at && path.len <= r.target.len && !memchr(path.at, '?', path.len), "the path");
 	query(r.target);
-	protocol(r.ws_protocol);
+	protocol(r.ws_protocol, buf, (size_t)rc);
+}
+
+/* --- a request in pieces -------------------------------------------------------------------- */
+
+static bool same(struct slice a, struct slice b)
+{
+	return !a.at == !b.at && a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static bool same_request(const struct http_request *a, const struct http_request *b)
+{
+	return same(a->method, b->method) && same(a->target, b->target) && same(a->host, b->host) &&
+	       same(a->origin, b->origin) && same(a->ws_key, b->ws_key) && same(a->ws_version, b->ws_version) &&
+	       same(a->ws_protocol, b->ws_protocol) && a->minor == b->minor && a->upgrade == b->upgrade &&
+	       a->has_body == b->has_body;
+}
+
+/* In pieces of that size. *ret_behind is what came behind the head, of all that there is. */
+static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, struct http_request *ret, size_t *ret_behind)
+{
+	struct http_reader reader = { 0 };
+	size_t n_kept = 0, n;
+
+	for (size_t at = 0; at < len; at += n) {
+		int rc;
+
+		n = len - at < piece ? len - at : piece;
+		n = n < PIECES_ROOM - n_kept ? n : PIECES_ROOM - n_kept;
+		REQUIRE(n > 0, "no room at %zu", at);
+		memcpy(kept + n_kept, buf + at, n);
+		n_kept += n;
+		rc = http_read_request(&reader, kept, &n_kept, ret);
+		REQUIRE(n_kept <= PIECES_ROOM && reader.kept + reader.checked <= n_kept, "%zu bytes kept", n_kept);
+		if (rc != 0) {
+			REQUIRE(rc < 0 || (size_t)rc <= n_kept, "%d of %zu", rc, n_kept);
+			*ret_behind = rc > 0 ? n_kept - (size_t)rc + len - at - n : 0;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Read in pieces it is what it is at once, whatever the pieces are; but for the limits, of which the whole's are narrower,
+ * and for a name's. */
+static void in_pieces(const char *buf, size_t len, size_t piece)
+{
+	struct http_request whole = { 0 }, r = { 0 }, again = { 0 };
+	size_t behind = 0, behind_again = 0;
+	char *kept = malloc(PIECES_ROOM), *kept_again = malloc(PIECES_ROOM);
+	const int rc = http_parse_request(buf, len, &whole);
+	const int got = read_pieces(buf, len, piece, kept, &r, &behind);
+	const int at_once = read_pieces(buf, len, PIECES_ROOM, kept_again, &again, &behind_again);
+
+	REQUIRE((got > 0) == (at_once > 0) && (got == 0) == (at_once == 0), "%d in pieces of %zu, %d at once", got, piece,
+		at_once);
+	REQUIRE(got <= 0 || (got == at_once && behind == behind_again && same_request(&r, &again)), "pieces of %zu", piece);
+	if (rc > 0 && got != ERR_REQUEST_TOO_LARGE)
+		REQUIRE(got > 0 && got <= rc && behind == len - (size_t)rc && same_request(&r, &whole),
+			"%d in pieces of %zu, %d whole", got, piece, rc);
+	else if (rc < 0 && rc != ERR_REQUEST_TOO_LARGE)
+		REQUIRE(got <= 0, "%d in pieces of %zu, %d whole", got, piece, rc);
+	free(kept);
+	free(kept_again);
 }
 
 /* --- response ------------------------------------------------------------------------------- */
@@ -259,9 +320,12 @@ static void response(const char *buf, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	const bool is_response = take_byte(&in) & 1;
+	const uint8_t first = take_byte(&in);
+	const bool is_response = first & 1;
 
 	if (size > 0)
 		(is_response ? response : request)((const char *)in.at, in.left);
+	if (size > 0 && !is_response)
+		in_pieces((const char *)in.at, in.left, 1 + (first >> 1) * (size_t)(first >> 1));
 	return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * http.h, heads: real browsers' requests and every malformed shape, Proxmox's answers, and the
- * limits. Each head is parsed at every length, each time up to an unreadable page.
+ * limits. Each head is parsed at every length, each time up to an unreadable page; and each request
+ * is read in pieces of several sizes.
  */
+#include "pieces.h"
 #include "slices.h"
 
 #include "error.h"
@@ -75,8 +77,11 @@ static void valid_requests(void **state)
 		{ "curl", "GET /api/status HTTP/1.1\r\nHost: localhost:8443\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n",
 		  "GET", "/api/status", "localhost:8443", 1, false, false, NULL, NULL, NULL },
 		{ "HTTP/1.0, no Host", "GET /api/status HTTP/1.0\r\n\r\n", "GET", "/api/status", NULL, 0, false, false, NULL, NULL, NULL },
-		{ "HTTP/1.0 cannot upgrade", "GET / HTTP/1.0\r\nHost: a\r\n" UPGRADE "\r\n", "GET", "/", "a", 0, false, false, NULL, NULL, NULL },
-		{ "Upgrade without Connection", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
+		{ "an nginx without proxy_http_version", "GET / HTTP/1.0\r\nHost: a\r\n" UPGRADE "\r\n", "GET", "/", "a", 0, true, false, NULL, NULL, NULL },
+		{ "an nginx without a line for Connection", "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
+		  "GET", "/", "a", 0, true, false, NULL, NULL, NULL },
+		{ "Upgrade without Connection", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "GET", "/", "a", 1, true, false, NULL, NULL, NULL },
+		{ "only GET can upgrade", "HEAD http://b/ HTTP/1.1\r\nHost: a\r\n" UPGRADE "\r\n", "HEAD", "/", "a", 1, false, false, NULL, NULL, NULL },
 		{ "Connection without Upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
 		{ "upgrade to something else", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
 		{ "no part of a token counts", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websockets\r\nConnection: upgrade\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
@@ -86,8 +91,10 @@ static void valid_requests(void **state)
 		{ "white space around values, obs-text in one", "GET / HTTP/1.1\r\nHost: \t a \t\r\nX: \xE9\xFF\r\nEmpty:\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
 		{ "empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET", "/", "", 1, false, false, NULL, NULL, NULL },
 		{ "empty values are there", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: \r\nSec-WebSocket-Version:\r\nSec-WebSocket-Protocol:\r\n\r\n",
-		  "GET", "/", "a", 1, false, false, "", "", "" },
-		{ "the first protocol field", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: binary\r\n\r\n",
+		  "GET", "/", "a", 1, false, false, "", "", NULL },
+		{ "two protocol fields are one list", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z,binary\r\n\r\n",
+		  "GET", "/", "a", 1, false, false, NULL, NULL, "binary" },
+		{ "the first of two lists", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, NULL, NULL, "x" },
 		{ "POST with a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "POST", "/", "a", 1, false, true, NULL, NULL, NULL },
 		{ "a length of nothing", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 00\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
@@ -124,6 +131,8 @@ static void valid_requests(void **state)
 		/* What follows the head is not looked at: a WebSocket frame, or anything. */
 		snprintf(behind, sizeof(behind), "%s\x82\x01\r\r\n:", table[i].text);
 		CHECK_INT(at_every_length(parse_request, name, behind, strlen(behind), &r), rc, "%s", name);
+		CHECK_INT(http_parse_request(table[i].text, strlen(table[i].text), &r), rc, "%s", name);
+		check_pieces(name, behind, strlen(behind), &r, rc);
 	}
 }
 
@@ -202,8 +211,11 @@ static void malformed_requests(void **state)
 	struct http_request r;
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(table); i++)
+	for (size_t i = 0; i < COUNT(table); i++) {
 		CHECK_INT(at_every_length(parse_request, table[i].name, table[i].text, table[i].len, &r), table[i].want, "%s", table[i].name);
+		/* A lone CR or the like may be the last byte that came. */
+		check_pieces(table[i].name, table[i].text, table[i].len, &r, table[i].want);
+	}
 
 	/* No byte but the legal ones stands in a method, a target, or a name; a method's first is judged at once. */
 	for (int c = 0; c < 256; c++) {

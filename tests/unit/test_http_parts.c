@@ -102,9 +102,16 @@ static void protocol_choice(void **state)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		size_t len = strlen(table[i].offered);
 
-		check_slice(http_choose_protocol((struct slice){ guard_copy(&in, table[i].offered, len), len }), table[i].want, table[i].offered, "protocol");
+		struct slice offered = { guard_copy(&in, table[i].offered, len), len };
+		struct slice chosen = http_choose_protocol((struct slice){ NULL, 0 }, offered);
+
+		check_slice(chosen, table[i].want, table[i].offered, "protocol");
+		/* Several fields are one list (RFC 6455 section 11.3.4). */
+		check_slice(http_choose_protocol(chosen, SLICE("z, binary")), "binary", table[i].offered, "with binary behind");
+		check_slice(http_choose_protocol(chosen, SLICE("z")), table[i].want ? table[i].want : "z", table[i].offered, "with another behind");
+		check_slice(http_choose_protocol(SLICE("binary"), offered), "binary", table[i].offered, "behind binary");
 	}
-	check_slice(http_choose_protocol((struct slice){ NULL, 0 }), NULL, "nothing offered", "protocol");
+	check_slice(http_choose_protocol((struct slice){ NULL, 0 }, (struct slice){ NULL, 0 }), NULL, "nothing offered", "protocol");
 	assert_true(slice_is_nocase(SLICE("WebSocket"), "websocket") && !slice_is(SLICE("WebSocket"), "websocket"));
 	assert_false(slice_is_nocase(SLICE("web"), "websocket") || slice_is((struct slice){ NULL, 0 }, ""));
 }
@@ -127,6 +134,8 @@ static void answers(void **state)
 		    http_write_answer(buf, size_, 200, "", "{\"uptime\":5}", true));
 	CHECK_WRITE("HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\nContent-Length: 2\r\n" COMMON "Allow: GET\r\nConnection: close\r\n\r\n",
 		    http_write_answer(buf, size_, 405, "Allow: GET\r\n", "{}", false));
+	CHECK_WRITE("HTTP/1.1 204 No Content\r\n" COMMON "Allow: GET\r\nConnection: close\r\n\r\n",
+		    http_write_answer(buf, size_, 204, "Allow: GET\r\n", "{}", true));
 	CHECK_WRITE("HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/json\r\nContent-Length: 2\r\n" COMMON
 		    "Connection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n{}",
 		    http_write_answer(buf, size_, 426, "Connection: Upgrade, close\r\nUpgrade: websocket\r\n", "{}", true));
