@@ -3,7 +3,8 @@
 
 const element = (id) => document.getElementById(id);
 
-// proxxy's Close reasons, and its answers before there is a WebSocket, in words for whoever sees the page.
+// proxxy's Close reasons, and its answers before there is a WebSocket, in words for whoever sees the page: what that person
+// can do something about. What the panel's developer needs is in the details.
 const SENTENCES = [
   [/^Console closed/, "The console was closed."],
   [/idle too long/, "The console was closed, because nobody used it for a while."],
@@ -11,23 +12,28 @@ const SENTENCES = [
   [/ended by the operator/, "This console was ended by the operator."],
   [/has expired|no answer in time|: 401/, "This link is too old. A console must be opened within a few seconds."],
   [/used already/, "This link was used already. Each one opens a console once."],
-  [/not valid yet/, "This link is not valid yet. A clock seems to be wrong."],
+  [/not valid yet/, "This link is not valid yet: it was made for later, or a clock is wrong."],
+  [/exp is .* ahead/, "The panel made a link that is valid for too long, or a clock is wrong. Please tell the panel's support."],
+  [/^Invalid payload: /, "The panel made a link that is wrong. Please tell the panel's support."],
   [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
-  [/Origin not allowed|Client address/, "This link was made for another page or another computer."],
+  [/Origin not allowed/, "This link was made for another page."],
+  [/Client address/, "This link was made for another computer or network."],
   [/password/, "The console did not take this link's password."],
   [/: 403|may not be dialled/, "This console may not be opened."],
   [/cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/, "The machine's host cannot be reached."],
   [/broke off|answer a Ping/, "The connection was lost."],
-  [/^Proxmox/, "The console cannot be opened at the moment."],
-  [/for the WebSocket of a console/, "This link was used already, or the connection was cut."],
+  [/^Proxmox|^Internal server error/, "The console cannot be opened at the moment."],
+  [/for the WebSocket of a console/, "The connection was cut, or something on the way does not let consoles through."],
 ];
 const NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again.";
+const QUIET = "The console was closed. Proxmox ends the console of a VM in which nothing happens for 15 minutes. Please open it again.";
 const INCOMPLETE = "The console cannot be shown: a part of this page is missing.";
 const LOST = "The connection was lost.";
 const UNREACHABLE = "The console cannot be reached at the moment.";
 const NO_LINK = "Please open the console from your panel again.";
 
 const REFUSAL_MS = 10_000;
+const QUIET_MS = 15 * 60_000 - 10_000; // Proxmox's limit, and what its clock and ours may differ by
 
 // What came in the fragment. It is secret: from here on neither address, history nor referrer has it. That is done
 // before noVNC or xterm.js is asked for, which may take its time, or fail.
@@ -40,20 +46,37 @@ function takeLink() {
 }
 takeLink();
 
+/** Returns a function that tells for how long nothing has come or gone on that socket. */
+function watchQuiet(socket) {
+  let last = Date.now();
+  const happened = () => (last = Date.now());
+  const send = socket.send.bind(socket);
+  socket.addEventListener("message", happened);
+  socket.send = (data) => {
+    happened();
+    send(data);
+  };
+  return () => Date.now() - last;
+}
+
 function address(payload) {
   const url = new URL(document.querySelector('meta[name="proxxy-websocket"]').content, location.href);
   url.search = `?payload=${encodeURIComponent(payload)}`;
   return url;
 }
 
-/** Why there was no WebSocket: proxxy tells whoever asks without an upgrade, and that does not use the link up. */
+/**
+ * Why there was no WebSocket. What is wrong with a link that is whole, proxxy says in a Close; of one that it cannot open,
+ * and of what a proxy on the way did, it tells whoever asks without an upgrade, which does not use the link up.
+ */
 async function refusal(payload) {
   try {
     const url = address(payload);
     url.protocol = url.protocol.replace(/^ws/, "http");
     const signal = AbortSignal.timeout(REFUSAL_MS);
     const answer = await fetch(url, { signal, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
-    return String((await answer.json()).error ?? "");
+    const { error = "", issues = [] } = await answer.json();
+    return [error, ...issues.map(({ message }) => message)].filter(Boolean).join(": ");
   } catch {
     return ""; // another origin, or nobody there
   }
@@ -120,6 +143,7 @@ export function run(name, open) {
     url.protocol = url.protocol.replace(/^http/, "ws");
     const socket = new WebSocket(url, ["binary"]);
     socket.binaryType = "arraybuffer";
+    const quiet = watchQuiet(socket);
     let opened = false;
     let current = true; // until another link comes
     let fault = ""; // what the page itself found wrong
@@ -136,11 +160,13 @@ export function run(name, open) {
     });
     socket.addEventListener("close", async ({ code, reason }) => {
       if (!current) return;
+      const wasQuiet = quiet() >= QUIET_MS;
       if (code === 1006 && !opened) reason = await refusal(payload);
       reason = fault || reason;
       if (!current) return;
       const [, said] = SENTENCES.find(([pattern]) => pattern.test(reason)) ?? [];
-      const sentence = code === 1000 && !opened ? NOT_BEGUN : said;
+      const ended = code === 1000 && (opened ? wasQuiet && QUIET : NOT_BEGUN);
+      const sentence = ended || said;
       showEnd(sentence ?? (opened ? LOST : UNREACHABLE), code, reason);
       tell({ type: "proxxy:closed", code, reason });
     });

@@ -4,8 +4,11 @@ proxxy to a stand-in Proxmox: what a customer sees, types and reads."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -345,9 +348,11 @@ def test_connection_that_is_lost(browser: webdriver.Remote, site: Site) -> None:
 
 REFUSALS: dict[str, tuple[Callable[[Site], str], str]] = {
     "expired": (lambda site: site.desktop(exp=int(time.time()) - 60), "This link is too old. A console must be opened within a few seconds."),
-    "early": (lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250), "This link is not valid yet. A clock seems to be wrong."),
-    "other origin": (lambda site: site.desktop(origin="https://elsewhere.example"), "This link was made for another page or another computer."),
-    "other computer": (lambda site: site.desktop(client="192.0.2.1"), "This link was made for another page or another computer."),
+    "early": (lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250), "This link is not valid yet: it was made for later, or a clock is wrong."),
+    "other origin": (lambda site: site.desktop(origin="https://elsewhere.example"), "This link was made for another page."),
+    "other computer": (lambda site: site.desktop(client="192.0.2.1"), "This link was made for another computer or network."),
+    "clock ahead": (lambda site: site.desktop(exp=int(time.time()) + 900), "The panel made a link that is valid for too long, or a clock is wrong. Please tell the panel's support."),
+    "made wrong": (lambda site: site.desktop(fingerprint="AB:CD"), "The panel made a link that is wrong. Please tell the panel's support."),
     "wrong key": (lambda site: site.url + page("novnc", payload="a.b.c.d.e", password="x"), "This link is not complete, or was not made for this console."),
     "no such host": (lambda site: site.desktop(host="no-such-host.invalid"), "The machine's host cannot be reached."),
     "ticket refused": (lambda site: site.desktop(vncticket="x:PVEVNC:65A1B2C3::bad"), "This link is too old. A console must be opened within a few seconds."),
@@ -361,13 +366,81 @@ def test_refusal_is_said_in_a_sentence(browser: webdriver.Remote, site: Site, ca
     assert wait_sentence(browser) == sentence
 
 
+def support(browser: webdriver.Remote) -> str:
+    """What is folded, for the panel's developer."""
+    browser.find_element(By.ID, "details").click()
+    return browser.find_element(By.ID, "reason").text
+
+
+DETAILS: dict[str, tuple[dict[str, Any], str]] = {
+    "clock ahead": ({"exp": 900}, r"1008 Invalid payload: exp is (899|900) s ahead, more than PROXXY_PAYLOAD_LIFETIME"),
+    "made wrong": ({"fingerprint": "AB:CD"}, r"1008 Invalid payload: fingerprint is not that of SHA-256, 64 hex digits"),
+    "other origin": ({"origin": "https://elsewhere.example", "jti": "o"}, r"1008 Origin not allowed: the payload is for another origin"),
+    "expired": ({"exp": -60}, r"1008 Payload has expired: 6[01] s ago"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DETAILS)
+def test_details_are_there_for_the_panels_developer(browser: webdriver.Remote, site: Site, case: str) -> None:
+    """In the Close, without another request."""
+    claims, pattern = DETAILS[case]
+    before = site.relay.log().count("Request refused")
+    browser.get(site.desktop(**{n: int(time.time()) + v if n == "exp" else v for n, v in claims.items()}))
+    wait_sentence(browser)
+    said = support(browser)
+    assert re.fullmatch(pattern, said), said
+    assert site.relay.log().count("Request refused") == before + 1
+    browser.save_screenshot(str(BUILD / f"refused-{case.replace(' ', '-')}.png"))
+
+
+def test_console_that_was_quiet_for_too_long(browser: webdriver.Remote, site: Site) -> None:
+    """Proxmox's own 15 minutes, in which nothing comes or goes; with a key pressed meanwhile it is another end."""
+    for key_pressed, sentence in (
+        (False, "The console was closed. Proxmox ends the console of a VM in which nothing happens for 15 minutes. Please open it again."),
+        (True, "The console was closed."),
+    ):
+        ended = threading.Event()
+
+        async def quiet(reader: Any, writer: Any) -> None:
+            guest = asyncio.ensure_future(site.guest.serve(reader, writer))
+            while not ended.is_set():
+                await asyncio.sleep(0.05)
+            guest.cancel()
+
+        site.standin.add("qemu", BROKEN, handler_console(quiet))
+        browser.get(site.url + site.backend.desktop("qemu", BROKEN))
+        wait_connected(browser, site)
+        time.sleep(0.5)  # for noVNC to have said what it says at the beginning
+        browser.execute_script("const now = Date.now; Date.now = () => now() + 900_000")
+        if key_pressed:
+            browser.switch_to.active_element.send_keys("x")
+            wait_for(lambda: site.guest.typed().endswith("x"), PAGE_SECONDS, "no key came")
+        ended.set()
+        assert wait_sentence(browser) == sentence
+        if not key_pressed:
+            browser.save_screenshot(str(BUILD / "console-quiet.png"))
+
+
+def test_upgrade_that_a_proxy_does_not_pass_on(window: webdriver.Remote, site: Site) -> None:
+    """The link is good, and still is."""
+    with Deaf(site.relay.port) as deaf:
+        window.get(deaf.url + site.desktop(jti=f"deaf-{time.time()}").removeprefix(site.url))
+        assert wait_sentence(window) == "The connection was cut, or something on the way does not let consoles through."
+
+
+class Deaf(Nginx):
+    def shipped(self, name: str) -> str:
+        return super().shipped(name).replace("proxy_set_header Upgrade", "#")
+
+
 def test_used_link(browser: webdriver.Remote, site: Site) -> None:
     link = site.desktop(jti=f"once-{time.time()}")
     browser.get(link)
     wait_connected(browser, site)
     browser.get("about:blank")
     browser.get(link)
-    assert wait_sentence(browser) == "This link was used already, or the connection was cut."
+    assert wait_sentence(browser) == "This link was used already. Each one opens a console once."
+    assert support(browser) == "1008 Payload was used already"
 
 
 NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again."
