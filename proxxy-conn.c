@@ -335,8 +335,7 @@ static void refuse_in_close(const struct http_request *request, int code)
 	if (size < 0 || exchange_send(&client, answer, (size_t)size) < 0)
 		return;
 	forget();
-	if (confine(OK) == OK)
-		relay_refuse(&relay, code, reason);
+	relay_refuse(&relay, confine(code), reason);
 	session.close_code = relay.close_code;
 }
 
@@ -387,6 +386,8 @@ static void serve(void)
 	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies */
 	if (rc < 0)
 		return;
+	if (head_used > EXCHANGE_ROOM)
+		io_give_back(head, sizeof(head));
 
 	rc = confine(dial());
 	if (rc == OK)
