@@ -65,12 +65,12 @@ def test_url_of_a_vm_opens_its_console(
 
 def test_url_is_good_for_one_console_and_one_page(command: UrlCommand, relay: Activator) -> None:
     url = command.ok(*GUEST, NAMED)
-    with Client.connect(relay.port, target(fragment(url)["payload"]), {"Origin": "https://elsewhere.example"}) as client:
-        assert client.read_head().status == 403
+    with open_page(relay, url, {"Origin": "https://elsewhere.example"}) as client:
+        assert client.close_code() == (1008, "Origin not allowed: the payload is for another origin")
     with open_page(relay, url) as client:
         assert client.read_data(11) == b"this is 101"
-    with Client.connect(relay.port, target(fragment(url)["payload"]), ORIGIN) as client:
-        assert client.read_head().status == 403
+    with open_page(relay, url) as client:
+        assert client.close_code() == (1008, "Payload was used already")
     anyone = command.ok(*GUEST, NAMED, "--origin", "")
     with open_page(relay, anyone, {}) as client:
         assert client.read_data(11) == b"this is 101"
