@@ -120,7 +120,8 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 enum { ID_MAX = KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1 };
 
-/* Whoever has one key cannot use up what was made with another: a kid has no colon. Returns its length. */
+/* Whoever has one key cannot use up what was made with another: a kid has no colon. Returns its
+ * length. */
 static size_t make_id(const struct access *a, char id[ID_MAX])
 {
 	return (size_t)snprintf(id, ID_MAX, "%s:%s", a->kid, a->claims.jti);

@@ -49,7 +49,9 @@ int exchange_read(struct endpoint *client, char *head, size_t size, int64_t dead
 
 bool exchange_knows(const struct http_request *request)
 {
-	return slice_is(request->method, "GET") || slice_is(request->method, "HEAD") || slice_is(request->method, "OPTIONS");
+	const struct slice method = request->method;
+
+	return slice_is(method, "GET") || slice_is(method, "HEAD") || slice_is(method, "OPTIONS");
 }
 
 bool exchange_wants_body(const struct http_request *request)
@@ -87,8 +89,8 @@ void exchange_refuse(struct endpoint *client, const struct http_request *request
 		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 	else if (code == ERR_WEBSOCKET_VERSION)
 		extra = "Sec-WebSocket-Version: 13\r\n";
-	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words, info->http_status,
-		 tell ? "{\"message\":\"" : "", detail, tell ? "\"}" : "");
+	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words,
+		 info->http_status, tell ? "{\"message\":\"" : "", detail, tell ? "\"}" : "");
 	if (info->http_status)
 		exchange_answer(client, info->http_status, extra, body, exchange_wants_body(request));
 }

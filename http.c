@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/1.1 heads, see http.h.
+ * Reading HTTP/1.1 heads, see http.h.
  */
 #include "http.h"
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
@@ -147,7 +146,8 @@ struct request_fields {
 	struct slice content_length, transfer_encoding;
 };
 
-/* The fields of a request that are read, by what is done with them; http_read_request() drops all others. */
+/* The fields of a request that are read, by what is done with them; http_read_request() drops
+ * all others. */
 static const struct {
 	const char *name;
 	enum { ONCE, UPGRADE, PROTOCOL } how;
@@ -235,8 +235,9 @@ static bool is_zero(struct slice s)
 	return true;
 }
 
-/* One empty line before the request is to be passed over (RFC 9112 section 2.2). Anything else but a method's first
- * letter is no HTTP: a TLS client's hello is told so at once. Returns where the request begins, NULL for no HTTP. */
+/* One empty line before the request is to be passed over (RFC 9112 section 2.2). Anything else
+ * but a method's first letter is no HTTP: a TLS client's hello is told so at once. Returns where
+ * the request begins, NULL for no HTTP. */
 static const char *find_request(const char *buf, size_t len)
 {
 	const char *at = buf;
@@ -284,8 +285,8 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 
 /* --- a request that is read piece by piece -------------------------------------------------- */
 
-/* Whether a field line, of which the first bytes are there, is one that is dropped: 1 or 0, also when its name has not
- * ended, or an error. */
+/* Whether a field line, of which the first bytes are there, is one that is dropped: 1 or 0, also
+ * when its name has not ended, or an error. */
 static int is_dropped(struct slice line)
 {
 	struct field field;
@@ -295,8 +296,8 @@ static int is_dropped(struct slice line)
 	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
 }
 
-/* Goes over the lines that are there, drops those that nobody reads, and moves together what stays. Returns 1 behind
- * the last line of the head, 0 when more is needed, or an error. */
+/* Goes over the lines that are there, drops those that nobody reads, and moves together what
+ * stays. Returns 1 behind the last line of the head, 0 when more is needed, or an error. */
 static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 {
 	char *out = buf + s->kept, *line = out, *const end = buf + *len;
@@ -435,64 +436,4 @@ struct slice http_choose_protocol(struct slice before, struct slice offered)
 		if (is_token(element) && (!chosen.at || slice_is(element, "binary")))
 			chosen = element;
 	return chosen;
-}
-
-static const char *reason_phrase(int status)
-{
-	switch (status) {
-	case 200: return "OK";
-	case 204: return "No Content";
-	case 400: return "Bad Request";
-	case 403: return "Forbidden";
-	case 404: return "Not Found";
-	case 405: return "Method Not Allowed";
-	case 408: return "Request Timeout";
-	case 426: return "Upgrade Required";
-	case 431: return "Request Header Fields Too Large";
-	case 503: return "Service Unavailable";
-	case 505: return "HTTP Version Not Supported";
-	default: return "Internal Server Error";
-	}
-}
-
-static int fits(int n, size_t size)
-{
-	return n >= 0 && (size_t)n < size ? n : ERR_SYSTEM;
-}
-
-int http_write_answer(char *buf, size_t size, int status, const char *extra, const char *body, bool with_body)
-{
-	const bool has_content = status != 204;
-	char length[40] = "";
-
-	if (has_content)
-		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", strlen(body));
-	return fits(snprintf(buf, size,
-			     "HTTP/1.1 %d %s\r\n"
-			     "%s%s"
-			     "Cache-Control: no-store\r\n"
-			     "X-Content-Type-Options: nosniff\r\n"
-			     "%s"
-			     "%s"
-			     "\r\n"
-			     "%s",
-			     status, reason_phrase(status),
-			     !has_content || strstr(extra, "Content-Type:") ? "" : "Content-Type: application/json\r\n", length,
-			     extra, strstr(extra, "Connection:") ? "" : "Connection: close\r\n",
-			     has_content && with_body ? body : ""),
-		    size);
-}
-
-int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice protocol)
-{
-	return fits(snprintf(buf, size,
-			     "HTTP/1.1 101 Switching Protocols\r\n"
-			     "Upgrade: websocket\r\n"
-			     "Connection: Upgrade\r\n"
-			     "Sec-WebSocket-Accept: %s\r\n"
-			     "%s%.*s%s"
-			     "\r\n",
-			     accept, protocol.at ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len,
-			     protocol.at ? protocol.at : "", protocol.at ? "\r\n" : ""),
-		    size);
 }

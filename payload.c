@@ -14,6 +14,7 @@
 #include "strict_json.h"
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF" /* U+FEFF in UTF-8 */
+enum { MARK_LEN = sizeof(BYTE_ORDER_MARK) - 1 };
 
 static const int64_t CLAIMS_DATE_MAX = INT64_C(253402300799); /* the end of year 9999 */
 
@@ -191,9 +192,9 @@ static const char *read_claims(json_object *object, struct claims *c)
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
 		  const char **ret_why)
 {
-	/* RFC 8259 section 8.1 lets a parser pass it over; the original's decoder does, and some backends' files begin so. */
-	const size_t mark = len >= sizeof(BYTE_ORDER_MARK) - 1 &&
-			    memcmp(json, BYTE_ORDER_MARK, sizeof(BYTE_ORDER_MARK) - 1) == 0 ? sizeof(BYTE_ORDER_MARK) - 1 : 0;
+	/* RFC 8259 section 8.1 lets a parser pass it over; the original's decoder does, and some
+	 * backends' files begin so. */
+	const size_t mark = len >= MARK_LEN && memcmp(json, BYTE_ORDER_MARK, MARK_LEN) == 0 ? MARK_LEN : 0;
 	struct console console = { 0 };
 	struct claims claims = { 0 };
 	json_object *object = strict_json_parse(json + mark, len - mark);

@@ -50,15 +50,18 @@ struct claims {
 	char *ca;                           /* PEM that Proxmox's certificate must chain to, or NULL; for free() */
 };
 
-/* Parses and validates json[0..len), UTF-8, also behind a byte order mark, the object {vmid, type, host, node, ticket,
- * vncticket, port}; members that it does not know are ignored, none may come twice. With ret_claims also
- * {exp, nbf, jti, origin, client, fingerprint, ca, session_max}, of which exp must be there.
- * Returns 0, or ERR_PAYLOAD_INVALID with a static phrase in *ret_why that holds nothing of the payload. */
+/* Parses and validates json[0..len), UTF-8, also behind a byte order mark, the object {vmid,
+ * type, host, node, ticket, vncticket, port}; members that it does not know are ignored, none
+ * may come twice. With ret_claims also {exp, nbf, jti, origin, client, fingerprint, ca,
+ * session_max}, of which exp must be there.
+ * Returns 0, or ERR_PAYLOAD_INVALID with a static phrase in *ret_why that holds nothing of the
+ * payload. */
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
 		  const char **ret_why);
 
-/* Splits "name", "name." (without its dot, which certificates do not have), "name:port", "a.b.c.d", "a.b.c.d:port", "ipv6" or "[ipv6]:port" into *ret_console's
- * host members. Returns 0 or ERR_PAYLOAD_INVALID. */
+/* Splits "name", "name." (without its dot, which certificates do not have), "name:port",
+ * "a.b.c.d", "a.b.c.d:port", "ipv6" or "[ipv6]:port" into *ret_console's host members. Returns 0
+ * or ERR_PAYLOAD_INVALID. */
 int payload_parse_host(const char *text, struct console *ret_console);
 
 /* Writes the host and its port, or the one given when it has none, as a URL and a Host field have them: "name:port",

@@ -192,7 +192,8 @@ static int open_payload(const struct http_request *request)
 	session.kid = granted.kid;
 	if (rc == OK) {
 		session.console = &granted.console;
-		/* What opens nothing needs no Origin. A page's plain GET has none, and asks what else is wrong. */
+		/* What opens nothing needs no Origin. A page's plain GET has none, and asks what
+		 * else is wrong. */
 		if (!request->upgrade && !origin.at)
 			origin = (struct slice){ granted.claims.origin, strlen(granted.claims.origin) };
 		rc = access_check(&granted, &config, time(NULL), origin, client_address);
@@ -222,7 +223,8 @@ static bool answer_without_payload(const struct http_request *request)
 	return true;
 }
 
-/* Whether it can be upgraded, all but a jti's use. To what is no upgrade it says what an upgrade would be refused for. */
+/* Whether it can be upgraded, all but a jti's use. To what is no upgrade it says what an upgrade
+ * would be refused for. */
 static int check_upgrade(const struct http_request *request)
 {
 	const struct slice origin = request->origin;
@@ -253,8 +255,8 @@ static int answer_upgrade(const struct http_request *request)
 	return rc < 0 ? fail(rc, "%s", granted.why) : exchange_send(&client, answer, (size_t)size);
 }
 
-/* What may be told beside the words of a refusal: what is wrong inside a payload, to its maker, who holds the key; and of
- * what goes wrong inside us, nothing. "" when there is nothing. */
+/* What may be told beside the words of a refusal: what is wrong inside a payload, to its maker,
+ * who holds the key; and of what goes wrong inside us, nothing. "" when there is nothing. */
 static const char *detail_to_tell(int code)
 {
 	return granted.authenticated && error_info(code)->http_status < 500 ? session.detail : "";
@@ -313,9 +315,9 @@ static void forget(void)
 
 /* --- refusals ----------------------------------------------------------------------------- */
 
-/* A browser shows no page the status or the body of a WebSocket's refusal, only a Close. It is known by its Origin,
- * which browsers always send (RFC 6455 section 10.2); other clients get the status. Of a payload that was not opened
- * nothing is said but the one answer. */
+/* A browser shows no page the status or the body of a WebSocket's refusal, only a Close. It is
+ * known by its Origin, which browsers always send (RFC 6455 section 10.2); other clients get the
+ * status. Of a payload that was not opened nothing is said but the one answer. */
 static bool reads_closes_only(const struct http_request *request, int code)
 {
 	return request->origin.at && upgrade_check(request) == OK && code != ERR_CLIENT_GONE &&

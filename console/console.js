@@ -3,8 +3,8 @@
 
 const element = (id) => document.getElementById(id);
 
-// proxxy's Close reasons, and its answers before there is a WebSocket, in words for whoever sees the page: what that person
-// can do something about. What the panel's developer needs is in the details.
+// proxxy's Close reasons, and its answers before there is a WebSocket, in words for whoever sees
+// the page: what that person can do something about. The panel's developer has the details.
 const SENTENCES = [
   [/^Console closed/, "The console was closed."],
   [/idle too long/, "The console was closed, because nobody used it for a while."],
@@ -13,7 +13,7 @@ const SENTENCES = [
   [/has expired|no answer in time|: 401/, "This link is too old. A console must be opened within a few seconds."],
   [/used already/, "This link was used already. Each one opens a console once."],
   [/not valid yet/, "This link is not valid yet: it was made for later, or a clock is wrong."],
-  [/exp is .* ahead/, "The panel made a link that is valid for too long, or a clock is wrong. Please tell the panel's support."],
+  [/exp is .* ahead/, "This link is valid for too long, or a clock is wrong. Please tell the panel's support."],
   [/^Invalid payload: /, "The panel made a link that is wrong. Please tell the panel's support."],
   [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
   [/Origin not allowed/, "This link was made for another page."],
@@ -26,7 +26,8 @@ const SENTENCES = [
   [/for the WebSocket of a console/, "The connection was cut, or something on the way does not let consoles through."],
 ];
 const NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again.";
-const QUIET = "The console was closed. Proxmox ends the console of a VM in which nothing happens for 15 minutes. Please open it again.";
+const QUIET =
+  "The console was closed. Proxmox ends the console of a VM in which nothing happens for 15 minutes. Please open it again.";
 const INCOMPLETE = "The console cannot be shown: a part of this page is missing.";
 const LOST = "The connection was lost.";
 const UNREACHABLE = "The console cannot be reached at the moment.";
@@ -66,8 +67,9 @@ function address(payload) {
 }
 
 /**
- * Why there was no WebSocket. What is wrong with a link that is whole, proxxy says in a Close; of one that it cannot open,
- * and of what a proxy on the way did, it tells whoever asks without an upgrade, which does not use the link up.
+ * Why there was no WebSocket. What is wrong with a link that proxxy can open, it says in a Close.
+ * The rest, also what a proxy on the way did, it tells whoever asks without an upgrade, and that
+ * does not use the link up.
  */
 async function refusal(payload) {
   try {

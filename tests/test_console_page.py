@@ -351,7 +351,7 @@ REFUSALS: dict[str, tuple[Callable[[Site], str], str]] = {
     "early": (lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250), "This link is not valid yet: it was made for later, or a clock is wrong."),
     "other origin": (lambda site: site.desktop(origin="https://elsewhere.example"), "This link was made for another page."),
     "other computer": (lambda site: site.desktop(client="192.0.2.1"), "This link was made for another computer or network."),
-    "clock ahead": (lambda site: site.desktop(exp=int(time.time()) + 900), "The panel made a link that is valid for too long, or a clock is wrong. Please tell the panel's support."),
+    "clock ahead": (lambda site: site.desktop(exp=int(time.time()) + 900), "This link is valid for too long, or a clock is wrong. Please tell the panel's support."),
     "made wrong": (lambda site: site.desktop(fingerprint="AB:CD"), "The panel made a link that is wrong. Please tell the panel's support."),
     "wrong key": (lambda site: site.url + page("novnc", payload="a.b.c.d.e", password="x"), "This link is not complete, or was not made for this console."),
     "no such host": (lambda site: site.desktop(host="no-such-host.invalid"), "The machine's host cannot be reached."),

@@ -265,8 +265,8 @@ static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, st
 	return 0;
 }
 
-/* Read in pieces it is what it is at once, whatever the pieces are; but for the limits, of which the whole's are narrower,
- * and for a name's. */
+/* Read in pieces it is what it is at once, whatever the pieces are; but for the limits, of which
+ * the whole's are narrower, and for a name's. */
 static void in_pieces(const char *buf, size_t len, size_t piece)
 {
 	struct http_request whole = { 0 }, r = { 0 }, again = { 0 };

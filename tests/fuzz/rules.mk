@@ -25,7 +25,7 @@ FUZZ_WORLD := recv send ppoll shutdown close open ioctl clock_gettime clock_nano
 	setsockopt fcntl fstat access dup2 openlog syslog write systemd_record systemd_status systemd_open_journal algorithms_restrict prefault signal sigaction sigprocmask \
 	setrlimit prctl _exit config_load once_claim once_claimed uptime_seconds RAND_bytes
 
-fuzz_http := error http uri
+fuzz_http := error http http_write uri
 fuzz_json := $(TESTED)
 fuzz_payload := $(TESTED)
 fuzz_framer := error framer ws

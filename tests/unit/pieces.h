@@ -9,8 +9,10 @@
 
 #include "http.h"
 
-/* Reads text in pieces of that size, each time with what is kept and the piece flush against an unreadable page.
- * Returns as http_read_request(); *ret_rest is how many bytes of the last piece came behind the head. */
+/* Reads text in pieces of that size, each time with what is kept and the piece flush against an
+ * unreadable page.
+ * Returns as http_read_request(); *ret_rest is how many bytes of the last piece came behind the
+ * head. */
 static inline int in_pieces(const char *text, size_t len, size_t piece, struct http_request *ret, size_t *ret_rest)
 {
 	static char kept[HTTP_HEAD_MAX + 4096];
@@ -47,7 +49,8 @@ static inline bool same_slice(struct slice a, struct slice b)
 	return !a.at == !b.at && a.len == b.len && (!a.at || memcmp(a.at, b.at, a.len) == 0);
 }
 
-/* Whatever the pieces are, what is read is what http_parse_request() makes of the whole, and frames behind it stay. */
+/* Whatever the pieces are, what is read is what http_parse_request() makes of the whole, and
+ * frames behind it stay. */
 static inline void check_pieces(const char *name, const char *text, size_t len, const struct http_request *whole, int want)
 {
 	for (size_t i = 0; i < COUNT(pieces); i++) {
