@@ -411,6 +411,7 @@ static int run(void)
 	config_wipe_keys(&config);
 	access_wipe(&granted);
 	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
+	log_close();
 	return error_info(session.outcome)->exit_status;
 }
 

@@ -22,7 +22,7 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(shell $(PKG_CONFIG) --cflag
 FUZZ_SESSION := $(filter-out io once,$(TESTED)) exchange log relay sandbox \
 	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
 FUZZ_WORLD := recv send ppoll shutdown close open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
-	setsockopt fcntl fstat access dup2 openlog syslog write systemd_record systemd_status systemd_open_journal algorithms_restrict prefault signal sigaction sigprocmask \
+	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault signal sigaction sigprocmask \
 	setrlimit prctl _exit config_load once_claim uptime_seconds RAND_bytes
 
 fuzz_http := error http uri
