@@ -360,7 +360,7 @@ static void sum_up(void)
 	session.bytes_up = relay.up.framer.payload;
 	session.bytes_down = relay.down.framer.payload;
 	if (relay.why)
-		fail(relay.outcome, "%s", relay.why);
+		fail(relay.outcome, "%s%s%s", relay.why, *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
 }
 
