@@ -79,6 +79,17 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
+/* True when libcurl's words for a TLS that did not begin say that the connection ended. */
+static bool was_closed(const char *text)
+{
+	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Connection was reset" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(text, words[i]))
+			return true;
+	return false;
+}
+
 /* Why there was no answer at all, from libcurl's words for it. */
 static int no_answer(struct call *call, CURLcode code)
 {
@@ -98,7 +109,13 @@ static int no_answer(struct call *call, CURLcode code)
 	case CURLE_SSL_CACERT_BADFILE:
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
-		return fail(p, ERR_UPSTREAM_TLS, "%s: %s", p->host, text);
+		return fail(p, ERR_UPSTREAM_TLS, "%s: %s%s", p->host, text, !was_closed(text) ? "" :
+			    ". It closed the connection before TLS began: do ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy let this machine in?");
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+		if (strcasestr(text, "alert")) /* what a server with TLS 1.3 refuses a handshake with */
+			return fail(p, ERR_UPSTREAM_TLS, "%s: TLS failed: %s", p->host, text);
+		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host, text);
 	case CURLE_WRITE_ERROR:
 		if (call->too_long)
 			return fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer is longer than %d bytes", p->host, PROXMOX_ANSWER_MAX);

@@ -241,6 +241,22 @@ def test_strange_answers(command: UrlCommand, cert: Cert, answer: bytes, words: 
     assert words in done.stderr and DEFAULT_TOKENS["root@pam!proxxy"] not in done.stderr
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+def test_close_before_tls_leads_to_pveproxys_lists(command: UrlCommand, reset: bool) -> None:
+    with Upstream(None, lambda far: far.read(0 if reset else 5)) as closing:
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{closing.port}"
+        words = command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    assert "ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy" in words
+
+
+def test_tls_alert_is_named(command: UrlCommand, cert: Cert) -> None:
+    with Upstream(cert, lambda far: far.read_head()) as demanding:
+        demanding.demand_certificate(cert.ca)
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{demanding.port}"
+        words = command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    assert "TLS failed" in words and "certificate required" in words and "/etc/default" not in words
+
+
 def test_user_with_a_second_factor(command: UrlCommand, cert: Cert) -> None:
     body = json.dumps({"data": {"ticket": "PVE:!tfa!%7B%7D:65A1B2C3::c2ln", "CSRFPreventionToken": "x"}}).encode()
 

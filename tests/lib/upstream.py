@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Callable
 
 from .certs import Cert
@@ -102,6 +103,12 @@ class Upstream:
         self._listener = socket.create_server((address, 0), family=family)
         self._listener.settimeout(POLL_SECONDS)
         self.port: int = self._listener.getsockname()[1]
+
+    def demand_certificate(self, ca: Path) -> None:
+        """Clients must have a certificate of that CA from now on."""
+        assert self._tls
+        self._tls.verify_mode = ssl.CERT_REQUIRED
+        self._tls.load_verify_locations(ca)
 
     def __enter__(self) -> Upstream:
         self._start(self._accept)
