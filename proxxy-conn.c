@@ -71,13 +71,14 @@ static int __attribute__((format(printf, 2, 3))) fail(int code, const char *form
 
 /* --- 1 harden ----------------------------------------------------------------------------- */
 
-/* No core dump, no debugger, no new privileges, no SIGPIPE, and fds 0 to 2 taken: a socket that we open must not
- * become anyone's standard error. Returns 0 or ERR_SYSTEM. */
+/* No core dump, no debugger, no new privileges, no SIGPIPE, no descriptor that whoever started us forgot, and fds 0 to 2
+ * taken: a socket that we open must not become anyone's standard error. Returns 0 or ERR_SYSTEM. */
 static int harden(void)
 {
 	const struct rlimit none = { 0, 0 };
 	int fd;
 
+	closefrom(STDERR_FILENO + 1); /* close_range(2), or one by one where the kernel is too old */
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);

@@ -406,6 +406,13 @@ WRAP(int, RAND_bytes, unsigned char *bytes, int n)
 
 /* --- the log -------------------------------------------------------------------------------- */
 
+/* The process has others, which are not a session's. */
+void __wrap_closefrom(int lowest);
+void __wrap_closefrom(int lowest)
+{
+	REQUIRE(lowest == STDERR_FILENO + 1, "descriptors from %d on", lowest);
+}
+
 static bool to_stderr;
 
 void sink_open_stderr(void)

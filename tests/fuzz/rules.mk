@@ -21,7 +21,7 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(shell $(PKG_CONFIG) --cflag
 # ask of libc, the target answers.
 FUZZ_SESSION := $(filter-out io once,$(TESTED)) exchange log relay sandbox \
 	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
-FUZZ_WORLD := recv send ppoll shutdown close open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
+FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
 	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault signal sigaction sigprocmask \
 	setrlimit prctl _exit config_load once_claim uptime_seconds RAND_bytes
 
