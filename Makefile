@@ -64,7 +64,7 @@ ifeq ($(STATIC),1)
 endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := access config crypto error framer host http io jwe keys once payload settings strict_json uri ws
+TESTED := access config crypto error framer host http io jwe keys once payload settings strict_json terminal uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox sink systemd trust upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status uri
@@ -131,7 +131,7 @@ uninstall:
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(EXAMPLES:%=$(DESTDIR)$(EXAMPLESDIR)/%) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
-	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, and the user proxxy."
+	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, and the users proxxy and proxxy-status."
 
 check:
 	tests/run

@@ -20,6 +20,7 @@
 #include "io.h"
 #include "sink.h"
 #include "systemd.h"
+#include "terminal.h"
 
 #define IDENTIFIER "proxxy-conn"
 #define SYSLOG_SOCKET "/dev/log"
@@ -101,8 +102,9 @@ static void __attribute__((format(printf, 2, 3))) add(struct record *r, const ch
 	if (r->n == FIELDS_MAX)
 		return;
 	va_start(args, format);
-	vsnprintf(r->fields[r->n++], FIELD_MAX, format, args);
+	vsnprintf(r->fields[r->n], FIELD_MAX, format, args);
 	va_end(args);
+	terminal_clean(r->fields[r->n++]); /* it is read on one */
 }
 
 static void add_session(struct record *r, const struct session *s)
@@ -180,6 +182,7 @@ void log_begin(const struct session *s)
 static void outcome_words(const struct session *s, char *message, size_t size, const char *what)
 {
 	snprintf(message, size, "%s: %s%s%s", what, error_info(s->outcome)->words, *s->detail ? ": " : "", s->detail);
+	terminal_clean(message);
 }
 
 void log_end(const struct session *s, int64_t now)

@@ -3,7 +3,6 @@
  * proxxy-conn: one browser's console of one VM, from its first byte to its last. Spawned for each
  * connection by systemd, xinetd or systemd-socket-activate, with the client's socket on fd 0 and 1.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -34,6 +33,7 @@
 #include "relay.h"
 #include "sandbox.h"
 #include "systemd.h"
+#include "terminal.h"
 #include "upstream.h"
 #include "uptime.h"
 #include "uri.h"
@@ -438,7 +438,7 @@ static int check(void)
 		upstream_close(&upstream);
 	}
 	if (rc < 0) {
-		tell_operator(session.detail);
+		tell_operator(terminal_clean(session.detail));
 		return EX_CONFIG;
 	}
 	warn_of_settings(tell_operator);

@@ -26,6 +26,7 @@
 #include "jwe.h"
 #include "proxmox.h"
 #include "strict_json.h"
+#include "terminal.h"
 #include "uri.h"
 #include "url_options.h"
 #include "viewer.h"
@@ -180,7 +181,7 @@ static void print_json(const struct proxmox_console *console, const char *payloa
 	strict_json_add_integer(object, "vmid", options.vmid);
 	strict_json_add_string(object, "user", console->user);
 	strict_json_add_string(object, options.xterm ? "ticket" : "password", options.xterm ? console->vncticket : console->password);
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	terminal_print_json(object);
 	strict_json_wipe(object);
 }
 

@@ -432,5 +432,16 @@ def test_check_says_what_no_session_could_work_with(
     assert status == 78 and word in told
 
 
+def test_no_control_of_the_settings_reaches_a_terminal(key: str, tmp_path: Path) -> None:
+    """Neither from --check nor from the log; a path's other characters stay what they are."""
+    settings = {"SIGNATURE_KEY": key, "PROXXY_CA_FILE": "/größe\x9b31m\x1b[0m.pem"}
+    status, told = check(tmp_path, **settings)
+    assert status == 78 and "/größe?31m?[0m.pem" in told
+    with Activator(settings) as proxxy:
+        with Client.connect(proxxy.port, target(seal(console(8006), key))) as client:
+            assert client.read_head().status == 500
+        assert "/größe?31m?[0m.pem" in proxxy.wait_log("Request refused")
+
+
 def test_check_knows_a_ca_file_that_is_one(key: str, tmp_path: Path, cert: Cert) -> None:
     assert check(tmp_path, SIGNATURE_KEY=key, PROXXY_CA_FILE=cert.ca, PROXXY_PAYLOADS="jwe") == (0, "")

@@ -462,6 +462,17 @@ def test_open_sends_a_terminal_no_controls(command: UrlCommand, key: str) -> Non
     assert re.search(r"^jti +a\?\?31mb$", text, re.M)
 
 
+@pytest.mark.parametrize("ticket", ["PVE:a\x9b31m@pve:65::x", "PVEAPIToken=a\x9b31m@pve!b=c"])
+def test_tickets_send_a_terminal_no_controls(command: UrlCommand, key: str, ticket: str) -> None:
+    """As text and as JSON, which still says the same."""
+    payload = seal_jwe(details(ticket=ticket, vncticket="PVE:\x85\x9b"), key)
+    text = command.ok("open", input=payload)
+    assert "a??31m@pve" in text and not re.search("[\x7f-\x9f]", text)
+    text = command.ok("open", "--json", input=payload)
+    assert "\\u009b" in text and not re.search("[\x7f-\x9f]", text)
+    assert (json.loads(text)["ticket"], json.loads(text)["vncticket"]) == (ticket, "PVE:\x85\x9b")
+
+
 def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
     payload = seal_jwe(details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600), key)
     text = command.ok("open", input=payload)
