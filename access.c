@@ -45,7 +45,13 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &why);
 		memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
 	}
-	return rc < 0 ? fail(a, rc, "%s", why) : OK;
+	if (rc < 0)
+		return fail(a, rc, "%s", why);
+	/* Taken all the same, as the original does: what is not authenticated is answered alike. */
+	why = console_ticket_wrong(&a->console);
+	if (why)
+		fail(a, OK, "%s", why);
+	return OK;
 }
 
 static int open_jwe(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
@@ -61,7 +67,10 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 	a->authenticated = true;
 	memcpy(a->kid, key->kid, sizeof(a->kid));
 	rc = payload_parse((const char *)plain, (size_t)rc, &a->console, &a->claims, &why);
-	return rc < 0 ? fail(a, rc, "%s", why) : OK;
+	if (rc == OK)
+		why = console_ticket_wrong(&a->console);
+	/* Its maker is told at once what Proxmox would only answer with a 401, after 3 s. */
+	return why ? fail(a, ERR_PAYLOAD_INVALID, "%s", why) : OK;
 }
 
 /* An address can be judged now, a name only as far as the list goes by names. */

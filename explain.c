@@ -158,8 +158,8 @@ static int judge(const struct access *a, const struct config *config, char *verd
 
 	anyone.claims.origin[0] = anyone.claims.client[0] = '\0';
 	rc = access_check(&anyone, config, time(NULL), (struct slice){ NULL, 0 }, "");
-	snprintf(verdict, size, rc == OK ? "proxxy takes it now%s%s" : "proxxy refuses it: %s%s%s", rc == OK ? "" : error_info(rc)->words,
-		 rc == OK || !*anyone.why ? "" : ": ", rc == OK ? "" : anyone.why);
+	snprintf(verdict, size, "proxxy %s%s%s%s", rc == OK ? "takes it now" : "refuses it: ", rc == OK ? "" : error_info(rc)->words,
+		 !*anyone.why ? "" : rc == OK ? ", but Proxmox will not: " : ": ", anyone.why);
 	OPENSSL_cleanse(&anyone, sizeof(anyone));
 	return rc;
 }

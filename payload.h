@@ -65,6 +65,11 @@ int payload_parse_host(const char *text, struct console *ret_console);
  * "[ipv6]:port". Returns text. */
 const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX]);
 
+/* What makes the ticket one that Proxmox takes from nobody, a static phrase; or NULL. Proxmox knows API tokens, and users'
+ * tickets, which begin with "PVE:" whatever their realm (pve-access-control: AccessControl.pm, assemble_ticket()), percent-encoded
+ * or not. A ticket that is no token goes out as a user's. */
+const char *console_ticket_wrong(const struct console *console);
+
 /* Overwrites the ticket and vncticket. */
 void console_wipe(struct console *console);
 

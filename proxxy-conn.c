@@ -206,7 +206,9 @@ static int open_payload(const struct http_request *request)
 		session.console = &granted.console;
 		rc = access_check(&granted, &config, time(NULL), request->origin, client_address);
 	}
-	if (rc < 0 && *granted.why)
+	if (rc == OK && *granted.why)
+		log_warning(granted.why);
+	else if (*granted.why)
 		fail(rc, "%s", granted.why);
 	if (rc == ERR_PAYLOAD_INVALID && !granted.authenticated)
 		sleep_until(came + INVALID_PAYLOAD_MS);
@@ -255,10 +257,9 @@ static int answer_upgrade(const struct http_request *request)
 		return rc;
 	if (protocol.len > PROTOCOL_MAX)
 		protocol = (struct slice){ NULL, 0 };
-	rc = http_write_upgrade(answer, sizeof(answer), accept, protocol);
-	if (rc < 0)
-		return rc;
-	n = rc;
+	n = http_write_upgrade(answer, sizeof(answer), accept, protocol);
+	if (n < 0)
+		return n;
 	rc = access_claim(&granted, &config);
 	if (rc < 0)
 		return fail(rc, "%s", granted.why);
@@ -365,7 +366,6 @@ static void sum_up(void)
 	log_end(&session, io_now());
 }
 
-/* The session, from the client's first byte on. */
 static void serve(void)
 {
 	struct http_request request = { 0 };

@@ -168,6 +168,48 @@ def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str,
     assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, **dated))
 
 
+TOKEN = "panel@pve!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
+WRONG_TICKETS = {
+    TOKEN: "API token without PVEAPIToken= before it",
+    "PVEAuthCookie=PVE:alice@pve:65A1B2C3::x": "name before it",
+    f"Authorization: PVEAPIToken={TOKEN}": "name before it",
+    "aB3$ xyz:PVEVNC:65A1B2C3::x": "which is vncticket",
+    "PBS:root@pam:65A1B2C3::x": "neither PVEAPIToken=",
+}
+
+
+@pytest.mark.parametrize("ticket", WRONG_TICKETS)
+def test_ticket_that_proxmox_takes_from_nobody(proxxy: Activator, key: str, ticket: str) -> None:
+    """Its authenticated maker is told at once, not after Proxmox's 3 s."""
+    status, body = ask(proxxy, seal_jwe(console(8006, ticket=ticket), key))
+    answer = json.loads(body)
+    assert (status, answer["error"]) == (400, "Invalid payload")
+    assert WRONG_TICKETS[ticket] in answer["issues"][0]["message"] and ticket not in body.decode()
+    assert WRONG_TICKETS[ticket] in proxxy.wait_log(WRONG_TICKETS[ticket]) and "6f1c5bd0" not in proxxy.log()
+
+
+@pytest.mark.parametrize("ticket", WRONG_TICKETS)
+def test_such_a_ticket_in_the_old_format_is_warned_of(proxxy: Activator, cert: Cert, key: str, ticket: str) -> None:
+    """It goes to Proxmox as a cookie, as the original sends it: to a client there is no difference."""
+    seen: list[Any] = []
+
+    def refuse(c: Connection) -> None:
+        seen.append(c.read_request())
+        c.respond(401, "No ticket")
+
+    with Upstream(cert, refuse) as upstream:
+        with Client.upgraded(proxxy.port, target(seal(console(upstream.port, ticket=ticket), key))) as client:
+            assert client.close_code() == (1011, "Proxmox: 401 No ticket")
+    assert seen[0].headers["authorization"] == f"PVEAuthCookie={ticket}"
+    assert WRONG_TICKETS[ticket] in proxxy.wait_log(WRONG_TICKETS[ticket]) and "6f1c5bd0" not in proxxy.log()
+
+
+@pytest.mark.parametrize("ticket", ["PVE:alice@openid:65A1B2C3::x", "PVE%3Aalice%40pve%3A65::x", f"PVEAPIToken={TOKEN}"])
+def test_tickets_that_proxmox_knows(proxxy: Activator, key: str, ticket: str) -> None:
+    with Client.upgraded(proxxy.port, target(seal_jwe(console(1, ticket=ticket), key))) as client:
+        assert client.close_code()[0] == 1011
+
+
 def test_lifetime_is_a_setting(settings: dict[str, Any], key: str) -> None:
     with Activator(settings | {"PROXXY_PAYLOAD_LIFETIME": 20}) as proxxy:
         assert refusal(proxxy, seal_jwe(console(8006), key))[:2] == (400, "Invalid payload")

@@ -435,6 +435,7 @@ def test_seal_keeps_claims_that_are_given(command: UrlCommand) -> None:
         (json.dumps(details(host="pve01/x")), "host is not a host name"),
         (json.dumps(details(ticket="a\nb")), "ticket is not a string"),
         (json.dumps(details(origin="x")), "origin is not an origin"),
+        (json.dumps(details(ticket="root@pam!proxxy=6f1c5bd0")), "an API token without PVEAPIToken= before it"),
         (json.dumps(details(more="x" * 14000)), "too long to be sealed into a URL"),
     ],
 )
@@ -494,6 +495,8 @@ def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
         ({"exp": 32503680000}, {}, "more than PROXXY_PAYLOAD_LIFETIME"),
         ({"nbf": 32503680000}, {}, "too early"),
         ({"vmid": 0}, {}, "vmid is not an integer"),
+        ({"ticket": "root@pam!proxxy=6f1c5bd0"}, {}, "ticket is an API token without PVEAPIToken= before it"),
+        ({"ticket": "PVEAuthCookie=PVE:a@b:1::c"}, {}, "ticket has a name before it"),
         ({"host": "127.0.0.1"}, {}, "loopback"),
         ({"host": "192.0.2.1"}, {"PROXXY_ALLOWED_HOSTS": "10.0.0.0/8"}, "PROXXY_ALLOWED_HOSTS"),
         ({}, {"PROXXY_PAYLOADS": "cbc"}, "PROXXY_PAYLOADS does not accept this format"),
@@ -503,6 +506,12 @@ def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: di
     done = command.run("open", input=seal_jwe(details(**members), key), **environment)
     assert done.returncode == EX_DATAERR and done.stderr == ""
     assert re.search(r"^verdict +proxxy refuses it: .*" + re.escape(words), done.stdout, re.M | re.I), done.stdout
+
+
+def test_open_says_what_proxmox_will_refuse_of_the_old_format(command: UrlCommand, key: str) -> None:
+    text = command.ok("open", input=seal(details(ticket="root@pam!proxxy=6f1c5bd0"), key))
+    assert re.search("^verdict +proxxy takes it now, but Proxmox will not: ticket is an API token without PVEAPIToken=", text, re.M)
+    assert "6f1c5bd0" not in text
 
 
 @pytest.mark.parametrize("payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "payload=x", "x" * 20000])
