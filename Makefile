@@ -64,7 +64,7 @@ ifeq ($(STATIC),1)
 endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := access config crypto error framer host http io jwe keys once payload settings strict_json terminal uri ws
+TESTED := access config crypto error form framer host http io jwe keys once payload settings strict_json terminal uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox sink systemd trust upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status uri

@@ -18,11 +18,13 @@
 #include "terminal.h"
 #include "uri.h"
 
-/* The payload in text: all of it, or the parameter of a URL. Returns its length, or -1. */
+/* The payload in text: all of it, as it is or URL-encoded, or the parameter of a URL. Returns its length, or -1. */
 static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 {
+	static char query[sizeof("?payload=") + EXPLAIN_PAYLOAD_MAX];
 	const char *parameter = strstr(text, "payload=");
 	size_t len;
+	int n;
 
 	text += strspn(text, " \t\r\n");
 	text[strcspn(text, " \t\r\n")] = '\0';
@@ -30,6 +32,12 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 		len = strlen(text);
 		if (len == 0 || len >= EXPLAIN_PAYLOAD_MAX)
 			return -1;
+		if (strchr(text, '%')) { /* as it stands in a URL */
+			snprintf(query, sizeof(query), "?payload=%s", text);
+			n = uri_query((struct slice){ query, strlen(query) }, "payload", payload, EXPLAIN_PAYLOAD_MAX);
+			OPENSSL_cleanse(query, len);
+			return n;
+		}
 		memcpy(payload, text, len + 1);
 		return (int)len;
 	}

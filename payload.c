@@ -191,7 +191,7 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, str
 	struct claims claims = { 0 };
 	json_object *object = strict_json_parse(json, len);
 
-	*ret_why = object ? read_console(object, &console) : "not a JSON object";
+	*ret_why = object ? read_console(object, &console) : PAYLOAD_NOT_JSON;
 	if (!*ret_why && ret_claims) {
 		*ret_why = read_claims(object, &claims);
 		if (!*ret_why)

@@ -25,6 +25,8 @@ enum {
 	CLAIMS_SESSION_MAX = 31536000, /* seconds */
 };
 
+#define PAYLOAD_NOT_JSON "not a JSON object" /* one of payload_parse()'s phrases */
+
 struct console {
 	uint32_t vmid;
 	const char *type;                 /* "qemu" or "lxc", static storage */

@@ -4,6 +4,7 @@ and origins."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
+from urllib.parse import quote
 
 import pytest
 from conftest import ECHO, console
@@ -166,6 +168,41 @@ def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str,
     """Clocks differ by a few seconds; a NumericDate may have a fraction; other claims are nobody's."""
     dated = {name: time.time() // 1 + value if name in ("exp", "nbf", "iat") else value for name, value in claims.items()}
     assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, **dated))
+
+
+def mistakes(key: str) -> dict[str, str]:
+    """Ways to send no payload, and what the log tells of each."""
+    payload = seal(console(8006), key)
+    iv, cipher = payload.split(":")
+    in_base64 = ":".join(base64.b64encode(bytes.fromhex(part)).decode() for part in (iv, cipher))
+    return {
+        quote(payload, safe=""): "it is URL-encoded twice",
+        in_base64: "it is in base64, not hex",
+        base64.b64encode(payload.encode()).decode(): "it is in base64, not hex",
+        payload.encode().hex(): "it is in hex twice",
+        ":".join(part.encode().hex() for part in (iv, cipher)): "it is in hex twice",
+        seal(console(8006), "ab" * 32): "made with another key",
+        seal_jwe(console(8006), "ab" * 32): "not made with our key",
+        payload[:-2]: "it was cut off",
+        json.dumps(console(8006)): "nobody has sealed",
+        payload.replace(":", ""): "no colon",
+        seal(b"no JSON", key): "not from a JSON object",
+        seal_jwe(console(8006), key).replace(".", "=.", 1): "not base64url without padding",
+    }
+
+
+def test_each_mistake_has_its_words_in_the_log_and_one_answer(settings: dict[str, Any], key: str) -> None:
+    """To the client they are the same, byte for byte and in time: nothing there tells one from the other."""
+    for payload, words in mistakes(key).items():
+        with Activator(settings) as proxxy:
+            started = time.monotonic()
+            with Client.connect(proxxy.port, f"/?payload={quote(payload, safe='')}") as client:
+                head = client.read_head()
+                assert (head.status, client.read_body(head)) == (400, INVALID), words
+            assert 0.05 <= time.monotonic() - started < 1, words
+            log = proxxy.wait_log("Request refused")
+            assert f"Invalid payload: {words}" in log or words in log, (words, log)
+            assert payload[:40] not in log
 
 
 TOKEN = "panel@pve!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"

@@ -4,6 +4,7 @@ Proxmox can answer; and payloads made and explained."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -519,6 +520,22 @@ def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
     done = command.run("open", input=payload)
     assert done.returncode == EX_DATAERR
     assert "verdict" in done.stdout or "holds no payload" in done.stderr
+
+
+@pytest.mark.parametrize("wrap", ["{}", "https://panel/?payload={}"])
+def test_open_tells_the_mistakes_apart(command: UrlCommand, key: str, wrap: str) -> None:
+    payload = seal(details(), key)
+    once, twice = quote(payload, safe=""), quote(quote(payload, safe=""), safe="")
+    assert "proxxy takes it now" in command.ok("open", input=wrap.format(once))
+    for text, words in {
+        twice: "it is URL-encoded twice",
+        quote(payload.encode().hex()): "it is in hex twice",
+        quote(base64.b64encode(payload.encode()).decode(), safe=""): "it is in base64, not hex",
+        payload[:-1]: "it was cut off",
+        seal(details(), "ab" * 32): "made with another key",
+        seal_jwe(details(), "ab" * 32): "not made with our key",
+    }.items():
+        assert words in command.run("open", input=wrap.format(text)).stdout
 
 
 def test_open_with_another_key(command: UrlCommand) -> None:
