@@ -184,8 +184,22 @@ static int refused(struct call *call, long status)
 		hint = ". The user needs a role with VM.Console on the guest; so does the token, if its privileges are separated";
 	else if (status == 301 || status == 308)
 		hint = ". It is not Proxmox's API port, 8006";
+	/* Proxmox's own sentence may have its end. */
+	if (*hint == '.' && !*errors && *call->reason && strchr(".!?", call->reason[strlen(call->reason) - 1]))
+		hint++;
 	return fail(call->proxmox, ERR_UPSTREAM_REFUSED, "%s: %ld%s%s%s%s", call->proxmox->host, status, *call->reason ? " " : "",
 		    call->reason, errors, hint);
+}
+
+/* True when Proxmox has refused that parameter, which a 400 names. */
+static bool refused_parameter(const struct call *call, const char *name)
+{
+	struct json_object *answer = call->proxmox->status == 400 ? strict_json_parse(call->body, call->n_body) : NULL, *errors;
+	const bool named = json_object_object_get_ex(answer, "errors", &errors) &&
+			   json_object_is_type(errors, json_type_object) && strict_json_has(errors, name);
+
+	strict_json_wipe(answer);
+	return named;
 }
 
 /* The answer's {"data":{…}}, which is to be freed with *ret_answer. */
@@ -361,6 +375,9 @@ int proxmox_open_console(struct proxmox *p, const char *node, const char *type, 
 		rc = fail(p, ERR_SYSTEM, "out of memory");
 	if (rc == OK)
 		rc = post(&call, path, fields);
+	/* Since 9.2 "password" always comes, and the parameter is to go. */
+	if (rc == ERR_UPSTREAM_REFUSED && refused_parameter(&call, "generate-password"))
+		rc = post(&call, path, "websocket=1");
 	if (rc == OK)
 		rc = read_console(&call, kind, ret);
 	forget_headers(&call);

@@ -237,10 +237,8 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 		p->password = secret;
 		return EX_OK;
 	}
-	p->token = secret + (strncmp(secret, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ? strlen("PVEAPIToken=") : 0);
-	if (!strchr(p->token, '@') || !strchr(p->token, '!') || !strchr(p->token, '='))
-		return fail(EX_CONFIG, "PROXMOX_TOKEN_FILE %s does not hold USER@REALM!NAME=SECRET", backend.token_file);
-	return EX_OK;
+	p->token = backend_token(secret, why, sizeof(why));
+	return p->token ? EX_OK : fail(EX_CONFIG, "PROXMOX_TOKEN_FILE %s %s", backend.token_file, why);
 }
 
 static int hand_out(const struct proxmox_console *console, const char *payload)

@@ -5,6 +5,7 @@ Proxmox can answer; and payloads made and explained."""
 from __future__ import annotations
 
 import base64
+import grp
 import json
 import os
 import re
@@ -156,8 +157,71 @@ def test_proxxy_needs_no_settings_for_the_ca(command: UrlCommand, key: str) -> N
 def test_wrong_token(command: UrlCommand) -> None:
     command.secret("token", "root@pam!proxxy=00000000-0000-0000-0000-000000000000")
     words = command.refusal(EX_NOPERM, *GUEST, NAMED)
-    assert re.match(r"127\.0\.0\.1:\d+: 401 Authentication failed!\. Is the token in PROXMOX_TOKEN_FILE right", words)
+    assert re.match(r"127\.0\.0\.1:\d+: 401 Authentication failed! Is the token in PROXMOX_TOKEN_FILE right", words)
     assert "00000000" not in words
+
+
+TOKEN = DEFAULT_TOKENS["root@pam!proxxy"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"{}"', "'{}'", " {} ", "\ufeff{}", "PVEAPIToken={}", "Authorization: PVEAPIToken={}", "authorization:PVEAPIToken={}", '"Authorization: PVEAPIToken={}"',
+        "\ufeff'PVEAPIToken={}'", "{}\r",
+    ],
+)  # fmt: skip
+def test_token_in_another_files_clothes(command: UrlCommand, text: str) -> None:
+    """As a header, a shell or an editor has it."""
+    command.secret("token", text.format(f"root@pam!proxxy={TOKEN}"))
+    assert command.ok(*GUEST, NAMED).startswith(PAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("root@pam!proxxy", "has no =SECRET behind USER@REALM!NAME"),
+        (TOKEN, "does not hold USER@REALM!NAME=SECRET"),
+        ("root@pam=x", "does not hold USER@REALM!NAME=SECRET"),
+        (f"root@pam!proxxy = {TOKEN}", "has a space or quote inside"),
+        (f"root@pam!proxxy='{TOKEN}'", "has a space or quote inside"),
+    ],
+)
+def test_token_that_is_none(command: UrlCommand, text: str, words: str) -> None:
+    command.secret("token", text)
+    told = command.refusal(EX_CONFIG, *GUEST, NAMED)
+    assert words in told and TOKEN not in told
+
+
+@pytest.mark.parametrize("setting", ["PROXXY_KEY_FILE", "PROXMOX_TOKEN_FILE"])
+def test_file_that_only_a_group_may_read(command: UrlCommand, key: str, setting: str) -> None:
+    """The group to be in is named, and nobody is told to make another key."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        theirs = UrlCommand(Path(directory), command.settings, f"root@pam!proxxy={TOKEN}", key)
+        theirs.settings["PROXXY_CA_FILE"] = ""
+        environment = theirs.environment()
+        program = shutil.copy(command.path, directory)
+        for path in Path(directory).iterdir():
+            os.chmod(path, 0o755)
+        group = grp.getgrnam("daemon")
+        os.chown(theirs.settings[setting], 0, group.gr_gid)
+        os.chmod(theirs.settings[setting], 0o640)
+        done = subprocess.run([program, *GUEST, str(NAMED)], env=environment, capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
+    assert done.returncode == EX_CONFIG and "Permission denied; root and the group daemon may read it" in done.stderr
+    assert "openssl rand" not in done.stderr
+
+
+def test_proxmox_that_no_longer_knows_generate_password(command: UrlCommand, relay: Activator, standin: StandIn) -> None:
+    standin.knows_generate_password = False
+    before = len(standin.requests)
+    try:
+        url = command.ok(*GUEST, NAMED)
+    finally:
+        standin.knows_generate_password = True
+    assert len(standin.requests) == before + 2 and len(fragment(url)["password"]) == 8
+    with open_page(relay, url) as client:
+        assert client.read_data(11) == b"this is 101"
 
 
 def test_wrong_password(command: UrlCommand) -> None:
