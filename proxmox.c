@@ -267,7 +267,8 @@ static int post(struct call *call, const char *path, const char *fields)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
-	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NO_PARTIALCHAIN); /* proxxy wants the root, too */
+	/* As in proxxy, a certificate that the site names ends a chain; of the system's only roots do. */
+	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, *p->ca_file ? 0L : (long)CURLSSLOPT_NO_PARTIALCHAIN);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROXMOX_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "proxxy-url/" PROXXY_VERSION);

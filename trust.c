@@ -57,6 +57,14 @@ bool trust_needs_files(const struct trust *t)
 	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
 }
 
+/* A certificate that the site itself names ends a chain, be it an intermediate's or the server's own: for those a root would
+ * have to be named that then signs for others as well. Name, dates, purpose and, of whoever signs, being a CA are checked as ever;
+ * what is not is only who signed the one that is named. */
+static bool accept_named(SSL_CTX *tls)
+{
+	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
+}
+
 /* Loads the CAs. Returns 0, or an error with why. */
 static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 {
@@ -66,7 +74,7 @@ static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 	if (t->claims->has_fingerprint)
 		return OK;
 	if (t->claims->ca) {
-		if (load_pem(tls, t->claims->ca))
+		if (load_pem(tls, t->claims->ca) && accept_named(tls))
 			return OK;
 		snprintf(why, size, "ca holds no certificate that can be read");
 		return ERR_PAYLOAD_INVALID;
@@ -75,7 +83,7 @@ static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
 		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
 			wrong = "cannot be used";
-	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1) {
+	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_named(tls)) {
 		wrong = "no certificate can be read from it";
 	}
 	if (wrong) {

@@ -21,7 +21,7 @@ from conftest import console
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from lib.activator import Activator
 from lib.certs import Authority, Cert
-from lib.payload import seal, target
+from lib.payload import seal, seal_jwe, target
 from lib.process import free_port, spawn, stop, wait_for
 from lib.upstream import Connection, Upstream
 from lib.wire import CLOSE, Client, close_payload
@@ -33,9 +33,9 @@ def greet(c: Connection) -> None:
     c.close_code(10)
 
 
-def result(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5) -> str:
+def result(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5, payload: str = "") -> str:
     """"ok" when the console greets, else the reason of the Close 1011."""
-    with Client.upgraded(proxxy.port, target(seal(members, key))) as client:
+    with Client.upgraded(proxxy.port, target(payload or seal(members, key))) as client:
         frame = client.read_frame(timeout)
         if frame.opcode == CLOSE:
             assert frame.payload[:2] == (1011).to_bytes(2, "big")
@@ -71,6 +71,39 @@ def test_unknown_ca_is_refused(settings: dict[str, Any], key: str, tmp_path: Any
     stranger = Authority(tmp_path, "another CA").leaf()
     with Activator(settings) as proxxy, Upstream(stranger, greet) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: certificate is not trusted: its CA is not known"
+
+
+@pytest.mark.parametrize("where", ["setting", "payload"])
+def test_certificate_that_the_site_names_ends_a_chain(authority: Authority, key: str, tmp_path: Path, where: str) -> None:
+    """An intermediate CA's, or the server's own. Its name, dates and right to sign are checked as ever."""
+    for place in ("intermediate", "server"):
+        (tmp_path / place).mkdir()
+    intermediate = Authority(tmp_path / "intermediate", "intermediate CA", authority)
+    no_ca = Authority(tmp_path / "server", "a server", authority, is_ca=False)
+    leaf, expired, named = intermediate.leaf(), authority.expired("mine"), authority.wrong_name("theirs")
+    other = authority.leaf("other")
+    cases = [
+        (leaf, intermediate.ca, "ok"),
+        (leaf, leaf.cert, "ok"),
+        (leaf, authority.ca, "its CA is not known"),  # the server does not send the intermediate
+        (leaf, other.cert, "its CA is not known"),
+        (expired, expired.cert, "it has expired"),
+        (named, named.cert, "it is for another name or address"),
+        (no_ca.leaf("signed"), no_ca.ca, "invalid CA certificate"),
+    ]
+    for cert, trusted, words in cases:
+        settings = {"SIGNATURE_KEY": key} | ({"PROXXY_CA_FILE": trusted} if where == "setting" else {})
+        with Activator(settings) as proxxy, Upstream(cert, greet) as upstream:
+            members = console(upstream.port) | ({"ca": trusted.read_text()} if where == "payload" else {})
+            payload = seal_jwe(members, key)
+            assert result(proxxy, key, members, payload=payload).endswith(words), (cert, trusted)
+
+
+def test_intermediate_of_the_systems_does_not(authority: Authority, key: str, tmp_path: Path) -> None:
+    (tmp_path / "intermediate").mkdir()
+    intermediate = Authority(tmp_path / "intermediate", "intermediate CA", authority)
+    with WithSystemCA({"SIGNATURE_KEY": key}, intermediate.ca) as proxxy, Upstream(intermediate.leaf(), greet) as upstream:
+        assert result(proxxy, key, console(upstream.port)).endswith("its CA is not known")
 
 
 def test_without_a_ca_file_the_systems_directory_counts(key: str, cert: Cert) -> None:

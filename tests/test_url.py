@@ -256,9 +256,12 @@ def test_untrusted_certificate(command: UrlCommand, tmp_path: Path) -> None:
     assert "no certificate can be read from it" in command.refusal(EX_CONFIG, *GUEST, NAMED)
 
 
-def test_certificate_itself_is_no_ca(command: UrlCommand, cert: Cert) -> None:
-    """As proxxy sees it, which would refuse the console afterwards."""
+def test_certificate_itself_will_do(command: UrlCommand, relay: Activator, authority: Authority, cert: Cert) -> None:
+    """As proxxy sees it, which is told it in the payload; another server's does not."""
     command.settings["PROXXY_CA_FILE"] = cert.cert
+    with open_page(relay, command.ok(*GUEST, NAMED)) as client:
+        assert client.read_data(11) == b"this is 101"
+    command.settings["PROXXY_CA_FILE"] = authority.leaf("another").cert
     assert "its certificate is not trusted" in command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
 
 
