@@ -98,7 +98,8 @@ const char *keys_who_may_read(const char *path, char *text, size_t size)
 		return text;
 	group = st.st_mode & S_IRGRP ? getgrgid(st.st_gid) : NULL;
 	if (group)
-		snprintf(text, size, "; root and the group %.32s may read it (\"adduser USER %.32s\" puts a user into it)", group->gr_name, group->gr_name);
+		snprintf(text, size, "; root and the group %.32s may read it (\"adduser USER %.32s\" puts a user into it)",
+			 group->gr_name, group->gr_name);
 	else
 		snprintf(text, size, "; its owner alone may read it");
 	return text;
@@ -133,7 +134,8 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 	if (source.text[0] && !asked_for)
 		return take(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
 	if (n == -EACCES)
-		return settings_fail(why, size, "no key: %.300s: %s%s", path, strerror((int)-n), keys_who_may_read(path, text, sizeof(text)));
+		return settings_fail(why, size, "no key: %.300s: %s%s", path, strerror((int)-n),
+				     keys_who_may_read(path, text, sizeof(text)));
 	return settings_fail(why, size, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
 		    source.text[0] ? "" : ", and no SIGNATURE_KEY");
 }
