@@ -86,10 +86,11 @@ ifeq ($(STATIC),1)
 endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := access config crypto error framer host http http_write io jwe keys once payload settings settings_file strict_json \
-	strict_json_parse uri ws
+TESTED := access config crypto error form framer host http http_write io jwe keys once payload settings settings_file \
+	strict_json strict_json_parse terminal uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
-proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox systemd trust upgrade upstream uptime wipe $(EXTRA)
+proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox sink systemd trust upgrade \
+	upstream uptime wipe $(EXTRA)
 proxxy-status := error exchange http http_write io proxxy-status uri
 proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options viewer
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -184,7 +185,7 @@ ifeq ($(DESTDIR),)
 	deploy/withdraw end
 endif
 	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, what systemctl edit made," \
-		"and the user proxxy. Sessions go on until their clients leave."
+		"and the users proxxy and proxxy-status. Sessions go on until their clients leave."
 
 check:
 	tests/run

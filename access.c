@@ -15,6 +15,7 @@
 
 #include "crypto.h"
 #include "error.h"
+#include "form.h"
 #include "host.h"
 #include "jwe.h"
 #include "once.h"
@@ -35,25 +36,36 @@ static int __attribute__((format(printf, 3, 4))) fail(struct access *a, int code
 static int open_cbc(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
 		    size_t size)
 {
-	const char *why = "not <iv hex>:<ciphertext hex>, no JWE, or not made with our key";
+	const char *why = form_wrong(text, len), *schema = NULL;
 	int rc = ERR_PAYLOAD_INVALID;
 
 	a->format = "cbc";
+	if (why)
+		return fail(a, rc, "%s", why);
+	why = "made with another key, or changed on its way";
 	for (size_t i = 0; i < config->n_keys && rc == ERR_PAYLOAD_INVALID; i++) {
 		rc = crypto_open_cbc(config->keys[i].key, text, len, plain, size);
 		if (rc >= 0)
-			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &why);
+			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &schema);
+		if (rc == ERR_PAYLOAD_INVALID && schema) /* one wrong key of 256 leaves what looks padded, and none leaves JSON */
+			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema : "made with another key, or not from a JSON object";
 		memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
 	}
-	return rc < 0 ? fail(a, rc, "%s", why) : OK;
+	if (rc < 0)
+		return fail(a, rc, "%s", why);
+	/* Taken all the same, as the original does: what is not authenticated is answered alike. */
+	why = console_ticket_wrong(&a->console);
+	if (why)
+		fail(a, OK, "%s", why);
+	return OK;
 }
 
 static int open_jwe(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
 		    size_t size)
 {
 	const struct key *key;
-	const char *why;
-	int rc = jwe_open(config->keys, config->n_keys, text, len, plain, size, &key, &why);
+	const char *why = form_wrong_jwe(text, len);
+	int rc = why ? ERR_PAYLOAD_INVALID : jwe_open(config->keys, config->n_keys, text, len, plain, size, &key, &why);
 
 	a->format = "jwe";
 	if (rc < 0)
@@ -61,7 +73,10 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 	a->authenticated = true;
 	memcpy(a->kid, key->kid, sizeof(a->kid));
 	rc = payload_parse((const char *)plain, (size_t)rc, &a->console, &a->claims, &why);
-	return rc < 0 ? fail(a, rc, "%s", why) : OK;
+	if (rc == OK)
+		why = console_ticket_wrong(&a->console);
+	/* Its maker is told at once what Proxmox would only answer with a 401, after 3 s. */
+	return why ? fail(a, ERR_PAYLOAD_INVALID, "%s", why) : OK;
 }
 
 /* An address can be judged now, a name only as far as the list goes by names. */
@@ -85,7 +100,7 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	int rc;
 
 	memset(a, 0, sizeof(*a));
-	if (jwe ? !config->accept_jwe : !config->accept_cbc)
+	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_wrong(text, len))
 		return fail(a, ERR_PAYLOAD_INVALID, "PROXXY_PAYLOADS does not accept this format");
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain)); /* what is opened is shorter than its text */

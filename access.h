@@ -25,13 +25,13 @@ struct access {
 	bool authenticated;           /* made by a holder of the key: it may be told what is wrong */
 	struct console console;
 	struct claims claims;         /* all zero unless authenticated */
-	char why[ACCESS_WHY_MAX];     /* what was wrong, for the log: nothing of the payload; safe inside JSON */
+	char why[ACCESS_WHY_MAX];     /* what was wrong, or will be: for the log, nothing of the payload, safe inside JSON */
 };
 
 /* Opens text[0..len), at most HTTP_HEAD_MAX bytes, and checks that the console's host may be dialled as far as that
  * can be told before DNS.
- * Returns 0; ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN (only when authenticated) or ERR_SYSTEM with a->why. Leaves
- * nothing of the payload in memory but what is in *a. */
+ * Returns 0, with a->why when Proxmox will refuse its ticket; or with a->why ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN
+ * (only when authenticated) or ERR_SYSTEM. Leaves nothing of the payload in memory but what is in *a. */
 int access_open(struct access *a, const struct config *config, const char *text, size_t len);
 
 /* Holds an authenticated payload's claims against now (seconds since 1970), the request's Origin (at is NULL when it

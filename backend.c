@@ -4,9 +4,11 @@
  */
 #include "backend.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "error.h"
 #include "uri.h"
@@ -106,10 +108,14 @@ int backend_load(struct backend *ret, char *why, size_t size)
 int backend_read_secret(const char *path, const char *setting, char text[BACKEND_SECRET_MAX], char *why, size_t size)
 {
 	ssize_t n = settings_read_file(path, text, BACKEND_SECRET_MAX);
+	char group[160];
 	size_t len;
 
 	if (n < 0)
-		return settings_fail(why, size, "%s %s: %s", setting, path, strerror((int)-n));
+		return settings_fail(why, size, "%s %s: %s%s", setting, path, strerror((int)-n),
+				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
+	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* the BOM that some editors write */
+		memmove(text, text + 3, strlen(text + 3) + 1);
 	len = strlen(text);
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		text[--len] = '\0';
@@ -121,6 +127,44 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 		return settings_fail(why, size, "%s %s is not one line", setting, path);
 	}
 	return OK;
+}
+
+/* Takes spaces and one pair of quotes away from around text. Returns where it begins now. */
+static char *unwrap(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t");
+	len = strlen(text);
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		text[--len] = '\0';
+	if (len >= 2 && (*text == '"' || *text == '\'') && text[len - 1] == *text) {
+		text[len - 1] = '\0';
+		text++;
+	}
+	return text;
+}
+
+const char *backend_token(char *text, char *why, size_t size)
+{
+	char *at = unwrap(text);
+	const char *bang, *secret;
+
+	if (strncasecmp(at, "Authorization:", strlen("Authorization:")) == 0)
+		at = unwrap(at + strlen("Authorization:"));
+	if (strncasecmp(at, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0)
+		at = unwrap(at + strlen("PVEAPIToken="));
+	bang = strchr(at, '!');
+	secret = bang ? strchr(bang, '=') : NULL;
+	if (bang && !secret)
+		settings_fail(why, size, "has no =SECRET behind USER@REALM!NAME: Proxmox shows it once, when it makes the token");
+	else if (!bang || !memchr(at, '@', (size_t)(bang - at)) || !secret[1])
+		settings_fail(why, size, "does not hold USER@REALM!NAME=SECRET");
+	else if (strpbrk(at, " \t\"'"))
+		settings_fail(why, size, "has a space or quote inside USER@REALM!NAME=SECRET");
+	else
+		return at;
+	return NULL;
 }
 
 void backend_wipe(struct backend *backend)

@@ -15,13 +15,16 @@
 #include "error.h"
 #include "jwe.h"
 #include "strict_json.h"
+#include "terminal.h"
 #include "uri.h"
 
-/* The payload in text: all of it, or the parameter of a URL. Returns its length, or -1. */
+/* The payload in text: all of it, as it is or URL-encoded, or the parameter of a URL. Returns its length, or -1. */
 static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 {
+	static char query[sizeof("?payload=") + EXPLAIN_PAYLOAD_MAX];
 	const char *parameter = strstr(text, "payload=");
 	size_t len;
+	int n;
 
 	text += strspn(text, " \t\r\n");
 	text[strcspn(text, " \t\r\n")] = '\0';
@@ -29,6 +32,12 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 		len = strlen(text);
 		if (len == 0 || len >= EXPLAIN_PAYLOAD_MAX)
 			return -1;
+		if (strchr(text, '%')) { /* as it stands in a URL */
+			snprintf(query, sizeof(query), "?payload=%s", text);
+			n = uri_query((struct slice){ query, strlen(query) }, "payload", payload, EXPLAIN_PAYLOAD_MAX);
+			OPENSSL_cleanse(query, len);
+			return n;
+		}
 		memcpy(payload, text, len + 1);
 		return (int)len;
 	}
@@ -52,6 +61,13 @@ static void print_time(const char *name, int64_t when)
 	printf("%-11s %s, %lld s %s\n", name, text, left < 0 ? -left : left, left < 0 ? "ago" : "ahead");
 }
 
+/* What a payload's maker chose freely, text[0..len): a terminal is sent nothing but text. */
+static void print_free(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		putchar(text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?');
+}
+
 /* A ticket's identity without what makes it a secret. */
 static void print_ticket(const char *name, const char *ticket)
 {
@@ -59,21 +75,15 @@ static void print_ticket(const char *name, const char *ticket)
 	const bool cookie = strncmp(ticket, "PVE:", strlen("PVE:")) == 0;
 	const size_t shown = token ? (size_t)(token - ticket) + 1 : cookie ? 4 + strcspn(ticket + 4, ":") : 0;
 
-	printf("%-11s %.*s… (%zu bytes)\n", name, (int)shown, ticket, strlen(ticket));
-}
-
-/* What a payload's maker chose freely: a terminal is sent nothing but text. */
-static void print_free(const char *name, const char *text)
-{
 	printf("%-11s ", name);
-	for (; *text; text++)
-		putchar(*text >= 0x20 && *text < 0x7F ? *text : '?');
-	putchar('\n');
+	print_free(ticket, shown);
+	printf("… (%zu bytes)\n", strlen(ticket));
 }
 
 /* For people: nothing in it opens a console. */
 static void print_text(const struct access *a, int port, const char *verdict)
 {
+	static const char no_jti[] = "none: it can be used again until exp";
 	const struct console *c = &a->console;
 	char host[CONSOLE_AUTHORITY_MAX];
 
@@ -88,7 +98,9 @@ static void print_text(const struct access *a, int port, const char *verdict)
 		print_time("exp", a->claims.expires);
 		if (a->claims.not_before)
 			print_time("nbf", a->claims.not_before);
-		print_free("jti", *a->claims.jti ? a->claims.jti : "none: it can be used again until exp");
+		printf("%-11s ", "jti");
+		print_free(*a->claims.jti ? a->claims.jti : no_jti, strlen(*a->claims.jti ? a->claims.jti : no_jti));
+		putchar('\n');
 		printf("%-11s %s\n", "origin", *a->claims.origin ? a->claims.origin : "any");
 		printf("%-11s %s\n", "client", *a->claims.client ? a->claims.client : "any");
 		if (a->claims.session_max)
@@ -142,7 +154,7 @@ static void print_json(const struct access *a, int port, const char *verdict, bo
 		if (a->claims.ca)
 			strict_json_add_string(object, "ca", a->claims.ca);
 	}
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	terminal_print_json(object);
 	strict_json_wipe(object);
 }
 
@@ -154,8 +166,8 @@ static int judge(const struct access *a, const struct config *config, char *verd
 
 	anyone.claims.origin[0] = anyone.claims.client[0] = '\0';
 	rc = access_check(&anyone, config, time(NULL), (struct slice){ NULL, 0 }, "");
-	snprintf(verdict, size, rc == OK ? "proxxy takes it now%s%s" : "proxxy refuses it: %s%s%s", rc == OK ? "" : error_info(rc)->words,
-		 rc == OK || !*anyone.why ? "" : ": ", rc == OK ? "" : anyone.why);
+	snprintf(verdict, size, "proxxy %s%s%s%s", rc == OK ? "takes it now" : "refuses it: ", rc == OK ? "" : error_info(rc)->words,
+		 !*anyone.why ? "" : rc == OK ? ", but Proxmox will not: " : ": ", anyone.why);
 	OPENSSL_cleanse(&anyone, sizeof(anyone));
 	return rc;
 }

@@ -135,27 +135,68 @@ static bool list_holds(const char *list, int family, const uint8_t *address)
 	return false;
 }
 
-/* The IPv4 address inside an IPv6 one, by which the kernel or a gateway would reach it, or NULL: mapped and compatible
- * (RFC 4291 section 2.5.5), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056). */
-static const uint8_t *inner_ipv4(const uint8_t *address)
-{
-	static const struct {
-		const char *prefix;
-		size_t at;
-	} table[] = { { "::ffff:0:0/96", 12 }, { "::/96", 12 }, { "64:ff9b::/96", 12 }, { "64:ff9b:1::/96", 12 },
-		    { "2002::/16", 2 } };
+/* Every IPv6 form that carries an IPv4 address by which the kernel, a tunnel or a translator would reach it: the bytes that
+ * are its mark, under a mask, and where its four bytes are. Prefixes that an operator chooses (RFC 6052 section 2.2, 6rd of
+ * RFC 5969, MAP of RFC 7597) nobody else can know; 6over4 (RFC 2529) is link-local. */
+static const struct carrier {
+	const char *mark, *mask;
+	uint8_t at[4];
+	bool inverted; /* each bit */
+} carriers[] = {
+	{ "::ffff:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },   /* mapped: RFC 4291 section 2.5.5.2 */
+	{ "::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },           /* compatible: section 2.5.5.1 */
+	{ "::ffff:0:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false }, /* translated: RFC 2765 section 2.1 */
+	{ "64:ff9b::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },    /* NAT64: RFC 6052 section 2.1 */
+	/* NAT64 of a site's own, 64:ff9b:1::/48 (RFC 8215), with prefixes of 96, 64, 56 and 48 bits (RFC 6052 section 2.2),
+	 * behind which, and in the byte before the last four, nothing is set. */
+	{ "64:ff9b:1::", "ffff:ffff:ffff::ff00:0:0:0", { 12, 13, 14, 15 }, false },
+	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ff:ffff", { 9, 10, 11, 12 }, false },
+	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ffff:ffff", { 7, 9, 10, 11 }, false },
+	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:ff:ffff:ffff", { 6, 7, 9, 10 }, false },
+	{ "2002::", "ffff::", { 2, 3, 4, 5 }, false },                                    /* 6to4: RFC 3056 section 2 */
+	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false },                               /* Teredo's server: RFC 4380 section 4, */
+	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true },                            /* and its client */
+	{ "::5efe:0:0", "::fdff:ffff:0:0", { 12, 13, 14, 15 }, false },                   /* ISATAP, 0000 or 0200: RFC 5214 section 6.1 */
+};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (list_holds(table[i].prefix, AF_INET6, address))
-			return address + table[i].at;
-	return NULL;
+/* True when address has the carrier's form; the IPv4 address that it carries is ret then. */
+static bool carries(const struct carrier *c, const uint8_t *address, uint8_t ret[4])
+{
+	uint8_t mark[ADDRESS_MAX], mask[ADDRESS_MAX];
+
+	if (inet_pton(AF_INET6, c->mark, mark) != 1 || inet_pton(AF_INET6, c->mask, mask) != 1)
+		return false;
+	for (size_t i = 0; i < ADDRESS_MAX; i++)
+		if ((address[i] & mask[i]) != mark[i])
+			return false;
+	for (size_t i = 0; i < 4; i++)
+		ret[i] = (uint8_t)(address[c->at[i]] ^ (c->inverted ? UINT8_MAX : 0));
+	return true;
+}
+
+/* True when an IPv6 address carries a special IPv4 one. A form in which that is in 0.0.0.0/8, which no one forwards, is not
+ * meant when there is another. */
+static bool carries_special(const uint8_t *address)
+{
+	bool is_carrier = false, is_other = false;
+	uint8_t inner[4];
+
+	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
+		if (!carries(&carriers[i], address, inner))
+			continue;
+		is_carrier = true;
+		if (inner[0] == 0)
+			continue;
+		is_other = true;
+		if (list_holds(special, AF_INET, inner))
+			return true;
+	}
+	return is_carrier && !is_other;
 }
 
 static bool is_special(int family, const uint8_t *address)
 {
-	const uint8_t *inner = family == AF_INET6 ? inner_ipv4(address) : NULL;
-
-	return list_holds(special, family, address) || (inner && list_holds(special, AF_INET, inner));
+	return list_holds(special, family, address) || (family == AF_INET6 && carries_special(address));
 }
 
 bool host_address_allowed(const char *list, const struct sockaddr *address, enum host_verdict verdict)

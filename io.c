@@ -255,6 +255,8 @@ static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 	case SSL_ERROR_ZERO_RETURN:
 		return IO_END;
 	default:
+		if (e->tls_error == 0)
+			e->tls_error = ERR_peek_last_error();
 		if (SSL_is_init_finished(e->tls)) /* else it says why the handshake failed */
 			ERR_clear_error();
 		return IO_BROKEN;

@@ -34,6 +34,7 @@ struct endpoint {
 	bool readable, writable;         /* the next read or write may get somewhere */
 	bool hung_up;                    /* the peer was seen to leave while nothing was asked of it */
 	short read_events, write_events; /* what poll() must see before it may; TLS can need the opposite */
+	unsigned long tls_error; /* behind IO_BROKEN, what OpenSSL says it was (ERR_get_error(3)); 0 when the connection broke */
 };
 
 /* Milliseconds on CLOCK_MONOTONIC. */

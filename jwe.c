@@ -110,7 +110,7 @@ int jwe_open(const struct key *keys, size_t n_keys, const char *text, size_t len
 			*ret_key = &keys[i];
 			return rc;
 		}
-		*ret_why = "not made with our key";
+		*ret_why = "not made with our key, or changed on its way";
 	}
 	return ERR_PAYLOAD_INVALID;
 }

@@ -5,9 +5,12 @@
 #include "keys.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "error.h"
 #include "io.h"
@@ -86,6 +89,23 @@ static int take(struct key keys[KEYS_MAX], size_t *ret_n, const char *list, cons
 	return OK;
 }
 
+const char *keys_who_may_read(const char *path, char *text, size_t size)
+{
+	const struct group *group;
+	struct stat st;
+
+	text[0] = '\0';
+	if (stat(path, &st) < 0)
+		return text;
+	group = st.st_mode & S_IRGRP ? getgrgid(st.st_gid) : NULL;
+	if (group)
+		snprintf(text, size, "; root and the group %.32s may read it (\"adduser USER %.32s\" puts a user into it)",
+			 group->gr_name, group->gr_name);
+	else
+		snprintf(text, size, "; its owner alone may read it");
+	return text;
+}
+
 static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
@@ -114,6 +134,9 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 	/* A file that was asked for and cannot be read is an error; the default one need not be there. */
 	if (source.text[0] && !asked_for)
 		return take(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
+	if (n == -EACCES)
+		return settings_fail(why, size, "no key: %.300s: %s%s", path, strerror((int)-n),
+				     keys_who_may_read(path, text, sizeof(text)));
 	return settings_fail(why, size, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
 		    source.text[0] ? "" : ", and no SIGNATURE_KEY");
 }

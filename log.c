@@ -13,12 +13,17 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "io.h"
+#include "sink.h"
 #include "systemd.h"
+#include "terminal.h"
 
 #define IDENTIFIER "proxxy-conn"
+#define SYSLOG_SOCKET "/dev/log"
 
 /* Stable for ever: message catalogs and alerts go by them. */
 #define ID_BEGIN "44986482028040d1a59ea29db9241df0"
@@ -80,8 +85,12 @@ int log_open(enum log_target target)
 	}
 	if (target == LOG_TO_JOURNAL && systemd_open_journal() < 0)
 		target = inetd ? LOG_TO_SYSLOG : LOG_TO_STDERR;
-	if (target == LOG_TO_SYSLOG)
-		openlog(IDENTIFIER, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	if (target == LOG_TO_SYSLOG) {
+		tzset(); /* its file cannot be read later */
+		(void)sink_open_socket(SYSLOG_SOCKET); /* with nowhere to say it */
+	} else if (target == LOG_TO_STDERR) {
+		sink_open_stderr();
+	}
 	log_target = target;
 	return OK;
 }
@@ -93,8 +102,9 @@ static void __attribute__((format(printf, 2, 3))) add(struct record *r, const ch
 	if (r->n == FIELDS_MAX)
 		return;
 	va_start(args, format);
-	vsnprintf(r->fields[r->n++], FIELD_MAX, format, args);
+	vsnprintf(r->fields[r->n], FIELD_MAX, format, args);
 	va_end(args);
+	terminal_clean(r->fields[r->n++]); /* it is read on one */
 }
 
 static void add_session(struct record *r, const struct session *s)
@@ -115,7 +125,9 @@ static void add_session(struct record *r, const struct session *s)
 /* One line for those who have no fields: the message, and the facts as name=value. */
 static void write_line(int priority, const char *message, const struct record *r)
 {
-	char line[4096], text[sizeof(line) + 64];
+	char line[SINK_LINE_MAX - 64], text[SINK_LINE_MAX], head[48] = "", stamp[32];
+	const time_t now = time(NULL);
+	struct tm local;
 	size_t n = (size_t)snprintf(line, sizeof(line), "%s", message);
 
 	for (size_t i = 0; i < r->n && n < sizeof(line); i++) {
@@ -130,14 +142,12 @@ static void write_line(int priority, const char *message, const struct record *r
 			line[n++] = (char)(*p == '_' ? '_' : *p | 0x20);
 		n += (size_t)snprintf(line + n, sizeof(line) - n, quote ? "=\"%s\"" : "=%s", value);
 	}
-	if (log_target == LOG_TO_SYSLOG) {
-		syslog(priority, "%s", line);
-		return;
-	}
-	/* Not with stdio, which asks more of the kernel than the sandbox allows. */
-	n = (size_t)snprintf(text, sizeof(text), IDENTIFIER "[%d]: %s\n", (int)getpid(), line);
-	if (write(STDERR_FILENO, text, n < sizeof(text) ? n : sizeof(text) - 1) < 0)
-		return; /* with nowhere to say it */
+	/* RFC 3164 section 4.1. Not with syslog(3), which waits for a logger that does not read. */
+	if (log_target == LOG_TO_SYSLOG && localtime_r(&now, &local) && strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &local) > 0)
+		snprintf(head, sizeof(head), "<%d>%s ", LOG_DAEMON | priority, stamp);
+	n = (size_t)snprintf(text, sizeof(text), "%s" IDENTIFIER "[%d]: %s%s", head, (int)getpid(), line,
+			     log_target == LOG_TO_SYSLOG ? "" : "\n");
+	sink_put(text, n < sizeof(text) ? n : sizeof(text) - 1);
 }
 
 static void emit(int priority, const char *message_id, const char *message, struct record *r)
@@ -172,6 +182,7 @@ void log_begin(const struct session *s)
 static void outcome_words(const struct session *s, char *message, size_t size, const char *what)
 {
 	snprintf(message, size, "%s: %s%s%s", what, error_info(s->outcome)->words, *s->detail ? ": " : "", s->detail);
+	terminal_clean(message);
 }
 
 void log_end(const struct session *s, int64_t now)
@@ -210,4 +221,17 @@ void log_warning(const char *message)
 	struct record r = { .n = 0 };
 
 	emit(LOG_WARNING, NULL, message, &r);
+}
+
+void log_close(void)
+{
+	unsigned lost;
+	char message[FIELD_MAX];
+
+	sink_drain(io_now() + SINK_DRAIN_MS);
+	lost = sink_take_lost();
+	if (lost > 0) {
+		snprintf(message, sizeof(message), "%u records of this session could not be logged: the log took none", lost);
+		log_warning(message);
+	}
 }

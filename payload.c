@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "error.h"
@@ -199,7 +200,7 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, str
 	struct claims claims = { 0 };
 	json_object *object = strict_json_parse(json + mark, len - mark);
 
-	*ret_why = object ? read_console(object, &console) : "not a JSON object";
+	*ret_why = object ? read_console(object, &console) : PAYLOAD_NOT_JSON;
 	if (!*ret_why && ret_claims) {
 		*ret_why = read_claims(object, &claims);
 		if (!*ret_why)
@@ -219,6 +220,27 @@ const char *console_authority(const struct console *console, int port, char text
 	snprintf(text, CONSOLE_AUTHORITY_MAX, ipv6 ? "[%s]:%u" : "%s:%u", console->host,
 		 console->host_port ? console->host_port : (uint16_t)port);
 	return text;
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncasecmp(text, with, strlen(with)) == 0;
+}
+
+const char *console_ticket_wrong(const struct console *console)
+{
+	const char *const ticket = console->ticket, *const bang = strchr(ticket, '!');
+
+	if (strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 || strncmp(ticket, "PVE:", strlen("PVE:")) == 0 ||
+	    begins(ticket, "PVE%3A"))
+		return NULL;
+	if (begins(ticket, "PVEAuthCookie=") || begins(ticket, "Authorization:") || begins(ticket, "Cookie:"))
+		return "ticket has a name before it: a user's begins with PVE:, a token with PVEAPIToken=";
+	if (strstr(ticket, "PVEVNC:"))
+		return "ticket is that of the console, which is vncticket: this one says who asked for it";
+	if (bang && memchr(ticket, '@', (size_t)(bang - ticket)) && strchr(bang, '='))
+		return "ticket is an API token without PVEAPIToken= before it";
+	return "ticket is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's, which begins with PVE:";
 }
 
 void console_wipe(struct console *console)

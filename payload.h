@@ -25,6 +25,8 @@ enum {
 	CLAIMS_SESSION_MAX = 31536000, /* seconds */
 };
 
+#define PAYLOAD_NOT_JSON "not a JSON object" /* one of payload_parse()'s phrases */
+
 struct console {
 	uint32_t vmid;
 	const char *type;                 /* "qemu" or "lxc", static storage */
@@ -67,6 +69,11 @@ int payload_parse_host(const char *text, struct console *ret_console);
 /* Writes the host and its port, or the one given when it has none, as a URL and a Host field have them: "name:port",
  * "[ipv6]:port". Returns text. */
 const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX]);
+
+/* What makes the ticket one that Proxmox takes from nobody, a static phrase; or NULL. Proxmox knows API tokens, and users'
+ * tickets, which begin with "PVE:" whatever their realm (pve-access-control: AccessControl.pm, assemble_ticket()), percent-encoded
+ * or not. A ticket that is no token goes out as a user's. */
+const char *console_ticket_wrong(const struct console *console);
 
 /* Overwrites the ticket and vncticket. */
 void console_wipe(struct console *console);

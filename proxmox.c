@@ -89,16 +89,23 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
-/* True when the far side ended the connection, in TLS or without. What libcurl and OpenSSL call it depends on their
- * versions. */
+/* True when libcurl's words say that the far side ended the connection, in TLS or without. They depend on its version
+ * and on OpenSSL's. */
+static bool was_closed(const char *text)
+{
+	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Connection was reset" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(text, words[i]))
+			return true;
+	return false;
+}
+
+/* True when an exchange that had begun ended with the connection. */
 static bool connection_ended(const struct call *call, CURLcode code)
 {
-	static const char *const words[] = { "unexpected eof", "Connection reset", "SSL_ERROR_SYSCALL" };
-
-	for (size_t i = 0; code == CURLE_RECV_ERROR && i < sizeof(words) / sizeof(words[0]); i++)
-		if (strstr(call->curl_error, words[i]))
-			return true;
-	return code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE;
+	return code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE ||
+	       (code == CURLE_RECV_ERROR && was_closed(call->curl_error));
 }
 
 /* Why there was no answer at all, from libcurl's words for it. */
@@ -123,7 +130,13 @@ static int no_answer(struct call *call, CURLcode code)
 	case CURLE_SSL_CACERT_BADFILE:
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
-		return fail(p, ERR_UPSTREAM_TLS, "%s: %s", p->host, text);
+		return fail(p, ERR_UPSTREAM_TLS, "%s: %s%s", p->host, text, !was_closed(text) ? "" :
+			    ". It closed the connection before TLS began: do ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy let this machine in?");
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+		if (strcasestr(text, "alert")) /* what a server with TLS 1.3 refuses a handshake with */
+			return fail(p, ERR_UPSTREAM_TLS, "%s: TLS failed: %s", p->host, text);
+		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host, text);
 	case CURLE_WRITE_ERROR:
 		if (call->too_long)
 			return fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer is longer than %d bytes", p->host, PROXMOX_ANSWER_MAX);
@@ -192,8 +205,22 @@ static int refused(struct call *call, long status)
 		hint = ". The user needs a role with VM.Console on the guest; so does the token, if its privileges are separated";
 	else if (status == 301 || status == 308)
 		hint = ". It is not Proxmox's API port, 8006";
+	/* Proxmox's own sentence may have its end. */
+	if (*hint == '.' && !*errors && *call->reason && strchr(".!?", call->reason[strlen(call->reason) - 1]))
+		hint++;
 	return fail(call->proxmox, ERR_UPSTREAM_REFUSED, "%s: %ld%s%s%s%s", call->proxmox->host, status, *call->reason ? " " : "",
 		    call->reason, errors, hint);
+}
+
+/* True when Proxmox has refused that parameter, which a 400 names. */
+static bool refused_parameter(const struct call *call, const char *name)
+{
+	struct json_object *answer = call->proxmox->status == 400 ? strict_json_parse(call->body, call->n_body) : NULL, *errors;
+	const bool named = json_object_object_get_ex(answer, "errors", &errors) &&
+			   json_object_is_type(errors, json_type_object) && strict_json_has(errors, name);
+
+	strict_json_wipe(answer);
+	return named;
 }
 
 /* The answer's {"data":{…}}, which is to be freed with *ret_answer. */
@@ -261,7 +288,8 @@ static int post(struct call *call, const char *path, const char *fields)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
-	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NO_PARTIALCHAIN); /* proxxy wants the root, too */
+	/* As in proxxy, a certificate that the site names ends a chain; of the system's only roots do. */
+	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, *p->ca_file ? 0L : (long)CURLSSLOPT_NO_PARTIALCHAIN);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROXMOX_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "proxxy-url/" PROXXY_VERSION);
@@ -377,6 +405,9 @@ int proxmox_open_console(struct proxmox *p, const char *node, const char *type, 
 		rc = fail(p, ERR_SYSTEM, "out of memory");
 	if (rc == OK)
 		rc = post(&call, path, fields);
+	/* Since 9.2 "password" always comes, and the parameter is to go. */
+	if (rc == ERR_UPSTREAM_REFUSED && refused_parameter(&call, "generate-password"))
+		rc = post(&call, path, "websocket=1");
 	if (rc == OK)
 		rc = read_console(&call, kind, ret);
 	forget_headers(&call);

@@ -3,7 +3,6 @@
  * proxxy-conn: one browser's console of one VM, from its first byte to its last. Spawned for each
  * connection by systemd, xinetd or systemd-socket-activate, with the client's socket on fd 0 and 1.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -34,6 +33,7 @@
 #include "relay.h"
 #include "sandbox.h"
 #include "systemd.h"
+#include "terminal.h"
 #include "upgrade.h"
 #include "upstream.h"
 #include "uptime.h"
@@ -69,13 +69,14 @@ static int __attribute__((format(printf, 2, 3))) fail(int code, const char *form
 
 /* --- 1 harden ----------------------------------------------------------------------------- */
 
-/* No core dump, no debugger, no new privileges, no SIGPIPE, and fds 0 to 2 taken: a socket that we open must not
- * become anyone's standard error. Returns 0 or ERR_SYSTEM. */
+/* No core dump, no debugger, no new privileges, no SIGPIPE, no descriptor that whoever started us forgot, and fds 0 to 2
+ * taken: a socket that we open must not become anyone's standard error. Returns 0 or ERR_SYSTEM. */
 static int harden(void)
 {
 	const struct rlimit none = { 0, 0 };
 	int fd;
 
+	closefrom(STDERR_FILENO + 1); /* close_range(2), or one by one where the kernel is too old */
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
@@ -198,7 +199,9 @@ static int open_payload(const struct http_request *request)
 			origin = (struct slice){ granted.claims.origin, strlen(granted.claims.origin) };
 		rc = access_check(&granted, &config, time(NULL), origin, client_address);
 	}
-	if (rc < 0 && *granted.why)
+	if (rc == OK && *granted.why)
+		log_warning(granted.why);
+	else if (*granted.why)
 		fail(rc, "%s", granted.why);
 	if (rc == ERR_PAYLOAD_INVALID && !granted.authenticated)
 		io_sleep_until(came + INVALID_PAYLOAD_MS);
@@ -362,11 +365,10 @@ static void sum_up(void)
 	session.bytes_up = relay.up.framer.payload;
 	session.bytes_down = relay.down.framer.payload;
 	if (relay.why)
-		fail(relay.outcome, "%s", relay.why);
+		fail(relay.outcome, "%s%s%s", relay.why, *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
 }
 
-/* The session, from the client's first byte on. */
 static void serve(void)
 {
 	struct http_request request = { 0 };
@@ -413,6 +415,7 @@ static int run(void)
 	config_wipe_keys(&config);
 	access_wipe(&granted);
 	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
+	log_close();
 	return error_info(session.outcome)->exit_status;
 }
 
@@ -439,7 +442,7 @@ static int check(void)
 		upstream_close(&upstream);
 	}
 	if (rc < 0) {
-		tell_operator(session.detail);
+		tell_operator(terminal_clean(session.detail));
 		return EX_CONFIG;
 	}
 	warn_of_settings(tell_operator);

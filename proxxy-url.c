@@ -26,6 +26,7 @@
 #include "jwe.h"
 #include "proxmox.h"
 #include "strict_json.h"
+#include "terminal.h"
 #include "uri.h"
 #include "url_options.h"
 #include "viewer.h"
@@ -96,8 +97,11 @@ static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (payload_parse(text, len, &console, options.cbc ? NULL : &claims, &why) < 0)
 		return fail(EX_DATAERR, "proxxy would not take these details: %s", why);
+	why = console_ticket_wrong(&console);
 	console_wipe(&console);
 	free(claims.ca);
+	if (why)
+		return fail(EX_DATAERR, "Proxmox would not take these details: %s", why);
 	rc = options.cbc ? crypto_seal_cbc(key->key, (const uint8_t *)text, len, payload, PAYLOAD_MAX) :
 			   jwe_seal(key, (const uint8_t *)text, len, payload, PAYLOAD_MAX);
 	return rc < 0 ? fail(EX_DATAERR, "the details are too long to be sealed into a URL") : EX_OK;
@@ -180,7 +184,7 @@ static void print_json(const struct proxmox_console *console, const char *payloa
 	strict_json_add_integer(object, "vmid", options.vmid);
 	strict_json_add_string(object, "user", console->user);
 	strict_json_add_string(object, options.xterm ? "ticket" : "password", options.xterm ? console->vncticket : console->password);
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	terminal_print_json(object);
 	strict_json_wipe(object);
 }
 
@@ -233,10 +237,8 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 		p->password = secret;
 		return EX_OK;
 	}
-	p->token = secret + (strncmp(secret, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ? strlen("PVEAPIToken=") : 0);
-	if (!strchr(p->token, '@') || !strchr(p->token, '!') || !strchr(p->token, '='))
-		return fail(EX_CONFIG, "PROXMOX_TOKEN_FILE %s does not hold USER@REALM!NAME=SECRET", backend.token_file);
-	return EX_OK;
+	p->token = backend_token(secret, why, sizeof(why));
+	return p->token ? EX_OK : fail(EX_CONFIG, "PROXMOX_TOKEN_FILE %s %s", backend.token_file, why);
 }
 
 static int hand_out(const struct proxmox_console *console, const char *payload)

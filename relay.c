@@ -268,6 +268,21 @@ static bool pass(struct relay *r, struct direction *d)
 	}
 }
 
+/* How a console ended that Proxmox closed in order. It does not say why, but what went through does: of a guest that is off
+ * nothing comes, and a terminal, whose client speaks first, answers nothing to a ticket that it does not take. */
+static int console_end(struct relay *r)
+{
+	const uint64_t up = r->up.framer.payload, down = r->down.framer.payload;
+
+	if (down == 0) {
+		r->why = up == 0 ? "the guest is off, or went off" : "the guest is off, or its terminal refused user and ticket";
+		return END_UPSTREAM_EMPTY;
+	}
+	if (up == RELAY_RFB_REFUSED_UP && down >= RELAY_RFB_REFUSED_DOWN && down <= RELAY_RFB_REFUSED_DOWN + RELAY_RFB_REASON_MAX)
+		return END_PASSWORD_REFUSED;
+	return END_UPSTREAM_CLOSED;
+}
+
 /* Proxmox's side ended, and all that it sent is written: how did it end? */
 static void on_upstream_end(struct relay *r)
 {
@@ -277,7 +292,7 @@ static void on_upstream_end(struct relay *r)
 		return;
 	if (inside || r->down.broke)
 		r->why = inside ? "inside a frame" : "without close_notify";
-	end_with(r, r->why ? ERR_UPSTREAM_BROKE : END_UPSTREAM_CLOSED);
+	end_with(r, r->why ? ERR_UPSTREAM_BROKE : console_end(r));
 }
 
 /* One round of both directions. */

@@ -16,6 +16,15 @@ enum {
 	RELAY_CONTROL_QUEUE = 1024,    /* bytes of our own frames that wait for a boundary: seven full Pongs */
 };
 
+/* What goes through a VNC console whose password is refused, in bytes (RFC 6143 sections 7.1.1 to 7.1.3, with the one
+ * security type that Proxmox offers): the client's version, choice and response, behind which it would say ClientInit; and
+ * the server's version, list, challenge and result, with a reason of at most so many bytes. */
+enum {
+	RELAY_RFB_REFUSED_UP = 12 + 1 + 16,
+	RELAY_RFB_REFUSED_DOWN = 12 + 2 + 16 + 4,
+	RELAY_RFB_REASON_MAX = 4 + 128,
+};
+
 /* One direction: what it reads from, what it writes to, and the frames between. */
 struct direction {
 	struct endpoint *from, *to;

@@ -12,17 +12,17 @@
 
 enum {
 	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record on the wire; log.c's are shorter */
-	SYSTEMD_SEND_TIMEOUT_S = 5,     /* a journal that takes nothing does not hold a session for longer */
 };
 
-/* Connects to the journal, for records that are sent later, from inside the sandbox. Returns 0 or ERR_SYSTEM. */
+/* Connects sink.h to the journal, for records that are sent later, from inside the sandbox. Returns 0 or ERR_SYSTEM. */
 int systemd_open_journal(void);
 
 /* Sends a record of n fields, each "NAME=value" (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). A value may hold
- * anything but NUL. What cannot be sent is lost: there is nowhere to say it. */
+ * anything but NUL. */
 void systemd_record(const char *const fields[], size_t n);
 
-/* Sets the line that systemctl status shows (sd_notify(3)), should the service manager have asked to be told. */
+/* Sets the line that systemctl status shows (sd_notify(3)), should the service manager have asked to be told.
+ * One that does not listen now is not told: it is no more than a line of status. */
 void systemd_status(const char *text);
 
 #endif

@@ -57,6 +57,14 @@ bool trust_needs_files(const struct trust *t)
 	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
 }
 
+/* A certificate that the site itself names ends a chain, be it an intermediate's or the server's own: for those a root would
+ * have to be named that then signs for others as well. Name, dates, purpose and, of whoever signs, being a CA are checked as ever;
+ * what is not is only who signed the one that is named. */
+static bool accept_named(SSL_CTX *tls)
+{
+	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
+}
+
 /* Loads the CAs. Returns 0, or an error with why. */
 static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 {
@@ -66,7 +74,7 @@ static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 	if (t->claims->has_fingerprint)
 		return OK;
 	if (t->claims->ca) {
-		if (load_pem(tls, t->claims->ca))
+		if (load_pem(tls, t->claims->ca) && accept_named(tls))
 			return OK;
 		snprintf(why, size, "ca holds no certificate that can be read");
 		return ERR_PAYLOAD_INVALID;
@@ -75,7 +83,7 @@ static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
 		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
 			wrong = "cannot be used";
-	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1) {
+	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_named(tls)) {
 		wrong = "no certificate can be read from it";
 	}
 	if (wrong) {
@@ -131,13 +139,30 @@ static const char *untrusted_words(long result)
 	}
 }
 
+/* An alert's name; OpenSSL 3.0 has none for these (RFC 8446 section 6, RFC 7507). */
+static const char *alert_words(int alert)
+{
+	switch (alert) {
+	case 86:
+		return "inappropriate fallback";
+	case 109:
+		return "missing extension";
+	case 115:
+		return "unknown psk identity";
+	case 116:
+		return "certificate required";
+	default:
+		return SSL_alert_desc_string_long(alert);
+	}
+}
+
 /* What OpenSSL says went wrong with TLS itself, whose own texts are not loaded: see algorithms.h. */
 static void tls_words(unsigned long error, char *words, size_t size)
 {
 	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
 
 	if (reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + UINT8_MAX)
-		snprintf(words, size, "it refused: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+		snprintf(words, size, "it refused: %s", alert_words(reason - SSL_AD_REASON_OFFSET));
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER)
 		snprintf(words, size, "its port does not speak TLS");
 	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL)
@@ -148,17 +173,46 @@ static void tls_words(unsigned long error, char *words, size_t size)
 		snprintf(words, size, "openssl errstr %lX", error);
 }
 
-int trust_failure(SSL *tls, char *ret_words, size_t size)
+int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
 {
 	const long result = SSL_get_verify_result(tls);
 	const bool untrusted = result != X509_V_OK && SSL_get_verify_mode(tls) != SSL_VERIFY_NONE;
+	const unsigned long error = ERR_peek_last_error();
 
+	*ret_hint = "";
 	if (untrusted)
 		snprintf(ret_words, size, "%s", untrusted_words(result));
 	else
-		tls_words(ERR_peek_last_error(), ret_words, size);
+		tls_words(error, ret_words, size);
+	/* Not a byte of TLS came: pveproxy closes so on whom it does not serve. */
+	if (!untrusted && error == 0 && BIO_number_read(SSL_get_rbio(tls)) == 0)
+		*ret_hint = " before TLS began: do ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy let this machine in?";
 	ERR_clear_error();
 	return untrusted ? ERR_UPSTREAM_UNTRUSTED : ERR_UPSTREAM_TLS;
+}
+
+bool trust_broken(unsigned long error, char *ret_words, size_t size)
+{
+	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+
+	switch (reason) {
+	case 0:
+	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+	case SSL_R_PROTOCOL_IS_SHUTDOWN:
+		return false;
+	case SSL_R_WRONG_VERSION_NUMBER: /* of a record's header: behind the handshake it is none */
+	case SSL_R_PACKET_LENGTH_TOO_LONG:
+	case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
+	case SSL_R_BAD_RECORD_TYPE:
+		snprintf(ret_words, size, "it sent what is not TLS");
+		return true;
+	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+		snprintf(ret_words, size, "what it sent was changed on the way");
+		return true;
+	default:
+		tls_words(error, ret_words, size);
+		return true;
+	}
 }
 
 bool trust_expect(SSL *tls, const struct console *c)

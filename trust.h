@@ -31,8 +31,12 @@ bool trust_needs_files(const struct trust *trust);
 /* Says which server tls means: a name goes into SNI, an address may not (RFC 6066 section 3). False on an error. */
 bool trust_expect(SSL *tls, const struct console *console);
 
-/* What a handshake that failed failed of: ERR_UPSTREAM_UNTRUSTED or ERR_UPSTREAM_TLS, with words that lead to the mend.
- * Empties OpenSSL's error queue. */
-int trust_failure(SSL *tls, char *words, size_t size);
+/* Why the handshake failed: ERR_UPSTREAM_UNTRUSTED or ERR_UPSTREAM_TLS, with words for everyone in ret_words[0..size). *ret_hint
+ * is what the log says behind them, static, which leads to the mend; "" when there is none. Empties OpenSSL's error queue. */
+int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint);
+
+/* Why TLS broke later, by an endpoint's tls_error: the server's alert by its name, or what else it sent. With TLS 1.3 a server
+ * refuses what the client sent of a handshake only then (RFC 8446 section 4.4.2.4). False when TLS has nothing to do with it. */
+bool trust_broken(unsigned long error, char *ret_words, size_t size);
 
 #endif

@@ -61,9 +61,22 @@ int upstream_prepare(struct upstream *u, const struct config *config, const stru
 static int tls_failed(struct upstream *u, const struct console *c)
 {
 	char words[TRUST_WORDS_MAX];
-	int code = trust_failure(u->endpoint.tls, words, sizeof(words));
+	const char *hint;
+	int code = trust_failure(u->endpoint.tls, words, sizeof(words), &hint);
 
-	return fail(u, c, code, "%s", words);
+	fail(u, c, code, "%s", words);
+	snprintf(u->detail, sizeof(u->detail), "%.120s: %s%s", c->host, words, hint);
+	return code;
+}
+
+/* The connection ended before there was an answer, which may be TLS's doing. */
+static int no_answer(struct upstream *u, const struct console *c)
+{
+	char words[TRUST_WORDS_MAX];
+
+	if (trust_broken(u->endpoint.tls_error, words, sizeof(words)))
+		return fail(u, c, ERR_UPSTREAM_TLS, "%s", words);
+	return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
 }
 
 static int start_tls(struct upstream *u, const struct console *c, const struct endpoint *client)
@@ -241,7 +254,7 @@ static int read_more(struct upstream *u, const struct console *c, const struct e
 			return rc == ERR_REQUEST_TIMEOUT ? fail(u, c, ERR_UPSTREAM_TIMEOUT, "its answer does not end") : rc;
 		}
 		if (n != IO_AGAIN)
-			return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
+			return no_answer(u, c);
 		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
 		if (rc == ERR_REQUEST_TIMEOUT)
 			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "the console's ticket may be used or expired");
@@ -299,9 +312,10 @@ static int upgrade(struct upstream *u, const struct console *c, const struct end
 		return n;
 	rc = io_write_all(&u->endpoint, request, (size_t)n, u->deadline);
 	OPENSSL_cleanse(request, sizeof(request));
-	if (rc == ERR_CLIENT_GONE || rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
-	if (rc < 0)
+	if (rc == ERR_REQUEST_TIMEOUT)
+		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not take the request");
+	/* One that is gone may have said why. */
+	if (rc < 0 && rc != ERR_CLIENT_GONE)
 		return rc;
 	return read_answer(u, c, key, client);
 }
@@ -343,6 +357,9 @@ int upstream_open(struct upstream *u, const struct console *c, const struct endp
 
 void upstream_close(struct upstream *u)
 {
+	char words[TRUST_WORDS_MAX];
+	bool broken;
+
 	if (u->endpoint.tls) {
 		ERR_clear_error();
 		SSL_shutdown(u->endpoint.tls);
@@ -352,5 +369,8 @@ void upstream_close(struct upstream *u)
 	SSL_CTX_free(u->tls);
 	if (u->endpoint.fd >= 0)
 		close(u->endpoint.fd);
+	broken = trust_broken(u->endpoint.tls_error, words, sizeof(words));
 	upstream_init(u);
+	if (broken)
+		snprintf(u->detail, sizeof(u->detail), "%s", words);
 }

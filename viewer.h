@@ -15,7 +15,7 @@ enum {
 
 /* SIGPIPE must be ignored. Opens url as client_open() does, runs argv with the socket's path in place of argv's first NULL and password in its environment as
  * VNC_PASSWORD (TigerVNC's), and relays until either side ends. argv has room for one more NULL.
- * Returns 0 when the viewer or the console ended in order, or with a sentence in why[0..size): ERR_UPSTREAM_CONNECT,
+ * Returns 0 when the viewer or the console, after at least a byte, ended in order, or with a sentence in why[0..size): ERR_UPSTREAM_CONNECT,
  * _TIMEOUT, _REFUSED (proxxy's answer, or its Close), _ANSWER, _BROKE, _PROTOCOL, or ERR_SYSTEM. */
 int viewer_run(const char *url, const char *password, char **argv, char *why, size_t size);
 

@@ -4,6 +4,7 @@ and origins."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
+from urllib.parse import quote
 
 import pytest
 from conftest import ECHO, console
@@ -186,6 +188,83 @@ def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str,
     """Clocks differ by a few seconds; a NumericDate may have a fraction; other claims are nobody's."""
     dated = {name: time.time() // 1 + value if name in ("exp", "nbf", "iat") else value for name, value in claims.items()}
     assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, **dated))
+
+
+def mistakes(key: str) -> dict[str, str]:
+    """Ways to send no payload, and what the log tells of each."""
+    payload = seal(console(8006), key)
+    iv, cipher = payload.split(":")
+    in_base64 = ":".join(base64.b64encode(bytes.fromhex(part)).decode() for part in (iv, cipher))
+    return {
+        quote(payload, safe=""): "it is URL-encoded twice",
+        in_base64: "it is in base64, not hex",
+        base64.b64encode(payload.encode()).decode(): "it is in base64, not hex",
+        payload.encode().hex(): "it is in hex twice",
+        ":".join(part.encode().hex() for part in (iv, cipher)): "it is in hex twice",
+        seal(console(8006), "ab" * 32): "made with another key",
+        seal_jwe(console(8006), "ab" * 32): "not made with our key",
+        payload[:-2]: "it was cut off",
+        json.dumps(console(8006)): "nobody has sealed",
+        payload.replace(":", ""): "no colon",
+        seal(b"no JSON", key): "not from a JSON object",
+        seal_jwe(console(8006), key).replace(".", "=.", 1): "not base64url without padding",
+    }
+
+
+def test_each_mistake_has_its_words_in_the_log_and_one_answer(settings: dict[str, Any], key: str) -> None:
+    """To the client they are the same, byte for byte and in time: nothing there tells one from the other."""
+    for payload, words in mistakes(key).items():
+        with Activator(settings) as proxxy:
+            started = time.monotonic()
+            with Client.connect(proxxy.port, f"/?payload={quote(payload, safe='')}") as client:
+                head = client.read_head()
+                assert (head.status, client.read_body(head)) == (400, INVALID), words
+            assert 0.05 <= time.monotonic() - started < 1, words
+            log = proxxy.wait_log("Request refused")
+            assert f"Invalid payload: {words}" in log or words in log, (words, log)
+            assert payload[:40] not in log
+
+
+TOKEN = "panel@pve!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
+WRONG_TICKETS = {
+    TOKEN: "API token without PVEAPIToken= before it",
+    "PVEAuthCookie=PVE:alice@pve:65A1B2C3::x": "name before it",
+    f"Authorization: PVEAPIToken={TOKEN}": "name before it",
+    "aB3$ xyz:PVEVNC:65A1B2C3::x": "which is vncticket",
+    "PBS:root@pam:65A1B2C3::x": "neither PVEAPIToken=",
+}
+
+
+@pytest.mark.parametrize("ticket", WRONG_TICKETS)
+def test_ticket_that_proxmox_takes_from_nobody(proxxy: Activator, key: str, ticket: str) -> None:
+    """Its authenticated maker is told at once, not after Proxmox's 3 s."""
+    status, body = ask(proxxy, seal_jwe(console(8006, ticket=ticket), key))
+    answer = json.loads(body)
+    assert (status, answer["error"]) == (400, "Invalid payload")
+    assert WRONG_TICKETS[ticket] in answer["issues"][0]["message"] and ticket not in body.decode()
+    assert WRONG_TICKETS[ticket] in proxxy.wait_log(WRONG_TICKETS[ticket]) and "6f1c5bd0" not in proxxy.log()
+
+
+@pytest.mark.parametrize("ticket", WRONG_TICKETS)
+def test_such_a_ticket_in_the_old_format_is_warned_of(proxxy: Activator, cert: Cert, key: str, ticket: str) -> None:
+    """It goes to Proxmox as a cookie, as the original sends it: to a client there is no difference."""
+    seen: list[Any] = []
+
+    def refuse(c: Connection) -> None:
+        seen.append(c.read_request())
+        c.respond(401, "No ticket")
+
+    with Upstream(cert, refuse) as upstream:
+        with Client.upgraded(proxxy.port, target(seal(console(upstream.port, ticket=ticket), key))) as client:
+            assert client.close_code() == (1011, "Proxmox: 401 No ticket")
+    assert seen[0].headers["authorization"] == f"PVEAuthCookie={ticket}"
+    assert WRONG_TICKETS[ticket] in proxxy.wait_log(WRONG_TICKETS[ticket]) and "6f1c5bd0" not in proxxy.log()
+
+
+@pytest.mark.parametrize("ticket", ["PVE:alice@openid:65A1B2C3::x", "PVE%3Aalice%40pve%3A65::x", f"PVEAPIToken={TOKEN}"])
+def test_tickets_that_proxmox_knows(proxxy: Activator, key: str, ticket: str) -> None:
+    with Client.upgraded(proxxy.port, target(seal_jwe(console(1, ticket=ticket), key))) as client:
+        assert client.close_code()[0] == 1011
 
 
 def test_lifetime_is_a_setting(settings: dict[str, Any], key: str) -> None:
@@ -535,6 +614,17 @@ def test_check_says_what_no_session_could_work_with(
 ) -> None:
     status, told = check(tmp_path, **{"SIGNATURE_KEY": key, **settings})
     assert status == 78 and word in told
+
+
+def test_no_control_of_the_settings_reaches_a_terminal(key: str, tmp_path: Path) -> None:
+    """Neither from --check nor from the log; a path's other characters stay what they are."""
+    settings = {"SIGNATURE_KEY": key, "PROXXY_CA_FILE": "/größe\x9b31m\x1b[0m.pem"}
+    status, told = check(tmp_path, **settings)
+    assert status == 78 and "/größe?31m?[0m.pem" in told
+    with Activator(settings) as proxxy:
+        with Client.connect(proxxy.port, target(seal(console(8006), key))) as client:
+            assert client.read_head().status == 500
+        assert "/größe?31m?[0m.pem" in proxxy.wait_log("Request refused")
 
 
 def test_check_knows_a_ca_file_that_is_one(key: str, tmp_path: Path, cert: Cert) -> None:

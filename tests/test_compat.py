@@ -499,6 +499,8 @@ def test_upstream_close_with_a_code_alone(scripted: Open) -> None:
 def test_upstream_ends_without_a_close(opened: Open) -> None:
     """Every normal end of a Proxmox console."""
     client, other = opened(), opened()
+    client.send_frame(BINARY, b"x")
+    assert client.read_data(1) == b"x"
     client.send_frame(BINARY, b"quit")
     assert client.close_code() == (1000, "Console closed")
     client.send_frame(CLOSE, close_payload(1000))
@@ -703,6 +705,66 @@ def resident(proxxy: Activator) -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def test_console_that_ends_without_a_byte(settings: dict[str, Any], scripted: Open) -> None:
+    """A guest that is off: Proxmox answers 101, and ends in order. So it does to a terminal's wrong ticket, which comes first."""
+
+    def off(c: Connection) -> None:
+        c.accept_upgrade()
+        c.close_notify()
+
+    def refuse(c: Connection) -> None:
+        c.accept_upgrade()
+        c.read_data(len(ticket))
+        c.close_notify()
+
+    ticket = b"root@pam:no ticket\n"
+    words = "Console closed before it sent anything: the guest is off, or "
+    with Activator(settings) as proxxy:
+        client = scripted(off, proxxy)
+        assert client.close_code() == (1000, words + "went off")
+        client.send_frame(CLOSE, close_payload(1000))
+        client = scripted(refuse, proxxy)
+        client.send_frame(BINARY, ticket)
+        assert client.close_code() == (1000, words + "its terminal refused user and ticket")
+        client.send_frame(CLOSE, close_payload(1000))
+        proxxy.wait_sessions(0)
+        log = proxxy.log()
+    assert log.count(f"Session ended: {words}") == log.count("outcome=console-empty") == log.count("bytes_down=0") == 2
+
+
+@pytest.mark.parametrize("authenticated", [False, True])
+def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, authenticated: bool) -> None:
+    """The console ends where the authentication does; one whose client went on was a console."""
+    reason = b"" if authenticated else b"Authentication failed\0"
+
+    def server(c: Connection) -> None:
+        c.accept_upgrade()
+        c.send_frame(BINARY, b"RFB 003.008\n")
+        c.read_data(12)
+        c.send_frame(BINARY, b"\x01\x02")
+        c.read_data(1)
+        c.send_frame(BINARY, bytes(16))
+        c.read_data(16)
+        c.send_frame(BINARY, (not authenticated).to_bytes(4, "big") + len(reason).to_bytes(4, "big") * bool(reason) + reason)
+        if authenticated:
+            c.read_data(1)
+        c.close_notify()
+
+    with Activator(settings) as proxxy:
+        client = scripted(server, proxxy)
+        assert client.read_data(12) == b"RFB 003.008\n"
+        client.send_frame(BINARY, b"RFB 003.008\n")
+        client.read_data(2)
+        client.send_frame(BINARY, b"\x02")
+        client.read_data(16)
+        client.send_frame(BINARY, bytes(16))
+        client.read_data(4 + (4 + len(reason) if reason else 0))
+        if authenticated:
+            client.send_frame(BINARY, b"\x01")
+        assert client.close_code() == ((1000, "Console closed") if authenticated else (1008, "Console did not take the VNC password"))
+        assert ("outcome=password-refused" in proxxy.wait_log("Session ended")) != authenticated
+
+
 def test_slow_upstream_means_bounded_memory(scripted: Open, proxxy: Activator) -> None:
     release = threading.Event()
     size = 32 * MIB
@@ -713,6 +775,7 @@ def test_slow_upstream_means_bounded_memory(scripted: Open, proxxy: Activator) -
         c.accept_upgrade()
         release.wait(20)
         got.append(c.read_data(size, 60))
+        c.send_frame(BINARY, b"all")
         c.close_notify()
 
     client = scripted(slow)
@@ -724,6 +787,7 @@ def test_slow_upstream_means_bounded_memory(scripted: Open, proxxy: Activator) -
     assert resident(proxxy) < 24 * MIB
     release.set()
     sender.join()
+    assert client.read_data(3, 30) == b"all"
     assert client.close_code(30) == (1000, "Console closed")
     assert got == [data]
 

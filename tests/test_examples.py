@@ -279,6 +279,17 @@ def test_asks_what_proxmox_takes_and_seals_what_it_answers(
     }
 
 
+def test_asks_once_more_without_generate_password(example: Example, standin: StandIn) -> None:
+    """Of a Proxmox that no longer knows it: the password comes unasked."""
+    standin.knows_generate_password = False
+    before = len(standin.requests)
+    try:
+        opened = example.open(standin.port)
+    finally:
+        standin.knows_generate_password = True
+    assert len(standin.requests) == before + 2 and len(opened["password"]) == 8
+
+
 def test_the_port_may_be_a_number_and_every_payload_is_another(example: Example, answering: Callable, cert: Cert) -> None:
     port, _ = answering(200, "OK", answer(cert, port=5901))
     first, second = (example.open(port) for _ in range(2))

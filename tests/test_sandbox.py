@@ -113,6 +113,25 @@ def test_confined_before_proxmox_has_said_anything(breakin: Path, settings: dict
                 assert filters(pid) == filters(os.getpid()) + 1
 
 
+class WithDescriptors(Activator):
+    """Whoever starts sessions has forgotten to close what it has open."""
+
+    def command(self) -> list[Any]:
+        leaking = ["sh", "-c", 'exec 5</etc/passwd 7</etc 9>/dev/null; exec "$0"', self.binary]
+        return [*super().command()[:-1], *leaking]
+
+
+def test_session_has_no_descriptor_that_is_not_its_own(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    with WithDescriptors(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+            (pid,) = proxxy.sessions()
+            open_now = {int(path.name): os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    assert sorted(open_now) == [0, 1, 2, 3], open_now
+    assert open_now[0] == open_now[1] != open_now[3] and open_now[3].startswith("socket:")
+
+
 # --- memory ----------------------------------------------------------------------------------
 
 

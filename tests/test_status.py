@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import subprocess
 import time
@@ -14,7 +15,7 @@ from typing import Any, Iterator
 import pytest
 from conftest import ECHO
 from lib.certs import Cert
-from lib.installed import deploy, key, wait_instances
+from lib.installed import KEY, deploy, key, wait_instances
 from lib.payload import seal, target
 from lib.pid1 import Machine
 from lib.process import wait_for
@@ -120,7 +121,7 @@ def test_sessions_are_not_told_to_everyone_on_the_machine(machine: Machine) -> N
 
 
 def test_unix_socket_is_for_root_and_the_group(machine: Machine) -> None:
-    assert machine.run(["stat", "-c", "%U:%G %a", SOCKET]).stdout == "root:proxxy 660\n"
+    assert machine.run(["stat", "-c", "%U:%G %a", SOCKET]).stdout == "root:proxxy-status 660\n"
     answer = machine.run(["curl", "-s", "--unix-socket", SOCKET, "http://localhost/api/status"]).stdout
     assert "accepted" in json.loads(answer)
 
@@ -164,10 +165,25 @@ def test_it_runs_without_a_privilege(machine: Machine) -> None:
         )[0]
         pid = machine.run(["systemctl", "show", "--property=MainPID", "--value", unit]).stdout.strip()
         status = machine.path(f"/proc/{pid}/status").read_text()
-    user = machine.run(["id", "-u", "proxxy"]).stdout.strip()
+    user, group = (machine.run(["id", option, "proxxy-status"]).stdout.strip() for option in ("-u", "-g"))
+    assert user != machine.run(["id", "-u", "proxxy"]).stdout.strip()
+    assert f"Groups:\t{group} \n" in status and f"Gid:\t{group}\t{group}\t{group}\t{group}\n" in status
     assert f"Uid:\t{user}\t{user}\t{user}\t{user}\n" in status
     assert "CapEff:\t0000000000000000\n" in status and "CapBnd:\t0000000000000000\n" in status
     assert "NoNewPrivs:\t1\n" in status
+
+
+def test_its_user_has_no_part_in_sessions(machine: Machine, proxmox: StandIn) -> None:
+    """Neither the key, nor what was used, nor a signal to a session."""
+    as_status = ["setpriv", "--reuid", "proxxy-status", "--regid", "proxxy-status", "--clear-groups", "--"]
+    with Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), key(machine)))) as client:
+        client.send_frame(BINARY, b"x")
+        assert client.read_data(1) == b"x"
+        [unit] = wait_instances(machine, 1)
+        pid = machine.run(["systemctl", "show", "--property=MainPID", "--value", unit]).stdout.strip()
+        for argv in (["cat", KEY], ["ls", "/var/lib/proxxy"], ["/bin/kill", "-0", pid], ["cat", f"/proc/{pid}/environ"]):
+            refused = machine.run([*as_status, *argv], check=False)
+            assert refused.returncode != 0 and re.search("permission denied|not permitted", refused.stderr, re.I), argv
 
 
 def test_public_status_needs_no_status_unit(machine: Machine) -> None:

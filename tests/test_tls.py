@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import shutil
 import socket
 import ssl
@@ -20,7 +21,7 @@ from conftest import console
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from lib.activator import Activator
 from lib.certs import Authority, Cert
-from lib.payload import seal, target
+from lib.payload import seal, seal_jwe, target
 from lib.process import free_port, spawn, stop, wait_for
 from lib.upstream import Connection, Upstream
 from lib.wire import CLOSE, Client, close_payload
@@ -32,9 +33,9 @@ def greet(c: Connection) -> None:
     c.close_code(10)
 
 
-def result(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5) -> str:
+def result(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5, payload: str = "") -> str:
     """"ok" when the console greets, else the reason of the Close 1011."""
-    with Client.upgraded(proxxy.port, target(seal(members, key))) as client:
+    with Client.upgraded(proxxy.port, target(payload or seal(members, key))) as client:
         frame = client.read_frame(timeout)
         if frame.opcode == CLOSE:
             assert frame.payload[:2] == (1011).to_bytes(2, "big")
@@ -70,6 +71,39 @@ def test_unknown_ca_is_refused(settings: dict[str, Any], key: str, tmp_path: Any
     stranger = Authority(tmp_path, "another CA").leaf()
     with Activator(settings) as proxxy, Upstream(stranger, greet) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: certificate is not trusted: its CA is not known"
+
+
+@pytest.mark.parametrize("where", ["setting", "payload"])
+def test_certificate_that_the_site_names_ends_a_chain(authority: Authority, key: str, tmp_path: Path, where: str) -> None:
+    """An intermediate CA's, or the server's own. Its name, dates and right to sign are checked as ever."""
+    for place in ("intermediate", "server"):
+        (tmp_path / place).mkdir()
+    intermediate = Authority(tmp_path / "intermediate", "intermediate CA", authority)
+    no_ca = Authority(tmp_path / "server", "a server", authority, is_ca=False)
+    leaf, expired, named = intermediate.leaf(), authority.expired("mine"), authority.wrong_name("theirs")
+    other = authority.leaf("other")
+    cases = [
+        (leaf, intermediate.ca, "ok"),
+        (leaf, leaf.cert, "ok"),
+        (leaf, authority.ca, "its CA is not known"),  # the server does not send the intermediate
+        (leaf, other.cert, "its CA is not known"),
+        (expired, expired.cert, "it has expired"),
+        (named, named.cert, "it is for another name or address"),
+        (no_ca.leaf("signed"), no_ca.ca, "invalid CA certificate"),
+    ]
+    for cert, trusted, words in cases:
+        settings = {"SIGNATURE_KEY": key} | ({"PROXXY_CA_FILE": trusted} if where == "setting" else {})
+        with Activator(settings) as proxxy, Upstream(cert, greet) as upstream:
+            members = console(upstream.port) | ({"ca": trusted.read_text()} if where == "payload" else {})
+            payload = seal_jwe(members, key)
+            assert result(proxxy, key, members, payload=payload).endswith(words), (cert, trusted)
+
+
+def test_intermediate_of_the_systems_does_not(authority: Authority, key: str, tmp_path: Path) -> None:
+    (tmp_path / "intermediate").mkdir()
+    intermediate = Authority(tmp_path / "intermediate", "intermediate CA", authority)
+    with WithSystemCA({"SIGNATURE_KEY": key}, intermediate.ca) as proxxy, Upstream(intermediate.leaf(), greet) as upstream:
+        assert result(proxxy, key, console(upstream.port)).endswith("its CA is not known")
 
 
 def test_without_a_ca_file_the_systems_directory_counts(key: str, cert: Cert) -> None:
@@ -320,6 +354,63 @@ def test_port_without_tls(settings: dict[str, Any], key: str) -> None:
 
     with Activator(settings) as proxxy, Upstream(None, plain) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: TLS failed: its port does not speak TLS"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_server_that_wants_a_certificate_of_ours(settings: dict[str, Any], cert: Cert, key: str, version: ssl.TLSVersion) -> None:
+    """With TLS 1.3 it refuses behind the handshake, as the client sees it."""
+    words = "handshake failure" if version == ssl.TLSVersion.TLSv1_2 else "certificate required"
+    with Activator(settings) as proxxy, Upstream(cert, greet, maximum_version=version) as upstream:
+        upstream.demand_certificate(cert.ca)
+        assert result(proxxy, key, console(upstream.port)) == f"Proxmox: TLS failed: it refused: {words}"
+        log = proxxy.wait_log("Session ended")
+        assert f"Proxmox: TLS failed: 127.0.0.1: it refused: {words}" in log and "outcome=upstream-tls" in log
+
+
+def test_no_tls_behind_the_handshake(settings: dict[str, Any], cert: Cert, key: str) -> None:
+    """What comes in the clear, be it an alert, is no answer of HTTP."""
+
+    def in_the_clear(what: bytes) -> Callable[[Connection], Any]:
+        return lambda c: (c.read_request(), os.write(c.sock.fileno(), what), c.sock.shutdown(socket.SHUT_WR))
+
+    for what in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x50", b"\x17\x03\x03\x00\x20" + b"x" * 32):
+        with Activator(settings) as proxxy, Upstream(cert, in_the_clear(what)) as upstream:
+            assert result(proxxy, key, console(upstream.port)).startswith("Proxmox: TLS failed: ")
+            assert "outcome=upstream-tls" in proxxy.wait_log("Session ended")
+
+
+def test_tls_that_breaks_while_a_console_is_open(settings: dict[str, Any], cert: Cert, key: str) -> None:
+    """What TLS says is in the log."""
+
+    def script(c: Connection) -> None:
+        c.accept_upgrade()
+        os.write(c.sock.fileno(), b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with Activator(settings) as proxxy, Upstream(cert, script) as upstream:
+        assert result(proxxy, key, console(upstream.port)) == "Proxmox: connection broke off: without close_notify"
+        assert "without close_notify: TLS: it sent what is not TLS" in proxxy.wait_log("Session ended")
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+def test_close_before_tls_leads_to_pveproxys_lists(settings: dict[str, Any], key: str, reset: bool) -> None:
+    """pveproxy closes on whom ALLOW_FROM does not name: the log says where to look, the client is not told."""
+
+    def close(c: Connection) -> None:
+        c.read(0 if reset else 5)  # closing with unread data resets
+
+    with Activator(settings) as proxxy, Upstream(None, close) as upstream:
+        assert result(proxxy, key, console(upstream.port)) == "Proxmox: TLS failed: connection closed"
+        assert "/etc/default/pveproxy" in proxxy.wait_log("Session ended")
+
+
+def test_close_within_tls_does_not(settings: dict[str, Any], key: str) -> None:
+    def half(c: Connection) -> None:
+        c.read(5)
+        c.send(b"\x16\x03\x03\x00\x7a\x02")
+
+    with Activator(settings) as proxxy, Upstream(None, half) as upstream:
+        assert result(proxxy, key, console(upstream.port)) == "Proxmox: TLS failed: connection closed"
+        assert "/etc/default" not in proxxy.wait_log("Session ended")
 
 
 # --- answers ---------------------------------------------------------------------------------

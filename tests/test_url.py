@@ -5,6 +5,7 @@ Proxmox can answer; and payloads made and explained."""
 from __future__ import annotations
 
 import base64
+import grp
 import json
 import os
 import re
@@ -156,8 +157,71 @@ def test_proxxy_needs_no_settings_for_the_ca(command: UrlCommand, key: str) -> N
 def test_wrong_token(command: UrlCommand) -> None:
     command.secret("token", "root@pam!proxxy=00000000-0000-0000-0000-000000000000")
     words = command.refusal(EX_NOPERM, *GUEST, NAMED)
-    assert re.match(r"127\.0\.0\.1:\d+: 401 Authentication failed!\. Is the token in PROXMOX_TOKEN_FILE right", words)
+    assert re.match(r"127\.0\.0\.1:\d+: 401 Authentication failed! Is the token in PROXMOX_TOKEN_FILE right", words)
     assert "00000000" not in words
+
+
+TOKEN = DEFAULT_TOKENS["root@pam!proxxy"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"{}"', "'{}'", " {} ", "\ufeff{}", "PVEAPIToken={}", "Authorization: PVEAPIToken={}", "authorization:PVEAPIToken={}", '"Authorization: PVEAPIToken={}"',
+        "\ufeff'PVEAPIToken={}'", "{}\r",
+    ],
+)  # fmt: skip
+def test_token_in_another_files_clothes(command: UrlCommand, text: str) -> None:
+    """As a header, a shell or an editor has it."""
+    command.secret("token", text.format(f"root@pam!proxxy={TOKEN}"))
+    assert command.ok(*GUEST, NAMED).startswith(PAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("root@pam!proxxy", "has no =SECRET behind USER@REALM!NAME"),
+        (TOKEN, "does not hold USER@REALM!NAME=SECRET"),
+        ("root@pam=x", "does not hold USER@REALM!NAME=SECRET"),
+        (f"root@pam!proxxy = {TOKEN}", "has a space or quote inside"),
+        (f"root@pam!proxxy='{TOKEN}'", "has a space or quote inside"),
+    ],
+)
+def test_token_that_is_none(command: UrlCommand, text: str, words: str) -> None:
+    command.secret("token", text)
+    told = command.refusal(EX_CONFIG, *GUEST, NAMED)
+    assert words in told and TOKEN not in told
+
+
+@pytest.mark.parametrize("setting", ["PROXXY_KEY_FILE", "PROXMOX_TOKEN_FILE"])
+def test_file_that_only_a_group_may_read(command: UrlCommand, key: str, setting: str) -> None:
+    """The group to be in is named, and nobody is told to make another key."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        theirs = UrlCommand(Path(directory), command.settings, f"root@pam!proxxy={TOKEN}", key)
+        theirs.settings["PROXXY_CA_FILE"] = ""
+        environment = theirs.environment()
+        program = shutil.copy(command.path, directory)
+        for path in Path(directory).iterdir():
+            os.chmod(path, 0o755)
+        group = grp.getgrnam("daemon")
+        os.chown(theirs.settings[setting], 0, group.gr_gid)
+        os.chmod(theirs.settings[setting], 0o640)
+        done = subprocess.run([program, *GUEST, str(NAMED)], env=environment, capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
+    assert done.returncode == EX_CONFIG and "Permission denied; root and the group daemon may read it" in done.stderr
+    assert "openssl rand" not in done.stderr
+
+
+def test_proxmox_that_no_longer_knows_generate_password(command: UrlCommand, relay: Activator, standin: StandIn) -> None:
+    standin.knows_generate_password = False
+    before = len(standin.requests)
+    try:
+        url = command.ok(*GUEST, NAMED)
+    finally:
+        standin.knows_generate_password = True
+    assert len(standin.requests) == before + 2 and len(fragment(url)["password"]) == 8
+    with open_page(relay, url) as client:
+        assert client.read_data(11) == b"this is 101"
 
 
 def test_wrong_password(command: UrlCommand) -> None:
@@ -192,9 +256,12 @@ def test_untrusted_certificate(command: UrlCommand, tmp_path: Path) -> None:
     assert "no certificate can be read from it" in command.refusal(EX_CONFIG, *GUEST, NAMED)
 
 
-def test_certificate_itself_is_no_ca(command: UrlCommand, cert: Cert) -> None:
-    """As proxxy sees it, which would refuse the console afterwards."""
+def test_certificate_itself_will_do(command: UrlCommand, relay: Activator, authority: Authority, cert: Cert) -> None:
+    """As proxxy sees it, which is told it in the payload; another server's does not."""
     command.settings["PROXXY_CA_FILE"] = cert.cert
+    with open_page(relay, command.ok(*GUEST, NAMED)) as client:
+        assert client.read_data(11) == b"this is 101"
+    command.settings["PROXXY_CA_FILE"] = authority.leaf("another").cert
     assert "its certificate is not trusted" in command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
 
 
@@ -251,6 +318,22 @@ def test_strange_answers(
     unavailable = not words.startswith("its answer") or "breaks off" in words
     assert done.returncode == (EX_UNAVAILABLE if unavailable else EX_PROTOCOL) and done.stdout == ""
     assert words in done.stderr and DEFAULT_TOKENS["root@pam!proxxy"] not in done.stderr
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+def test_close_before_tls_leads_to_pveproxys_lists(command: UrlCommand, reset: bool) -> None:
+    with Upstream(None, lambda far: far.read(0 if reset else 5)) as closing:
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{closing.port}"
+        words = command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    assert "ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy" in words
+
+
+def test_tls_alert_is_named(command: UrlCommand, cert: Cert) -> None:
+    with Upstream(cert, lambda far: far.read_head()) as demanding:
+        demanding.demand_certificate(cert.ca)
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{demanding.port}"
+        words = command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    assert "TLS failed" in words and "certificate required" in words and "/etc/default" not in words
 
 
 def test_user_with_a_second_factor(command: UrlCommand, cert: Cert) -> None:
@@ -434,6 +517,7 @@ def test_seal_keeps_claims_that_are_given(command: UrlCommand) -> None:
         (json.dumps(details(host="pve01/x")), "host is not a host name"),
         (json.dumps(details(ticket="a\nb")), "ticket is not a string"),
         (json.dumps(details(origin="x")), "origin is not an origin"),
+        (json.dumps(details(ticket="root@pam!proxxy=6f1c5bd0")), "an API token without PVEAPIToken= before it"),
         (json.dumps(details(more="x" * 14000)), "too long to be sealed into a URL"),
     ],
 )
@@ -461,6 +545,17 @@ def test_open_sends_a_terminal_no_controls(command: UrlCommand, key: str) -> Non
     assert re.search(r"^jti +a\?\?31mb$", text, re.M)
 
 
+@pytest.mark.parametrize("ticket", ["PVE:a\x9b31m@pve:65::x", "PVEAPIToken=a\x9b31m@pve!b=c"])
+def test_tickets_send_a_terminal_no_controls(command: UrlCommand, key: str, ticket: str) -> None:
+    """As text and as JSON, which still says the same."""
+    payload = seal_jwe(details(ticket=ticket, vncticket="PVE:\x85\x9b"), key)
+    text = command.ok("open", input=payload)
+    assert "a??31m@pve" in text and not re.search("[\x7f-\x9f]", text)
+    text = command.ok("open", "--json", input=payload)
+    assert "\\u009b" in text and not re.search("[\x7f-\x9f]", text)
+    assert (json.loads(text)["ticket"], json.loads(text)["vncticket"]) == (ticket, "PVE:\x85\x9b")
+
+
 def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
     payload = seal_jwe(details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600), key)
     text = command.ok("open", input=payload)
@@ -482,6 +577,8 @@ def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
         ({"exp": 32503680000}, {}, "more than PROXXY_PAYLOAD_LIFETIME"),
         ({"nbf": 32503680000}, {}, "too early"),
         ({"vmid": 0}, {}, "vmid is not an integer"),
+        ({"ticket": "root@pam!proxxy=6f1c5bd0"}, {}, "ticket is an API token without PVEAPIToken= before it"),
+        ({"ticket": "PVEAuthCookie=PVE:a@b:1::c"}, {}, "ticket has a name before it"),
         ({"host": "127.0.0.1"}, {}, "loopback"),
         ({"host": "192.0.2.1"}, {"PROXXY_ALLOWED_HOSTS": "10.0.0.0/8"}, "PROXXY_ALLOWED_HOSTS"),
         ({}, {"PROXXY_PAYLOADS": "cbc"}, "PROXXY_PAYLOADS does not accept this format"),
@@ -493,11 +590,33 @@ def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: di
     assert re.search(r"^verdict +proxxy refuses it: .*" + re.escape(words), done.stdout, re.M | re.I), done.stdout
 
 
+def test_open_says_what_proxmox_will_refuse_of_the_old_format(command: UrlCommand, key: str) -> None:
+    text = command.ok("open", input=seal(details(ticket="root@pam!proxxy=6f1c5bd0"), key))
+    assert re.search("^verdict +proxxy takes it now, but Proxmox will not: ticket is an API token without PVEAPIToken=", text, re.M)
+    assert "6f1c5bd0" not in text
+
+
 @pytest.mark.parametrize("payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "payload=x", "x" * 20000])
 def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
     done = command.run("open", input=payload)
     assert done.returncode == EX_DATAERR
     assert "verdict" in done.stdout or "holds no payload" in done.stderr
+
+
+@pytest.mark.parametrize("wrap", ["{}", "https://panel/?payload={}"])
+def test_open_tells_the_mistakes_apart(command: UrlCommand, key: str, wrap: str) -> None:
+    payload = seal(details(), key)
+    once, twice = quote(payload, safe=""), quote(quote(payload, safe=""), safe="")
+    assert "proxxy takes it now" in command.ok("open", input=wrap.format(once))
+    for text, words in {
+        twice: "it is URL-encoded twice",
+        quote(payload.encode().hex()): "it is in hex twice",
+        quote(base64.b64encode(payload.encode()).decode(), safe=""): "it is in base64, not hex",
+        payload[:-1]: "it was cut off",
+        seal(details(), "ab" * 32): "made with another key",
+        seal_jwe(details(), "ab" * 32): "not made with our key",
+    }.items():
+        assert words in command.run("open", input=wrap.format(text)).stdout
 
 
 def test_open_with_another_key(command: UrlCommand) -> None:

@@ -4,6 +4,7 @@ that stand in for a viewer, a proxxy or a proxy before it that does not behave."
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
@@ -22,7 +23,7 @@ from PIL import Image
 from conftest import ECHO, NAMED
 from lib.activator import TREE, Activator
 from lib.certs import Cert
-from lib.consoles import tcp_console
+from lib.consoles import handler_console, tcp_console
 from lib.desktop import BACKGROUND, TERMINAL_BACKGROUND, Desktop
 from lib.process import descendants, free_port, spawn, stop_tree, wait_for
 from lib.standin import StandIn
@@ -34,6 +35,7 @@ SCREENSHOT = TREE / "build" / "viewer.png"
 DRAW_SECONDS = 30.0
 VIEWER = Path(__file__).with_name("lib") / "fake_viewer.py"
 GUEST = ("--node", "pve01", "--vmid")
+OFF = 109
 TYPED = "Typed in a viewer, read in the guest"
 
 
@@ -158,8 +160,19 @@ def test_socket_is_this_users_alone_and_gone_afterwards(command: UrlCommand) -> 
 
 
 def test_console_that_ends(command: UrlCommand) -> None:
-    done = view(command, "console.sendall(b'quit'); print(console.recv(1))")
+    done = view(command, "console.sendall(b'x'); console.recv(1); console.sendall(b'quit'); print(console.recv(1))")
     assert (done.returncode, done.stdout, done.stderr) == (0, "b''\n", "")
+
+
+async def ends_at_once(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Proxmox's console of a guest that is off."""
+
+
+def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -> None:
+    standin.add("qemu", OFF, handler_console(ends_at_once))
+    done = view(command, "print(console.recv(1))", vmid=OFF)
+    assert (done.returncode, done.stdout) == (69, "b''\n")
+    assert done.stderr == "proxxy-url: Console closed before it sent anything: the guest is off, or went off\n"
 
 
 def test_console_that_proxmox_refuses(command: UrlCommand, standin: StandIn) -> None:
@@ -275,10 +288,14 @@ def test_refusal_over_a_connection_that_stays_open(command: UrlCommand, cert: Ce
 
 
 def test_close_without_a_code_is_an_end_like_others(command: UrlCommand, cert: Cert) -> None:
+    with Upstream(cert, after(encode_frame(BINARY, b"x"), encode_frame(CLOSE))) as proxy:
+        command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{proxy.port}/"
+        done = view(command, "print(console.recv(2))", SSL_CERT_FILE=cert.ca)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b'x'\n", "")
     with Upstream(cert, after(encode_frame(CLOSE))) as proxy:
         command.settings["PROXXY_WEBSOCKET"] = f"wss://localhost:{proxy.port}/"
-        done = view(command, "print(console.recv(1))", SSL_CERT_FILE=cert.ca)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "b''\n", "")
+        done = view(command, "print(console.recv(2))", SSL_CERT_FILE=cert.ca)
+    assert (done.returncode, done.stderr) == (69, "proxxy-url: Console closed before it sent anything\n")
 
 
 FLOOD = """

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/url"
@@ -41,32 +42,20 @@ type Console struct {
 
 // OpenConsole takes the token as USER@REALM!NAME=SECRET, and in PEM the CA of Proxmox's certificate if not the system's.
 func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, error) {
-	address, form := guest.Host, "websocket=1"
-	if !regexp.MustCompile(`:\d+$`).MatchString(address) {
-		address += ":8006"
-	}
+	form := "websocket=1"
 	if guest.Type == "qemu" { // a container's vncproxy has no such parameter: the ticket is its password
 		form += "&generate-password=1"
 	}
-	request, err := http.NewRequest("POST", fmt.Sprintf("https://%s/api2/json/nodes/%s/%s/%d/vncproxy",
-		address, url.PathEscape(guest.Node), url.PathEscape(guest.Type), guest.VMID), strings.NewReader(form))
+	status, body, err := ask(guest, token, form, ca)
+	if err == nil && status[:3] == "400" && strings.Contains(string(body), `"generate-password"`) {
+		// Since 9.2 a VM's password comes unasked, and the parameter is to go.
+		status, body, err = ask(guest, token, "websocket=1", ca)
+	}
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "PVEAPIToken="+token)
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
-	if len(ca) > 0 {
-		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(ca)
-	}
-	response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, errors.New("Proxmox: " + response.Status)
+	if status[:3] != "200" {
+		return nil, errors.New("Proxmox: " + status)
 	}
 	var answer struct {
 		Data struct {
@@ -74,7 +63,7 @@ func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, 
 			Port             any // a string, or a number
 		}
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, err
 	}
 	claims := map[string]any{
@@ -90,6 +79,33 @@ func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, 
 		answer.Data.Password = answer.Data.Ticket
 	}
 	return &Console{proxxy + "?payload=" + payload, answer.Data.Password}, err
+}
+
+// ask posts form to the guest's vncproxy: the status with its reason, and the body.
+func ask(guest Guest, token, form string, ca []byte) (string, []byte, error) {
+	address := guest.Host
+	if !regexp.MustCompile(`:\d+$`).MatchString(address) {
+		address += ":8006"
+	}
+	request, err := http.NewRequest("POST", fmt.Sprintf("https://%s/api2/json/nodes/%s/%s/%d/vncproxy",
+		address, url.PathEscape(guest.Node), url.PathEscape(guest.Type), guest.VMID), strings.NewReader(form))
+	if err != nil {
+		return "", nil, err
+	}
+	request.Header.Set("Authorization", "PVEAPIToken="+token)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+	if len(ca) > 0 {
+		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(ca)
+	}
+	response, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Do(request)
+	if err != nil {
+		return "", nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return response.Status, body, err
 }
 
 // The first of keys, "HEX" or "NAME:HEX" with commas between, seals.

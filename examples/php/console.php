@@ -15,7 +15,8 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
         CURLOPT_RETURNTRANSFER => true,
         CURLOPT_TIMEOUT => 30,
         CURLOPT_HTTPHEADER => ["Authorization: PVEAPIToken=$token"],
-        // A container's vncproxy has no generate-password: the ticket is its password.
+        // A container's vncproxy has no generate-password: the ticket is its password. Nor has a VM's for ever: since 9.2
+        // its password comes unasked.
         CURLOPT_POSTFIELDS => $type === 'qemu' ? 'websocket=1&generate-password=1' : 'websocket=1',
         CURLOPT_HEADERFUNCTION => function ($curl, string $line) use (&$status): int { // for the reason phrase
             $status = preg_match('~^HTTP/\S+ (.*)~', $line, $found) ? trim($found[1]) : $status;
@@ -23,6 +24,10 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
         },
     ] + ($caFile ? [CURLOPT_CAINFO => $caFile] : []));
     $body = curl_exec($curl);
+    if (curl_getinfo($curl, CURLINFO_RESPONSE_CODE) === 400 && str_contains((string) $body, '"generate-password"')) {
+        curl_setopt($curl, CURLOPT_POSTFIELDS, 'websocket=1');
+        $body = curl_exec($curl);
+    }
     if ($body === false || curl_getinfo($curl, CURLINFO_RESPONSE_CODE) !== 200) {
         throw new RuntimeException('Proxmox: ' . (curl_error($curl) ?: $status));
     }

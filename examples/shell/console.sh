@@ -19,6 +19,17 @@ seal() {
 	openssl enc -aes-256-cbc -K "$1" -iv "$2" | od -An -v -tx1 | tr -d ' \n'
 }
 
+# Posts $form: what Proxmox says is in $status and $answer then.
+ask() {
+	# -q: no .curlrc may switch the verification off.
+	answer=$(printf 'Authorization: PVEAPIToken=%s\n' "$(cat "$PROXMOX_TOKEN_FILE")" |
+		curl -q -sS -i --suppress-connect-headers -m 30 ${PROXMOX_CA_FILE:+--cacert "$PROXMOX_CA_FILE"} -H @- -d "$form" \
+			"https://$address/api2/json/nodes/$PROXMOX_NODE/$type/$PROXMOX_VMID/vncproxy" | tr -d '\r')
+	[ -n "$answer" ] || exit 1 # curl has said why
+	status=$(printf '%s\n' "$answer" | sed -n '1s/^[^ ]* //p')
+	answer=$(printf '%s\n' "$answer" | sed '1,/^$/d')
+}
+
 open_console() {
 	type=${PROXMOX_TYPE:-qemu}
 	keys=$(cat "$PROXXY_KEY_FILE")
@@ -29,14 +40,10 @@ open_console() {
 	printf %s "$address" | grep -q ':[0-9]*$' || address=$address:8006
 	form=websocket=1
 	[ "$type" = lxc ] || form="$form&generate-password=1" # a container's ticket is its password
-	# -q: no .curlrc may switch the verification off.
-	answer=$(printf 'Authorization: PVEAPIToken=%s\n' "$(cat "$PROXMOX_TOKEN_FILE")" |
-		curl -q -sS -i --suppress-connect-headers -m 30 ${PROXMOX_CA_FILE:+--cacert "$PROXMOX_CA_FILE"} -H @- -d "$form" \
-			"https://$address/api2/json/nodes/$PROXMOX_NODE/$type/$PROXMOX_VMID/vncproxy" | tr -d '\r')
-	[ -n "$answer" ] || exit 1 # curl has said why
-	status=$(printf '%s\n' "$answer" | sed -n '1s/^[^ ]* //p')
+	ask
+	# Since 9.2 a VM's password comes unasked, and the parameter is to go.
+	case $status$answer in 400*\"generate-password\"*) form=websocket=1 && ask ;; esac
 	[ "${status%% *}" = 200 ] || fail "Proxmox: $status"
-	answer=$(printf '%s\n' "$answer" | sed '1,/^$/d')
 
 	payload=$(printf %s "$answer" | jq -cj --arg type "$type" --rawfile token "$PROXMOX_TOKEN_FILE" '.data | {
 		vmid: (env.PROXMOX_VMID | tonumber), $type, host: env.PROXMOX_HOST, node: env.PROXMOX_NODE,

@@ -24,9 +24,14 @@ export async function openConsole(guest: Guest, token: string, keys: string, pro
     tokenSecret,
     fetch: (url, init) => fetch(url, { ...init, dispatcher }),
   }).nodes.$(node);
+  const ask = (options: { "generate-password"?: true }) => api.qemu.$(vmid).vncproxy.$post({ websocket: true, ...options });
   const answer =
     type === "qemu"
-      ? await api.qemu.$(vmid).vncproxy.$post({ websocket: true, "generate-password": true })
+      ? await ask({ "generate-password": true }).catch((error: Error) => {
+          // Since 9.2 a VM's password comes unasked, and the parameter is to go.
+          if (!/ 400 .*"generate-password"/s.test(error.message)) throw error;
+          return ask({});
+        })
       : await api.lxc.$(vmid).vncproxy.$post({ websocket: true }); // its ticket is the password
   const claims: JWTPayload = { vmid, type, host, node, ticket: `PVEAPIToken=${token}`, vncticket: answer.ticket };
   claims.port = answer.port;

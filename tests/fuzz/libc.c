@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sink.h"
+
 enum {
 	IDLE_MAX = 2000, /* calls in which nothing moves; RELAY_ROUNDS times the calls of a round are some 500 */
 	YEAR_S = 31536000,
@@ -404,22 +406,42 @@ WRAP(int, RAND_bytes, unsigned char *bytes, int n)
 
 /* --- the log -------------------------------------------------------------------------------- */
 
-static void __attribute__((format(printf, 1, 0))) log_formatted(const char *format, va_list args)
+/* The process has others, which are not a session's. */
+void __wrap_closefrom(int lowest);
+void __wrap_closefrom(int lowest)
 {
-	char text[8192];
-	int n = vsnprintf(text, sizeof(text), format, args);
-
-	REQUIRE(n >= 0 && n < (int)sizeof(text), "a record of %d bytes", n);
-	witness_log(text, (size_t)n);
+	REQUIRE(lowest == STDERR_FILENO + 1, "descriptors from %d on", lowest);
 }
 
-WRAP(ssize_t, write, int fd, const void *bytes, size_t n)
+static bool to_stderr;
+
+void sink_open_stderr(void)
 {
-	if (!world.on)
-		return __real_write(fd, bytes, n);
-	REQUIRE(fd == STDERR_FILENO && !(world.settings.config & 4), "a log that the client can read");
-	witness_log(bytes, n);
-	return (ssize_t)n;
+	to_stderr = true;
+}
+
+int sink_open_socket(const char *path)
+{
+	(void)path;
+	to_stderr = false;
+	return 0;
+}
+
+void sink_put(const void *record, size_t len)
+{
+	REQUIRE(!to_stderr || !(world.settings.config & 4), "a log that the client can read");
+	REQUIRE(len <= SINK_LINE_MAX, "a line of %zu bytes", len);
+	witness_log(record, len);
+}
+
+void sink_drain(int64_t deadline)
+{
+	(void)deadline;
+}
+
+unsigned sink_take_lost(void)
+{
+	return 0;
 }
 
 void __wrap_systemd_record(const char *const fields[], size_t n);
@@ -427,23 +449,6 @@ void __wrap_systemd_record(const char *const fields[], size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		witness_log(fields[i], strlen(fields[i]));
-}
-
-void __wrap_openlog(const char *name, int options, int facility);
-void __wrap_openlog(const char *name, int options, int facility)
-{
-	(void)name, (void)options, (void)facility;
-}
-
-void __wrap_syslog(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void __wrap_syslog(int priority, const char *format, ...)
-{
-	va_list args;
-
-	(void)priority;
-	va_start(args, format);
-	log_formatted(format, args);
-	va_end(args);
 }
 
 void __wrap_systemd_status(const char *text);

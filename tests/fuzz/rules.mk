@@ -21,9 +21,9 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 # ask of libc, the target answers.
 FUZZ_SESSION := $(filter-out io once,$(TESTED)) exchange log relay sandbox upgrade wipe \
 	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
-FUZZ_WORLD := recv send ppoll shutdown close open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
-	setsockopt fcntl fstat access dup2 openlog syslog write systemd_record systemd_status systemd_open_journal algorithms_restrict prefault signal sigaction sigprocmask \
-	setrlimit prctl _exit config_load once_claim once_claimed uptime_seconds RAND_bytes
+FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
+	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault \
+	signal sigaction sigprocmask setrlimit prctl _exit config_load once_claim once_claimed uptime_seconds RAND_bytes
 
 fuzz_http := error http http_write uri
 fuzz_json := $(TESTED)

@@ -31,15 +31,20 @@ class Cert:
 class Authority:
     """A CA in a directory; `ca` is its certificate in PEM."""
 
-    def __init__(self, directory: Path, name: str = "proxxy test CA") -> None:
+    def __init__(
+        self, directory: Path, name: str = "proxxy test CA", parent: Authority | None = None, is_ca: bool = True
+    ) -> None:
+        """parent signs it, else it is a root; is_ca=False is one that has no right to sign."""
         self.directory = Path(directory)
         self.ca = self.directory / "ca.pem"
         self._key = _new_key(rsa_bits=None)
         self._name = _name(name)
-        builder = _builder(self._name, self._name, self._key, -DAY, 30 * DAY)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
-        self.ca.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+        issuer = parent or self
+        builder = _builder(self._name, issuer._name, self._key, -DAY, 30 * DAY)
+        length = None if not is_ca else 0 if parent else 1
+        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=length), critical=True)
+        builder = builder.add_extension(_key_usage(signs_certificates=is_ca), critical=True)
+        self.ca.write_bytes(_pem(builder.sign(issuer._key, hashes.SHA256())))
 
     def leaf(
         self,

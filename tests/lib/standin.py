@@ -74,6 +74,8 @@ class StandIn:
     ) -> None:
         self.node = node
         self.access = Access(users, tokens, without_console)
+        # Proxmox: deprecated since 9.2, where the password always comes. False is a release that has dropped it.
+        self.knows_generate_password = True
         self.port = port
         self.requests: list[Request] = []
         self.violations: list[str] = []
@@ -228,7 +230,8 @@ class StandIn:
             raise Refused(501, f"Method '{request.method} {path}' not implemented")
         node, type, vmid, action = match.groups()
         if action != "vncwebsocket":
-            if unknown := parameters.keys() - PARAMETERS[type, action]:
+            dropped = set() if self.knows_generate_password else {"generate-password"}
+            if unknown := parameters.keys() - (PARAMETERS[type, action] - dropped):
                 raise _bad_parameter(dict.fromkeys(sorted(unknown), NOT_IN_SCHEMA))
             return self._grant(node, type, vmid, action, identity)
         return self._upgrade(request, node, type, vmid, identity, parameters)

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Callable
 
 from .certs import Cert
@@ -17,6 +18,7 @@ from .wire import TIMEOUT, Head, Peer
 
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 POLL_SECONDS = 0.1
+ALERT_SECONDS = 0.3  # for an alert to be read: closing then resets the connection
 
 
 class Connection(Peer):
@@ -103,6 +105,12 @@ class Upstream:
         self._listener.settimeout(POLL_SECONDS)
         self.port: int = self._listener.getsockname()[1]
 
+    def demand_certificate(self, ca: Path) -> None:
+        """Clients must have a certificate of that CA from now on."""
+        assert self._tls
+        self._tls.verify_mode = ssl.CERT_REQUIRED
+        self._tls.load_verify_locations(ca)
+
     def __enter__(self) -> Upstream:
         self._start(self._accept)
         return self
@@ -129,12 +137,21 @@ class Upstream:
             self.connections += 1
             self._start(self._serve, sock)
 
+    @staticmethod
+    def _shake_hands(sock: ssl.SSLSocket) -> None:
+        try:
+            sock.do_handshake()
+        except ssl.SSLError:
+            time.sleep(ALERT_SECONDS)
+            raise
+
     def _serve(self, sock: socket.socket) -> None:
         try:
             sock.settimeout(TIMEOUT)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
-                sock = self._tls.wrap_socket(sock, server_side=True)
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                self._shake_hands(sock)
             with Connection(sock, self._ending) as connection:
                 self._script(connection)
         except (OSError, EOFError) as refusal:

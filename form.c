@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The form of a payload's text, see form.h.
+ */
+#include "form.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "crypto.h"
+#include "hex.h"
+
+enum { IV_DIGITS = 2 * CRYPTO_IV_LEN, BLOCK_DIGITS = 2 * CRYPTO_IV_LEN };
+
+#define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+#define HEX "0123456789abcdefABCDEF"
+
+static bool consists_of(const char *text, size_t len, const char *characters)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\0' || !strchr(characters, text[i]))
+			return false;
+	return true;
+}
+
+static size_t count(const char *text, size_t len, char character)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == character;
+	return n;
+}
+
+/* True when text, hex digits, stands for nothing but hex digits and colons. */
+static bool is_hex_of_hex(const char *text, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		const char c = (char)(hex_digit(text[i]) << 4 | hex_digit(text[i + 1]));
+
+		if (c != ':' && hex_digit(c) < 0)
+			return false;
+	}
+	return len > 0 && len % 2 == 0;
+}
+
+/* Of hex digits and colons. */
+static const char *wrong_hex(const char *text, size_t len)
+{
+	const char *colon = memchr(text, ':', len);
+	const size_t iv = colon ? (size_t)(colon - text) : 0, cipher = colon ? len - iv - 1 : 0;
+
+	if (!colon)
+		return is_hex_of_hex(text, len) ? "it is in hex twice" : "it has no colon between IV and ciphertext";
+	if (count(text, len, ':') > 1)
+		return "it has more than one colon";
+	if (iv == 2 * IV_DIGITS && is_hex_of_hex(text, iv) && is_hex_of_hex(colon + 1, cipher))
+		return "it is in hex twice";
+	if (iv != IV_DIGITS)
+		return "its IV is not 32 hex digits";
+	return cipher == 0 || cipher % BLOCK_DIGITS != 0 ? "its ciphertext is no multiple of 32 hex digits: it was cut off" : NULL;
+}
+
+const char *form_wrong(const char *text, size_t len)
+{
+	const size_t dots = count(text, len, '.');
+
+	if (len > 0 && *text == '{')
+		return "it is JSON as it is, which nobody has sealed";
+	if (len > 0 && (*text == '"' || *text == '\''))
+		return "it is in quotes";
+	if (memmem(text, len, "://", 3))
+		return "it is a URL, not a payload alone";
+	if (memchr(text, '%', len))
+		return "it is URL-encoded twice";
+	if (consists_of(text, len, HEX ":"))
+		return wrong_hex(text, len);
+	if (dots == 2 && consists_of(text, len, BASE64URL "."))
+		return "it is three parts with dots between: a signed JWT, not an encrypted one (JWE)";
+	if (dots > 0)
+		return "it has dots, but not a JWE's five parts";
+	if (consists_of(text, len, BASE64URL "+/=: ")) /* a plus sign in a URL is a space */
+		return "it is in base64, not hex";
+	return "it is neither <iv hex>:<ciphertext hex> nor a JWE";
+}
+
+const char *form_wrong_jwe(const char *text, size_t len)
+{
+	if (consists_of(text, len, BASE64URL "."))
+		return NULL;
+	if (memchr(text, '%', len))
+		return "it is URL-encoded twice";
+	if (consists_of(text, len, BASE64URL ".+/= "))
+		return "it is in base64, not base64url without padding";
+	return "it has characters that are not base64url's";
+}
