@@ -10,7 +10,6 @@
 
 enum {
 	EXCHANGE_ANSWER_TIMEOUT_MS = 5000, /* for the client to take an answer */
-	EXCHANGE_LINGER_MS = 2000, /* for the client to close after the last byte, so that none is lost */
 };
 
 /* Reads a request's head into head, which has room for size bytes, before the deadline.

@@ -410,7 +410,7 @@ static int run(void)
 	serve();
 	config_wipe_keys(&config);
 	access_wipe(&granted);
-	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
+	io_linger(&client, NULL, io_now() + IO_LINGER_MS);
 	return error_info(session.outcome)->exit_status;
 }
 
