@@ -66,7 +66,7 @@ endif
 # What the unit tests link: the pure part, and what has no main() of its own.
 TESTED := access config crypto error framer host http io jwe keys once payload settings strict_json tls_socket uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
-proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox systemd trust upstream uptime $(EXTRA)
+proxxy-conn := $(TESTED) algorithms direction exchange log prefault proxxy-conn relay resolve sandbox silence systemd trust upstream uptime $(EXTRA)
 proxxy-status := error exchange http io proxxy-status tls_socket uri
 proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options viewer
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))

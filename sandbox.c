@@ -74,6 +74,9 @@ static bool add_conditional(scmp_filter_ctx filter)
 	/* The goodbye's timeout. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
 			       SCMP_A2(SCMP_CMP_EQ, TCP_USER_TIMEOUT, 0));
+	/* Whether a peer still acknowledges: silence.c. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+			       SCMP_A2(SCMP_CMP_EQ, TCP_INFO, 0));
 	/* abort() signals itself, and no other. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	/* Every frame to the client is one: to be looked at first. */

@@ -19,11 +19,11 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(shell $(PKG_CONFIG) --cflag
 
 # A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
 # ask of libc, the target answers.
-FUZZ_SESSION := $(filter-out io once,$(TESTED)) exchange log relay sandbox \
+FUZZ_SESSION := $(filter-out io once,$(TESTED)) direction exchange log relay sandbox silence \
 	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
 FUZZ_WORLD := recv send ppoll shutdown close open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
 	setsockopt fcntl fstat access dup2 openlog syslog write systemd_record systemd_status systemd_open_journal algorithms_restrict prefault signal sigaction sigprocmask \
-	setrlimit prctl _exit config_load once_claim uptime_seconds RAND_bytes
+	setrlimit prctl _exit config_load once_claim uptime_seconds RAND_bytes relay_run
 
 fuzz_http := error http uri
 fuzz_json := $(TESTED)
