@@ -28,7 +28,8 @@ enum { SIGTERM_EVERY_MS = 20 }; /* how soon a busy session hears it */
 enum {
 	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; an older kernel knows no such option */
 	PARTING_READS = 16,    /* reads of 16 KiB between two looks at the clock */
-	PARTING_LOOK_MS = 100, /* how often it is looked whether the peer still takes bytes */
+	PARTING_LOOK_MS = 100, /* how often it is looked whether the peer still takes bytes, */
+	PARTING_SOON_MS = 10,  /* and whether one that closed has got the last of them */
 };
 
 static volatile sig_atomic_t terminated;
@@ -394,6 +395,7 @@ struct parting {
 	struct endpoint *e; /* NULL once it is over */
 	size_t left;        /* bytes that the peer had not acknowledged when it was last looked at, */
 	int64_t moved;      /* and when that last changed */
+	bool closed;        /* the peer says nothing more; what it was sent may still be on its way */
 };
 
 static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
@@ -413,16 +415,17 @@ static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
 	p->left = io_unacknowledged(e);
 }
 
-/* Reads away what came. Returns false when the peer has closed too. */
-static bool read_away(int fd)
+/* Reads away what came, and notes whether the peer closed. Returns false when the connection is broken. */
+static bool read_away(struct parting *p)
 {
 	uint8_t rest[16384];
-	ssize_t n;
 
-	for (int i = 0; i < PARTING_READS; i++) {
-		n = recv(fd, rest, sizeof(rest), 0);
-		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+	for (int i = 0; i < PARTING_READS && !p->closed; i++) {
+		ssize_t n = recv(p->e->fd, rest, sizeof(rest), 0);
+
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			return false;
+		p->closed = n == 0;
 		if (n < (ssize_t)sizeof(rest))
 			break;
 	}
@@ -441,14 +444,16 @@ static int64_t part(struct parting *p, int64_t now)
 		shutdown(e->fd, SHUT_WR);
 		e->shut = true;
 	}
-	if (!read_away(e->fd))
+	if (!read_away(p))
 		return 0;
 	left = io_unacknowledged(e);
 	if (left != p->left)
 		p->moved = now;
 	p->left = left;
-	if (now >= p->moved + IO_LINGER_MS)
+	if (now >= p->moved + IO_LINGER_MS || (p->closed && left == 0))
 		return 0;
+	if (p->closed) /* there is no event for an acknowledgement */
+		return now + PARTING_SOON_MS;
 	return left > 0 ? now + PARTING_LOOK_MS : p->moved + IO_LINGER_MS;
 }
 
@@ -477,9 +482,11 @@ void io_linger(struct endpoint *a, struct endpoint *b, int64_t deadline)
 				ends[i].e = NULL;
 			else if (again < look)
 				look = again;
-			fds[i] = (struct pollfd){ .fd = again ? e->fd : -1, .events = POLLIN };
+			fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
 			if (again && io_backlog(e) > 0)
-				fds[i].events |= POLLOUT;
+				fds[i] = (struct pollfd){ .fd = e->fd, .events = POLLIN | POLLOUT };
+			else if (again && !ends[i].closed)
+				fds[i].fd = e->fd;
 		}
 		if (ends[0].e || ends[1].e)
 			poll_until(fds, 2, look);

@@ -328,7 +328,8 @@ static void look_for_vanished(struct relay *r, int64_t now)
 {
 	const int64_t interval = r->config->ping_interval * INT64_C(1000);
 	const int64_t step = interval ? earlier(interval / 4, SILENCE_STEP_MS) : SILENCE_STEP_MS;
-	const int64_t gone = interval ? earlier(interval - step, SILENCE_GONE_MS) : SILENCE_GONE_MS;
+	/* From a Ping on, at the first look; a look may be a little late. */
+	const int64_t gone = interval ? earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
 	const bool told_client = r->down.told || direction_wants_write(&r->down);
 	const bool told_upstream = r->up.told || direction_wants_write(&r->up);
 	const char *client = silence_judge(&r->client_silence, r->client, now, told_client, step, gone);

@@ -13,16 +13,20 @@ void silence_init(struct silence *s)
 	*s = (struct silence){ .look_at = INT64_MAX, .since = -1 };
 }
 
-/* How many milliseconds ago the peer's kernel last acknowledged anything, or -1 when it owes no answer: all that was
- * sent is acknowledged, and every probe of its closed window was answered. */
+/* How many milliseconds ago the peer's kernel last acknowledged anything, or -1 when it owes no answer. One that is there
+ * answers whatever is sent to it: also probes of its closed window, and data that it drops as its buffer is full. But it
+ * answers no more than twice a second (Linux's tcp_invalid_ratelimit): a single unanswered one says nothing. */
 static int64_t owed_for(int fd)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
+	bool owed;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return -1;
-	return info.tcpi_unacked > 0 || info.tcpi_probes > 0 ? (int64_t)info.tcpi_last_ack_recv : -1;
+	owed = info.tcpi_probes > 1 || (info.tcpi_unacked > 0 && info.tcpi_retransmits > 1 &&
+					info.tcpi_last_data_sent < info.tcpi_last_ack_recv);
+	return owed ? (int64_t)info.tcpi_last_ack_recv : -1;
 }
 
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,

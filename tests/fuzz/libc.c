@@ -329,6 +329,7 @@ WRAP(int, getsockopt, int fd, int level, int option, void *value, socklen_t *len
 	p = peer_of(fd);
 	memset(info, 0, sizeof(*info));
 	info->tcpi_unacked = world_owes(p);
+	info->tcpi_retransmits = p->vanished ? 2 : 0;
 	info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
 	return 0;
 }
