@@ -18,7 +18,7 @@ enum {
 	IO_KEEPALIVE_PROBES = 3,        /* and how many: gone after 50 s. With data on its way Linux sends none: silence.h */
 	IO_RTO_MAX_MS = 4 * 1000,       /* pauses between retransmissions, and between probes of a closed window (Linux 6.15) */
 	IO_ORPHAN_TIMEOUT_MS = 10 * 1000, /* for what is left to send when the process ends */
-	IO_LINGER_MS = 2000,            /* for a peer that takes nothing more to close, see io_linger() */
+	IO_LINGER_MS = 3000,            /* for a peer that takes nothing more to close, see io_linger() */
 	IO_NOTSENT_LOWAT = 128 * 1024,  /* bytes that the kernel holds unsent: back-pressure is felt before megabytes queue */
 };
 

@@ -16,7 +16,7 @@ enum {
 	RELAY_STEPS = 64,              /* frames of a direction that may take a write each, before the other has its turn */
 	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for both sides to hear and answer a Close, while neither takes a byte; */
 	RELAY_TAIL_MS = 30 * 1000,     /* in all, for a slow client to get what the console said last; */
-	RELAY_STOP_MS = 4000,          /* in all, once SIGTERM came: with IO_LINGER_MS it fits TimeoutStopSec= */
+	RELAY_STOP_MS = 3500,          /* in all, once SIGTERM came: with IO_LINGER_MS it fits TimeoutStopSec= */
 	RELAY_LOOK_MS = 250,           /* how often it is looked whether they take bytes */
 };
 

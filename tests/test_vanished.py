@@ -128,7 +128,14 @@ def test_proxmox_that_vanishes_is_noticed_within_a_minute(
     network: Network, settings: dict[str, Any], authority: Authority, key: str, typing: bool
 ) -> None:
     far = authority.leaf("far", ips=(THERE,))
-    with network.run(lambda: Upstream(far, hold, address=THERE)) as upstream, Activator(settings) as proxxy:
+
+    def hold_a_minute(c: Connection) -> None:
+        c.accept_upgrade()
+        c.sock.settimeout(UPSTREAM_SECONDS)
+        while c.sock.recv(65536):
+            pass
+
+    with network.run(lambda: Upstream(far, hold_a_minute, address=THERE)) as upstream, Activator(settings) as proxxy:
         with Client.upgraded(proxxy.port, target(seal(console(upstream.port, THERE), key))) as client:
             client.send_frame(BINARY, b"x")
             time.sleep(0.5)
@@ -145,5 +152,7 @@ def test_proxmox_that_vanishes_is_noticed_within_a_minute(
                 if frame.opcode != PING:
                     break
                 client.send_frame(PONG)
-            assert 20 < time.monotonic() - gone < UPSTREAM_SECONDS
+            noticed = time.monotonic() - gone
+            assert 20 < noticed < UPSTREAM_SECONDS
+            print(f"\nnoticed after {noticed:.1f} s: {frame.payload[2:].decode()}")
             assert frame.payload[:2] == struct.pack(">H", 1011), frame

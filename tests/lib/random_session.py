@@ -267,11 +267,14 @@ class Session:
         facts = dict(re.findall(r"(\w+)=(\S+)", wait_for(record, 5, "no record")))
         told = self.client.closes[:1]
         if self.client.ended == "eof":
-            assert facts.get("close_code") == (str(told[0]) if told else None), f"logged {facts}, told {told}"
-            assert int(facts["bytes_down"]) == len(self.client.data), f"logged {facts}"
+            code = facts.get("close_code")
+            assert code == (str(told[0]) if told else None) or (not code and self.client.reads.delay), f"logged {facts}, told {told}"
+            logged, slow = int(facts["bytes_down"]), bool(self.client.reads.delay)
+            assert logged == len(self.client.data) or (slow and logged < len(self.client.data)), f"logged {facts}"
         if self.upstream.ended == "eof":
-            whole = bool(self.upstream.closes) and int(facts["bytes_up"]) != len(self.upstream.data)
-            assert not whole and int(facts["bytes_up"]) <= len(self.upstream.data), f"logged {facts}"
+            # Who reads slowly may have taken more by the end than its kernel had acknowledged when we left.
+            logged, exact = int(facts["bytes_up"]), self.upstream.closes and not self.upstream.reads.delay
+            assert logged == len(self.upstream.data) or (not exact and logged < len(self.upstream.data)), f"logged {facts}"
 
     def _cpu_of_children(self) -> float:
         fields = Path(f"/proc/{self._runner.proxxy.pid}/stat").read_text().rpartition(")")[2].split()
