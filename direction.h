@@ -20,7 +20,8 @@ struct direction {
 	bool ended;     /* from will give nothing more, */
 	bool broke;     /* and that not in order */
 	bool lost;      /* to takes nothing more */
-	bool heard, told, moved; /* since the clock was last looked at: from said something, to took something, data went through */
+	/* Since the clock was last looked at: from said something, to took something, data went through. */
+	bool heard, told, moved;
 	/* Whole frames of our own, [sent..queued), that go out at the next boundary. A write of those before begun was
 	 * tried: they come before anything else, as TLS wants the same bytes again. Those behind wait for data as ever:
 	 * a Close must not overtake it. */

@@ -333,7 +333,8 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	const bool told_client = r->down.told || direction_wants_write(&r->down);
 	const bool told_upstream = r->up.told || direction_wants_write(&r->up);
 	const char *client = silence_judge(&r->client_silence, r->client, now, told_client, step, gone);
-	const char *upstream = silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
+	const char *upstream =
+		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
 	if (client) {
 		r->why = client;

@@ -20,7 +20,8 @@ enum {
 	TLS_SOCKET_BACKLOG = 24 * 1024,
 };
 
-/* Has tls, which is new, read and write fd, and own what that takes. Returns false without memory: then tls is as it was. */
+/* Has tls, which is new, read and write fd, and own what that takes.
+ * Returns false without memory: then tls is as it was. */
 bool tls_socket_attach(SSL *tls, int fd);
 
 /* A call into OpenSSL begins: it may read TLS_SOCKET_BUDGET bytes. Records without data (session tickets, key
