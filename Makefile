@@ -87,11 +87,11 @@ endif
 
 # What the unit tests link: the pure part, and what has no main() of its own.
 TESTED := access config crypto error form framer host http http_write io jwe keys once payload settings settings_file \
-	strict_json strict_json_parse terminal uri ws
+	strict_json strict_json_parse terminal tls_socket uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
-proxxy-conn := $(TESTED) algorithms exchange log prefault proxxy-conn relay resolve sandbox sink systemd trust upgrade \
-	upstream uptime wipe $(EXTRA)
-proxxy-status := error exchange http http_write io proxxy-status uri
+proxxy-conn := $(TESTED) algorithms direction exchange log prefault proxxy-conn relay resolve sandbox silence sink systemd \
+	trust upgrade upstream uptime wipe $(EXTRA)
+proxxy-status := error exchange http http_write io proxxy-status tls_socket uri
 proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options viewer
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 

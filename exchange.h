@@ -10,7 +10,6 @@
 
 enum {
 	EXCHANGE_ANSWER_TIMEOUT_MS = 5000, /* for the client to take an answer */
-	EXCHANGE_LINGER_MS = 2000, /* for the client to close after the last byte, so that none is lost */
 	EXCHANGE_ROOM = 4096, /* bytes to read into beside what is kept; most heads are smaller */
 };
 

@@ -44,14 +44,53 @@ const uint8_t *framer_cleared(const struct framer *f, size_t *ret_size)
 	return f->buf + f->out;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 void framer_written(struct framer *f, size_t n)
 {
-	f->out += n;
+	if (f->out + n == f->clear) { /* as nearly always: no need to look for the headers */
+		f->out = f->clear;
+		f->passed = f->payload;
+		f->out_left = f->piece_left;
+		f->out_head = 0;
+		return;
+	}
+	while (n > 0) {
+		struct ws_header h;
+		const char *why;
+		size_t part;
+
+		if (f->out_head == 0 && f->out_left == 0) { /* whole headers are cleared, and legal ones */
+			int size = ws_parse_header(f->buf + f->out, f->clear - f->out, f->sender, &h, &why);
+
+			f->out_head = size > 0 ? (size_t)size : 0;
+			f->out_left = size > 0 ? h.length : f->clear - f->out;
+		}
+		part = (size_t)smaller(n, f->out_head);
+		f->out_head -= part;
+		f->out += part;
+		n -= part;
+		part = (size_t)smaller(n, f->out_left);
+		f->out_left -= part;
+		f->passed += part;
+		f->out += part;
+		n -= part;
+	}
+}
+
+void framer_forget(struct framer *f)
+{
+	f->out = f->clear;
+	f->out_left = f->piece_left;
+	f->out_head = 0;
 }
 
 bool framer_at_boundary(const struct framer *f)
 {
-	return f->discarding ? !f->cut : f->out == f->clear && f->piece_left == 0;
+	return f->dropping || (f->out == f->clear && f->piece_left == 0);
 }
 
 bool framer_inside_frame(const struct framer *f)
@@ -71,9 +110,7 @@ void framer_stop(struct framer *f)
 
 void framer_discard(struct framer *f)
 {
-	f->cut = !framer_at_boundary(f);
 	f->discarding = true;
-	f->out = f->clear;
 }
 
 /* A message's fragments follow each other, with nothing but control frames between (section 5.4). */
@@ -105,19 +142,27 @@ static bool clear_payload(struct framer *f)
 {
 	size_t n = f->in - f->clear;
 
-	if (f->piece_left == 0) {
+	if (f->piece_left == 0 && !f->dropping) {
 		if (f->out != f->clear)
 			return false;
-		begin_piece(f, WS_BINARY);
+		if (f->discarding)
+			f->dropping = true;
+		else
+			begin_piece(f, WS_BINARY);
 	}
-	if (n > f->piece_left)
-		n = (size_t)f->piece_left;
+	if (f->dropping) {
+		n = smaller(n, f->frame_left);
+		f->frame_left -= n;
+		f->piece_left = 0;
+		f->clear += n;
+		f->out = f->clear;
+		return n > 0;
+	}
+	n = smaller(n, f->piece_left);
 	f->clear += n;
 	f->piece_left -= n;
 	f->frame_left -= n;
 	f->payload += n;
-	if (f->discarding)
-		f->out = f->clear;
 	return n > 0;
 }
 
@@ -125,7 +170,9 @@ static bool clear_payload(struct framer *f)
 static void clear_header(struct framer *f, const struct ws_header *h, size_t size)
 {
 	f->frame_left = f->piece_left = h->length;
-	if (f->sender == WS_FROM_CLIENT) {
+	if (f->dropping) {
+		f->piece_left = 0;
+	} else if (f->sender == WS_FROM_CLIENT) {
 		struct ws_header complete = *h;
 
 		memcpy(f->mask, h->mask, 4);
@@ -138,7 +185,7 @@ static void clear_header(struct framer *f, const struct ws_header *h, size_t siz
 		ws_write_header(f->buf + f->clear, &complete);
 	}
 	f->clear += size;
-	if (f->discarding)
+	if (f->dropping)
 		f->out = f->clear;
 }
 
@@ -151,6 +198,8 @@ static void drop(struct framer *f, size_t size)
 
 int framer_scan(struct framer *f, struct ws_control *ret_control, const char **ret_why)
 {
+	if (f->broken)
+		return FRAMER_BLOCKED;
 	for (;;) {
 		struct ws_header h;
 		const char *why;
@@ -163,6 +212,7 @@ int framer_scan(struct framer *f, struct ws_control *ret_control, const char **r
 		}
 
 		size = ws_parse_header(f->buf + f->clear, f->in - f->clear, f->sender, &h, ret_why);
+		f->broken = size < 0;
 		if (size <= 0)
 			return size; /* FRAMER_BLOCKED is 0: more bytes are needed */
 
@@ -180,6 +230,11 @@ int framer_scan(struct framer *f, struct ws_control *ret_control, const char **r
 
 		if (f->stopped)
 			return FRAMER_BLOCKED;
+		if (f->discarding && !f->dropping) {
+			if (f->out != f->clear)
+				return FRAMER_BLOCKED;
+			f->dropping = true;
+		}
 		/* An empty frame says nothing to Proxmox, whose stream has no messages. */
 		if (h.length == 0 && f->sender == WS_FROM_CLIENT) {
 			if (f->out != f->clear)
@@ -193,8 +248,32 @@ int framer_scan(struct framer *f, struct ws_control *ret_control, const char **r
 				clear_header(f, &h, (size_t)size);
 		}
 		if (why) {
+			f->broken = true;
 			*ret_why = why;
 			return f->sender == WS_FROM_CLIENT ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL;
 		}
 	}
+}
+
+bool framer_can_scan(const struct framer *f)
+{
+	const bool all_written = f->out == f->clear;
+	struct ws_header h;
+	const char *why;
+	int size;
+
+	if (f->broken)
+		return false;
+	if (f->frame_left > 0)
+		return f->in > f->clear && (f->piece_left > 0 || all_written);
+	size = ws_parse_header(f->buf + f->clear, f->in - f->clear, f->sender, &h, &why);
+	if (size <= 0)
+		return size < 0;
+	if (h.opcode >= WS_CLOSE)
+		return all_written && f->in - f->clear >= (size_t)size + h.length;
+	if (f->stopped)
+		return false;
+	if ((f->discarding && !f->dropping) || (h.length == 0 && f->sender == WS_FROM_CLIENT))
+		return all_written;
+	return true;
 }

@@ -6,25 +6,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/bio.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "tls_socket.h"
 
-enum { SIGTERM_EVERY_MS = 100 }; /* how soon a busy session hears it */
+enum { SIGTERM_EVERY_MS = 20 }; /* how soon a busy session hears it */
 static const int64_t POLL_LONGEST_MS = INT32_MAX * INT64_C(1000); /* what every processor's time_t holds: 68 years */
+
+enum {
+	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; an older kernel knows no such option */
+	PARTING_READS = 16,    /* reads of 16 KiB between two looks at the clock */
+	PARTING_LOOK_MS = 100, /* how often it is looked whether the peer still takes bytes, */
+	PARTING_SOON_MS = 10,  /* and whether one that closed has got the last of them */
+};
 
 static volatile sig_atomic_t terminated;
 static sigset_t waiting_mask; /* signals that stay blocked while we wait */
@@ -78,7 +85,7 @@ int io_prepare(int fd)
 		{ IPPROTO_TCP, TCP_KEEPIDLE, IO_KEEPALIVE_IDLE_S },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, IO_KEEPALIVE_INTERVAL_S },
 		{ IPPROTO_TCP, TCP_KEEPCNT, IO_KEEPALIVE_PROBES },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, IO_USER_TIMEOUT_MS },
+		{ IPPROTO_TCP, IO_TCP_RTO_MAX_MS, IO_RTO_MAX_MS },
 		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, IO_NOTSENT_LOWAT },
 	};
 	int flags = fcntl(fd, F_GETFL);
@@ -97,147 +104,13 @@ struct endpoint io_endpoint(int fd, SSL *tls)
 	};
 }
 
-/* --- TLS's socket ------------------------------------------------------------------------- */
-
-enum { TLS_HEADER = 5, TLS_LARGE = 4096 }; /* bytes: of a record's header, and of a record that is worth no copy */
-
-struct tls_socket {
-	int fd;
-	size_t budget;  /* bytes that may still be read in this call */
-	size_t ahead;   /* bytes that are read beyond those asked for */
-	size_t at, end; /* of buf: what was read and TLS has not asked for yet */
-	bool drained;   /* the kernel gave less than was asked for: poll() will tell of more */
-	uint8_t buf[IO_TLS_AT_ONCE]; /* its pages cost nothing until they are used */
-};
-
-/* Reads size bytes into buf, and what comes behind them into the buffer, which is empty. Returns as readv(). */
-static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
-{
-	const struct iovec to[2] = { { buf, size }, { s->buf, s->ahead } };
-	ssize_t n;
-
-	if (s->budget == 0) {
-		errno = EAGAIN;
-		return -1;
-	}
-	do {
-		n = readv(s->fd, to, 2);
-	} while (n < 0 && errno == EINTR);
-	if (n > 0)
-		s->budget -= (size_t)n < s->budget ? (size_t)n : s->budget;
-	s->drained = n < (ssize_t)(size + s->ahead);
-	s->at = 0;
-	s->end = n > (ssize_t)size ? (size_t)n - size : 0;
-	return n;
-}
-
-/* OpenSSL asks for each record's header and then for the rest, two system calls without a buffer; its own read-ahead
- * moves all that it has read with each record. So small records are read many at once and copied, and with a large
- * one, which goes where it is asked for, only the next one's header. */
-static int socket_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
-{
-	struct tls_socket *s = BIO_get_data(bio);
-	const size_t buffered = s->end - s->at;
-	ssize_t n;
-
-	BIO_clear_retry_flags(bio);
-	if (size != TLS_HEADER)
-		s->ahead = size >= TLS_LARGE ? TLS_HEADER : sizeof(s->buf);
-	if (buffered > 0) {
-		*ret_n = size < buffered ? size : buffered;
-		memcpy(buf, s->buf + s->at, *ret_n);
-		s->at += *ret_n;
-		return 1;
-	}
-	n = read_ahead(s, buf, size);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		BIO_set_retry_read(bio);
-	if (n <= 0)
-		return 0;
-	*ret_n = (size_t)n < size ? (size_t)n : size;
-	return 1;
-}
-
-static int socket_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
-{
-	const struct tls_socket *s = BIO_get_data(bio);
-	ssize_t n;
-
-	do {
-		n = send(s->fd, buf, size, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	BIO_clear_retry_flags(bio);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		BIO_set_retry_write(bio);
-	if (n <= 0)
-		return 0;
-	*ret_n = (size_t)n;
-	return 1;
-}
-
-static long socket_control(BIO *bio, int command, long number, void *pointer)
-{
-	(void)bio, (void)number, (void)pointer;
-	return command == BIO_CTRL_FLUSH; /* nothing is kept back */
-}
-
-static int socket_destroy(BIO *bio)
-{
-	OPENSSL_free(BIO_get_data(bio));
-	return 1;
-}
-
 int io_begin_tls(struct endpoint *e, SSL *tls)
 {
-	static BIO_METHOD *method;
-	struct tls_socket *s = OPENSSL_malloc(sizeof(*s));
-	BIO *bio;
-
-	if (!method)
-		method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "socket");
-	if (!s || !method || BIO_meth_set_read_ex(method, socket_read) != 1 || BIO_meth_set_write_ex(method, socket_write) != 1 ||
-	    BIO_meth_set_ctrl(method, socket_control) != 1 || BIO_meth_set_destroy(method, socket_destroy) != 1 ||
-	    !(bio = BIO_new(method))) {
-		OPENSSL_free(s);
+	if (!tls_socket_attach(tls, e->fd))
 		return ERR_SYSTEM;
-	}
-	s->fd = e->fd;
-	s->budget = s->at = s->end = 0;
-	s->drained = false;
-	s->ahead = sizeof(s->buf);
-	BIO_set_data(bio, s);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(tls, bio, bio);
 	ERR_clear_error();
 	*e = io_endpoint(e->fd, tls);
 	return OK;
-}
-
-static struct tls_socket *socket_of(const struct endpoint *e)
-{
-	return BIO_get_data(SSL_get_rbio(e->tls));
-}
-
-/* A call into TLS begins, with its budget. OpenSSL's error queue, which SSL_get_error() looks into, is empty then:
- * io_begin_tls() and tls_result() leave it so. */
-static void enter_tls(const struct endpoint *e)
-{
-	socket_of(e)->budget = IO_TLS_BUDGET;
-}
-
-static bool has_buffered(const struct endpoint *e)
-{
-	const struct tls_socket *s = socket_of(e);
-
-	return s->at != s->end;
-}
-
-/* True when another read would find nothing: in TLS, in our buffer, or in the kernel. */
-static bool is_drained(const struct endpoint *e)
-{
-	const struct tls_socket *s = socket_of(e);
-
-	return s->drained && !has_buffered(e) && SSL_pending(e->tls) == 0;
 }
 
 /* --- reading and writing ------------------------------------------------------------------ */
@@ -273,11 +146,17 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 		size_t got;
 		int rc;
 
-		enter_tls(e);
+		tls_socket_enter(e->tls);
 		rc = SSL_read_ex(e->tls, buf, size, &got);
-		if (rc != 1)
-			return tls_result(e, rc, &e->readable, &e->read_events);
-		e->readable = !is_drained(e);
+		/* A write that waited for input may have got it here: poll() will not tell. */
+		if (!e->writable && e->write_events == POLLIN)
+			e->writable = true;
+		if (rc != 1) {
+			n = tls_result(e, rc, &e->readable, &e->read_events);
+			e->timed_out = n == IO_BROKEN && tls_socket_error(e->tls) == ETIMEDOUT;
+			return n;
+		}
+		e->readable = !tls_socket_is_drained(e->tls);
 		e->read_events = POLLIN;
 		return (ssize_t)got;
 	}
@@ -289,33 +168,58 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 		e->readable = (size_t)n == size || n == 0;
 		return n; /* 0 is IO_END */
 	}
-	if (errno != EAGAIN && errno != EWOULDBLOCK)
+	if (errno != EAGAIN && errno != EWOULDBLOCK) {
+		e->timed_out = errno == ETIMEDOUT;
 		return IO_BROKEN;
+	}
 	e->readable = false;
 	return IO_AGAIN;
+}
+
+/* Sends what TLS has made already, and notes whether there is room for more. Returns 0 or IO_BROKEN. */
+static ssize_t flush_tls(struct endpoint *e)
+{
+	if (!tls_socket_flush(e->tls))
+		return IO_BROKEN;
+	e->writable = tls_socket_backlog(e->tls) == 0;
+	e->write_events = POLLOUT;
+	return 0;
+}
+
+static ssize_t write_tls(struct endpoint *e, const void *buf, size_t size)
+{
+	size_t put;
+	ssize_t n;
+	int rc;
+
+	if (tls_socket_backlog(e->tls) > 0) {
+		if (flush_tls(e) < 0)
+			return IO_BROKEN;
+		if (!e->writable)
+			return IO_AGAIN;
+	}
+	tls_socket_enter(e->tls);
+	rc = SSL_write_ex(e->tls, buf, size, &put);
+	if (rc == 1) {
+		n = (ssize_t)put;
+		e->writable = tls_socket_backlog(e->tls) == 0;
+		e->write_events = POLLOUT;
+	} else {
+		n = tls_result(e, rc, &e->writable, &e->write_events);
+	}
+	/* With a message of the handshake half read, writing reads: what came behind it poll() will not tell. So it is
+	 * with a read that waited for room. */
+	if (tls_socket_has_input(e->tls) || (e->writable && e->read_events == POLLOUT))
+		e->readable = true;
+	return n == IO_END ? IO_BROKEN : n;
 }
 
 ssize_t io_write(struct endpoint *e, const void *buf, size_t size)
 {
 	ssize_t n;
 
-	if (e->tls) {
-		size_t put;
-		int rc;
-
-		enter_tls(e);
-		rc = SSL_write_ex(e->tls, buf, size, &put);
-		if (rc == 1) {
-			n = (ssize_t)put;
-			e->write_events = POLLOUT;
-		} else {
-			n = tls_result(e, rc, &e->writable, &e->write_events);
-		}
-		/* With a message of the handshake half read, writing reads: what came behind it poll() will not tell. */
-		if (has_buffered(e))
-			e->readable = true;
-		return n == IO_END ? IO_BROKEN : n;
-	}
+	if (e->tls)
+		return write_tls(e, buf, size);
 	do {
 		n = send(e->fd, buf, size, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
@@ -327,12 +231,28 @@ ssize_t io_write(struct endpoint *e, const void *buf, size_t size)
 	return IO_AGAIN;
 }
 
+size_t io_backlog(const struct endpoint *e)
+{
+	return e->tls ? tls_socket_backlog(e->tls) : 0;
+}
+
+size_t io_unacknowledged(const struct endpoint *e)
+{
+	int queued = 0;
+
+	if (e->fd < 0 || ioctl(e->fd, SIOCOUTQ, &queued) < 0 || queued < 0)
+		queued = 0;
+	if (e->shut && queued > 0) /* the FIN counts */
+		queued--;
+	return io_backlog(e) + (size_t)queued;
+}
+
 ssize_t io_handshake(struct endpoint *e)
 {
 	ssize_t n;
 	int rc;
 
-	enter_tls(e);
+	tls_socket_enter(e->tls);
 	rc = SSL_do_handshake(e->tls);
 	if (rc == 1)
 		return 1;
@@ -375,13 +295,18 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 
 int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline)
 {
+	const short wanted = events == POLLIN ? e->read_events : e->write_events;
 	struct pollfd fds[2] = {
-		{ .fd = e->fd, .events = events == POLLIN ? e->read_events : e->write_events },
+		{ .fd = e->fd },
 		{ .fd = client ? client->fd : -1, .events = POLLRDHUP },
 	};
 
 	for (;;) {
-		int n = poll_until(fds, 2, deadline);
+		int n;
+
+		/* What TLS has made already must leave, or there will be no answer to wait for. */
+		fds[0].events = io_backlog(e) > 0 ? wanted | POLLOUT : wanted;
+		n = poll_until(fds, 2, deadline);
 
 		if (terminated)
 			return END_TERMINATED;
@@ -395,6 +320,8 @@ int io_wait(struct endpoint *e, short events, const struct endpoint *client, int
 			/* A peer that always has something has no more time than others. */
 			if (io_now() >= deadline)
 				return ERR_REQUEST_TIMEOUT;
+			if (io_backlog(e) > 0 && flush_tls(e) == 0 && !(fds[0].revents & ~(POLLOUT & ~wanted)))
+				continue;
 			e->readable = e->writable = true;
 			return OK;
 		}
@@ -413,6 +340,8 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 			events |= e->read_events;
 		if (want[i].write && !e->writable)
 			events |= e->write_events;
+		if (io_backlog(e) > 0)
+			events |= POLLOUT;
 		if (!want[i].read && !e->hung_up)
 			events |= POLLRDHUP;
 		/* Never poll for nothing: a hang-up would wake us over and over. */
@@ -426,9 +355,11 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 
 		if (!want[i].read && (fds[i].revents & (POLLRDHUP | broken)))
 			e->hung_up = true;
+		if (fds[i].revents & POLLOUT && io_backlog(e) > 0)
+			flush_tls(e); /* if it is broken, reading says so */
 		if (fds[i].revents & (e->read_events | broken))
 			e->readable = true;
-		if (fds[i].revents & (e->write_events | broken))
+		if (fds[i].revents & (e->write_events | broken) && io_backlog(e) == 0)
 			e->writable = true;
 	}
 }
@@ -466,33 +397,111 @@ void io_give_back(void *at, size_t size)
 
 void io_rest(struct endpoint *e)
 {
-	struct tls_socket *s;
-	size_t used;
-
-	if (!e->tls)
-		return;
-	s = socket_of(e);
-	used = has_buffered(e) ? s->end : 0;
-	io_give_back(s->buf + used, sizeof(s->buf) - used);
+	if (e->tls)
+		tls_socket_rest(e->tls);
 }
 
-void io_linger(struct endpoint *e, int64_t deadline)
+/* --- the end ------------------------------------------------------------------------------ */
+
+/* How far an endpoint's end has come. */
+struct parting {
+	struct endpoint *e; /* NULL once it is over */
+	size_t left;        /* bytes that the peer had not acknowledged when it was last looked at, */
+	int64_t moved;      /* and when that last changed */
+	bool closed;        /* the peer says nothing more; what it was sent may still be on its way */
+};
+
+static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
 {
 	static const int timeout = IO_ORPHAN_TIMEOUT_MS;
-	uint8_t rest[4096];
 
+	*p = (struct parting){ .e = e && e->fd >= 0 && !e->shut ? e : NULL, .moved = now };
+	if (!p->e)
+		return;
 	/* Without a process there is nobody whose pause to bear with: vanished clients must not pile up in the kernel. */
 	setsockopt(e->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
-	shutdown(e->fd, SHUT_WR);
-	while (io_now() < deadline) {
-		ssize_t n = io_read(e, rest, sizeof(rest));
+	if (e->tls) {
+		ERR_clear_error();
+		SSL_shutdown(e->tls);
+		ERR_clear_error();
+	}
+	p->left = io_unacknowledged(e);
+}
 
-		if (n == IO_END || n == IO_BROKEN)
-			return;
-		if (n == IO_AGAIN) {
-			struct pollfd fd = { .fd = e->fd, .events = POLLIN };
+/* Reads away what came, and notes whether the peer closed. Returns false when the connection is broken. */
+static bool read_away(struct parting *p)
+{
+	uint8_t rest[16384];
 
-			poll_until(&fd, 1, deadline); /* SIGTERM has been heard, if it came */
+	for (int i = 0; i < PARTING_READS && !p->closed; i++) {
+		ssize_t n = recv(p->e->fd, rest, sizeof(rest), 0);
+
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			return false;
+		p->closed = n == 0;
+		if (n < (ssize_t)sizeof(rest))
+			break;
+	}
+	return true;
+}
+
+/* Gets on with an end. Returns when to look again, or 0 when it is over. */
+static int64_t part(struct parting *p, int64_t now)
+{
+	struct endpoint *e = p->e;
+	size_t left;
+
+	if (e->tls && !tls_socket_flush(e->tls))
+		return 0;
+	if (!e->shut && io_backlog(e) == 0) {
+		shutdown(e->fd, SHUT_WR);
+		e->shut = true;
+	}
+	if (!read_away(p))
+		return 0;
+	left = io_unacknowledged(e);
+	if (left != p->left)
+		p->moved = now;
+	p->left = left;
+	if (now >= p->moved + IO_LINGER_MS || (p->closed && left == 0))
+		return 0;
+	if (p->closed) /* there is no event for an acknowledgement */
+		return now + PARTING_SOON_MS;
+	return left > 0 ? now + PARTING_LOOK_MS : p->moved + IO_LINGER_MS;
+}
+
+void io_linger(struct endpoint *a, struct endpoint *b, int64_t deadline)
+{
+	struct parting ends[2];
+	int64_t now = io_now();
+	bool cut = false;
+
+	begin_parting(&ends[0], a, now);
+	begin_parting(&ends[1], b, now);
+	while (ends[0].e || ends[1].e) {
+		struct pollfd fds[2];
+		int64_t look = deadline;
+
+		now = io_now();
+		if (terminated && !cut) {
+			cut = true;
+			deadline = look = now + IO_LINGER_MS < deadline ? now + IO_LINGER_MS : deadline;
 		}
+		for (int i = 0; i < 2; i++) {
+			struct endpoint *e = ends[i].e;
+			int64_t again = e && now < deadline ? part(&ends[i], now) : 0;
+
+			if (again == 0)
+				ends[i].e = NULL;
+			else if (again < look)
+				look = again;
+			fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+			if (again && io_backlog(e) > 0)
+				fds[i] = (struct pollfd){ .fd = e->fd, .events = POLLIN | POLLOUT };
+			else if (again && !ends[i].closed)
+				fds[i].fd = e->fd;
+		}
+		if (ends[0].e || ends[1].e)
+			poll_until(fds, 2, look);
 	}
 }

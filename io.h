@@ -13,16 +13,13 @@
 #include <sys/types.h>
 
 enum {
-	/* Data that a peer does not acknowledge, or does not make room for, for so long ends the connection
-	 * (Linux counts a closed window too): long enough for someone who only paused. */
-	IO_USER_TIMEOUT_MS = 5 * 60 * 1000,
-	IO_ORPHAN_TIMEOUT_MS = 10 * 1000, /* the same for what is left to send when the process ends */
-	IO_KEEPALIVE_IDLE_S = 60,       /* first probe of a silent peer, */
-	IO_KEEPALIVE_INTERVAL_S = 15,   /* the next ones, */
-	IO_KEEPALIVE_PROBES = 4,        /* and how many: gone after two minutes */
+	IO_KEEPALIVE_IDLE_S = 20,       /* first probe of a silent peer, */
+	IO_KEEPALIVE_INTERVAL_S = 10,   /* the next ones, */
+	IO_KEEPALIVE_PROBES = 3,        /* and how many: gone after 50 s. With data on its way Linux sends none: silence.h */
+	IO_RTO_MAX_MS = 4 * 1000,       /* pauses between retransmissions, and between probes of a closed window (Linux 6.15) */
+	IO_ORPHAN_TIMEOUT_MS = 10 * 1000, /* for what is left to send when the process ends */
+	IO_LINGER_MS = 3000,            /* for a peer that takes nothing more to close, see io_linger() */
 	IO_NOTSENT_LOWAT = 128 * 1024,  /* bytes that the kernel holds unsent: back-pressure is felt before megabytes queue */
-	IO_TLS_AT_ONCE = 64 * 1024,     /* bytes of TLS records that are asked of the kernel at once, */
-	IO_TLS_BUDGET = 256 * 1024,     /* and that one call takes */
 };
 
 /* Results of io_read() and io_write() that are not a count of bytes. */
@@ -33,6 +30,8 @@ struct endpoint {
 	SSL *tls;   /* NULL without TLS */
 	bool readable, writable;         /* the next read or write may get somewhere */
 	bool hung_up;                    /* the peer was seen to leave while nothing was asked of it */
+	bool timed_out;                  /* a read found that the peer's kernel no longer answers */
+	bool shut;                       /* the peer was told that nothing more comes */
 	short read_events, write_events; /* what poll() must see before it may; TLS can need the opposite */
 	unsigned long tls_error; /* behind IO_BROKEN, what OpenSSL says it was (ERR_get_error(3)); 0 when the connection broke */
 };
@@ -50,25 +49,31 @@ void io_catch_sigterm(void);
 bool io_terminated(void);
 
 /* Makes fd non-blocking and close-on-exec, and sets what both connections of a session have: TCP_NODELAY,
- * keepalive, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT. Returns 0 or ERR_SYSTEM. A socket that is not
+ * keepalive, TCP_NOTSENT_LOWAT, and no TCP_USER_TIMEOUT, which would overrule keepalive and end whoever pauses. Returns 0 or ERR_SYSTEM. A socket that is not
  * TCP keeps its options. */
 int io_prepare(int fd);
 
 /* Begins an endpoint on a prepared fd. */
 struct endpoint io_endpoint(int fd, SSL *tls);
 
-/* Has tls, which is new, read and write e's fd, as many records at once as there are, and belong to e. Whatever the
- * peer sends, one call takes no more than IO_TLS_BUDGET of it: records without data (session tickets, key updates)
- * would keep OpenSSL from ever returning. Returns 0, or ERR_SYSTEM: then tls is still the caller's. */
+/* Has tls, which is new, read and write e's fd through tls_socket.h, and belong to e.
+ * Returns 0, or ERR_SYSTEM: then tls is still the caller's. */
 int io_begin_tls(struct endpoint *e, SSL *tls);
 
 /* Reads what is there, at least one byte and at most size. Returns the count, IO_END when the peer
  * ended in order (FIN; with TLS its close_notify), IO_AGAIN, or IO_BROKEN. */
 ssize_t io_read(struct endpoint *e, void *buf, size_t size);
 
-/* Writes what fits, at least one byte. After IO_AGAIN the same bytes must be offered again.
+/* Writes what fits, at least one byte. After IO_AGAIN the same bytes must be offered again. With TLS up to a record of
+ * what was written may still wait for the kernel's room: io_wait(), io_poll() and io_linger() send it then.
  * Returns the count, IO_AGAIN or IO_BROKEN. */
 ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
+
+/* How many bytes of TLS that were written to e wait for the kernel's room. */
+size_t io_backlog(const struct endpoint *e);
+
+/* How many bytes, of those that go over the wire, were written to e and not acknowledged by the peer's kernel. */
+size_t io_unacknowledged(const struct endpoint *e);
 
 /* Gets on with e's TLS handshake. Returns 1 when it is done, IO_AGAIN (io_wait() for POLLIN, whichever
  * way TLS needs), or IO_BROKEN, OpenSSL's error queue then still telling why. */
@@ -97,8 +102,10 @@ void io_give_back(void *at, size_t size);
 /* The same for the part of e's buffer that nothing is in. */
 void io_rest(struct endpoint *e);
 
-/* For the end: says that nothing more will be sent, and reads away what comes until the peer closes or the deadline: closing
- * with unread data would reset the connection, and the peer would lose what it was sent last. */
-void io_linger(struct endpoint *e, int64_t deadline);
+/* The end of one connection or two (NULL: none): says close_notify and FIN behind what was written, and reads away
+ * what comes until the peer closes. Closing with unread data would reset the connection, and the peer would lose what it
+ * was sent last. A peer that acknowledges nothing more has IO_LINGER_MS to close; one that still takes bytes, until the
+ * deadline (an io_now()); after SIGTERM nobody has more than IO_LINGER_MS. Does nothing the second time. */
+void io_linger(struct endpoint *a, struct endpoint *b, int64_t deadline);
 
 #endif

@@ -362,8 +362,8 @@ static void sum_up(void)
 {
 	session.outcome = relay.outcome;
 	session.close_code = relay.close_code;
-	session.bytes_up = relay.up.framer.payload;
-	session.bytes_down = relay.down.framer.payload;
+	session.bytes_up = relay.bytes_up;
+	session.bytes_down = relay.bytes_down;
 	if (relay.why)
 		fail(relay.outcome, "%s%s%s", relay.why, *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
@@ -414,7 +414,8 @@ static int run(void)
 	serve();
 	config_wipe_keys(&config);
 	access_wipe(&granted);
-	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
+	if (!relay.closing) /* else its goodbye has done it */
+		io_linger(&client, NULL, io_now() + IO_LINGER_MS);
 	log_close();
 	return error_info(session.outcome)->exit_status;
 }

@@ -284,6 +284,6 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	exchange_answer(&client, answer.status, answer.extra, answer.body, exchange_wants_body(&request));
 	free(answer.body);
-	io_linger(&client, io_now() + EXCHANGE_LINGER_MS);
+	io_linger(&client, NULL, io_now() + IO_LINGER_MS);
 	return EX_OK;
 }

@@ -4,9 +4,7 @@
  */
 #include "relay.h"
 
-#include <linux/sockios.h>
 #include <malloc.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,84 +14,66 @@
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
 		int64_t session_began)
 {
-	/* Not with one memset: the buffers' pages cost nothing until they are used. */
-	framer_init(&r->up.framer, WS_FROM_CLIENT);
-	framer_init(&r->down.framer, WS_FROM_SERVER);
-	r->client = r->up.from = r->down.to = client;
-	r->upstream = r->down.from = r->up.to = upstream;
-	r->up.ended = r->up.broke = r->up.lost = r->up.moved = false;
-	r->down.ended = r->down.broke = r->down.lost = r->down.moved = false;
-	r->up.sent = r->up.queued = r->down.sent = r->down.queued = 0;
-	r->up.begun = r->down.begun = 0;
+	direction_init(&r->up, WS_FROM_CLIENT, client, upstream);
+	direction_init(&r->down, WS_FROM_SERVER, upstream, client);
+	r->client = client;
+	r->upstream = upstream;
 	r->config = config;
-	r->closing = r->client_closed = r->client_heard = r->client_told = r->pinged = false;
+	r->closing = r->client_closed = r->pinged = false;
 	r->heard = r->told = r->active = io_now();
 	r->session_began = session_began;
 	r->session_end = INT64_MAX;
-	r->close_deadline = r->gone_at = INT64_MAX;
+	r->close_deadline = r->goodbye_end = r->gone_at = INT64_MAX;
+	r->left = 0;
+	silence_init(&r->client_silence);
+	silence_init(&r->upstream_silence);
 	r->outcome = OK;
 	r->close_code = 0;
 	r->why = NULL;
 	r->reason[0] = '\0';
+	r->bytes_up = r->bytes_down = 0;
 }
 
-/* --- our own frames ----------------------------------------------------------------------- */
-
-/* True when a Ping or Pong may be queued: the last place is kept for the Close. */
-static bool has_room(const struct direction *d)
-{
-	return sizeof(d->queue) - d->queued >= 2 * WS_CONTROL_FRAME_MAX;
-}
-
-/* Queues a control frame for the next boundary. */
-static void queue_control(struct direction *d, enum ws_opcode opcode, const void *payload, size_t length)
-{
-	uint8_t mask[4];
-	const bool to_server = d->framer.sender == WS_FROM_CLIENT;
-
-	if (to_server && RAND_bytes(mask, sizeof(mask)) != 1)
-		return;
-	d->queued += ws_write_control(d->queue + d->queued, opcode, payload, length, to_server ? mask : NULL);
-}
+/* --- closing ------------------------------------------------------------------------------ */
 
 static void queue_close(struct direction *d, int code, const char *reason)
 {
 	uint8_t payload[WS_CONTROL_MAX];
 
-	queue_control(d, WS_CLOSE, payload, ws_write_close(payload, code, reason));
+	direction_queue(d, WS_CLOSE, payload, ws_write_close(payload, code, reason));
 }
 
-/* --- closing ------------------------------------------------------------------------------ */
-
-/* Begins the goodbye, once: the first reason counts. code is what the client is told. */
-static void begin_close(struct relay *r, int outcome, int code, const char *reason)
+/* Begins the goodbye, once: the first reason counts. code is what the client is told, and why; upstream_code what
+ * Proxmox is told. Either way the frame that has begun goes on to its end, then comes the Close; from the client only its
+ * Close is awaited. Where a frame does not end, the end of TCP has to say it: there is no honest Close then. */
+static void begin_close(struct relay *r, int outcome, int code, const char *reason, int upstream_code)
 {
+	const int64_t now = io_now();
+
 	if (r->closing)
 		return;
 	r->closing = true;
-	r->close_deadline = io_now() + RELAY_CLOSE_TIMEOUT_MS;
+	r->close_deadline = now + RELAY_CLOSE_TIMEOUT_MS;
+	r->goodbye_end = now + RELAY_TAIL_MS;
 	r->outcome = outcome;
 	r->close_code = code;
 	snprintf(r->reason, sizeof(r->reason), "%s", reason);
-
-	/* Downstream, the frame that has begun goes on to its end, then comes the Close. */
 	framer_stop(&r->down.framer);
-	queue_close(&r->down, code, reason);
-
-	/* Upstream, what was read is written if Proxmox takes it now; inside a frame there is no honest Close, and
-	 * the end of TCP has to say it. From the client only its Close is awaited. */
-	if (framer_at_boundary(&r->up.framer) && !r->up.lost)
-		queue_close(&r->up, code == 1000 ? 1000 : 1001, "");
 	framer_discard(&r->up.framer);
+	queue_close(&r->down, code, reason);
+	queue_close(&r->up, upstream_code, "");
 }
 
+/* Proxmox hears 1002 when it was the one who broke the protocol (RFC 6455 section 7.4.1), else whether that was the
+ * console's own end. */
 static void end_with(struct relay *r, int outcome)
 {
 	const struct error_info *info = error_info(outcome);
+	const int upstream_code = outcome == ERR_UPSTREAM_PROTOCOL ? 1002 : info->close_code == 1000 ? 1000 : 1001;
 	char reason[WS_REASON_MAX + 1];
 
 	snprintf(reason, sizeof(reason), "%s%s%s", info->words, r->why ? ": " : "", r->why ? r->why : "");
-	begin_close(r, outcome, info->close_code, reason);
+	begin_close(r, outcome, info->close_code, reason, upstream_code);
 }
 
 /* The client said Close: it gets its code back (RFC 6455 section 5.5.1), or 1000 if it sent none. */
@@ -106,10 +86,10 @@ static void on_client_close(struct relay *r, const struct ws_control *close)
 	if (rc < 0)
 		end_with(r, rc);
 	else
-		begin_close(r, END_CLIENT_CLOSED, code ? code : 1000, "");
+		begin_close(r, END_CLIENT_CLOSED, code ? code : 1000, "", code == 0 || code == 1000 ? 1000 : 1001);
 }
 
-/* Proxmox itself never sends a Close; something between may. */
+/* Proxmox itself never sends a Close; something between may. It gets its code back too. */
 static void on_upstream_close(struct relay *r, const struct ws_control *close)
 {
 	char reason[WS_REASON_MAX + 1];
@@ -121,7 +101,7 @@ static void on_upstream_close(struct relay *r, const struct ws_control *close)
 	else if (code == 0)
 		end_with(r, END_UPSTREAM_CLOSED);
 	else
-		begin_close(r, END_UPSTREAM_CLOSED, code, *reason ? reason : "Upstream websocket closed");
+		begin_close(r, END_UPSTREAM_CLOSED, code, *reason ? reason : "Upstream websocket closed", code);
 }
 
 /* --- one direction ------------------------------------------------------------------------ */
@@ -131,82 +111,6 @@ static struct direction *opposite(struct relay *r, const struct direction *d)
 	return d == &r->up ? &r->down : &r->up;
 }
 
-static void fill(struct relay *r, struct direction *d)
-{
-	size_t size;
-	uint8_t *space;
-
-	/* As much as there is, up to the buffer: several TLS records make one large write. */
-	while (!d->ended && d->from->readable && (space = framer_space(&d->framer, &size), size > 0)) {
-		ssize_t n = io_read(d->from, space, size);
-
-		if (n > 0) {
-			framer_filled(&d->framer, (size_t)n);
-			if (d == &r->up)
-				r->client_heard = true;
-		} else if (n != IO_AGAIN) {
-			d->ended = true;
-			d->broke = n == IO_BROKEN;
-		}
-	}
-}
-
-/* Writes bytes[0..size). Returns false when the other side takes no more now; one that is lost takes everything. */
-static bool drain(struct relay *r, struct direction *d, const uint8_t *bytes, size_t size, size_t *ret_written)
-{
-	*ret_written = d->lost ? size : 0;
-	while (*ret_written < size) {
-		ssize_t n = d->to->writable ? io_write(d->to, bytes + *ret_written, size - *ret_written) : IO_AGAIN;
-
-		if (n == IO_BROKEN) {
-			/* Reading goes on: what the peer said before it went, and how it went, is still to come. */
-			d->lost = true;
-			*ret_written = size;
-			break;
-		}
-		if (n == IO_AGAIN)
-			break;
-		*ret_written += (size_t)n;
-		if (d == &r->down)
-			r->client_told = true;
-	}
-	return *ret_written == size;
-}
-
-/* Writes what is cleared, and at a boundary what is queued. Returns true when nothing is left. */
-static bool flush(struct relay *r, struct direction *d)
-{
-	size_t size, written;
-	const uint8_t *bytes;
-	bool all;
-
-	if (d->sent < d->begun) {
-		all = drain(r, d, d->queue + d->sent, d->begun - d->sent, &written);
-		d->sent += written;
-		if (!all)
-			return false;
-	}
-	bytes = framer_cleared(&d->framer, &size);
-	if (size > 0) {
-		all = drain(r, d, bytes, size, &written);
-		framer_written(&d->framer, written);
-		d->moved |= written > 0;
-		if (!all)
-			return false;
-	}
-	if (!framer_at_boundary(&d->framer))
-		return true;
-	if (d->sent < d->queued) {
-		d->begun = d->queued;
-		all = drain(r, d, d->queue + d->sent, d->queued - d->sent, &written);
-		d->sent += written;
-		if (!all)
-			return false;
-	}
-	d->sent = d->queued = d->begun = 0;
-	return true;
-}
-
 static void on_control(struct relay *r, struct direction *d, const struct ws_control *control)
 {
 	struct direction *back = opposite(r, d);
@@ -214,7 +118,7 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 	switch (control->opcode) {
 	case WS_PING: /* each side's Pings are answered here: section 5.5.2 */
 		if (!r->closing)
-			queue_control(back, WS_PONG, control->payload, control->length);
+			direction_queue(back, WS_PONG, control->payload, control->length);
 		break;
 	case WS_CLOSE:
 		if (d == &r->up)
@@ -225,54 +129,57 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 	default: /* a Pong: it was heard, that is all it is for */
 		break;
 	}
-	flush(r, back);
+	direction_flush(back);
 }
 
 /* True when d may be scanned: a Ping's answer must find room, and until it does the side that sends so many
  * waits; behind a client's Close nothing counts (section 5.5.1). */
 static bool may_scan(struct relay *r, const struct direction *d)
 {
-	return has_room(opposite(r, d)) && !(d == &r->up && r->client_closed);
+	return direction_has_room(opposite(r, d)) && !(d == &r->up && r->client_closed);
 }
 
-/* Scans what was read and writes it. Returns true when all that will ever come from there is through. */
-static bool pass(struct relay *r, struct direction *d)
+/* Scans what was read and writes it, as much as a turn allows. */
+static void pass(struct relay *r, struct direction *d)
 {
 	struct ws_control control;
 	const char *why = NULL;
 
-	for (;;) {
+	for (int step = 0; step < RELAY_STEPS; step++) {
 		size_t before, after;
 		int rc = FRAMER_BLOCKED;
-		bool scanned = may_scan(r, d);
 
 		framer_cleared(&d->framer, &before);
-		if (scanned)
+		if (may_scan(r, d))
 			rc = framer_scan(&d->framer, &control, &why);
 		framer_cleared(&d->framer, &after);
 		if (rc == FRAMER_CONTROL) {
 			on_control(r, d, &control);
 		} else if (rc < 0) {
 			d->ended = true;
-			flush(r, d); /* what came before the offence counts */
 			if (!r->closing)
 				r->why = why;
-			end_with(r, rc);
-			flush(r, d);
-			return true;
-		} else if (!flush(r, d)) {
-			return false;
-		} else if (before == 0 && after == 0) {
-			return d->ended && scanned;
+			end_with(r, rc); /* what came before the offence still goes out */
+		} else if (!direction_flush(d) || (before == 0 && after == 0)) {
+			return;
 		}
 	}
+}
+
+/* True when all that will ever come from there is through, and that means the session's end. */
+static bool is_over(struct relay *r, const struct direction *d)
+{
+	size_t left;
+
+	framer_cleared(&d->framer, &left);
+	return !r->closing && d->ended && left == 0 && may_scan(r, d) && !framer_can_scan(&d->framer);
 }
 
 /* How a console ended that Proxmox closed in order. It does not say why, but what went through does: of a guest that is off
  * nothing comes, and a terminal, whose client speaks first, answers nothing to a ticket that it does not take. */
 static int console_end(struct relay *r)
 {
-	const uint64_t up = r->up.framer.payload, down = r->down.framer.payload;
+	const uint64_t up = r->up.framer.passed, down = r->down.framer.passed;
 
 	if (down == 0) {
 		r->why = up == 0 ? "the guest is off, or went off" : "the guest is off, or its terminal refused user and ticket";
@@ -288,24 +195,68 @@ static void on_upstream_end(struct relay *r)
 {
 	const bool inside = framer_inside_frame(&r->down.framer);
 
-	if (r->closing)
-		return;
-	if (inside || r->down.broke)
+	if (r->upstream->timed_out)
+		r->why = "it vanished";
+	else if (inside || r->down.broke)
 		r->why = inside ? "inside a frame" : "without close_notify";
 	end_with(r, r->why ? ERR_UPSTREAM_BROKE : console_end(r));
 }
 
-/* One round of both directions. */
+/* One turn of both directions. */
 static void pump(struct relay *r)
 {
-	flush(r, &r->up); /* it may be what the other direction waits for */
-	fill(r, &r->down);
-	if (pass(r, &r->down))
+	direction_flush(&r->up); /* it may be what the other direction waits for */
+	direction_fill(&r->down);
+	pass(r, &r->down);
+	if (is_over(r, &r->down))
 		on_upstream_end(r);
-	fill(r, &r->up);
-	if (pass(r, &r->up))
+	direction_fill(&r->up);
+	pass(r, &r->up);
+	if (is_over(r, &r->up))
 		end_with(r, ERR_CLIENT_GONE);
 }
+
+/* True when d can get on without waiting for anybody. What one direction waits for in the other counts: room for a Pong,
+ * say, which the other has made since. */
+static bool can_go_on(struct relay *r, struct direction *d)
+{
+	return (direction_wants_read(d) && d->from->readable) || (direction_wants_write(d) && d->to->writable) ||
+	       (may_scan(r, d) && framer_can_scan(&d->framer)) || is_over(r, d);
+}
+
+static bool busy(struct relay *r)
+{
+	return can_go_on(r, &r->down) || can_go_on(r, &r->up);
+}
+
+#ifdef PROXXY_SANITIZE
+/* True when what d has, and what it waits for, is what io_poll() is about to wait for: room for its bytes, more bytes,
+ * or, if it may not be scanned, that the other direction makes room. */
+static bool is_waited_for(struct relay *r, struct direction *d)
+{
+	struct direction *back = opposite(r, d);
+	size_t left;
+
+	framer_cleared(&d->framer, &left);
+	if (left > 0 && !d->lost)
+		return direction_wants_write(d) && !d->to->writable;
+	if (framer_can_scan(&d->framer))
+		return (direction_wants_write(back) && !back->to->writable) || (direction_wants_read(back) && !back->from->readable);
+	return d->ended || (direction_wants_read(d) && !d->from->readable);
+}
+
+/* Before each poll() that waits: nothing is readable, scannable or writable that is not waited for. */
+static void require_settled(struct relay *r)
+{
+	if (busy(r) || (!r->closing && !(is_waited_for(r, &r->up) && is_waited_for(r, &r->down))))
+		__builtin_trap();
+}
+#else
+static void require_settled(struct relay *r)
+{
+	(void)r;
+}
+#endif
 
 /* --- time --------------------------------------------------------------------------------- */
 
@@ -320,16 +271,15 @@ static int64_t after(int64_t from, int seconds)
 }
 
 /* True when the client may have answered a Ping without our knowing, or never got it: bytes from it wait
- * unread (back-pressure), or ours are not acknowledged yet. TCP_USER_TIMEOUT ends that, should it last. */
+ * unread (back-pressure), or ours are not acknowledged yet. silence.h ends that, should it last. */
 static bool ping_is_on_its_way(const struct relay *r)
 {
-	int unread = 0, unacknowledged = 0;
+	int unread = 0;
 
 	if (r->client->hung_up)
 		return false;
 	ioctl(r->client->fd, FIONREAD, &unread);
-	ioctl(r->client->fd, SIOCOUTQ, &unacknowledged);
-	return unread > 0 || unacknowledged > 0 || r->down.queued > 0;
+	return unread > 0 || io_unacknowledged(r->client) > 0 || r->down.queued > 0;
 }
 
 /* It is quiet: what a burst has filled is given back, until the next one. */
@@ -344,83 +294,129 @@ static void rest(struct relay *r)
 	malloc_trim(0);
 }
 
-/* Looks at the clock and does what is due. Returns when to look again. */
-static int64_t keep_time(struct relay *r)
+/* Of bytes[0..size) that one side has still to take. */
+static size_t left_of(const struct direction *d)
 {
-	const struct config *c = r->config;
-	int64_t now = io_now(), quiet_end;
+	size_t cleared;
+
+	if (d->lost)
+		return 0;
+	framer_cleared(&d->framer, &cleared);
+	return cleared + d->queued - d->sent + io_unacknowledged(d->to);
+}
+
+/* Gives the goodbye more time as long as either side takes bytes. Returns when to look again. */
+static int64_t keep_goodbye(struct relay *r, int64_t now)
+{
+	const size_t left = left_of(&r->down) + left_of(&r->up);
 
 	if (io_terminated())
-		end_with(r, END_TERMINATED);
-	if (r->closing)
-		return r->close_deadline;
+		r->goodbye_end = earlier(r->goodbye_end, now + RELAY_STOP_MS);
+	if (left != r->left)
+		r->close_deadline = now + RELAY_CLOSE_TIMEOUT_MS;
+	r->left = left;
+	r->close_deadline = earlier(r->close_deadline, r->goodbye_end);
+	return left > 0 ? earlier(r->close_deadline, now + RELAY_LOOK_MS) : r->close_deadline;
+}
 
-	if (r->client_heard) {
+/* Notes what went on since the clock was last looked at. */
+static void note_activity(struct relay *r, int64_t now)
+{
+	if (r->up.heard) {
 		r->heard = now;
 		r->pinged = false;
 	}
-	if (r->client_told)
+	if (r->down.told)
 		r->told = now;
 	if (r->up.moved || r->down.moved)
 		r->active = now;
 	if (!r->client->hung_up || r->up.moved)
 		r->gone_at = now + RELAY_CLOSE_TIMEOUT_MS;
-	r->client_heard = r->client_told = r->up.moved = r->down.moved = false;
+}
 
-	if (r->pinged && now >= after(r->ping_at, c->ping_interval)) {
-		if (!ping_is_on_its_way(r)) {
-			end_with(r, ERR_CLIENT_SILENT);
-			return r->close_deadline;
-		}
-		r->ping_at = now;
+/* Whoever vanished, without a FIN or an RST, is not waited for. */
+static void look_for_vanished(struct relay *r, int64_t now)
+{
+	const int64_t interval = r->config->ping_interval * INT64_C(1000);
+	const int64_t step = interval ? earlier(interval / 4, SILENCE_STEP_MS) : SILENCE_STEP_MS;
+	/* From a Ping on, at the first look; a look may be a little late. */
+	const int64_t gone = interval ? earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
+	const bool told_client = r->down.told || direction_wants_write(&r->down);
+	const bool told_upstream = r->up.told || direction_wants_write(&r->up);
+	const char *client = silence_judge(&r->client_silence, r->client, now, told_client, step, gone);
+	const char *upstream =
+		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
+
+	if (client) {
+		r->why = client;
+		direction_lose(&r->down);
+		r->up.ended = true;
+		end_with(r, ERR_CLIENT_SILENT);
+	} else if (upstream) {
+		r->why = upstream;
+		direction_lose(&r->up);
+		r->down.ended = true;
+		end_with(r, ERR_UPSTREAM_BROKE);
 	}
+}
+
+/* Asks a client that was quiet, and ends one that does not answer. Returns when to look again. */
+static int64_t keep_pinging(struct relay *r, int64_t now)
+{
+	const int interval = r->config->ping_interval;
 	/* Quiet is either way: a proxy in front may count only one of them. */
-	quiet_end = after(earlier(r->heard, r->told), c->ping_interval);
-	if (!r->pinged && now >= quiet_end) {
-		rest(r);
-		if (r->down.queued == 0) /* else something of ours is waiting for the client already */
-			queue_control(&r->down, WS_PING, "", 0);
-		flush(r, &r->down);
-		r->pinged = true;
+	const int64_t quiet_end = after(earlier(r->heard, r->told), interval);
+
+	if (r->pinged && now >= after(r->ping_at, interval)) {
+		if (!ping_is_on_its_way(r))
+			end_with(r, ERR_CLIENT_SILENT);
 		r->ping_at = now;
 	}
-	if (now >= r->gone_at)
-		end_with(r, ERR_CLIENT_GONE);
-	else if (now >= after(r->active, c->idle_timeout))
-		end_with(r, END_IDLE);
-	else if (now >= r->session_end)
-		end_with(r, END_SESSION_MAX);
+	if (r->pinged)
+		return after(r->ping_at, interval);
+	if (now < quiet_end)
+		return quiet_end;
+	rest(r);
+	if (r->down.queued == 0) /* else something of ours is waiting for the client already */
+		direction_queue(&r->down, WS_PING, "", 0);
+	direction_flush(&r->down);
+	r->pinged = true;
+	r->ping_at = now;
+	return after(now, interval);
+}
+
+/* Looks at the clock and does what is due. Returns when to look again. */
+static int64_t keep_time(struct relay *r)
+{
+	const struct config *c = r->config;
+	const int64_t now = io_now();
+	int64_t look;
+
+	if (io_terminated())
+		end_with(r, END_TERMINATED);
 	if (r->closing)
-		return r->close_deadline;
-	return earlier(earlier(r->pinged ? after(r->ping_at, c->ping_interval) : quiet_end, r->session_end),
-		       earlier(after(r->active, c->idle_timeout), r->client->hung_up ? r->gone_at : INT64_MAX));
+		return keep_goodbye(r, now);
+
+	note_activity(r, now);
+	look = keep_pinging(r, now);
+	look_for_vanished(r, now);
+	r->up.heard = r->down.heard = r->up.told = r->down.told = r->up.moved = r->down.moved = false;
+	if (now >= r->gone_at) {
+		end_with(r, ERR_CLIENT_GONE);
+		r->goodbye_end = now + RELAY_LOOK_MS; /* Proxmox had its time */
+	} else if (now >= after(r->active, c->idle_timeout)) {
+		end_with(r, END_IDLE);
+	} else if (now >= r->session_end) {
+		end_with(r, END_SESSION_MAX);
+	}
+	if (r->closing)
+		return keep_goodbye(r, now);
+	look = earlier(look, earlier(r->client_silence.look_at, r->upstream_silence.look_at));
+	look = earlier(look, earlier(r->session_end, after(r->active, c->idle_timeout)));
+	return earlier(look, r->client->hung_up ? r->gone_at : INT64_MAX);
 }
 
 /* --- the loop ----------------------------------------------------------------------------- */
-
-/* True while a direction has bytes that its other side must take. */
-static bool wants_write(const struct direction *d)
-{
-	size_t left;
-
-	framer_cleared(&d->framer, &left);
-	return !d->lost && (left > 0 || (d->sent < d->queued && framer_at_boundary(&d->framer)));
-}
-
-static bool wants_read(struct direction *d)
-{
-	size_t space;
-
-	framer_space(&d->framer, &space);
-	return !d->ended && space > 0;
-}
-
-/* True when reading and writing can go on without waiting. */
-static bool busy(struct relay *r)
-{
-	return (wants_read(&r->down) && r->down.from->readable) || (wants_read(&r->up) && r->up.from->readable) ||
-	       (wants_write(&r->down) && r->down.to->writable) || (wants_write(&r->up) && r->up.to->writable);
-}
 
 /* True when the goodbye is over: the client has its Close and has answered it, or will get none, and Proxmox
  * has its own. */
@@ -428,44 +424,69 @@ static bool goodbye_is_said(struct relay *r)
 {
 	const bool told = r->down.queued == 0 || r->down.lost;
 
-	if (!told && r->down.ended && !wants_write(&r->down)) {
+	if (!told && r->down.ended && !direction_wants_write(&r->down)) {
 		/* The frame that the Close waits behind will never be whole. */
-		r->close_code = 0;
 		r->down.queued = r->down.sent = 0;
+		r->close_code = 0;
 		return true;
 	}
-	return told && (r->client_closed || r->up.ended) && !wants_write(&r->up);
+	return told && (r->client_closed || r->up.ended) && !direction_wants_write(&r->up);
 }
 
 static void run_until_closed(struct relay *r)
 {
 	while (!(r->closing && goodbye_is_said(r))) {
-		int64_t deadline;
+		const int64_t slice_end = io_now() + RELAY_SLICE_MS;
+		int64_t look;
 
-		for (int round = 0; round < RELAY_ROUNDS; round++) {
+		do
 			pump(r);
-			if (!busy(r))
-				break;
-		}
-		deadline = keep_time(r);
+		while (busy(r) && io_now() < slice_end);
+		look = keep_time(r);
 		if (r->closing && (goodbye_is_said(r) || io_now() >= r->close_deadline))
 			break;
+		if (busy(r))
+			look = 0;
+		else
+			require_settled(r);
 		io_poll((struct io_want[2]){
-				{ r->client, wants_read(&r->up), wants_write(&r->down) },
-				{ r->upstream, wants_read(&r->down), wants_write(&r->up) },
+				{ r->client, direction_wants_read(&r->up), direction_wants_write(&r->down) },
+				{ r->upstream, direction_wants_read(&r->down), direction_wants_write(&r->up) },
 			},
-			busy(r) ? 0 : deadline);
+			look);
 	}
 	if (r->down.queued > 0 || r->down.lost)
 		r->close_code = 0; /* it never got out */
+}
+
+/* What of d's payload the other side's kernel has: all but what it has not acknowledged, whose headers count as payload. */
+static uint64_t acknowledged(const struct direction *d)
+{
+	const uint64_t left = io_unacknowledged(d->to);
+
+	return d->framer.passed > left ? d->framer.passed - left : 0;
+}
+
+/* Ends the connections, and sums up what has arrived. One that is lost has nothing more to hear. */
+static void part(struct relay *r, struct endpoint *client, struct endpoint *upstream)
+{
+	const int64_t end = earlier(r->goodbye_end, INT64_MAX - IO_LINGER_MS) + IO_LINGER_MS;
+
+	io_linger(r->down.lost ? NULL : client, r->up.lost ? NULL : upstream, end);
+	r->bytes_up = acknowledged(&r->up);
+	r->bytes_down = acknowledged(&r->down);
+	if (io_unacknowledged(r->client) > 0) /* the Close is the last of it */
+		r->close_code = 0;
 }
 
 void relay_run(struct relay *r)
 {
 	/* The time that the request and the connection took was no silence. */
 	r->heard = r->told = r->active = io_now();
+	r->up.told = r->down.told = true; /* the request and the 101 may not be acknowledged yet */
 	r->session_end = after(r->session_began, r->config->session_max);
 	run_until_closed(r);
+	part(r, r->client, r->upstream);
 }
 
 void relay_refuse(struct relay *r, int outcome, const char *reason)
@@ -473,8 +494,9 @@ void relay_refuse(struct relay *r, int outcome, const char *reason)
 	r->down.ended = true;
 	r->up.lost = true;
 	r->client->readable = true;
-	fill(r, &r->up);
+	direction_fill(&r->up);
 	pass(r, &r->up); /* the client's own Close may have come before: then it is answered */
-	begin_close(r, outcome, error_info(outcome)->close_code, *reason ? reason : error_info(outcome)->words);
+	begin_close(r, outcome, error_info(outcome)->close_code, *reason ? reason : error_info(outcome)->words, 1001);
 	run_until_closed(r);
+	part(r, r->client, NULL);
 }

@@ -7,13 +7,17 @@
 #define PROXXY_RELAY_H
 
 #include "config.h"
-#include "framer.h"
+#include "direction.h"
 #include "io.h"
+#include "silence.h"
 
 enum {
-	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for both sides to hear and answer a Close */
-	RELAY_ROUNDS = 32,             /* rounds of reading and writing between two looks at the clock and at signals */
-	RELAY_CONTROL_QUEUE = 1024,    /* bytes of our own frames that wait for a boundary: seven full Pongs */
+	RELAY_SLICE_MS = 4,            /* of reading and writing between two looks at the clock, at signals and at both sockets */
+	RELAY_STEPS = 64,              /* frames of a direction that may take a write each, before the other has its turn */
+	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for both sides to hear and answer a Close, while neither takes a byte; */
+	RELAY_TAIL_MS = 30 * 1000,     /* in all, for a slow client to get what the console said last; */
+	RELAY_STOP_MS = 3500,          /* in all, once SIGTERM came: with IO_LINGER_MS it fits TimeoutStopSec= */
+	RELAY_LOOK_MS = 250,           /* how often it is looked whether they take bytes */
 };
 
 /* What goes through a VNC console whose password is refused, in bytes (RFC 6143 sections 7.1.1 to 7.1.3, with the one
@@ -25,21 +29,6 @@ enum {
 	RELAY_RFB_REASON_MAX = 4 + 128,
 };
 
-/* One direction: what it reads from, what it writes to, and the frames between. */
-struct direction {
-	struct endpoint *from, *to;
-	struct framer framer;
-	bool ended;     /* from will give nothing more, */
-	bool broke;     /* and that not in order */
-	bool lost;      /* to takes nothing more */
-	bool moved;     /* data went through since the clock was last looked at */
-	/* Whole frames of our own, [sent..queued), that go out at the next boundary. A write of those before begun was
-	 * tried: they come before anything else, as TLS wants the same bytes again. Those behind wait for data as ever:
-	 * a Close must not overtake it. */
-	uint8_t queue[RELAY_CONTROL_QUEUE];
-	size_t sent, begun, queued;
-};
-
 struct relay {
 	struct endpoint *client, *upstream;
 	struct direction up, down; /* up: client to Proxmox */
@@ -47,21 +36,24 @@ struct relay {
 
 	bool closing;          /* a Close is due, or was sent, to both sides */
 	bool client_closed;    /* the client's Close came */
-	int64_t close_deadline;
+	int64_t close_deadline; /* of the goodbye, as it goes, */
+	int64_t goodbye_end;   /* and at the latest */
+	size_t left;           /* bytes that one side or the other had not taken when it was last looked at */
 
 	int64_t heard, told;   /* when the client last sent, and was sent, something */
-	bool client_heard, client_told; /* the same, since the clock was last looked at */
 	bool pinged;           /* a Ping is out that nothing was heard after */
 	int64_t ping_at;       /* when it was sent */
 	int64_t active;        /* when data last went through, either way */
 	int64_t gone_at;       /* when a client that hung up, behind bytes that Proxmox does not take, is given up */
 	int64_t session_began, session_end; /* and when its length is reached */
+	struct silence client_silence, upstream_silence;
 
 	/* How it ended. */
 	int outcome;           /* a code of error.h */
-	int close_code;        /* that the client was sent, 0 when none could be */
+	int close_code;        /* of the Close that the client's kernel got, 0 when it got none */
 	const char *why;       /* static phrase with more about the outcome, or NULL */
 	char reason[WS_REASON_MAX + 1]; /* of the Close that was sent or received */
+	uint64_t bytes_up, bytes_down; /* payload that Proxmox's kernel and the client's have acknowledged, at the least */
 };
 
 /* Begins; config may still change until relay_run(). upstream may be an endpoint that is not connected yet; what came early from either side is put into
@@ -69,11 +61,12 @@ struct relay {
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
 		int64_t session_began);
 
-/* Relays until the session is over, and says goodbye. r->outcome tells how it ended. */
+/* Relays until the session is over, says goodbye, and ends both connections so that what was sent last arrives.
+ * r->outcome and what follows it tell how it ended. */
 void relay_run(struct relay *r);
 
 /* The goodbye alone, to a client whose upstream could not be had: Close with outcome's code and reason, and
- * its answer waited for. */
+ * its answer waited for; the client's connection is ended, Proxmox's, if there is one, not. */
 void relay_refuse(struct relay *r, int outcome, const char *reason);
 
 #endif

@@ -68,7 +68,7 @@ static const int fatal[] = {
 #ifdef SYS_socketcall
 /* i386's C library makes one call for all that a socket can do, socketcall(), and its arguments are in memory, where no
  * filter can look: libseccomp would hold conditions for them against registers of the caller's choice. So it is send(),
- * recv() and shutdown() alone, which name no address; the goodbye's timeout is not set. */
+ * recv() and shutdown() alone, which name no address; the goodbye's timeout is not set, and silence.c sees no vanished peer. */
 static int add_socket_calls(scmp_filter_ctx filter)
 {
 	(void)filter;
@@ -86,6 +86,9 @@ static int add_socket_calls(scmp_filter_ctx filter)
 	/* The goodbye's timeout. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
 			       SCMP_A2(SCMP_CMP_EQ, TCP_USER_TIMEOUT, 0));
+	/* Whether a peer still acknowledges: silence.c. */
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+			       SCMP_A2(SCMP_CMP_EQ, TCP_INFO, 0));
 	/* Every frame to the client is one: to be looked at first. */
 	rc |= seccomp_syscall_priority(filter, SCMP_SYS(sendto), UINT8_MAX);
 	return rc;

@@ -115,7 +115,7 @@ struct run {
 	struct framer *f;
 	bool masked, stopped, discarded;
 	size_t read, written, data, controls;
-	size_t data_limit; /* no more data may come: the stream was stopped */
+	size_t data_limit; /* no more data may come: the stream was stopped, or is discarded */
 	struct reference sink; /* of what was written */
 	int error;
 };
@@ -193,7 +193,8 @@ static void relay(struct run *r, struct input *in)
 		struct ws_control control;
 		const char *why = NULL;
 		const uint8_t *cleared;
-		size_t size, n, before;
+		size_t size, n, before, clear;
+		bool can_scan;
 		uint8_t *space = framer_space(r->f, &size);
 		int rc;
 
@@ -206,7 +207,10 @@ static void relay(struct run *r, struct input *in)
 		moved = n > 0;
 
 		framer_cleared(r->f, &before);
-		rc = r->error ? 0 : framer_scan(r->f, &control, &why);
+		can_scan = framer_can_scan(r->f);
+		clear = r->f->clear;
+		rc = framer_scan(r->f, &control, &why);
+		REQUIRE(can_scan == (rc != FRAMER_BLOCKED || r->f->clear != clear), "whether a scan gets on is not known before");
 		REQUIRE(rc == FRAMER_BLOCKED || rc == FRAMER_CONTROL ||
 				(why && rc == (r->masked ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL)),
 			"%d", rc);
@@ -217,7 +221,6 @@ static void relay(struct run *r, struct input *in)
 		moved |= rc != FRAMER_BLOCKED;
 
 		cleared = framer_cleared(r->f, &size);
-		REQUIRE(!r->discarded || size == 0, "%zu bytes of what is dropped", size);
 		moved |= size != before;
 		n = pace(&state, max_write);
 		n = n < size ? n : size;
@@ -227,11 +230,11 @@ static void relay(struct run *r, struct input *in)
 		REQUIRE(r->data <= r->data_limit, "a frame began after the stop");
 
 		framer_cleared(r->f, &size);
-		if (!r->discarded && (!framer_at_boundary(r->f) || size > 0)) {
+		if (!framer_at_boundary(r->f))
 			REQUIRE(size > 0 || reference_inside(&r->sink), "a boundary that is not seen");
-		} else if (!r->discarded) {
-			REQUIRE(!reference_inside(&r->sink), "no boundary");
-		}
+		else
+			REQUIRE(size == 0 && !reference_inside(&r->sink), "no boundary");
+		REQUIRE(r->f->passed == r->data, "%llu bytes passed of %zu", (unsigned long long)r->f->passed, r->data);
 		if (turn == when && what & 1 && !r->stopped) {
 			r->stopped = true;
 			r->data_limit = r->f->payload + r->f->frame_left;
@@ -239,11 +242,9 @@ static void relay(struct run *r, struct input *in)
 			moved = true;
 		}
 		if (turn == when && what & 2 && !r->discarded) {
-			const bool inside = reference_inside(&r->sink) || size > 0;
-
 			r->discarded = true;
+			r->data_limit = r->f->payload + r->f->piece_left;
 			framer_discard(r->f);
-			REQUIRE(framer_at_boundary(r->f) == !inside, "a boundary that is one for ever");
 			moved = true;
 		}
 	}
@@ -259,10 +260,12 @@ static void require_end(const struct run *r)
 	if (r->stopped)
 		return;
 	REQUIRE(r->error || r->read == n_stream, "%zu bytes read of %zu", r->read, n_stream);
+	if (r->discarded) {
+		REQUIRE(r->error || r->data == r->data_limit || reference_inside(&meaning.end), "what had begun did not finish");
+		return;
+	}
 	REQUIRE(r->f->payload == meaning.n_data, "%llu bytes seen of %zu", (unsigned long long)r->f->payload,
 		meaning.n_data);
-	if (r->discarded)
-		return;
 	REQUIRE(r->data == meaning.n_data, "%zu bytes written of %zu", r->data, meaning.n_data);
 	REQUIRE(r->masked || r->written == meaning.n_passed, "%zu bytes written of %zu", r->written, meaning.n_passed);
 	REQUIRE(r->error || framer_inside_frame(r->f) == reference_inside(&meaning.end), "inside a frame");

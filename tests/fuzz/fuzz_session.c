@@ -20,7 +20,7 @@ int session_main(int argc, char **argv);
 #include "reference.h"
 #include "world.h"
 
-enum { PROXMOX_MAX = 131072, CONTROLS_MAX = 8192, ANSWER_MAX = 2048 };
+enum { PROXMOX_MAX = 131072, CONTROLS_MAX = 8192, ANSWER_MAX = 2048, VANISHED_MAX_MS = 60000 + 6000 };
 
 #define TICKET "PVE:root@pam:65F0A1B2::c2VjcmV0LXRpY2tldA"
 #define VNCTICKET "PVEVNC:65F0A1B2::c2VjcmV0LXZuYw"
@@ -171,6 +171,8 @@ static struct {
 	size_t n_answer;
 	bool upgraded;
 	int client_close, upstream_close; /* the code that was sent, 1005 for none; 0 before */
+	bool relaying;
+	int64_t relaying_since; /* 0 when it never did */
 	size_t ends; /* records of a session's end or of a refusal */
 	bool began;
 } witness;
@@ -189,6 +191,18 @@ static void begin_witness(void)
 	witness.head_only = witness.upgraded = witness.began = false;
 	witness.n_read = witness.n_answer = witness.ends = 0;
 	witness.client_close = witness.upstream_close = 0;
+	witness.relaying = false;
+	witness.relaying_since = 0;
+}
+
+void __real_relay_run(struct relay *r);
+void __wrap_relay_run(struct relay *r);
+void __wrap_relay_run(struct relay *r)
+{
+	witness.relaying = true;
+	witness.relaying_since = world.now;
+	__real_relay_run(r);
+	witness.relaying = false;
 }
 
 PER_BYTE void witness_read(bool from_client, const uint8_t *bytes, size_t n)
@@ -290,6 +304,31 @@ PER_BYTE void witness_written(bool to_client, const uint8_t *bytes, size_t n)
 	REQUIRE(to_client || witness.upgraded, "Proxmox hears of it before the client was answered");
 }
 
+/* What w's sender said, and the session has read or could read, has gone on, unless it waits for someone: the receiver takes
+ * nothing, or Pongs that the sender asked for cannot leave, as the other direction is inside a frame or takes nothing. */
+static void require_no_delay(const struct witness *w, const struct peer *from, const struct peer *to,
+			     const struct witness *back)
+{
+	const bool pongs_wait = w->n_pings > w->n_pongs && (reference_inside(&back->to) || from->room == 0 || from->deaf);
+
+	if (pongs_wait || to->room == 0 || to->deaf || w->from.error)
+		return;
+	REQUIRE(w->n_pongs == w->n_pings, "%zu Pongs to %zu Pings", w->n_pongs, w->n_pings);
+	REQUIRE(w->n_passed == w->n_data, "%zu bytes of %zu, and nobody waits for the rest", w->n_passed, w->n_data);
+	REQUIRE(!w->closed, "a Close that nobody has heard");
+	REQUIRE(from->read == from->sent, "%zu bytes read of %zu, and nobody waits for the rest", from->read, from->sent);
+}
+
+void witness_wait(void)
+{
+	const bool without_random = world.settings.rest & 0x80;
+
+	if (!witness.relaying || relay.closing || without_random)
+		return;
+	require_no_delay(&witness.up, &world.client, &world.upstream, &witness.down);
+	require_no_delay(&witness.down, &world.upstream, &world.client, &witness.up);
+}
+
 /* Any part of a payload counts as the payload: 24 characters of its middle are looked for. */
 static void require_no_secret(const char *text, size_t n)
 {
@@ -351,6 +390,15 @@ static void require_answer(void)
 	REQUIRE(body == 0 || (end[4] == '{' && witness.answer[witness.n_answer - 1] == '}'), "%s", witness.answer);
 }
 
+/* A peer that vanished is noticed within two Ping intervals (of 30 s at most), or a minute, and the goodbye's time. */
+static void require_noticed(const struct peer *p)
+{
+	const int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
+
+	REQUIRE(!p->vanished || !witness.relaying_since || world.now - since <= VANISHED_MAX_MS, "%lld ms without a peer",
+		(long long)(world.now - since));
+}
+
 /* status is -1 when there was nobody to serve. */
 static void require_end(int status)
 {
@@ -368,8 +416,14 @@ static void require_end(int status)
 		return;
 	REQUIRE(session.close_code == 0 || witness.client_close == session.close_code, "close code %d said, %d sent",
 		session.close_code, witness.client_close);
-	if (world.client.refused)
+	REQUIRE(session.bytes_up <= witness.up.n_passed && session.bytes_down <= witness.down.n_passed, "bytes that nobody got");
+	require_noticed(&world.client);
+	if (!world.client.refused) /* else the console's last words wait, and its end behind them */
+		require_noticed(&world.upstream);
+	if (world.client.refused || world_owes(&world.client))
 		return;
+	REQUIRE(session.bytes_down == witness.down.n_passed, "%zu bytes passed, %llu logged", witness.down.n_passed,
+		(unsigned long long)session.bytes_down);
 	/* The client took all that it was given: either Proxmox broke off inside a frame, or a goodbye was said. */
 	REQUIRE(!inside || reference_inside(&witness.down.from) || witness.down.from.error, "a frame that is cut");
 	REQUIRE(inside || (witness.client_close && session.close_code == witness.client_close),

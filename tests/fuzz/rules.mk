@@ -19,11 +19,11 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
 # A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
 # ask of libc, the target answers.
-FUZZ_SESSION := $(filter-out io once,$(TESTED)) exchange log relay sandbox upgrade wipe \
+FUZZ_SESSION := $(filter-out io once,$(TESTED)) direction exchange log relay sandbox silence upgrade wipe \
 	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
 	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault \
-	signal sigaction sigprocmask setrlimit prctl _exit config_load once_claim once_claimed uptime_seconds RAND_bytes
+	signal sigaction sigprocmask setrlimit prctl _exit config_load once_claim once_claimed uptime_seconds RAND_bytes relay_run
 
 fuzz_http := error http http_write uri
 fuzz_json := $(TESTED)

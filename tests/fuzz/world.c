@@ -22,7 +22,8 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 		struct peer *p = peers[i];
 
 		p->sent = p->read = p->n_offered = 0;
-		p->fin = p->reset = p->deaf = p->refused = false;
+		p->fin = p->reset = p->deaf = p->refused = p->owes = false;
+		p->vanished = 0;
 		p->room = SIZE_MAX;
 	}
 	world.events = (struct input){ data, size };
@@ -46,7 +47,7 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 
 PER_BYTE static void arrive(struct peer *p, const void *bytes, size_t n)
 {
-	if (p->fin || p->reset)
+	if (p->fin || p->reset || p->vanished)
 		return;
 	n = n < WORLD_BYTES_MAX - p->sent ? n : WORLD_BYTES_MAX - p->sent;
 	if (n > 0)
@@ -114,6 +115,8 @@ PER_BYTE static void send_frame(struct peer *p, bool masked, uint8_t first, uint
 
 static void end(struct peer *p, uint8_t how)
 {
+	if (p->vanished)
+		return;
 	p->fin |= how % 3 == 0;
 	p->reset |= how % 3 == 1;
 	p->deaf |= how % 3 != 0;
@@ -124,22 +127,32 @@ static struct peer *whose(uint8_t number)
 	return number & 1 ? &world.upstream : &world.client;
 }
 
+static void vanish(struct peer *p)
+{
+	if (p->fin || p->reset || p->deaf || p->vanished)
+		return;
+	p->vanished = world.now;
+	p->owes = false;
+}
+
 /* When there are no events left, everybody reads on, and leaves, or is silent. */
 static void finish(void)
 {
 	world.over = true;
 	world.over_since = world.now;
 	world.unacked = 0;
-	world.client.room = world.upstream.room = SIZE_MAX;
+	world.client.room = world.client.vanished ? world.client.room : SIZE_MAX;
+	world.upstream.room = world.upstream.vanished ? world.upstream.room : SIZE_MAX;
 	switch (world.settings.rest >> 3 & 3) {
 	case 0:
-		world.client.fin = world.upstream.fin = true;
+		end(&world.client, 0);
+		end(&world.upstream, 0);
 		break;
 	case 1:
-		world.client.fin = true;
+		end(&world.client, 0);
 		break;
 	case 2:
-		world.upstream.fin = true;
+		end(&world.upstream, 0);
 		break;
 	default:
 		break;
@@ -181,7 +194,8 @@ void world_happen(void)
 		case EVENT_ROOM:
 			a = take_byte(&world.events);
 			n = take_number(&world.events, 2);
-			whose(a)->room = n == 0xFFFF ? SIZE_MAX : n;
+			if (!whose(a)->vanished)
+				whose(a)->room = n == 0xFFFF ? SIZE_MAX : n;
 			break;
 		case EVENT_END:
 			a = take_byte(&world.events);
@@ -201,13 +215,35 @@ void world_happen(void)
 			world.interruptions = take_byte(&world.events) & 15;
 			break;
 		default:
-			world.unacked = take_byte(&world.events) & 1;
+			a = take_byte(&world.events) & 3;
+			world.unacked = a & 1;
+			if (a >= 2)
+				vanish(whose(a));
 			break;
 		}
 	} while (world.events.left > 0 && *world.events.at & EVENT_AT_ONCE);
 }
 
 /* --- time ----------------------------------------------------------------------------------- */
+
+bool world_owes(const struct peer *p)
+{
+	const bool full = p->room == 0 && p->n_offered > 0;
+
+	return full || (p->vanished ? p->owes : p == &world.client && world.unacked);
+}
+
+/* Keepalive ends a connection whose peer vanished, unless data is on its way. Returns how long n milliseconds may last at
+ * once for that. */
+static int64_t keep_alive(struct peer *p, int64_t n)
+{
+	const int64_t left = p->vanished + WORLD_KEEPALIVE_MS - world.now;
+
+	if (!p->vanished || p->reset || world_owes(p))
+		return n;
+	p->reset = p->deaf = left <= 0;
+	return left > 0 && left < n ? left : n;
+}
 
 bool world_pass_time(int64_t most)
 {
@@ -221,7 +257,10 @@ bool world_pass_time(int64_t most)
 		world.client.reset = world.upstream.reset = true;
 		return false;
 	}
+	n = keep_alive(&world.upstream, keep_alive(&world.client, n));
 	world.now += n;
 	world.pending_time -= world.over ? 0 : (uint64_t)n;
+	keep_alive(&world.client, 0);
+	keep_alive(&world.upstream, 0);
 	return n == most;
 }

@@ -18,6 +18,7 @@ enum {
 	WORLD_BYTES_MAX = 320 * 1024, /* that either peer sends */
 	WORLD_BEGAN = 1000000, /* milliseconds since boot when it begins, */
 	WORLD_EPOCH = 1700000000, /* and seconds since 1970 */
+	WORLD_KEEPALIVE_MS = 50 * 1000, /* after which keepalive resets a connection whose peer vanished */
 };
 
 enum event {
@@ -32,7 +33,7 @@ enum event {
 	EVENT_SIGTERM,
 	EVENT_CHOP,            /* size, count: so many reads and writes move no more */
 	EVENT_EINTR,           /* count: so many calls are interrupted */
-	EVENT_UNACKED,         /* 0 or 1: whether the client has yet to acknowledge bytes */
+	EVENT_UNACKED,         /* 0 or 1: whether the client has yet to acknowledge bytes; 2 and 3: the client, Proxmox vanishes */
 	EVENTS,
 	EVENT_AT_ONCE = 0x80,
 };
@@ -43,6 +44,8 @@ struct peer {
 	bool fin, reset;        /* what comes behind them */
 	bool deaf;              /* whatever is written to it fails */
 	size_t room;            /* bytes that may be written to it; SIZE_MAX for any */
+	int64_t vanished;       /* when its host went, without a FIN or an RST; 0 while it is there */
+	bool owes;              /* it was sent something since */
 	bool refused;           /* a write did not go through, for now or for good */
 	uint8_t offered[16384]; /* what was offered to a write that had to wait: TLS wants the same again */
 	size_t n_offered;
@@ -78,8 +81,14 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 /* The next event happens, and those that come at once with it; or, when there are none left, the end. */
 void world_happen(void);
 
+/* True when p has not acknowledged what it was sent. */
+bool world_owes(const struct peer *p);
+
 /* Lets up to most milliseconds pass. Returns true when they did. */
 bool world_pass_time(int64_t most);
+
+/* The session is about to wait: is there nothing that it could do? */
+void witness_wait(void);
 
 /* What the target does with all that leaves the session. */
 void witness_read(bool client, const uint8_t *bytes, size_t n);

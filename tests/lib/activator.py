@@ -20,7 +20,7 @@ from .process import children, free_port, spawn, stop, wait_for
 TREE = Path(__file__).resolve().parents[2]
 XINETD_TEMPLATE = TREE / "deploy" / "proxxy.xinetd"
 READY_SECONDS = 5.0
-GOODBYE_SECONDS = 5.0
+GOODBYE_SECONDS = 8.0  # TimeoutStopSec=
 ANYWHERE = "0.0.0.0/0,::/0"  # loopback as well, where the stand-ins are
 SANITIZER_OPTIONS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer")

@@ -25,7 +25,7 @@ static void check_defaults(void)
 	assert_int_equal(config.port, 8443);
 	assert_int_equal(config.request_timeout, 10);
 	assert_int_equal(config.connect_timeout, 10);
-	assert_int_equal(config.ping_interval, 30);
+	assert_int_equal(config.ping_interval, 20);
 	assert_int_equal(config.idle_timeout, 0);
 	assert_int_equal(config.session_max, 0);
 	assert_int_equal(config.log, LOG_TO_AUTO);

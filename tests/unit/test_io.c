@@ -58,15 +58,15 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	assert_true(fcntl(pair[0], F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_int_equal(get_option(pair[0], SOL_SOCKET, SO_KEEPALIVE), 1);
-	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPIDLE), 60);
-	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPINTVL), 15);
-	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPCNT), 4);
-	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 300000);
+	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPIDLE), 20);
+	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPINTVL), 10);
+	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPCNT), 3);
+	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 
 	/* Nor does what is left to send hold the kernel when the process is gone. */
 	struct endpoint e = io_endpoint(pair[0], NULL);
 
-	io_linger(&e, 0);
+	io_linger(&e, NULL, 0);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 10000);
 	close(pair[0]);
 	close(pair[1]);
@@ -270,6 +270,95 @@ static void test_a_short_read_is_the_last(void **state)
 	end_server(&s);
 }
 
+/* Fills the connection until a record of TLS has only partly gone. Returns how many bytes TLS took. */
+static size_t block(struct server *s)
+{
+	static const char bytes[65536];
+	size_t taken = 0;
+	ssize_t n;
+
+	while ((n = io_write(&s->client, bytes, sizeof(bytes))) > 0)
+		taken += (size_t)n;
+	assert_int_equal(n, IO_AGAIN);
+	assert_true(io_backlog(&s->client) > 0);
+	return taken;
+}
+
+/* The server reads what came over the connection. Returns how many bytes of data that made. */
+static size_t take(struct server *s)
+{
+	char bytes[65536];
+	size_t taken = 0;
+	ssize_t n;
+
+	while ((n = recv(s->pair[1], bytes, sizeof(bytes), 0)) > 0)
+		BIO_write(s->in, bytes, (int)n);
+	while ((n = SSL_read(s->tls, bytes, sizeof(bytes))) > 0)
+		taken += (size_t)n;
+	assert_int_equal(SSL_get_error(s->tls, (int)n), SSL_ERROR_WANT_READ);
+	return taken;
+}
+
+/* Proxmox changes its keys, and asks us for the same, while it does not read: OpenSSL would end the connection if it had
+ * a record half sent. It has not, as we keep that. */
+static void test_key_update_while_a_write_is_blocked(void **state)
+{
+	struct server s;
+	char bytes[100];
+	size_t sent, got = 0;
+
+	(void)state;
+	begin_server(&s);
+	sent = block(&s);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(SSL_key_update(s.tls, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_write(s.tls, "hello", 5), 5);
+		let_go(&s, 0);
+		assert_int_equal(io_wait(&s.client, POLLIN, NULL, io_now() + 1000), OK);
+		assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 5);
+		assert_memory_equal(bytes, "hello", 5);
+	}
+	for (int i = 0; i < 100 && (got < sent || io_backlog(&s.client) > 0); i++) {
+		got += take(&s);
+		assert_int_equal(io_wait(&s.client, POLLOUT, NULL, io_now() + 1000), OK);
+	}
+	got += take(&s);
+	assert_int_equal(got, sent);
+	assert_int_equal(io_write(&s.client, "more", 4), 4); /* with the new keys */
+	assert_int_equal(take(&s), 4);
+	assert_int_equal(SSL_write(s.tls, "bye", 3), 3);
+	let_go(&s, 0);
+	assert_int_equal(io_wait(&s.client, POLLIN, NULL, io_now() + 1000), OK);
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 3);
+	end_server(&s);
+}
+
+/* A peer that asks for thousands of answers and reads none does not fill our memory. */
+static void test_key_updates_without_end(void **state)
+{
+	struct server s;
+	char bytes[100];
+	size_t sent, got = 0;
+
+	(void)state;
+	begin_server(&s);
+	sent = block(&s);
+	for (int i = 0; i < 5000 && s.client.read_events == POLLIN; i++) {
+		assert_int_equal(SSL_key_update(s.tls, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(s.tls), 1);
+		let_go(&s, 0);
+		assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN);
+	}
+	assert_in_range(io_backlog(&s.client), 1, 24 * 1024);
+	for (int i = 0; i < 1000 && (got < sent || io_backlog(&s.client) > 0); i++) {
+		got += take(&s);
+		assert_int_equal(io_wait(&s.client, POLLOUT, NULL, io_now() + 1000), OK);
+		io_read(&s.client, bytes, sizeof(bytes));
+	}
+	assert_int_equal(got + take(&s), sent);
+	end_server(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +367,8 @@ int main(void)
 		cmocka_unit_test(test_wait_keeps_its_deadline_and_watches_the_client),
 		cmocka_unit_test(test_data_that_a_write_has_read_is_not_forgotten),
 		cmocka_unit_test(test_a_short_read_is_the_last),
+		cmocka_unit_test(test_key_update_while_a_write_is_blocked),
+		cmocka_unit_test(test_key_updates_without_end),
 	};
 
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network whose cable can be pulled: a namespace at the other end of a veth. Root is needed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+# Of RFC 2544's network for tests; another process has another.
+HERE, THERE = (f"198.18.{os.getpid() % 256}.{end}" for end in (1, 2))
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+class Network:
+    """For as long as the with block. Inside it, run() makes sockets at the far end."""
+
+    def __init__(self) -> None:
+        self.name = f"proxxy-{os.getpid()}"
+        self._near, self._far = f"pxn{os.getpid()}", f"pxf{os.getpid()}"
+
+    def __enter__(self) -> Network:
+        _ip("netns", "add", self.name)
+        try:
+            _ip("link", "add", self._near, "type", "veth", "peer", "name", self._far, "netns", self.name)
+            _ip("addr", "add", f"{HERE}/30", "dev", self._near)
+            _ip("link", "set", self._near, "up")
+            _ip("-n", self.name, "addr", "add", f"{THERE}/30", "dev", self._far)
+            _ip("-n", self.name, "link", "set", self._far, "up")
+            _ip("-n", self.name, "link", "set", "lo", "up")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["ip", "link", "del", self._near], capture_output=True)
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
+
+    def run(self, make: Callable[[], T]) -> T:
+        """Calls make() at the far end: what sockets it makes stay there."""
+        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            _setns(there)
+            return make()
+        finally:
+            _setns(here)
+            os.close(here)
+            os.close(there)
+
+    def pull(self) -> None:
+        """From now on nothing comes from the far end, and nobody is told: no FIN, no RST, no ICMP, no acknowledgement."""
+        _ip("-n", self.name, "route", "add", "blackhole", f"{HERE}/32")
+
+
+def _setns(fd: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(fd, 0) != 0:
+        raise OSError(ctypes.get_errno(), "setns")

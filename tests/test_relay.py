@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both ends of a session at their limits: one direction waiting for the other, slow readers, last words, floods."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import struct
+import threading
+import time
+from typing import Any, Iterator
+
+import pytest
+from conftest import console
+from lib.activator import Activator
+from lib.certs import Cert
+from lib.payload import seal, target
+from lib.process import wait_for
+from lib.upstream import Connection, Upstream
+from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload, encode_frame, upgrade_request
+
+MASK = b"\1\2\3\4"
+SLOW_BUFFER = 16 * 1024  # bytes that a slow peer's kernel takes ahead of it
+
+
+class Session:
+    """One client, one scripted Proxmox."""
+
+    def __init__(self, proxxy: Activator, cert: Cert, key: str, script: Any, receive_buffer: int = 0) -> None:
+        self.proxxy = proxxy
+        self.upstream = Upstream(cert, script)
+        self.upstream.__enter__()
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.connect(("127.0.0.1", proxxy.port))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.client = Client(sock)
+        self.client.send(upgrade_request(proxxy.port, target(seal(console(self.upstream.port), key)), {}))
+        assert self.client.read_head().status == 101
+
+    def close(self) -> None:
+        self.client.sock.close()
+        self.upstream.__exit__()
+
+
+@pytest.fixture
+def session(cert: Cert, key: str) -> Iterator[Any]:
+    sessions: list[Session] = []
+
+    def begin(proxxy: Activator, script: Any, receive_buffer: int = 0) -> Session:
+        sessions.append(Session(proxxy, cert, key, script, receive_buffer))
+        return sessions[-1]
+
+    yield begin
+    for one in sessions:
+        one.close()
+
+
+def ended(proxxy: Activator) -> dict[str, str]:
+    """The last record's facts."""
+    line = [line for line in proxxy.wait_log("Session ended", 15).splitlines() if "Session ended" in line][-1]
+    return dict(re.findall(r"(\w+)=(\S+)", line))
+
+
+# --- one direction waits for the other -------------------------------------------------------
+
+
+def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(settings: dict[str, Any], session: Any) -> None:
+    """Pongs fill the queue behind the client's frame; once it is whole, the console's data comes at once."""
+    begun = threading.Event()
+
+    def ping(c: Connection) -> None:
+        c.accept_upgrade()
+        begun.wait(5)
+        time.sleep(0.2)
+        for n in range(8):
+            c.send_frame(PING, bytes([n]) * 125)
+        c.send_frame(BINARY, b"data")
+        frames = [c.read_frame() for _ in range(9)]
+        assert [f.payload for f in frames if f.opcode == PONG] == [bytes([n]) * 125 for n in range(8)]
+        c.close_code()
+
+    with Activator(settings | {"PROXXY_PING_INTERVAL": 0}) as proxxy:
+        client = session(proxxy, ping).client
+        frame = encode_frame(BINARY, b"hello", mask=MASK)
+        client.send(frame[:7])
+        begun.set()
+        time.sleep(0.6)
+        started = time.monotonic()
+        client.send(frame[7:])
+        assert client.read_data(4) == b"data"
+        assert time.monotonic() - started < 0.5
+        client.send_frame(CLOSE, close_payload(1000))
+        assert client.close_code() == (1000, "")
+
+
+# --- last words ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("round", range(5))
+def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any], session: Any, round: int) -> None:
+    got = bytearray()
+    codes: list[int | None] = []
+
+    def draw(c: Connection) -> None:
+        c.accept_upgrade()
+        ending = threading.Event()
+
+        def drawing() -> None:
+            picture = encode_frame(BINARY, b"p" * 30000)
+            while not ending.is_set():
+                try:
+                    c.sock.sendall(picture)
+                except OSError:
+                    return
+                time.sleep(0.016)
+
+        thread = threading.Thread(target=drawing)
+        thread.start()
+        try:
+            while True:
+                frame = c.read_frame()
+                if frame.opcode == CLOSE:
+                    codes.append(struct.unpack(">H", frame.payload[:2])[0])
+                    return
+                got.extend(frame.payload)
+                time.sleep(0.002)
+        finally:
+            ending.set()
+            thread.join()
+
+    paste = os.urandom(200_000)
+    with Activator(settings) as proxxy:
+        client = session(proxxy, draw).client
+        client.read_frame()
+        client.send(encode_frame(BINARY, paste, mask=MASK) + encode_frame(CLOSE, close_payload(1000), mask=MASK))
+        assert client.close_code() == (1000, "")
+        client.sock.close()
+        wait_for(lambda: codes, 10, lambda: f"no Close, {len(got)} bytes")
+        assert bytes(got) == paste and codes == [1000]
+        assert ended(proxxy)["bytes_up"] == "200000"
+
+
+def test_slow_client_gets_the_consoles_last_words(settings: dict[str, Any], session: Any) -> None:
+    """20 kB/s, and the mouse moves: what the console said last takes seconds, and comes, with the Close."""
+    words = os.urandom(90_000)
+
+    def last_words(c: Connection) -> None:
+        c.accept_upgrade()
+        for at in range(0, len(words), 30_000):
+            c.send_frame(BINARY, words[at : at + 30_000])
+        c.close_notify()
+
+    with Activator(settings) as proxxy:
+        client = session(proxxy, last_words, SLOW_BUFFER // 2).client
+        got, buffer, closed = bytearray(), bytearray(), None
+        client.sock.settimeout(5)
+        while closed is None:
+            chunk = client.sock.recv(1000)
+            assert chunk, f"cut off after {len(got)} bytes"
+            buffer += chunk
+            try:
+                client.sock.sendall(encode_frame(BINARY, b"mouse!", mask=MASK))
+            except OSError:
+                pass
+            time.sleep(0.05)
+            while len(buffer) >= 4:
+                length = buffer[1] & 0x7F
+                head = 2 if length < 126 else 4
+                if length == 126:
+                    length = int.from_bytes(buffer[2:4], "big")
+                if len(buffer) < head + length:
+                    break
+                payload = bytes(buffer[head : head + length])
+                if buffer[0] & 15 == CLOSE:
+                    closed = payload
+                elif buffer[0] & 15 == BINARY:
+                    got += payload
+                del buffer[: head + length]
+        assert bytes(got) == words
+        assert closed == close_payload(1000, "Console closed")
+        client.sock.close()
+        record = ended(proxxy)
+        assert record["bytes_down"] == "90000" and record["close_code"] == "1000"
+
+
+def test_record_does_not_say_what_the_client_never_got(settings: dict[str, Any], session: Any) -> None:
+    """It reads nothing at all: it is given up, and the record says no Close and fewer bytes."""
+
+    def last_words(c: Connection) -> None:
+        c.accept_upgrade()
+        for _ in range(300):
+            c.send_frame(BINARY, b"w" * 30_000)
+        c.close_notify()
+
+    with Activator(settings) as proxxy:
+        one = session(proxxy, last_words, SLOW_BUFFER // 2)
+        time.sleep(1)
+        os.kill(proxxy.sessions()[0], signal.SIGTERM)
+        started = time.monotonic()
+        proxxy.wait_sessions(0, 9)
+        assert time.monotonic() - started < 7.9  # TimeoutStopSec=8
+        record = ended(proxxy)
+        assert "close_code" not in record
+        one.client.sock.settimeout(1)
+        received = 0
+        try:
+            while chunk := one.client.sock.recv(1 << 20):
+                received += len(chunk)
+        except OSError:
+            pass
+        assert int(record["bytes_down"]) <= received + 1000
+
+
+# --- whatever flows, the clock is heard ------------------------------------------------------
+
+FLOODS = {
+    "tiny frames": encode_frame(BINARY, b"x") * 20000,
+    "empty frames": encode_frame(BINARY, b"") * 20000,
+    "Pings": encode_frame(PING, b"") * 20000,
+    "large Pings": encode_frame(PING, b"p" * 125) * 1000,
+    "large frames": encode_frame(BINARY, b"z" * 131072) * 2,
+}
+
+
+@pytest.mark.parametrize("kind", [*FLOODS, "tiny records"])
+@pytest.mark.parametrize("end", ["SIGTERM", "session_max"])
+def test_a_flood_delays_no_end(settings: dict[str, Any], session: Any, kind: str, end: str) -> None:
+    flood = FLOODS.get(kind, encode_frame(BINARY, b"x"))
+
+    def flooding(c: Connection) -> None:
+        c.accept_upgrade()
+        c.sock.settimeout(10)
+        while True:
+            c.sock.sendall(flood)
+
+    limits = {"PROXXY_SESSION_MAX": 2} if end == "session_max" else {}
+    with Activator(settings | limits) as proxxy:
+        began = time.monotonic()
+        client = session(proxxy, flooding).client
+        reader = Drain(client.sock)
+        if end == "SIGTERM":
+            time.sleep(0.7)
+            due = time.monotonic()
+            os.kill(proxxy.sessions()[0], signal.SIGTERM)
+        else:
+            due = began + 2
+        at = reader.wait_for_close()
+        client.sock.close()
+        assert at - due < 0.6, f"heard after {at - due:.2f} s"  # 100 ms, and what Python takes to read what came before
+
+
+def test_a_flood_of_the_clients_delays_no_end(settings: dict[str, Any], session: Any) -> None:
+    def hold(c: Connection) -> None:
+        c.accept_upgrade()
+        while c.sock.recv(1 << 20):
+            pass
+
+    flood = (encode_frame(BINARY, b"x", mask=MASK) + encode_frame(BINARY, b"", mask=MASK)) * 5000
+    with Activator(settings) as proxxy:
+        client = session(proxxy, hold).client
+        reader = Drain(client.sock)
+
+        def send() -> None:
+            try:
+                while not reader.closed_at:
+                    client.sock.sendall(flood)
+            except OSError:
+                pass
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        time.sleep(0.7)
+        due = time.monotonic()
+        os.kill(proxxy.sessions()[0], signal.SIGTERM)
+        at = reader.wait_for_close()
+        client.sock.shutdown(socket.SHUT_RDWR)
+        sender.join()
+        assert at - due < 0.6
+
+
+class Drain:
+    """Reads as fast as it can, and notes when the Close came: its words are looked for."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.closed_at = 0.0
+        self._sock = sock
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        tail = b""
+        self._sock.settimeout(15)
+        try:
+            while chunk := self._sock.recv(1 << 20):
+                tail = tail[-200:] + chunk
+                if b"Session " in tail[-200:]:
+                    self.closed_at = time.monotonic()
+                    return
+        except OSError:
+            pass
+
+    def wait_for_close(self) -> float:
+        self._thread.join()
+        assert self.closed_at, "no Close"
+        return self.closed_at
+
+
+# --- codes towards Proxmox -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sent, told, heard",
+    [
+        (encode_frame(CLOSE, close_payload(4321, "mine")), 4321, 4321),
+        (encode_frame(CLOSE, close_payload(1012)), 1012, 1012),
+        (encode_frame(CLOSE), 1000, 1000),
+        (encode_frame(BINARY, b"x", rsv=1), 1011, 1002),
+        (encode_frame(CLOSE, close_payload(1005)), 1011, 1002),
+    ],
+)
+def test_proxmox_hears_its_own_code(settings: dict[str, Any], session: Any, sent: bytes, told: int, heard: int) -> None:
+    codes: list[int | None] = []
+
+    def script(c: Connection) -> None:
+        c.accept_upgrade()
+        c.send(encode_frame(BINARY, b"before") + sent)
+        codes.append(c.close_code()[0])
+
+    with Activator(settings) as proxxy:
+        client = session(proxxy, script).client
+        assert client.read_data(6) == b"before"
+        assert client.close_code()[0] == told
+        client.send_frame(CLOSE, close_payload(told))
+        wait_for(lambda: codes, 5, "no Close at Proxmox's end")
+        assert codes == [heard]
+
+
+def test_data_before_a_violation_reaches_a_slow_proxmox(settings: dict[str, Any], session: Any) -> None:
+    got: list[bytes] = []
+
+    def slow(c: Connection) -> None:
+        c.accept_upgrade()
+        time.sleep(1)
+        got.append(c.read_data(4_000_000, 20))
+        assert c.close_code() == (1001, "")
+        got.append(b"closed")
+
+    sent = os.urandom(4_000_000)
+    frames = b"".join(encode_frame(BINARY, sent[at : at + 100_000], mask=MASK) for at in range(0, len(sent), 100_000))
+    with Activator(settings) as proxxy:
+        client = session(proxxy, slow).client
+        client.send(frames + encode_frame(BINARY, b"offence", rsv=4, mask=MASK), 20)
+        assert client.close_code(20)[0] == 1002
+        wait_for(lambda: len(got) == 2, 10, "cut off")
+        assert got[0] == sent
