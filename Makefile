@@ -4,12 +4,12 @@
 #   make check           every test, with what it needs installed first (tests/run)
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, SYSUSERSDIR and CATALOGDIR are yours to set
-#   make uninstall       with the same ones; settings, key and records stay
-#   make console/xterm   what the terminal's page loads, from npm: "make" does it where npm is installed
-#   make dist            the release tarball, in build/: to build from it takes neither git nor npm
+#   make uninstall       with the same variables; keeps settings, key and records
+#   make console/xterm   fetches xterm.js from npm; "make" does this too if npm is installed
+#   make dist            the release tarball, in build/; a build from it needs neither git nor npm
 #   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
-#   make WERROR=1        a warning is an error: for proxxy's developers, whose compilers tests/run knows
+#   make WERROR=1        warnings are errors; for development, with the compilers that tests/run uses
 #   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
 #   make fuzz            the fuzz targets, which tests/fuzz/run runs
 #   make unit            the unit tests, in whichever build
@@ -26,16 +26,18 @@ BUILD ?= build
 PKG_CONFIG ?= pkg-config
 PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
-# Nothing is compiled without what it needs; these goals compile nothing, or install what is missing first.
+# Stop before compiling if a library is missing. The goals excluded here compile nothing, or install
+# missing packages first.
 GOALS := $(filter-out check demo bench uninstall clean console/xterm,$(or $(MAKECMDGOALS),all))
 ifneq ($(GOALS),)
   ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
-    $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, tests/install-packages build installs all that a build needs)
+    $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
+	tests/install-packages build)
   endif
   MISSING := $(strip $(foreach package,$(PACKAGES) $(if $(filter unit,$(GOALS)),cmocka),\
 	$(shell $(PKG_CONFIG) --exists $(package) || echo $(package))))
   ifneq ($(MISSING),)
-    $(error $(PKG_CONFIG) does not find: $(MISSING). On Debian and Ubuntu, this installs all that a build needs: \
+    $(error $(PKG_CONFIG) does not find: $(MISSING). On Debian and Ubuntu, this installs what a build needs: \
 	tests/install-packages build$(if $(filter cmocka,$(MISSING)), test))
   endif
   PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
@@ -47,7 +49,7 @@ ifeq ($(WERROR),1)
   WARNINGS += -Werror
 endif
 
-# Options that not every processor and compiler has.
+# Options that not every processor and compiler supports.
 supported = $(if $(shell $(CC) -Werror $(1) -x c -S -o /dev/null /dev/null 2>&1 || echo no),,$(1))
 HARDENING := -fstack-protector-strong -fPIE $(foreach option,-fstack-clash-protection -fcf-protection \
 	-mbranch-protection=standard,$(call supported,$(option)))
@@ -63,7 +65,7 @@ ifeq ($(SANITIZE),1)
   HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -DPROXXY_SANITIZE
   LINK_HARDENING := -fsanitize=address,undefined
 else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
-  # Unless it is chosen already, as distributions do; without optimization it is but a warning.
+  # Distributions choose a level themselves. Without optimization the macro has no effect but a warning.
   FORTIFY := $(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif
 
@@ -111,7 +113,7 @@ $(BUILD)/%.o: %.c Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
-# tests/unit/settings.h has a settings_file of its own.
+# tests/unit/settings.h replaces settings_file.o for the tests that include it.
 unit_objects = $(patsubst %,$(BUILD)/%.o,$(filter-out $(if $(filter test_config%,$(1)),settings_file),$(TESTED)))
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)
@@ -125,15 +127,15 @@ $(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done
 
-# Nothing is installed, and above all nothing removed, by a path that is not there.
+# Stop if a path is empty or relative: "install" would write, and "uninstall" delete, in the wrong place.
 refuse_unless_path = $(if $(and $(filter 1,$(words $($(1)))),$(filter /%,$($(1)))),,$(error \
-	$(1) is "$($(1))", and must be one absolute path without spaces))
+	$(1) is "$($(1))". It must be one absolute path without spaces))
 places:
 	$(foreach place,PREFIX SYSCONFDIR UNITDIR SYSUSERSDIR CATALOGDIR $(if $(DESTDIR),DESTDIR),$(call \
 		refuse_unless_path,$(place)))@:
 
-# A file appears whole, or not at all: a connection may come at any time, and a service's file that is
-# not there while it does would fail the socket.
+# Replace each file atomically: a client may connect at any time, and the socket would fail if the
+# service's file were missing at that moment.
 INSTALL ?= install
 put = $(INSTALL) -D -m $(1) $(2) $(3).new && mv -f $(3).new $(3)
 # The units and configurations carry the default PREFIX; here they get the real one.
@@ -145,7 +147,7 @@ EXAMPLES := proxxy.xinetd full-sandbox.conf nginx.conf Caddyfile
 PAGES := $(wildcard console/*.html console/*.js console/*.css)
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service proxxy-retry@.service
-# The commented files, which the programs print. A program of another architecture prints none.
+# The commented settings files, which the programs print. A cross-compiled program cannot run here.
 REFERENCES := proxxy.conf proxxy-url.conf
 reference_of = $(BUILD)/$(if $(filter proxxy.conf,$(1)),proxxy-conn,proxxy-url) --settings > $(BUILD)/$(1)
 manual_of = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
@@ -157,7 +159,7 @@ install: places all
 	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
 	$(foreach file,$(REFERENCES),if $(call reference_of,$(file)); then \
 		$(call put,644,$(BUILD)/$(file),$(DESTDIR)$(EXAMPLESDIR)/$(file)); else \
-		echo "$(file) is not among the examples: its program does not run here."; fi &&) true
+		echo "Skipped the example $(file): its program does not run on this machine."; fi &&) true
 	$(foreach page,$(PAGES),$(call put,644,$(page),$(DESTDIR)$(PREFIX)/share/proxxy/$(page)) &&) true
 	if $(xterm_is_there); then \
 		$(foreach file,$(XTERM:%=console/xterm/%),$(call put,644,$(file),$(DESTDIR)$(PREFIX)/share/proxxy/$(file)) \
@@ -184,8 +186,8 @@ endif
 ifeq ($(DESTDIR),)
 	deploy/withdraw end
 endif
-	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, what systemctl edit made," \
-		"and the users proxxy and proxxy-status. Sessions go on until their clients leave."
+	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, changes made with" \
+		"systemctl edit, and the users proxxy and proxxy-status. Running sessions continue."
 
 check:
 	tests/run
@@ -193,15 +195,15 @@ check:
 demo:
 	examples/demo
 
-# What xterm.html loads, from npm, and its licences; a server needs these files and nothing of npm. The copy
-# of the lock file tells which versions they are, wherever the folder was copied to.
+# The files that xterm.html loads, from npm, with their licences. A server needs no npm. The folder holds
+# a copy of the lock file, so that its versions are known wherever it is copied.
 XTERM := xterm.js xterm.css addon-fit.js NOTICE.txt
 NPM_FILES = $(BUILD)/npm/node_modules/@xterm
 xterm_is_there = cmp -s console/package-lock.json console/xterm/package-lock.json
 .PHONY: console/xterm
 console/xterm:
-	@$(xterm_is_there) || command -v npm >/dev/null || { echo "npm is not installed, and xterm.js comes from there" \
-		"(console/package-lock.json): install it here, or build from a release tarball, which has the files." >&2; exit 1; }
+	@$(xterm_is_there) || command -v npm >/dev/null || { echo "xterm.js cannot be fetched: npm is not installed." \
+		"Install npm, or build from a release tarball, which contains xterm.js." >&2; exit 1; }
 	@$(xterm_is_there) || { set -e; rm -rf $(BUILD)/npm $@; mkdir -p $(BUILD)/npm $@; \
 		cp console/package.json console/package-lock.json $(BUILD)/npm; \
 		(cd $(BUILD)/npm && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error); \
@@ -212,11 +214,11 @@ console/xterm:
 		cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/xterm/lib/xterm.js $(NPM_FILES)/addon-fit/lib/addon-fit.js $@; \
 		cp console/package-lock.json $@; rm -rf $(BUILD)/npm; }
 
-# A server without npm gets everything else.
+# Without npm, everything else is built.
 terminal:
 	@$(xterm_is_there) || { command -v npm >/dev/null && $(MAKE) --no-print-directory -s console/xterm; } || \
-		echo "Consoles in xterm.js will not open: console/xterm is not there, or of another version. To have it:" \
-			"install npm, make console/xterm, and install again."
+		echo "Consoles in xterm.js will not open: console/xterm is missing or has another version." \
+			"To fetch it: install npm, then run make console/xterm and make install."
 
 dist: console/xterm
 	@rm -rf $(BUILD)/dist && mkdir -p $(BUILD)/dist

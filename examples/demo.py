@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo: a real desktop in the browser, every client through a proxxy-conn of its own.
 
-Everything is on loopback and gone when it ends. The URL's secret, the key, the CA and the API token are made anew
-each time. Proxmox VE's part is played by the tests' stand-in. When root starts it, the desktop and the terminal run as
-a uid of their own, which has no rights.
+Everything listens on loopback and ends with the demo. Each run creates a new URL secret, key, CA and API token. The
+tests' stand-in replaces Proxmox VE. If root starts the demo, the desktop and the terminal run as an unprivileged uid.
 
-    demo.py [PORT]     until Ctrl-C
-    demo.py --check    opens its own URL as a page would, prints what the desktop says first, and ends
+    demo.py [PORT]     runs until Ctrl-C
+    demo.py --check    opens its URL as the page does, prints the desktop's first bytes, and exits
 """
 
 from __future__ import annotations
@@ -54,26 +53,27 @@ def main() -> int:
 
 
 def welcome(url: str, port: int) -> str:
-    """How to open it here, and from another machine; first what is likelier."""
+    """How to open the URL here and from another machine, the likelier one first."""
     here = [f"Open this in a browser on this machine: {url}"]
-    elsewhere = ["From another machine, run this there, and open the same address there:", f"    {ssh_line(port)}"]
+    elsewhere = ["On another machine, run this command first, then open the same address there:"]
+    elsewhere.append(f"    {ssh_line(port)}")
     lines = [*here, *elsewhere] if on_a_screen() else [*elsewhere, *here]
     if (TREE / "console" / "xterm" / "xterm.js").exists():
         lines.append(f"(A terminal in xterm.js: {url}terminal)")
-    lines.append("Whoever knows the address gets in. Every visit is a fresh console. Ctrl-C ends the demo.")
+    lines.append("Anyone who knows the address gets in. Every visit opens a new console. Ctrl-C ends the demo.")
     return "\n" + "\n".join(lines) + "\n"
 
 
 def ssh_line(port: int) -> str:
     try:
         user = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a uid without a name; which of the two depends on Python's version
+    except (KeyError, OSError):  # a uid without a name; the exception depends on Python's version
         user = "USER"
     return f"ssh -L {port}:127.0.0.1:{port} {shlex.quote(f'{user}@{socket.gethostname()}')}"
 
 
 def on_a_screen() -> bool:
-    """Whether whoever started this probably sits before this machine's own screen."""
+    """True if the user probably sits at this machine's own screen."""
     remote = any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"))
     return not remote and any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 

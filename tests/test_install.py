@@ -126,7 +126,7 @@ def test_file_that_is_replaced_is_there_at_every_moment(machine: Machine) -> Non
 def test_empty_place_is_refused(tmp_path: Path, place: str, goal: str, value: str) -> None:
     run = subprocess.run(["make", "-C", TREE, goal, f"DESTDIR={tmp_path}/root", f"{place}={value}"], capture_output=True, text=True)
     assert run.returncode != 0
-    assert f'{place} is "{value}", and must be one absolute path without spaces.' in run.stderr
+    assert f'{place} is "{value}". It must be one absolute path without spaces.' in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,7 +148,7 @@ def test_without_npm_it_installs_and_says_what_lacks(tmp_path: Path) -> None:
 
     run = make("-j2", "install", f"DESTDIR={tmp_path}/root")
     assert run.returncode == 0, run.stderr
-    assert "Consoles in xterm.js will not open: console/xterm is not there" in run.stdout
+    assert "Consoles in xterm.js will not open: console/xterm is missing" in run.stdout
     assert (tmp_path / "root/usr/local/share/proxxy/console/xterm.html").exists()
     assert not (tmp_path / "root/usr/local/share/proxxy/console/xterm").exists()
     run = make("console/xterm")

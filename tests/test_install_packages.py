@@ -120,7 +120,7 @@ def test_waits_for_another_package_manager(machine: Machine, lock: str) -> None:
     assert "Installing make\n" in out
     assert time.monotonic() - start >= HELD_SECONDS
     [line] = [line for line in errors.splitlines() if "Could not get lock" in line]
-    assert line.startswith("install-packages: another package manager runs; waiting at most 600 s for it. ")
+    assert line.startswith("install-packages: another package manager is running; waiting up to 600 s. ")
     assert f"It is held by process {os.getpid()} (" in line
 
 
