@@ -165,7 +165,7 @@ def test_without_sudo_says_what_root_must_run(machine: Machine, user: Account) -
     done = machine.run("build", prefix=as_user(machine, user), script=script)
     assert (done.returncode, done.stdout) == (NO_PERMISSION, "")
     [line] = done.stderr.splitlines()
-    assert line.endswith(f"""run this once, then start again: su -c '"{script}" build'""")
+    assert line.endswith(f"""Run this as root once, then start again: su -c '"{script}" build'""")
     # What su would run, as root.
     command = ["sh", "-c", f"sh -c {line.partition('su -c ')[2]}"]
     environment = machine.command()["env"]
