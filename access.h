@@ -25,13 +25,14 @@ struct access {
 	bool authenticated;           /* made by a holder of the key: it may be told what is wrong */
 	struct console console;
 	struct claims claims;         /* all zero unless authenticated */
-	char why[ACCESS_WHY_MAX];     /* what was wrong, or will be: for the log, nothing of the payload, safe inside JSON */
+	char why[ACCESS_WHY_MAX];     /* what is wrong, for the log; nothing of the payload, safe inside JSON */
 };
 
 /* Opens text[0..len), at most HTTP_HEAD_MAX bytes, and checks that the console's host may be dialled as far as that
  * can be told before DNS.
- * Returns 0, with a->why when Proxmox will refuse its ticket; or with a->why ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN
- * (only when authenticated) or ERR_SYSTEM. Leaves nothing of the payload in memory but what is in *a. */
+ * Returns 0; a->why is set if Proxmox will refuse the ticket. Or returns ERR_PAYLOAD_INVALID,
+ * ERR_HOST_FORBIDDEN (only if authenticated) or ERR_SYSTEM, and sets a->why. Keeps nothing of the
+ * payload in memory except *a. */
 int access_open(struct access *a, const struct config *config, const char *text, size_t len);
 
 /* Holds an authenticated payload's claims against now (seconds since 1970), the request's Origin (at is NULL when it
@@ -44,7 +45,7 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
  * ERR_CONFIG with a->why. To be called last, when nothing else stands in the way. */
 int access_claim(struct access *a, const struct config *config);
 
-/* True when that would give ERR_PAYLOAD_USED now. Uses nothing up. */
+/* True if access_claim() would return ERR_PAYLOAD_USED now. Uses nothing up. */
 bool access_is_used(const struct access *a, const struct config *config);
 
 /* Overwrites the tickets and the claims, once the console is connected: what the log needs stays. */

@@ -40,9 +40,9 @@ int backend_load(struct backend *ret, char *why, size_t size);
  * gives. Returns 0 or ERR_CONFIG. */
 int backend_read_secret(const char *path, const char *setting, char text[BACKEND_SECRET_MAX], char *why, size_t size);
 
-/* The API token in text, USER@REALM!NAME=SECRET, of which text is changed: without what belongs to a header (Authorization:,
- * PVEAPIToken=) or to another file's syntax (quotes, spaces around it). Returns NULL when there is none, with a sentence in
- * why[0..size) that holds nothing of it. */
+/* Returns the API token in text, USER@REALM!NAME=SECRET, without a header's parts (Authorization:,
+ * PVEAPIToken=) and without quotes or spaces around it. Changes text. Returns NULL if there is no token,
+ * with a sentence in why[0..size) that holds nothing of text. */
 const char *backend_token(char *text, char *why, size_t size);
 
 /* Overwrites the keys. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A session's settings: from the environment, else from the file that PROXXY_CONFIG names and
- * the directory that goes with it, and the keys.
+ * A session's settings, from the environment, else from the file that PROXXY_CONFIG names and its
+ * drop-in directory; and the keys.
  */
 #ifndef PROXXY_CONFIG_H
 #define PROXXY_CONFIG_H
@@ -53,7 +53,7 @@ int config_load_settings(struct config *ret_config, char *why, size_t size);
 /* Overwrites the keys. */
 void config_wipe_keys(struct config *config);
 
-/* Says which files the settings are read from, one a line. */
+/* Prints which files the settings are read from, one a line. */
 void config_print_files(FILE *out);
 
 /* Prints the settings' names, for --help; and with their defaults and meanings, as the commented file. */

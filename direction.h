@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One direction of a session: what it reads from, what it writes to, the frames between, and frames of our own that wait
- * for a boundary. It moves bytes; what they mean to the session is relay.c's.
+ * One direction of a session: its source, its destination, the frames between them, and frames of
+ * our own that wait for a frame boundary. It only moves bytes; relay.c decides what they mean.
  */
 #ifndef PROXXY_DIRECTION_H
 #define PROXXY_DIRECTION_H
@@ -10,47 +10,47 @@
 #include "io.h"
 
 enum {
-	DIRECTION_QUEUE = 1024, /* bytes of our own frames that wait for a boundary: seven full Pongs */
-	DIRECTION_READS = 256,  /* TLS records that are gathered before they are looked at; small ones take most time */
+	DIRECTION_QUEUE = 1024, /* bytes of our own waiting frames: at least six full Pongs and a Close */
+	DIRECTION_READS = 256,  /* reads (TLS records) before frames are scanned; saves time if small */
 };
 
 struct direction {
 	struct endpoint *from, *to;
 	struct framer framer;
-	bool ended;     /* from will give nothing more, */
-	bool broke;     /* and that not in order */
-	bool lost;      /* to takes nothing more */
-	/* Since the clock was last looked at: from said something, to took something, data went through. */
+	bool ended;     /* from will send nothing more */
+	bool broke;     /* and it did not end in order */
+	bool lost;      /* to accepts nothing more */
+	/* Since the last look at the clock: from sent something, to accepted something, data was relayed. */
 	bool heard, told, moved;
-	/* Whole frames of our own, [sent..queued), that go out at the next boundary. A write of those before begun was
-	 * tried: they come before anything else, as TLS wants the same bytes again. Those behind wait for data as ever:
-	 * a Close must not overtake it. */
+	/* Whole frames of our own, [sent..queued), for the next boundary. [sent..begun) was already
+	 * offered to the socket: these bytes must be retried first and unchanged (SSL_write's rule).
+	 * [begun..queued) waits behind the data before it: a Close must not overtake data. */
 	uint8_t queue[DIRECTION_QUEUE];
 	size_t sent, begun, queued;
 };
 
-/* Begins with nothing, for frames that sender sends. */
+/* Starts empty, for frames that sender sends. */
 void direction_init(struct direction *d, enum ws_sender sender, struct endpoint *from, struct endpoint *to);
 
-/* True when a Ping or Pong may be queued: the last place is kept for the Close. */
+/* True if a Ping or Pong fits into the queue. Room for a Close is always kept. */
 bool direction_has_room(const struct direction *d);
 
-/* Queues a control frame for the next boundary. One that can never leave is forgotten. */
+/* Queues a control frame for the next boundary. Drops it if nothing can be sent any more. */
 void direction_queue(struct direction *d, enum ws_opcode opcode, const void *payload, size_t length);
 
-/* Reads what there is, as far as there is room. */
+/* Reads what is there, as far as the buffer has room. */
 void direction_fill(struct direction *d);
 
-/* Writes what is cleared, and at a boundary what is queued. Returns true when nothing is left. */
+/* Writes the cleared bytes and, at a boundary, the queued frames. Returns true if nothing is left. */
 bool direction_flush(struct direction *d);
 
-/* True while there are bytes that to must take. */
+/* True while there are bytes to write to "to". */
 bool direction_wants_write(const struct direction *d);
 
-/* True while there is room for bytes that from may still give. */
+/* True while "from" may still send, and the buffer has room. */
 bool direction_wants_read(struct direction *d);
 
-/* Nothing can be written any more: forgets all that waits to be. */
+/* Nothing can be written any more: drops everything that waits. */
 void direction_lose(struct direction *d);
 
 #endif

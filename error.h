@@ -16,8 +16,8 @@ enum error {
 	END_IDLE = -3,            /* PROXXY_IDLE_TIMEOUT */
 	END_SESSION_MAX = -4,     /* PROXXY_SESSION_MAX */
 	END_TERMINATED = -5,      /* SIGTERM: the operator, a shutdown */
-	END_UPSTREAM_EMPTY = -6,  /* the console ended without having sent a byte */
-	END_PASSWORD_REFUSED = -7, /* the console ended where VNC's authentication does */
+	END_UPSTREAM_EMPTY = -6,  /* the console ended before it sent a byte */
+	END_PASSWORD_REFUSED = -7, /* the console ended during VNC authentication */
 
 	/* The request: answered in HTTP. */
 	ERR_REQUEST_MALFORMED = -10,

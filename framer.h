@@ -27,16 +27,16 @@ struct framer {
 	enum ws_sender sender;
 	bool in_message;     /* a fragment came, its message is not finished */
 	bool stopped;        /* no further data frame begins: framer_stop() */
-	bool discarding;     /* the same, and those that come are dropped: framer_discard() */
-	bool dropping;       /* which has begun: there is a boundary for ever */
-	bool broken;         /* a violation was found, nothing behind it is looked at */
+	bool discarding;     /* further data frames are dropped: framer_discard() */
+	bool dropping;       /* one was dropped: the output stays at a boundary */
+	bool broken;         /* a violation was found; bytes after it are ignored */
 	uint64_t frame_left; /* payload bytes of the current data frame still to come */
 	uint64_t piece_left; /* of those, how many belong to the current piece (client's frames) */
 	uint8_t mask[4];     /* the current data frame's, for the headers of further pieces */
-	uint64_t payload;    /* bytes of data payload cleared so far, */
-	uint64_t passed;     /* and of those, how many are written */
-	uint64_t out_left;   /* at out: payload bytes of the frame that is being written, */
-	size_t out_head;     /* and bytes of its header before them */
+	uint64_t payload;    /* bytes of data payload cleared so far */
+	uint64_t passed;     /* those of them that were written */
+	uint64_t out_left;   /* payload bytes still to write of the frame at out */
+	size_t out_head;     /* header bytes still to write before them */
 	size_t out, clear, in;
 	uint8_t buf[FRAMER_HEADROOM + FRAMER_BUFFER];
 };
@@ -56,11 +56,11 @@ void framer_filled(struct framer *f, size_t n);
  * Returns FRAMER_CONTROL when the next frame is a whole control frame: it is taken out and copied,
  * unmasked, to *ret_control; call again. That happens only when everything before it is written.
  * Returns FRAMER_BLOCKED when it needs more input, or needs the cleared bytes to be written first.
- * Returns ERR_CLIENT_PROTOCOL / ERR_UPSTREAM_PROTOCOL, once, with a static phrase in *ret_why; what is
- * cleared may still be written. */
+ * Returns ERR_CLIENT_PROTOCOL / ERR_UPSTREAM_PROTOCOL, once, with a static phrase in *ret_why. The
+ * cleared bytes may still be written. */
 int framer_scan(struct framer *f, struct ws_control *ret_control, const char **ret_why);
 
-/* True when framer_scan() would get on now, without more input and with nothing written before. */
+/* True if framer_scan() can make progress now, without more input and before any write. */
 bool framer_can_scan(const struct framer *f);
 
 /* The bytes that are cleared for writing; *ret_size may be 0. */
@@ -69,7 +69,7 @@ const uint8_t *framer_cleared(const struct framer *f, size_t *ret_size);
 /* n of the cleared bytes were written. */
 void framer_written(struct framer *f, size_t n);
 
-/* The cleared bytes are not wanted any more: they count as payload, not as passed. */
+/* Drops the cleared bytes: they stay counted in payload, but not in passed. */
 void framer_forget(struct framer *f);
 
 /* True when what was written ends with a whole frame: a frame of our own may go between. */
@@ -84,8 +84,8 @@ bool framer_is_empty(const struct framer *f);
 /* From now on a frame that has begun may finish, and none begins. */
 void framer_stop(struct framer *f);
 
-/* From now on data is dropped, but what is cleared, and the rest of its last frame (of a large one's piece): so Proxmox
- * is left at a boundary. Control frames are still taken out. */
+/* From now on drops data, except the cleared bytes and the rest of the last frame (of a large frame:
+ * of its piece). So the output to Proxmox ends at a boundary. Control frames are still taken out. */
 void framer_discard(struct framer *f);
 
 #endif

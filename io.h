@@ -13,12 +13,14 @@
 #include <sys/types.h>
 
 enum {
-	IO_KEEPALIVE_IDLE_S = 20,       /* first probe of a silent peer, */
-	IO_KEEPALIVE_INTERVAL_S = 10,   /* the next ones, */
-	IO_KEEPALIVE_PROBES = 3,        /* and how many: gone after 50 s. With data on its way Linux sends none: silence.h */
-	IO_RTO_MAX_MS = 4 * 1000,       /* pauses between retransmissions, and between probes of a closed window (Linux 6.15) */
-	IO_ORPHAN_TIMEOUT_MS = 10 * 1000, /* for what is left to send when the process ends */
-	IO_LINGER_MS = 3000,            /* for a peer that takes nothing more to close, see io_linger() */
+	/* Keepalive: a peer that vanished is noticed after 50 s. Linux sends no probes while data is
+	 * unacknowledged: silence.h covers that case. */
+	IO_KEEPALIVE_IDLE_S = 20,       /* silence before the first probe */
+	IO_KEEPALIVE_INTERVAL_S = 10,   /* between probes */
+	IO_KEEPALIVE_PROBES = 3,        /* unanswered probes that end the connection */
+	IO_RTO_MAX_MS = 4 * 1000,       /* limit between retransmissions or zero-window probes (Linux 6.15) */
+	IO_ORPHAN_TIMEOUT_MS = 10 * 1000, /* for the kernel to send queued data after the process ended */
+	IO_LINGER_MS = 3000,            /* for a peer that accepts no data to close, see io_linger() */
 	IO_NOTSENT_LOWAT = 128 * 1024,  /* bytes that the kernel holds unsent: back-pressure is felt before megabytes queue */
 };
 
@@ -30,16 +32,17 @@ struct endpoint {
 	SSL *tls;   /* NULL without TLS */
 	bool readable, writable;         /* the next read or write may get somewhere */
 	bool hung_up;                    /* the peer was seen to leave while nothing was asked of it */
-	bool timed_out;                  /* a read found that the peer's kernel no longer answers */
-	bool shut;                       /* the peer was told that nothing more comes */
+	bool timed_out;                  /* a read failed because the peer's kernel no longer answers */
+	bool shut;                       /* we sent our end: close_notify and FIN */
 	short read_events, write_events; /* what poll() must see before it may; TLS can need the opposite */
-	unsigned long tls_error; /* behind IO_BROKEN, what OpenSSL says it was (ERR_get_error(3)); 0 when the connection broke */
+	/* After IO_BROKEN: OpenSSL's error (ERR_get_error(3)), or 0 if the TCP connection broke. */
+	unsigned long tls_error;
 };
 
 /* Milliseconds on CLOCK_MONOTONIC. */
 int64_t io_now(void);
 
-/* Sleeps until io_now() is when. */
+/* Sleeps until io_now() reaches when. */
 void io_sleep_until(int64_t when);
 
 /* Lets SIGTERM be seen by io_wait() and io_poll(), and nowhere else. */
@@ -48,31 +51,33 @@ void io_catch_sigterm(void);
 /* True once SIGTERM came. */
 bool io_terminated(void);
 
-/* Makes fd non-blocking and close-on-exec, and sets what both connections of a session have: TCP_NODELAY,
- * keepalive, TCP_NOTSENT_LOWAT, and no TCP_USER_TIMEOUT, which would overrule keepalive and end whoever pauses. Returns 0 or ERR_SYSTEM. A socket that is not
- * TCP keeps its options. */
+/* Makes fd non-blocking and close-on-exec, and sets the options of both connections of a session:
+ * TCP_NODELAY, keepalive and TCP_NOTSENT_LOWAT. It does not set TCP_USER_TIMEOUT, which would
+ * override keepalive and end a peer that pauses. Returns 0 or ERR_SYSTEM. A socket that is not TCP keeps its
+ * options. */
 int io_prepare(int fd);
 
 /* Begins an endpoint on a prepared fd. */
 struct endpoint io_endpoint(int fd, SSL *tls);
 
-/* Has tls, which is new, read and write e's fd through tls_socket.h, and belong to e.
- * Returns 0, or ERR_SYSTEM: then tls is still the caller's. */
+/* Connects tls, which is new, to e's fd through tls_socket.h. e then owns tls.
+ * Returns 0, or ERR_SYSTEM: then the caller still owns tls. */
 int io_begin_tls(struct endpoint *e, SSL *tls);
 
 /* Reads what is there, at least one byte and at most size. Returns the count, IO_END when the peer
  * ended in order (FIN; with TLS its close_notify), IO_AGAIN, or IO_BROKEN. */
 ssize_t io_read(struct endpoint *e, void *buf, size_t size);
 
-/* Writes what fits, at least one byte. After IO_AGAIN the same bytes must be offered again. With TLS up to a record of
- * what was written may still wait for the kernel's room: io_wait(), io_poll() and io_linger() send it then.
+/* Writes what fits, at least one byte. After IO_AGAIN the caller must offer the same bytes
+ * again. With TLS, up to a record of the written data may still wait until the kernel has room:
+ * io_wait(), io_poll() and io_linger() send it.
  * Returns the count, IO_AGAIN or IO_BROKEN. */
 ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
 
-/* How many bytes of TLS that were written to e wait for the kernel's room. */
+/* Returns how many bytes of TLS, already written to e, wait until the kernel has room. */
 size_t io_backlog(const struct endpoint *e);
 
-/* How many bytes, of those that go over the wire, were written to e and not acknowledged by the peer's kernel. */
+/* Returns how many bytes written to e the peer's kernel has not acknowledged, counted on the wire. */
 size_t io_unacknowledged(const struct endpoint *e);
 
 /* Gets on with e's TLS handshake. Returns 1 when it is done, IO_AGAIN (io_wait() for POLLIN, whichever
@@ -102,10 +107,11 @@ void io_give_back(void *at, size_t size);
 /* The same for the part of e's buffer that nothing is in. */
 void io_rest(struct endpoint *e);
 
-/* The end of one connection or two (NULL: none): says close_notify and FIN behind what was written, and reads away
- * what comes until the peer closes. Closing with unread data would reset the connection, and the peer would lose what it
- * was sent last. A peer that acknowledges nothing more has IO_LINGER_MS to close; one that still takes bytes, until the
- * deadline (an io_now()); after SIGTERM nobody has more than IO_LINGER_MS. Does nothing the second time. */
+/* Ends one or two connections (NULL: none). Sends close_notify and FIN after the written data, then
+ * reads and discards until the peer closes: closing with unread data would reset the connection, and
+ * the peer would lose the last data. A peer that acknowledges nothing more has IO_LINGER_MS to close.
+ * One that still accepts data has until the deadline (an io_now()). After SIGTERM the limit is
+ * IO_LINGER_MS for all. A second call does nothing. */
 void io_linger(struct endpoint *a, struct endpoint *b, int64_t deadline);
 
 #endif

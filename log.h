@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the operator hears of a session: a record when it begins, one when it ends, or one that
- * says why there was none. In the journal with a field for each fact, elsewhere as one line. A record that the log does not
- * take at once is kept and sent later: a session never waits for its log, but at its very end.
+ * The log records of a session: one when it begins and one when it ends, or one that says why it was
+ * refused. The journal gets a field for each fact, other logs get one line. If the log is blocked, a
+ * record is kept and sent later: a session waits for its log only at its very end.
  * Nothing here is ever given a key, a ticket, a payload or a query string.
  */
 #ifndef PROXXY_LOG_H
@@ -45,8 +45,8 @@ void log_refused(const struct session *session);
 /* A sentence for the operator that is about the installation, not about a session. */
 void log_warning(const char *message);
 
-/* For the end, when the client has left: waits at most SINK_DRAIN_MS for the log to take what it has not taken yet, and says
- * how many records it never took, should it listen again. */
+/* Call this at the end, when the client has left. Waits at most SINK_DRAIN_MS for the log to accept the
+ * kept records. Then logs how many records were dropped, if any. */
 void log_close(void);
 
 #endif

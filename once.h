@@ -22,7 +22,7 @@ enum {
  * or ERR_CONFIG with errno when the directory cannot be written. */
 int once_claim(const char *directory, const void *id, size_t len, int64_t expires);
 
-/* True when it was claimed already. Claims nothing. */
+/* True if the identifier was already claimed. Does not claim it. */
 bool once_claimed(const char *directory, const void *id, size_t len);
 
 #endif

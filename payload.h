@@ -52,27 +52,26 @@ struct claims {
 	char *ca;                           /* PEM that Proxmox's certificate must chain to, or NULL; for free() */
 };
 
-/* Parses and validates json[0..len), UTF-8, also behind a byte order mark, the object {vmid,
- * type, host, node, ticket, vncticket, port}; members that it does not know are ignored, none
- * may come twice. With ret_claims also {exp, nbf, jti, origin, client, fingerprint, ca,
- * session_max}, of which exp must be there.
+/* Parses and validates json[0..len): an object {vmid, type, host, node, ticket, vncticket, port} in
+ * UTF-8, possibly after a byte order mark. Ignores unknown members; no member may occur twice. With
+ * ret_claims also {exp, nbf, jti, origin, client, fingerprint, ca, session_max}; exp is required.
  * Returns 0, or ERR_PAYLOAD_INVALID with a static phrase in *ret_why that holds nothing of the
  * payload. */
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
 		  const char **ret_why);
 
-/* Splits "name", "name." (without its dot, which certificates do not have), "name:port",
- * "a.b.c.d", "a.b.c.d:port", "ipv6" or "[ipv6]:port" into *ret_console's host members. Returns 0
- * or ERR_PAYLOAD_INVALID. */
+/* Splits "name", "name.", "name:port", "a.b.c.d", "a.b.c.d:port", "ipv6" or "[ipv6]:port" into
+ * *ret_console's host members. Removes the dot at the end of a name: certificates do not have it.
+ * Returns 0 or ERR_PAYLOAD_INVALID. */
 int payload_parse_host(const char *text, struct console *ret_console);
 
 /* Writes the host and its port, or the one given when it has none, as a URL and a Host field have them: "name:port",
  * "[ipv6]:port". Returns text. */
 const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX]);
 
-/* What makes the ticket one that Proxmox takes from nobody, a static phrase; or NULL. Proxmox knows API tokens, and users'
- * tickets, which begin with "PVE:" whatever their realm (pve-access-control: AccessControl.pm, assemble_ticket()), percent-encoded
- * or not. A ticket that is no token goes out as a user's. */
+/* Returns a static phrase if Proxmox can never accept the ticket, else NULL. Proxmox accepts API tokens
+ * and users' tickets. The latter begin with "PVE:" in every realm (pve-access-control: AccessControl.pm,
+ * assemble_ticket()) and may be percent-encoded. A ticket that is no token is sent as a user's. */
 const char *console_ticket_wrong(const struct console *console);
 
 /* Overwrites the ticket and vncticket. */

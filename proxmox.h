@@ -41,8 +41,10 @@ struct proxmox_console {
 };
 
 /* Opens a console: POST /access/ticket first unless p has a token, then POST /nodes/NODE/TYPE/VMID/vncproxy or termproxy.
- * Only vncproxy knows "websocket", and only a VM's knows "generate-password": Proxmox refuses a parameter that it does
- * not know, and is asked once more without that one then. Returns 0, or with p->why ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER or _BROKE, ERR_CONFIG or ERR_SYSTEM. */
+ * Only vncproxy accepts "websocket", and only a VM's accepts "generate-password"; Proxmox refuses unknown
+ * parameters. If it refuses the latter, this asks once more without it. Returns 0, or sets p->why and
+ * returns ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER or _BROKE,
+ * ERR_CONFIG or ERR_SYSTEM. */
 int proxmox_open_console(struct proxmox *p, const char *node, const char *type, uint32_t vmid, enum proxmox_kind kind,
 			 struct proxmox_console *ret);
 

@@ -12,17 +12,20 @@
 #include "silence.h"
 
 enum {
-	RELAY_SLICE_MS = 4,            /* of reading and writing between two looks at the clock, at signals and at both sockets */
-	RELAY_STEPS = 64,              /* frames of a direction that may take a write each, before the other has its turn */
-	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for both sides to hear and answer a Close, while neither takes a byte; */
-	RELAY_TAIL_MS = 30 * 1000,     /* in all, for a slow client to get what the console said last; */
-	RELAY_STOP_MS = 3500,          /* in all, once SIGTERM came: with IO_LINGER_MS it fits TimeoutStopSec= */
-	RELAY_LOOK_MS = 250,           /* how often it is looked whether they take bytes */
+	RELAY_SLICE_MS = 4,            /* of relaying before the next look at clock, signals and both sockets */
+	RELAY_STEPS = 64,              /* steps of one direction before it is the other's turn */
+	/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted data,
+	 * after RELAY_TAIL_MS in total, and RELAY_STOP_MS after SIGTERM. */
+	RELAY_CLOSE_TIMEOUT_MS = 3000,
+	RELAY_TAIL_MS = 30 * 1000,     /* a slow client still gets the console's last data */
+	RELAY_STOP_MS = 3500,          /* together with IO_LINGER_MS within TimeoutStopSec= */
+	RELAY_LOOK_MS = 250,           /* between two looks whether the sides accept data */
 };
 
-/* What goes through a VNC console whose password is refused, in bytes (RFC 6143 sections 7.1.1 to 7.1.3, with the one
- * security type that Proxmox offers): the client's version, choice and response, behind which it would say ClientInit; and
- * the server's version, list, challenge and result, with a reason of at most so many bytes. */
+/* Bytes that a VNC console relays when it refuses the password (RFC 6143 sections 7.1.1 to 7.1.3, with
+ * the only security type that Proxmox offers). The client sends version, choice and response; after
+ * success it would continue with ClientInit. The server sends version, list, challenge and result,
+ * and may add a reason of at most RELAY_RFB_REASON_MAX bytes. */
 enum {
 	RELAY_RFB_REFUSED_UP = 12 + 1 + 16,
 	RELAY_RFB_REFUSED_DOWN = 12 + 2 + 16 + 4,
@@ -36,9 +39,9 @@ struct relay {
 
 	bool closing;          /* a Close is due, or was sent, to both sides */
 	bool client_closed;    /* the client's Close came */
-	int64_t close_deadline; /* of the goodbye, as it goes, */
-	int64_t goodbye_end;   /* and at the latest */
-	size_t left;           /* bytes that one side or the other had not taken when it was last looked at */
+	int64_t close_deadline; /* of the closing handshake; moves while data is accepted */
+	int64_t goodbye_end;   /* its final limit */
+	size_t left;           /* bytes not yet accepted by either side at the last look */
 
 	int64_t heard, told;   /* when the client last sent, and was sent, something */
 	bool pinged;           /* a Ping is out that nothing was heard after */
@@ -50,23 +53,23 @@ struct relay {
 
 	/* How it ended. */
 	int outcome;           /* a code of error.h */
-	int close_code;        /* of the Close that the client's kernel got, 0 when it got none */
+	int close_code;        /* of the Close that the client's kernel received, 0 if none */
 	const char *why;       /* static phrase with more about the outcome, or NULL */
 	char reason[WS_REASON_MAX + 1]; /* of the Close that was sent or received */
-	uint64_t bytes_up, bytes_down; /* payload that Proxmox's kernel and the client's have acknowledged, at the least */
+	uint64_t bytes_up, bytes_down; /* payload acknowledged by Proxmox's and the client's kernel, at least */
 };
 
-/* Begins; config may still change until relay_run(). upstream may be an endpoint that is not connected yet; what came early from either side is put into
- * relay->up.framer or down.framer by the caller. */
+/* Begins; config may still change until relay_run(). upstream need not be connected yet. The caller puts
+ * bytes that came early from either side into relay->up.framer or down.framer. */
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
 		int64_t session_began);
 
-/* Relays until the session is over, says goodbye, and ends both connections so that what was sent last arrives.
- * r->outcome and what follows it tell how it ended. */
+/* Relays until the session is over, does the closing handshakes, and ends both connections so that the
+ * last data arrives. r->outcome and the members after it say how it ended. */
 void relay_run(struct relay *r);
 
-/* The goodbye alone, to a client whose upstream could not be had: Close with outcome's code and reason, and
- * its answer waited for; the client's connection is ended, Proxmox's, if there is one, not. */
+/* Does only the closing handshake, for a client that cannot get its console: sends a Close with outcome's
+ * code and reason, waits for the answer, and ends the client's connection. Does not end Proxmox's. */
 void relay_refuse(struct relay *r, int outcome, const char *reason);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Settings as KEY=VALUE: from the environment, else from a file of such lines and those of the directory
- * that goes with it. A program has one table of them, which drives reading, its help and its commented
- * file.
+ * Settings as KEY=VALUE: from the environment, else from a settings file and the files of its drop-in
+ * directory. A program has one table of settings: it drives reading, the help and the commented file.
  */
 #ifndef PROXXY_SETTINGS_H
 #define PROXXY_SETTINGS_H
@@ -14,12 +13,12 @@
 
 enum {
 	SETTINGS_VALUE_MAX = 8 * 1024, /* bytes of a value; 64 fingerprints with colons take 6,144 */
-	SETTINGS_FILE_MAX = 64 * 1024, /* bytes of a file, */
-	SETTINGS_FILES_MAX = 64,       /* and how many there may be in the directory */
+	SETTINGS_FILE_MAX = 64 * 1024, /* bytes of a file */
+	SETTINGS_FILES_MAX = 64,       /* files in the drop-in directory */
 	SETTINGS_PATH_MAX = 4096,      /* bytes of a path, with its NUL: PATH_MAX */
 };
 
-/* What is behind the file's name in its directory's: proxxy.conf.d. */
+/* The drop-in directory's name is the file's name with this suffix: proxxy.conf.d. */
 #define SETTINGS_DIRECTORY_SUFFIX ".d"
 
 struct setting {
@@ -42,10 +41,10 @@ int settings_fail(char *why, size_t size, const char *format, ...) __attribute__
 bool settings_parse_number(void *config, const struct setting *s, const char *value);
 bool settings_parse_text(void *config, const struct setting *s, const char *value);
 
-/* Gives every setting its fallback, then what the environment says, then what the files say of those
- * that the environment leaves open: the one at path, then those of the directory "<path>.d" whose names
- * end in ".conf" and do not begin with a dot, in the byte order of their names. Of several lines for one
- * setting the last one counts. A file or directory that is not there is no error.
+/* Gives every setting its fallback, then its value from the environment. Settings that the environment
+ * does not set are then read from the file at path, and from the files of the directory "<path>.d"
+ * whose names end in ".conf" and do not begin with a dot, in the byte order of their names. If several
+ * lines set one setting, the last one counts. A missing file or directory is no error.
  * Returns 0, or ERR_CONFIG with a sentence for the log in why[0..size) that names the place and never the value. What
  * was understood before is in config in either case. */
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size);
@@ -53,8 +52,8 @@ int settings_load(const struct settings *settings, void *config, const char *pat
 /* Reads a small file whole, NUL-terminated. Returns its size, or -errno; -EFBIG when it does not fit. */
 ssize_t settings_read_file(const char *path, char *buf, size_t size);
 
-/* Says which files are there for settings_load(), one a line, in the order in which it reads them.
- * Nothing of a directory that cannot be read: that is settings_load()'s to say. */
+/* Prints which existing files settings_load() reads, one a line, in its order. Prints no error for a
+ * directory that cannot be read: settings_load() reports it. */
 void settings_print_files(const char *path, FILE *out);
 
 /* Prints the names, for --help; and with defaults and meanings, as the commented file's body. */

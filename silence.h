@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tells a peer that is gone without a word (a cable, a VPN, a host: no FIN, no RST) from one that only does not read.
- * The kernel of the second acknowledges what it has room for, and answers the probes of its closed window; that of the
- * first acknowledges nothing. Linux counts both in TCP_INFO.
+ * Distinguishes a peer that vanished without FIN or RST (a cable, a VPN, a host) from a peer that does
+ * not read. If a peer does not read, its kernel still acknowledges data while it has room, and then
+ * answers zero-window probes. If it vanished, nothing is acknowledged. TCP_INFO shows both.
  */
 #ifndef PROXXY_SILENCE_H
 #define PROXXY_SILENCE_H
@@ -10,23 +10,24 @@
 #include "io.h"
 
 enum {
-	SILENCE_STEP_MS = 5000,   /* between two looks, while something is not acknowledged */
-	SILENCE_GONE_MS = 45000,  /* a peer that acknowledges nothing for so long is gone; with SILENCE_STEP_MS under a minute */
-	SILENCE_PAUSE_MS = 15 * 60 * 1000, /* a peer that acknowledges, and takes nothing for so long, is not waited for */
+	SILENCE_STEP_MS = 5000,   /* between two looks, while data is unacknowledged */
+	SILENCE_GONE_MS = 45000,  /* without acknowledgement: the peer is gone; plus a step, under a minute */
+	SILENCE_PAUSE_MS = 15 * 60 * 1000, /* a peer that acknowledges but accepts no data is given up */
 };
 
 struct silence {
-	int64_t look_at; /* when to look again; INT64_MAX while nothing is on its way */
-	int64_t since;   /* the first look since when nothing was acknowledged, or -1 */
-	size_t left;     /* bytes that were not acknowledged when it was last looked at, */
-	int64_t moved;   /* and when that last changed */
+	int64_t look_at; /* when to look again; INT64_MAX while nothing is unacknowledged */
+	int64_t since;   /* the first look that found nothing acknowledged since, or -1 */
+	size_t left;     /* unacknowledged bytes at the last look */
+	int64_t moved;   /* when left last changed */
 };
 
 void silence_init(struct silence *s);
 
-/* To be called whenever the clock is looked at. told: something was written to e since, or would be. It looks every step
- * milliseconds. Returns NULL, or why e's peer is not waited for any more, a static phrase: it acknowledged nothing for gone
- * milliseconds and a step, or took nothing for SILENCE_PAUSE_MS. Of what is no TCP socket nothing is known. */
+/* Call this whenever the session looks at the clock. told: something was written to e since then, or is
+ * waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static phrase if e's
+ * peer is given up: it acknowledged nothing for gone milliseconds and a step, or accepted no data for
+ * SILENCE_PAUSE_MS. Always NULL for a socket that is not TCP. */
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,
 			  int64_t gone);
 

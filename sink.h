@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where records go: a datagram socket (the journal's or syslog's), or standard error. Nothing here waits for whoever
- * reads them, except sink_drain(), which is for the end: a log that takes nothing must not delay a console.
+ * Sends log records to a datagram socket (the journal's or syslog's) or to standard error. Only
+ * sink_drain(), which is for the end, waits for the reader: a blocked log must not delay a console.
  */
 #ifndef PROXXY_SINK_H
 #define PROXXY_SINK_H
@@ -11,30 +11,32 @@
 #include <stdint.h>
 
 enum {
-	SINK_LINE_MAX = PIPE_BUF,     /* bytes of a line for standard error: a pipe takes so many whole, or none */
-	SINK_BACKLOG_MAX = 32 * 1024, /* bytes of records that wait for a reader; a session's take some 4 KiB */
-	SINK_DRAIN_MS = 1000,         /* for a reader that is slow, once the client has left */
+	SINK_LINE_MAX = PIPE_BUF,     /* bytes of a line for standard error: a pipe writes these atomically */
+	SINK_BACKLOG_MAX = 32 * 1024, /* bytes of waiting records; a session makes about 4 KiB */
+	SINK_DRAIN_MS = 1000,         /* for a slow reader, after the client has left */
 };
 
-/* Connects a non-blocking datagram socket, so that nothing else can be reached with it. path is absolute, or begins with
- * '@' for an abstract address. Returns the descriptor, which is the caller's, or ERR_SYSTEM. */
+/* Creates a non-blocking datagram socket and connects it, so that it can reach nothing else. path is
+ * absolute, or begins with '@' for an abstract address. Returns the descriptor, which the caller owns,
+ * or ERR_SYSTEM. */
 int sink_connect(const char *path);
 
-/* Has records go to the datagram socket at path. Returns 0, or ERR_SYSTEM: then they go where they went before. */
+/* Sends records to the datagram socket at path from now on. Returns 0, or ERR_SYSTEM: then the
+ * destination stays as it was. */
 int sink_open_socket(const char *path);
 
-/* Has records go to fd 2, lines of at most SINK_LINE_MAX bytes. A pipe or terminal is opened anew: not waiting is a property
- * of what was opened, which others share. */
+/* Sends records to fd 2 from now on, as lines of at most SINK_LINE_MAX bytes. Reopens a pipe or terminal:
+ * O_NONBLOCK belongs to the open file, which other processes share. */
 void sink_open_stderr(void);
 
-/* Sends a record of at most SINK_BACKLOG_MAX - 4 bytes. One that is not taken now is kept, and tried again before the next.
- * What finds no room there, or is refused, is lost, and counted. */
+/* Sends a record of at most SINK_BACKLOG_MAX - 4 bytes. Keeps it if the log would block, and retries
+ * before the next record. Drops and counts it if there is no room or the log refuses it. */
 void sink_put(const void *record, size_t len);
 
-/* Waits for the kept records to be taken until the deadline, an io_now(). What is left then is lost. */
+/* Sends the kept records; waits for the log until the deadline, an io_now(). Drops the rest. */
 void sink_drain(int64_t deadline);
 
-/* How many records were lost since this was last asked. */
+/* Returns how many records were dropped since the last call. */
 unsigned sink_take_lost(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON as RFC 8259 has it, the same whichever json-c keeps the tree, with what a payload needs on top:
- * bounded nesting, strings without controls, and nothing of it left in memory. Pure.
+ * JSON as RFC 8259 defines it, independent of json-c's version, with additions that a payload needs:
+ * bounded nesting, strings without control characters, and a way to wipe it from memory. Pure.
  */
 #ifndef PROXXY_STRICT_JSON_H
 #define PROXXY_STRICT_JSON_H
@@ -13,13 +13,13 @@
 
 enum {
 	STRICT_JSON_MAX = 16 * 1024, /* bytes of a text; no payload is longer */
-	STRICT_JSON_DEPTH = 8,       /* objects and arrays inside one another; the schema needs 1, ignored members may have more */
+	STRICT_JSON_DEPTH = 8,       /* nested objects and arrays; the schema needs 1, ignored members may need more */
 };
 
-/* Parses text[0..len), one object in UTF-8. Where RFC 8259 leaves a choice (sections 4, 8 and 9), this refuses: two
- * members of the object with one name (of members further in the last counts), a byte order mark, \u0000, and half
- * of a surrogate pair. A number of any size is one.
- * Returns NULL when it is anything else, or without memory. To be freed with strict_json_wipe(). */
+/* Parses text[0..len), one object in UTF-8. Where RFC 8259 leaves a choice (sections 4, 8 and 9), this
+ * refuses: two members of the object with the same name, a byte order mark, \u0000, and half of a
+ * surrogate pair. In nested objects the last member of a name counts. Numbers may have any size.
+ * Returns NULL for any other text, or without memory. Free the result with strict_json_wipe(). */
 struct json_object *strict_json_parse(const char *text, size_t len);
 
 /* Overwrites every string of the object, which may be NULL, and frees it. */

@@ -19,7 +19,7 @@ enum {
  * ERR_WEBSOCKET_KEY. */
 int upgrade_check(const struct http_request *request);
 
-/* Writes the 101 for a request that upgrade_check() found good. Returns its size, or ERR_SYSTEM. */
+/* Writes the 101 for a request that upgrade_check() accepted. Returns its size, or ERR_SYSTEM. */
 int upgrade_write(const struct http_request *request, char buf[UPGRADE_ANSWER_MAX]);
 
 #endif
