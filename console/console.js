@@ -3,8 +3,8 @@
 
 const element = (id) => document.getElementById(id);
 
-// proxxy's Close reasons, and its answers before there is a WebSocket, in words for whoever sees
-// the page: what that person can do something about. The panel's developer has the details.
+// Sentences for the page's user, by proxxy's Close reason or its HTTP answer. They say what the user
+// can do; the panel's developer gets the details.
 const SENTENCES = [
   [/^Console closed/, "The console was closed."],
   [/idle too long/, "The console was closed, because nobody used it for a while."],
@@ -12,9 +12,9 @@ const SENTENCES = [
   [/ended by the operator/, "This console was ended by the operator."],
   [/has expired|no answer in time|: 401/, "This link is too old. A console must be opened within a few seconds."],
   [/used already/, "This link was used already. Each one opens a console once."],
-  [/not valid yet/, "This link is not valid yet: it was made for later, or a clock is wrong."],
+  [/not valid yet/, "This link is not valid yet, or a clock is wrong."],
   [/exp is .* ahead/, "This link is valid for too long, or a clock is wrong. Please tell the panel's support."],
-  [/^Invalid payload: /, "The panel made a link that is wrong. Please tell the panel's support."],
+  [/^Invalid payload: /, "The panel made a wrong link. Please tell the panel's support."],
   [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
   [/Origin not allowed/, "This link was made for another page."],
   [/Client address/, "This link was made for another computer or network."],
@@ -23,18 +23,18 @@ const SENTENCES = [
   [/cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/, "The machine's host cannot be reached."],
   [/broke off|answer a Ping/, "The connection was lost."],
   [/^Proxmox|^Internal server error/, "The console cannot be opened at the moment."],
-  [/for the WebSocket of a console/, "The connection was cut, or something on the way does not let consoles through."],
+  [/for the WebSocket of a console/, "The connection was cut, or a proxy or firewall blocks consoles."],
 ];
 const NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again.";
 const QUIET =
-  "The console was closed. Proxmox ends the console of a VM in which nothing happens for 15 minutes. Please open it again.";
+  "The console was closed. Proxmox closes a VM's console after 15 minutes without activity. Please open it again.";
 const INCOMPLETE = "The console cannot be shown: a part of this page is missing.";
 const LOST = "The connection was lost.";
 const UNREACHABLE = "The console cannot be reached at the moment.";
 const NO_LINK = "Please open the console from your panel again.";
 
 const REFUSAL_MS = 10_000;
-const QUIET_MS = 15 * 60_000 - 10_000; // Proxmox's limit, and what its clock and ours may differ by
+const QUIET_MS = 15 * 60_000 - 10_000; // Proxmox's limit, minus a tolerance between its clock and ours
 
 // What came in the fragment. It is secret: from here on neither address, history nor referrer has it. That is done
 // before noVNC or xterm.js is asked for, which may take its time, or fail.
@@ -47,7 +47,7 @@ function takeLink() {
 }
 takeLink();
 
-/** Returns a function that tells for how long nothing has come or gone on that socket. */
+/** Returns a function that returns for how long the socket has neither sent nor received. */
 function watchQuiet(socket) {
   let last = Date.now();
   const happened = () => (last = Date.now());
@@ -67,9 +67,9 @@ function address(payload) {
 }
 
 /**
- * Why there was no WebSocket. What is wrong with a link that proxxy can open, it says in a Close.
- * The rest, also what a proxy on the way did, it tells whoever asks without an upgrade, and that
- * does not use the link up.
+ * Returns why there was no WebSocket. proxxy reports errors of a link that it can open in a Close. For
+ * all other errors, and those of a proxy in between, this sends the request again without an upgrade,
+ * which does not use the link up.
  */
 async function refusal(payload) {
   try {

@@ -348,11 +348,11 @@ def test_connection_that_is_lost(browser: webdriver.Remote, site: Site) -> None:
 
 REFUSALS: dict[str, tuple[Callable[[Site], str], str]] = {
     "expired": (lambda site: site.desktop(exp=int(time.time()) - 60), "This link is too old. A console must be opened within a few seconds."),
-    "early": (lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250), "This link is not valid yet: it was made for later, or a clock is wrong."),
+    "early": (lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250), "This link is not valid yet, or a clock is wrong."),
     "other origin": (lambda site: site.desktop(origin="https://elsewhere.example"), "This link was made for another page."),
     "other computer": (lambda site: site.desktop(client="192.0.2.1"), "This link was made for another computer or network."),
     "clock ahead": (lambda site: site.desktop(exp=int(time.time()) + 900), "This link is valid for too long, or a clock is wrong. Please tell the panel's support."),
-    "made wrong": (lambda site: site.desktop(fingerprint="AB:CD"), "The panel made a link that is wrong. Please tell the panel's support."),
+    "made wrong": (lambda site: site.desktop(fingerprint="AB:CD"), "The panel made a wrong link. Please tell the panel's support."),
     "wrong key": (lambda site: site.url + page("novnc", payload="a.b.c.d.e", password="x"), "This link is not complete, or was not made for this console."),
     "no such host": (lambda site: site.desktop(host="no-such-host.invalid"), "The machine's host cannot be reached."),
     "ticket refused": (lambda site: site.desktop(vncticket="x:PVEVNC:65A1B2C3::bad"), "This link is too old. A console must be opened within a few seconds."),
@@ -396,7 +396,7 @@ def test_details_are_there_for_the_panels_developer(browser: webdriver.Remote, s
 def test_console_that_was_quiet_for_too_long(browser: webdriver.Remote, site: Site) -> None:
     """Proxmox's own 15 minutes, in which nothing comes or goes; with a key pressed meanwhile it is another end."""
     for key_pressed, sentence in (
-        (False, "The console was closed. Proxmox ends the console of a VM in which nothing happens for 15 minutes. Please open it again."),
+        (False, "The console was closed. Proxmox closes a VM's console after 15 minutes without activity. Please open it again."),
         (True, "The console was closed."),
     ):
         ended = threading.Event()
@@ -425,7 +425,7 @@ def test_upgrade_that_a_proxy_does_not_pass_on(window: webdriver.Remote, site: S
     """The link is good, and still is."""
     with Deaf(site.relay.port) as deaf:
         window.get(deaf.url + site.desktop(jti=f"deaf-{time.time()}").removeprefix(site.url))
-        assert wait_sentence(window) == "The connection was cut, or something on the way does not let consoles through."
+        assert wait_sentence(window) == "The connection was cut, or a proxy or firewall blocks consoles."
 
 
 class Deaf(Nginx):

@@ -48,7 +48,7 @@ func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, 
 	}
 	status, body, err := ask(guest, token, form, ca)
 	if err == nil && status[:3] == "400" && strings.Contains(string(body), `"generate-password"`) {
-		// Since 9.2 a VM's password comes unasked, and the parameter is to go.
+		// Since 9.2 Proxmox always sends a VM's password, and plans to remove the parameter.
 		status, body, err = ask(guest, token, "websocket=1", ca)
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, 
 	return &Console{proxxy + "?payload=" + payload, answer.Data.Password}, err
 }
 
-// ask posts form to the guest's vncproxy: the status with its reason, and the body.
+// ask posts form to the guest's vncproxy. It returns the status with its reason, and the body.
 func ask(guest Guest, token, form string, ca []byte) (string, []byte, error) {
 	address := guest.Host
 	if !regexp.MustCompile(`:\d+$`).MatchString(address) {

@@ -15,8 +15,8 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
         CURLOPT_RETURNTRANSFER => true,
         CURLOPT_TIMEOUT => 30,
         CURLOPT_HTTPHEADER => ["Authorization: PVEAPIToken=$token"],
-        // A container's vncproxy has no generate-password: the ticket is its password. Nor has a VM's for ever: since 9.2
-        // its password comes unasked.
+        // A container's vncproxy has no generate-password: the ticket is its password. Since 9.2
+        // Proxmox always sends a VM's password, and plans to remove the parameter.
         CURLOPT_POSTFIELDS => $type === 'qemu' ? 'websocket=1&generate-password=1' : 'websocket=1',
         CURLOPT_HEADERFUNCTION => function ($curl, string $line) use (&$status): int { // for the reason phrase
             $status = preg_match('~^HTTP/\S+ (.*)~', $line, $found) ? trim($found[1]) : $status;

@@ -21,13 +21,13 @@ def open_console(host, node, type, vmid, token, keys, websocket, ca_file=None):
     """What noVNC needs; token is USER@REALM!NAME=SECRET, ca_file the CA of Proxmox's certificate if not the system's."""
     user, name, secret = re.fullmatch(r"(.+)!(.+)=(.+)", token).groups()
     proxmox = ProxmoxAPI(host, user=user, token_name=name, token_value=secret, verify_ssl=ca_file or True)
-    # A container's vncproxy has no generate-password: the ticket is its password. Nor has a VM's for ever: since 9.2 its
-    # password comes unasked.
+    # A container's vncproxy has no generate-password: the ticket is its password. Since 9.2
+    # Proxmox always sends a VM's password, and plans to remove the parameter.
     options = {"generate-password": 1} if type == "qemu" else {}
     try:
         answer = proxmox.nodes(node)(type)(vmid).vncproxy.post(websocket=1, **options)
     except ResourceException as refused:
-        if refused.status_code != 400 or not options:  # which parameter it was, older proxmoxers do not tell
+        if refused.status_code != 400 or not options:  # older proxmoxers do not say which parameter it was
             raise
         answer = proxmox.nodes(node)(type)(vmid).vncproxy.post(websocket=1)
     claims = {"vmid": vmid, "type": type, "host": host, "node": node, "ticket": f"PVEAPIToken={token}"}

@@ -19,7 +19,7 @@ seal() {
 	openssl enc -aes-256-cbc -K "$1" -iv "$2" | od -An -v -tx1 | tr -d ' \n'
 }
 
-# Posts $form: what Proxmox says is in $status and $answer then.
+# Posts $form, and puts Proxmox's answer into $status and $answer.
 ask() {
 	# -q: no .curlrc may switch the verification off.
 	answer=$(printf 'Authorization: PVEAPIToken=%s\n' "$(cat "$PROXMOX_TOKEN_FILE")" |
@@ -41,7 +41,7 @@ open_console() {
 	form=websocket=1
 	[ "$type" = lxc ] || form="$form&generate-password=1" # a container's ticket is its password
 	ask
-	# Since 9.2 a VM's password comes unasked, and the parameter is to go.
+	# Since 9.2 Proxmox always sends a VM's password, and plans to remove the parameter.
 	case $status$answer in 400*\"generate-password\"*) form=websocket=1 && ask ;; esac
 	[ "${status%% *}" = 200 ] || fail "Proxmox: $status"
 

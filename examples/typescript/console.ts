@@ -28,7 +28,7 @@ export async function openConsole(guest: Guest, token: string, keys: string, pro
   const answer =
     type === "qemu"
       ? await ask({ "generate-password": true }).catch((error: Error) => {
-          // Since 9.2 a VM's password comes unasked, and the parameter is to go.
+          // Since 9.2 Proxmox always sends a VM's password, and plans to remove the parameter.
           if (!/ 400 .*"generate-password"/s.test(error.message)) throw error;
           return ask({});
         })
