@@ -42,18 +42,20 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 	a->format = "cbc";
 	if (why)
 		return fail(a, rc, "%s", why);
-	why = "made with another key, or changed on its way";
+	why = "made with another key, or changed on the way";
 	for (size_t i = 0; i < config->n_keys && rc == ERR_PAYLOAD_INVALID; i++) {
 		rc = crypto_open_cbc(config->keys[i].key, text, len, plain, size);
 		if (rc >= 0)
 			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &schema);
-		if (rc == ERR_PAYLOAD_INVALID && schema) /* one wrong key of 256 leaves what looks padded, and none leaves JSON */
-			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema : "made with another key, or not from a JSON object";
+		/* A wrong key yields valid padding in one of 256 cases, but never JSON. */
+		if (rc == ERR_PAYLOAD_INVALID && schema)
+			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema :
+			      "made with another key, or not from a JSON object";
 		memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);
-	/* Taken all the same, as the original does: what is not authenticated is answered alike. */
+	/* Accepted anyway, as by the original: an unauthenticated payload must not get another answer. */
 	why = console_ticket_wrong(&a->console);
 	if (why)
 		fail(a, OK, "%s", why);
@@ -75,7 +77,7 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 	rc = payload_parse((const char *)plain, (size_t)rc, &a->console, &a->claims, &why);
 	if (rc == OK)
 		why = console_ticket_wrong(&a->console);
-	/* Its maker is told at once what Proxmox would only answer with a 401, after 3 s. */
+	/* Tell the payload's maker at once: Proxmox would only answer 401, after 3 s. */
 	return why ? fail(a, ERR_PAYLOAD_INVALID, "%s", why) : OK;
 }
 
@@ -135,8 +137,8 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 enum { ID_MAX = KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1 };
 
-/* Whoever has one key cannot use up what was made with another: a kid has no colon. Returns its
- * length. */
+/* Writes the jti's identifier and returns its length. The kid before it keeps the keys' jti apart, so
+ * that the holder of one key cannot use up another key's payloads. A kid has no colon. */
 static size_t make_id(const struct access *a, char id[ID_MAX])
 {
 	return (size_t)snprintf(id, ID_MAX, "%s:%s", a->kid, a->claims.jti);

@@ -114,7 +114,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 	if (n < 0)
 		return settings_fail(why, size, "%s %s: %s%s", setting, path, strerror((int)-n),
 				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
-	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* the BOM that some editors write */
+	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* a BOM, which some editors write */
 		memmove(text, text + 3, strlen(text + 3) + 1);
 	len = strlen(text);
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
@@ -129,7 +129,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 	return OK;
 }
 
-/* Takes spaces and one pair of quotes away from around text. Returns where it begins now. */
+/* Removes surrounding spaces and one pair of quotes. Returns the new beginning of text. */
 static char *unwrap(char *text)
 {
 	size_t len;
@@ -157,7 +157,8 @@ const char *backend_token(char *text, char *why, size_t size)
 	bang = strchr(at, '!');
 	secret = bang ? strchr(bang, '=') : NULL;
 	if (bang && !secret)
-		settings_fail(why, size, "has no =SECRET behind USER@REALM!NAME: Proxmox shows it once, when it makes the token");
+		settings_fail(why, size, "has no =SECRET after USER@REALM!NAME: "
+			      "Proxmox shows it only once, when it makes the token");
 	else if (!bang || !memchr(at, '@', (size_t)(bang - at)) || !secret[1])
 		settings_fail(why, size, "does not hold USER@REALM!NAME=SECRET");
 	else if (strpbrk(at, " \t\"'"))
@@ -179,7 +180,8 @@ void backend_print_help(FILE *out)
 
 void backend_print_file(FILE *out)
 {
-	fputs("# Settings of proxxy-url. KEY=VALUE lines; what stands in the environment comes first. See proxxy-url(1).\n"
-	      "# Read before the files proxxy-url.conf.d/*.conf beside it.\n", out);
+	fputs("# Settings of proxxy-url. KEY=VALUE lines; the environment overrides them. See proxxy-url(1).\n"
+	      "# The files proxxy-url.conf.d/*.conf are read after this one; the last line for a setting counts.\n",
+	      out);
 	settings_print_file(&settings, out);
 }

@@ -113,7 +113,8 @@ static const struct setting table[] = {
 	{ "PROXXY_TLS_VERIFY", "on", "off: anyone on the network may pose as Proxmox", parse_switch, MEMBER(tls_verify), 0, 0 },
 	{ "PROXXY_REQUEST_TIMEOUT", "10", "Seconds for the client's request", NUMBER(request_timeout), 1, 3600 },
 	{ "PROXXY_CONNECT_TIMEOUT", "10", "Seconds for DNS, TCP, TLS and Proxmox's answer; Proxmox takes 3 to refuse", NUMBER(connect_timeout), 1, 3600 },
-	{ "PROXXY_PING_INTERVAL", "20", "Seconds of silence before a Ping to the client; 0 is off", NUMBER(ping_interval), 0, 86400 },
+	{ "PROXXY_PING_INTERVAL", "20", "Seconds of silence before a Ping to the client; 0 is off",
+	  NUMBER(ping_interval), 0, 86400 },
 	{ "PROXXY_IDLE_TIMEOUT", "0", "Seconds without data either way that end a session; 0 is never", NUMBER(idle_timeout), 0, 31536000 },
 	{ "PROXXY_SESSION_MAX", "0", "Seconds that a session may last; 0 is no limit", NUMBER(session_max), 0, 31536000 },
 	{ "PROXXY_LOG", "auto", "journal, syslog, stderr, or auto: by what standard error is", parse_log, 0, 0, 0 },
@@ -164,9 +165,9 @@ void config_print_help(FILE *out)
 void config_print_file(FILE *out)
 {
 	fputs("# Settings of proxxy, for systemd, xinetd, the container and the foreground alike.\n"
-	      "# KEY=VALUE lines; what stands in the environment comes first. See proxxy.conf(5).\n"
-	      "# Read anew by each session: a change holds from the next one on.\n"
-	      "# The site's own settings are better kept in proxxy.conf.d/site.conf beside this file: of several\n"
-	      "# lines for one setting the last counts, and proxxy.conf.d/*.conf are read after this file.\n", out);
+	      "# KEY=VALUE lines; the environment overrides them. See proxxy.conf(5).\n"
+	      "# Each session reads them when it begins: a change applies from the next session on.\n"
+	      "# It is best to put your settings into proxxy.conf.d/site.conf beside this file. The files\n"
+	      "# proxxy.conf.d/*.conf are read after this one; the last line for a setting counts.\n", out);
 	settings_print_file(&settings, out);
 }

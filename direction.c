@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bytes on their way, see direction.h.
+ * Moves bytes in one direction, see direction.h.
  */
 #include "direction.h"
 
@@ -8,7 +8,7 @@
 
 void direction_init(struct direction *d, enum ws_sender sender, struct endpoint *from, struct endpoint *to)
 {
-	/* Not with one memset: the buffers' pages cost nothing until they are used. */
+	/* No memset of the whole struct: untouched pages of the buffers are never allocated. */
 	framer_init(&d->framer, sender);
 	d->from = from;
 	d->to = to;
@@ -43,7 +43,7 @@ void direction_fill(struct direction *d)
 	size_t size;
 	uint8_t *space;
 
-	/* As much as there is, up to the buffer: several TLS records make one large write. */
+	/* Read until the buffer is full: several TLS records make one large write. */
 	for (int i = 0; i < DIRECTION_READS; i++) {
 		ssize_t n;
 
@@ -61,7 +61,7 @@ void direction_fill(struct direction *d)
 	}
 }
 
-/* Writes bytes[0..size). Returns how many; fewer when the other side takes no more now, or is lost. */
+/* Writes bytes[0..size). Returns how many; fewer if the other side blocks or is lost. */
 static size_t drain(struct direction *d, const uint8_t *bytes, size_t size)
 {
 	size_t written = 0;
@@ -69,7 +69,7 @@ static size_t drain(struct direction *d, const uint8_t *bytes, size_t size)
 	while (written < size && d->to->writable && !d->lost) {
 		ssize_t n = io_write(d->to, bytes + written, size - written);
 
-		if (n == IO_BROKEN) /* Reading goes on: what the peer said before it went, and how it went, is still to come. */
+		if (n == IO_BROKEN) /* keep reading: the peer's last data, and how it ended, may follow */
 			d->lost = true;
 		else if (n == IO_AGAIN)
 			break;
@@ -80,7 +80,7 @@ static size_t drain(struct direction *d, const uint8_t *bytes, size_t size)
 	return written;
 }
 
-/* The queue up to end. Returns true when that is written. */
+/* Writes the queue up to end. Returns true if all of it is written. */
 static bool drain_queue(struct direction *d, size_t end)
 {
 	d->begun = end;

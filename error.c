@@ -28,7 +28,7 @@ static const struct {
 	{ END_UPSTREAM_EMPTY,     { "console-empty",      0,   1000, EX_UNAVAILABLE, LOG_NOTICE,
 	  "Console closed before it sent anything" } },
 	{ END_PASSWORD_REFUSED,   { "password-refused",   0,   1008, EX_NOPERM,      LOG_NOTICE,
-	  "Console did not take the VNC password" } },
+	  "Console refused the VNC password" } },
 	{ ERR_REQUEST_MALFORMED,  { "request-malformed",  400, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "Malformed request" } },
 	{ ERR_REQUEST_TOO_LARGE,  { "request-too-large",  431, 1009, EX_DATAERR,     LOG_NOTICE,

@@ -18,7 +18,8 @@
 #include "terminal.h"
 #include "uri.h"
 
-/* The payload in text: all of it, as it is or URL-encoded, or the parameter of a URL. Returns its length, or -1. */
+/* Finds the payload in text: all of text, plain or URL-encoded, or a URL's parameter. Returns its length,
+ * or -1. */
 static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 {
 	static char query[sizeof("?payload=") + EXPLAIN_PAYLOAD_MAX];
@@ -32,7 +33,7 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 		len = strlen(text);
 		if (len == 0 || len >= EXPLAIN_PAYLOAD_MAX)
 			return -1;
-		if (strchr(text, '%')) { /* as it stands in a URL */
+		if (strchr(text, '%')) { /* URL-encoded */
 			snprintf(query, sizeof(query), "?payload=%s", text);
 			n = uri_query((struct slice){ query, strlen(query) }, "payload", payload, EXPLAIN_PAYLOAD_MAX);
 			OPENSSL_cleanse(query, len);
@@ -51,7 +52,7 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 
 static void print_time(const char *name, int64_t when)
 {
-	const time_t seconds = (time_t)when; /* which ends in 2038 where it has 32 bits */
+	const time_t seconds = (time_t)when; /* a 32-bit time_t ends in 2038 */
 	const long long left = (long long)(when - time(NULL));
 	struct tm utc;
 	char text[64] = "?";
@@ -61,7 +62,7 @@ static void print_time(const char *name, int64_t when)
 	printf("%-11s %s, %lld s %s\n", name, text, left < 0 ? -left : left, left < 0 ? "ago" : "ahead");
 }
 
-/* What a payload's maker chose freely, text[0..len): a terminal is sent nothing but text. */
+/* Prints text[0..len), which the payload's maker chose. Only printable ASCII gets to the terminal. */
 static void print_free(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -166,8 +167,9 @@ static int judge(const struct access *a, const struct config *config, char *verd
 
 	anyone.claims.origin[0] = anyone.claims.client[0] = '\0';
 	rc = access_check(&anyone, config, time(NULL), (struct slice){ NULL, 0 }, "");
-	snprintf(verdict, size, "proxxy %s%s%s%s", rc == OK ? "takes it now" : "refuses it: ", rc == OK ? "" : error_info(rc)->words,
-		 !*anyone.why ? "" : rc == OK ? ", but Proxmox will not: " : ": ", anyone.why);
+	snprintf(verdict, size, "proxxy %s%s%s%s", rc == OK ? "accepts it now" : "refuses it: ",
+		 rc == OK ? "" : error_info(rc)->words,
+		 !*anyone.why ? "" : rc == OK ? ", but Proxmox will refuse it: " : ": ", anyone.why);
 	OPENSSL_cleanse(&anyone, sizeof(anyone));
 	return rc;
 }

@@ -51,7 +51,7 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 
 void framer_written(struct framer *f, size_t n)
 {
-	if (f->out + n == f->clear) { /* as nearly always: no need to look for the headers */
+	if (f->out + n == f->clear) { /* the usual case: no need to look at headers */
 		f->out = f->clear;
 		f->passed = f->payload;
 		f->out_left = f->piece_left;
@@ -63,7 +63,7 @@ void framer_written(struct framer *f, size_t n)
 		const char *why;
 		size_t part;
 
-		if (f->out_head == 0 && f->out_left == 0) { /* whole headers are cleared, and legal ones */
+		if (f->out_head == 0 && f->out_left == 0) { /* only whole, legal headers are cleared */
 			int size = ws_parse_header(f->buf + f->out, f->clear - f->out, f->sender, &h, &why);
 
 			f->out_head = size > 0 ? (size_t)size : 0;

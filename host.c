@@ -135,31 +135,32 @@ static bool list_holds(const char *list, int family, const uint8_t *address)
 	return false;
 }
 
-/* Every IPv6 form that carries an IPv4 address by which the kernel, a tunnel or a translator would reach it: the bytes that
- * are its mark, under a mask, and where its four bytes are. Prefixes that an operator chooses (RFC 6052 section 2.2, 6rd of
- * RFC 5969, MAP of RFC 7597) nobody else can know; 6over4 (RFC 2529) is link-local. */
+/* The IPv6 forms that embed an IPv4 address to which the kernel, a tunnel or a translator would deliver:
+ * the bytes that identify the form, under a mask, and the positions of the four IPv4 bytes. Prefixes that
+ * an operator chooses cannot be known here (RFC 6052 section 2.2, 6rd of RFC 5969, MAP of RFC 7597).
+ * 6over4 (RFC 2529) is link-local. */
 static const struct carrier {
 	const char *mark, *mask;
 	uint8_t at[4];
-	bool inverted; /* each bit */
+	bool inverted; /* the form stores the address with every bit inverted */
 } carriers[] = {
-	{ "::ffff:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },   /* mapped: RFC 4291 section 2.5.5.2 */
-	{ "::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },           /* compatible: section 2.5.5.1 */
-	{ "::ffff:0:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false }, /* translated: RFC 2765 section 2.1 */
-	{ "64:ff9b::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },    /* NAT64: RFC 6052 section 2.1 */
-	/* NAT64 of a site's own, 64:ff9b:1::/48 (RFC 8215), with prefixes of 96, 64, 56 and 48 bits (RFC 6052 section 2.2),
-	 * behind which, and in the byte before the last four, nothing is set. */
+	{ "::ffff:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },   /* mapped: RFC 4291 2.5.5.2 */
+	{ "::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },           /* compatible: 2.5.5.1 */
+	{ "::ffff:0:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false }, /* translated: RFC 2765 2.1 */
+	{ "64:ff9b::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },    /* NAT64: RFC 6052 2.1 */
+	/* A site's own NAT64, 64:ff9b:1::/48 (RFC 8215), with prefixes of 96, 64, 56 and 48 bits (RFC 6052
+	 * section 2.2). Bits 64 to 71 and the bytes after the address are zero. */
 	{ "64:ff9b:1::", "ffff:ffff:ffff::ff00:0:0:0", { 12, 13, 14, 15 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ff:ffff", { 9, 10, 11, 12 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ffff:ffff", { 7, 9, 10, 11 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:ff:ffff:ffff", { 6, 7, 9, 10 }, false },
 	{ "2002::", "ffff::", { 2, 3, 4, 5 }, false },                                    /* 6to4: RFC 3056 section 2 */
-	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false },                               /* Teredo's server: RFC 4380 section 4, */
-	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true },                            /* and its client */
-	{ "::5efe:0:0", "::fdff:ffff:0:0", { 12, 13, 14, 15 }, false },                   /* ISATAP, 0000 or 0200: RFC 5214 section 6.1 */
+	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false },                               /* Teredo server: RFC 4380 4 */
+	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true },                            /* Teredo client */
+	{ "::5efe:0:0", "::fdff:ffff:0:0", { 12, 13, 14, 15 }, false },                   /* ISATAP, 0 or 0200: RFC 5214 6.1 */
 };
 
-/* True when address has the carrier's form; the IPv4 address that it carries is ret then. */
+/* True if address has the carrier's form. ret is then the embedded IPv4 address. */
 static bool carries(const struct carrier *c, const uint8_t *address, uint8_t ret[4])
 {
 	uint8_t mark[ADDRESS_MAX], mask[ADDRESS_MAX];
@@ -174,8 +175,8 @@ static bool carries(const struct carrier *c, const uint8_t *address, uint8_t ret
 	return true;
 }
 
-/* True when an IPv6 address carries a special IPv4 one. A form in which that is in 0.0.0.0/8, which no one forwards, is not
- * meant when there is another. */
+/* True if an IPv6 address embeds a special IPv4 address. If several forms match, those that yield an
+ * address in 0.0.0.0/8 do not count: nobody forwards such addresses. */
 static bool carries_special(const uint8_t *address)
 {
 	bool is_carrier = false, is_other = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading HTTP/1.1 heads, see http.h.
+ * Reads HTTP/1.1 heads, see http.h.
  */
 #include "http.h"
 
@@ -146,12 +146,11 @@ struct request_fields {
 	struct slice content_length, transfer_encoding;
 };
 
-/* The fields of a request that are read, by what is done with them; http_read_request() drops
- * all others. */
+/* The request fields that are used, and how; http_read_request() drops all others. */
 static const struct {
 	const char *name;
 	enum { ONCE, UPGRADE, PROTOCOL } how;
-	size_t at; /* of ONCE: where its value goes in struct request_fields */
+	size_t at; /* for ONCE: offset of the value in struct request_fields */
 } request_fields[] = {
 	{ "Host", ONCE, offsetof(struct request_fields, request.host) },
 	{ "Origin", ONCE, offsetof(struct request_fields, request.origin) },
@@ -164,7 +163,7 @@ static const struct {
 };
 enum { N_REQUEST_FIELDS = sizeof(request_fields) / sizeof(request_fields[0]) };
 
-/* Which of request_fields it is; N_REQUEST_FIELDS for any other. */
+/* Returns the field's index in request_fields, or N_REQUEST_FIELDS. */
 static size_t find_request_field(struct slice name)
 {
 	size_t i = 0;
@@ -235,9 +234,9 @@ static bool is_zero(struct slice s)
 	return true;
 }
 
-/* One empty line before the request is to be passed over (RFC 9112 section 2.2). Anything else
- * but a method's first letter is no HTTP: a TLS client's hello is told so at once. Returns where
- * the request begins, NULL for no HTTP. */
+/* Skips one empty line before the request (RFC 9112 section 2.2). If the next byte cannot begin a
+ * method, the data is not HTTP: so a TLS ClientHello gets an error at once. Returns where the request
+ * begins, or NULL if it is not HTTP. */
 static const char *find_request(const char *buf, size_t len)
 {
 	const char *at = buf;
@@ -285,8 +284,8 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 
 /* --- a request that is read piece by piece -------------------------------------------------- */
 
-/* Whether a field line, of which the first bytes are there, is one that is dropped: 1 or 0, also
- * when its name has not ended, or an error. */
+/* Looks at the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is kept or
+ * its name is not complete, or an error. */
 static int is_dropped(struct slice line)
 {
 	struct field field;
@@ -296,8 +295,8 @@ static int is_dropped(struct slice line)
 	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
 }
 
-/* Goes over the lines that are there, drops those that nobody reads, and moves together what
- * stays. Returns 1 behind the last line of the head, 0 when more is needed, or an error. */
+/* Checks the lines in the buffer, drops unused ones and closes the gaps. Returns 1 after the last line
+ * of the head, 0 if it needs more bytes, or an error. */
 static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 {
 	char *out = buf + s->kept, *line = out, *const end = buf + *len;
@@ -308,13 +307,13 @@ static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 		const char *at = line + s->checked;
 		struct slice rest;
 		const int found = next_line(&at, end, &rest);
-		/* Behind an empty line, that may come first, and the request line. */
+		/* Field lines follow the request line, which one empty line may precede. */
 		const bool is_field = s->kept > 2;
 
 		if (found < 0)
 			return ERR_REQUEST_MALFORMED;
 		n = (size_t)((found ? at - 2 : end) - line);
-		if (!found && n > 0 && end[-1] == '\r') /* it may be the line's end */
+		if (!found && n > 0 && end[-1] == '\r') /* it may belong to the line's CRLF */
 			n--;
 		if (is_field && !s->dropping && n > 0) {
 			const int rc = is_dropped((struct slice){ line, n });
@@ -365,7 +364,7 @@ int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct
 	whole = reader->passed + reader->kept;
 	if (rc > 0 ? whole > HTTP_REQUEST_MAX : whole + reader->checked >= HTTP_REQUEST_MAX)
 		return ERR_REQUEST_TOO_LARGE;
-	/* A line that has no name yet may still be one that is dropped. */
+	/* A line without a complete name may still have to be dropped. */
 	if (rc == 0 && reader->kept + reader->checked >= HTTP_HEAD_MAX + (reader->kept > 2 ? HTTP_NAME_MAX : 0))
 		return ERR_REQUEST_TOO_LARGE;
 	return reader->kept > before ? http_parse_request(buf, reader->kept, ret_request) : 0;

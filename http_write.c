@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing HTTP/1.1 answers, see http.h.
+ * Writes HTTP/1.1 answers, see http.h.
  */
 #include "http.h"
 

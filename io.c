@@ -24,13 +24,13 @@
 #include "tls_socket.h"
 
 enum { SIGTERM_EVERY_MS = 20 }; /* how soon a busy session hears it */
-static const int64_t POLL_LONGEST_MS = INT32_MAX * INT64_C(1000); /* what every processor's time_t holds: 68 years */
+static const int64_t POLL_LONGEST_MS = INT32_MAX * INT64_C(1000); /* 68 years: fits into every time_t */
 
 enum {
-	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; an older kernel knows no such option */
+	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; older kernels do not have it */
 	PARTING_READS = 16,    /* reads of 16 KiB between two looks at the clock */
-	PARTING_LOOK_MS = 100, /* how often it is looked whether the peer still takes bytes, */
-	PARTING_SOON_MS = 10,  /* and whether one that closed has got the last of them */
+	PARTING_LOOK_MS = 100, /* between two looks whether the peer still accepts data */
+	PARTING_SOON_MS = 10,  /* the same after the peer closed, until it has the last bytes */
 };
 
 static volatile sig_atomic_t terminated;
@@ -148,7 +148,7 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 
 		tls_socket_enter(e->tls);
 		rc = SSL_read_ex(e->tls, buf, size, &got);
-		/* A write that waited for input may have got it here: poll() will not tell. */
+		/* This read may have got input that a write waits for: poll() does not report it. */
 		if (!e->writable && e->write_events == POLLIN)
 			e->writable = true;
 		if (rc != 1) {
@@ -176,7 +176,7 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 	return IO_AGAIN;
 }
 
-/* Sends what TLS has made already, and notes whether there is room for more. Returns 0 or IO_BROKEN. */
+/* Sends the waiting TLS bytes, and notes whether there is room for more. Returns 0 or IO_BROKEN. */
 static ssize_t flush_tls(struct endpoint *e)
 {
 	if (!tls_socket_flush(e->tls))
@@ -207,8 +207,8 @@ static ssize_t write_tls(struct endpoint *e, const void *buf, size_t size)
 	} else {
 		n = tls_result(e, rc, &e->writable, &e->write_events);
 	}
-	/* With a message of the handshake half read, writing reads: what came behind it poll() will not tell. So it is
-	 * with a read that waited for room. */
+	/* After a partly read handshake message, SSL_write() also reads, and poll() does not report what it
+	 * has buffered. The same holds for a read that waited for room to write. */
 	if (tls_socket_has_input(e->tls) || (e->writable && e->read_events == POLLOUT))
 		e->readable = true;
 	return n == IO_END ? IO_BROKEN : n;
@@ -242,7 +242,7 @@ size_t io_unacknowledged(const struct endpoint *e)
 
 	if (e->fd < 0 || ioctl(e->fd, SIOCOUTQ, &queued) < 0 || queued < 0)
 		queued = 0;
-	if (e->shut && queued > 0) /* the FIN counts */
+	if (e->shut && queued > 0) /* the FIN counts as a byte */
 		queued--;
 	return io_backlog(e) + (size_t)queued;
 }
@@ -304,7 +304,7 @@ int io_wait(struct endpoint *e, short events, const struct endpoint *client, int
 	for (;;) {
 		int n;
 
-		/* What TLS has made already must leave, or there will be no answer to wait for. */
+		/* Waiting TLS bytes must be sent, or the peer never answers. */
 		fds[0].events = io_backlog(e) > 0 ? wanted | POLLOUT : wanted;
 		n = poll_until(fds, 2, deadline);
 
@@ -356,7 +356,7 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 		if (!want[i].read && (fds[i].revents & (POLLRDHUP | broken)))
 			e->hung_up = true;
 		if (fds[i].revents & POLLOUT && io_backlog(e) > 0)
-			flush_tls(e); /* if it is broken, reading says so */
+			flush_tls(e); /* a read reports a broken connection */
 		if (fds[i].revents & (e->read_events | broken))
 			e->readable = true;
 		if (fds[i].revents & (e->write_events | broken) && io_backlog(e) == 0)
@@ -403,12 +403,12 @@ void io_rest(struct endpoint *e)
 
 /* --- the end ------------------------------------------------------------------------------ */
 
-/* How far an endpoint's end has come. */
+/* The state of an endpoint that is being ended. */
 struct parting {
-	struct endpoint *e; /* NULL once it is over */
-	size_t left;        /* bytes that the peer had not acknowledged when it was last looked at, */
-	int64_t moved;      /* and when that last changed */
-	bool closed;        /* the peer says nothing more; what it was sent may still be on its way */
+	struct endpoint *e; /* NULL when it has ended */
+	size_t left;        /* unacknowledged bytes at the last look */
+	int64_t moved;      /* when left last changed */
+	bool closed;        /* the peer closed; our last bytes may still be under way */
 };
 
 static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
@@ -428,7 +428,7 @@ static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
 	p->left = io_unacknowledged(e);
 }
 
-/* Reads away what came, and notes whether the peer closed. Returns false when the connection is broken. */
+/* Reads and discards input, and notes whether the peer closed. Returns false if the connection is broken. */
 static bool read_away(struct parting *p)
 {
 	uint8_t rest[16384];
@@ -445,7 +445,7 @@ static bool read_away(struct parting *p)
 	return true;
 }
 
-/* Gets on with an end. Returns when to look again, or 0 when it is over. */
+/* Continues to end an endpoint. Returns when to look again, or 0 if it has ended. */
 static int64_t part(struct parting *p, int64_t now)
 {
 	struct endpoint *e = p->e;
@@ -465,7 +465,7 @@ static int64_t part(struct parting *p, int64_t now)
 	p->left = left;
 	if (now >= p->moved + IO_LINGER_MS || (p->closed && left == 0))
 		return 0;
-	if (p->closed) /* there is no event for an acknowledgement */
+	if (p->closed) /* no poll event reports an acknowledgement */
 		return now + PARTING_SOON_MS;
 	return left > 0 ? now + PARTING_LOOK_MS : p->moved + IO_LINGER_MS;
 }

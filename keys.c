@@ -39,7 +39,7 @@ bool keys_parse_text(void *config, const struct setting *s, const char *value)
 	(void)s;
 	if (strcmp(source.text, value) == 0)
 		return true; /* "" most often: its page stays untouched */
-	OPENSSL_cleanse(source.text, strlen(source.text)); /* an earlier file's, which may be longer */
+	OPENSSL_cleanse(source.text, strlen(source.text)); /* an earlier file's text may be longer */
 	return copy_value(source.text, sizeof(source.text), value);
 }
 
@@ -99,10 +99,10 @@ const char *keys_who_may_read(const char *path, char *text, size_t size)
 		return text;
 	group = st.st_mode & S_IRGRP ? getgrgid(st.st_gid) : NULL;
 	if (group)
-		snprintf(text, size, "; root and the group %.32s may read it (\"adduser USER %.32s\" puts a user into it)",
+		snprintf(text, size, "; root and the group %.32s may read it (\"adduser USER %.32s\" adds a user)",
 			 group->gr_name, group->gr_name);
 	else
-		snprintf(text, size, "; its owner alone may read it");
+		snprintf(text, size, "; only its owner may read it");
 	return text;
 }
 

@@ -86,8 +86,8 @@ int log_open(enum log_target target)
 	if (target == LOG_TO_JOURNAL && systemd_open_journal() < 0)
 		target = inetd ? LOG_TO_SYSLOG : LOG_TO_STDERR;
 	if (target == LOG_TO_SYSLOG) {
-		tzset(); /* its file cannot be read later */
-		(void)sink_open_socket(SYSLOG_SOCKET); /* with nowhere to say it */
+		tzset(); /* later the sandbox does not allow to read its file */
+		(void)sink_open_socket(SYSLOG_SOCKET); /* an error cannot be reported anywhere */
 	} else if (target == LOG_TO_STDERR) {
 		sink_open_stderr();
 	}
@@ -104,7 +104,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct record *r, const ch
 	va_start(args, format);
 	vsnprintf(r->fields[r->n], FIELD_MAX, format, args);
 	va_end(args);
-	terminal_clean(r->fields[r->n++]); /* it is read on one */
+	terminal_clean(r->fields[r->n++]); /* a terminal will show it */
 }
 
 static void add_session(struct record *r, const struct session *s)
@@ -142,8 +142,9 @@ static void write_line(int priority, const char *message, const struct record *r
 			line[n++] = (char)(*p == '_' ? '_' : *p | 0x20);
 		n += (size_t)snprintf(line + n, sizeof(line) - n, quote ? "=\"%s\"" : "=%s", value);
 	}
-	/* RFC 3164 section 4.1. Not with syslog(3), which waits for a logger that does not read. */
-	if (log_target == LOG_TO_SYSLOG && localtime_r(&now, &local) && strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &local) > 0)
+	/* RFC 3164 section 4.1. syslog(3) is no choice: it waits for a logger that does not read. */
+	if (log_target == LOG_TO_SYSLOG && localtime_r(&now, &local) &&
+	    strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &local) > 0)
 		snprintf(head, sizeof(head), "<%d>%s ", LOG_DAEMON | priority, stamp);
 	n = (size_t)snprintf(text, sizeof(text), "%s" IDENTIFIER "[%d]: %s%s", head, (int)getpid(), line,
 			     log_target == LOG_TO_SYSLOG ? "" : "\n");
@@ -231,7 +232,8 @@ void log_close(void)
 	sink_drain(io_now() + SINK_DRAIN_MS);
 	lost = sink_take_lost();
 	if (lost > 0) {
-		snprintf(message, sizeof(message), "%u records of this session could not be logged: the log took none", lost);
+		snprintf(message, sizeof(message),
+			 "%u records of this session were lost: the log did not accept them", lost);
 		log_warning(message);
 	}
 }

@@ -65,7 +65,7 @@ static int claim(int directory, const char *name, int64_t expires)
 	return rc;
 }
 
-/* The file's name, and the first byte of its hash. Returns 0 or ERR_SYSTEM. */
+/* Gets the file's name and the first byte of its hash. Returns 0 or ERR_SYSTEM. */
 static int name_file(const void *id, size_t len, char ret_name[NAME_LEN + 1], uint8_t *ret_first)
 {
 	uint8_t hash[EVP_MAX_MD_SIZE];

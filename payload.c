@@ -67,7 +67,7 @@ int payload_parse_host(const char *text, struct console *ret_console)
 		if (host_port == 0)
 			return ERR_PAYLOAD_INVALID;
 	}
-	/* The root's dot of a name that is whole. No certificate and no list of ours has it. */
+	/* Remove the dot of a fully qualified name: certificates and our lists do not have it. */
 	if (!ipv6 && len > 1 && host[len - 1] == '.')
 		len--;
 	if (len > CONSOLE_HOST_MAX)
@@ -193,8 +193,8 @@ static const char *read_claims(json_object *object, struct claims *c)
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
 		  const char **ret_why)
 {
-	/* RFC 8259 section 8.1 lets a parser pass it over; the original's decoder does, and some
-	 * backends' files begin so. */
+	/* RFC 8259 section 8.1 allows a parser to ignore the mark. The original does, and some
+	 * backends send it. */
 	const size_t mark = len >= MARK_LEN && memcmp(json, BYTE_ORDER_MARK, MARK_LEN) == 0 ? MARK_LEN : 0;
 	struct console console = { 0 };
 	struct claims claims = { 0 };
@@ -235,12 +235,13 @@ const char *console_ticket_wrong(const struct console *console)
 	    begins(ticket, "PVE%3A"))
 		return NULL;
 	if (begins(ticket, "PVEAuthCookie=") || begins(ticket, "Authorization:") || begins(ticket, "Cookie:"))
-		return "ticket has a name before it: a user's begins with PVE:, a token with PVEAPIToken=";
+		return "ticket has a name before it: a user's ticket begins with PVE:, a token with PVEAPIToken=";
 	if (strstr(ticket, "PVEVNC:"))
-		return "ticket is that of the console, which is vncticket: this one says who asked for it";
+		return "ticket holds the console's ticket, which belongs into vncticket: "
+		       "it must say who asked for the console";
 	if (bang && memchr(ticket, '@', (size_t)(bang - ticket)) && strchr(bang, '='))
 		return "ticket is an API token without PVEAPIToken= before it";
-	return "ticket is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's, which begins with PVE:";
+	return "ticket is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's ticket, which begins with PVE:";
 }
 
 void console_wipe(struct console *console)

@@ -32,8 +32,8 @@ struct call {
 	char body[PROXMOX_ANSWER_MAX]; /* may hold tickets */
 	size_t n_body;
 	bool too_long;
-	bool has_head;   /* of its answer, whole */
-	bool has_length; /* else the answer ends where the connection ends */
+	bool has_head;   /* the answer's head is complete */
+	bool has_length; /* else the end of the connection ends the answer */
 };
 
 static int __attribute__((format(printf, 3, 4))) fail(struct proxmox *p, int code, const char *format, ...)
@@ -89,8 +89,8 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
-/* True when libcurl's words say that the far side ended the connection, in TLS or without. They depend on its version
- * and on OpenSSL's. */
+/* True if libcurl's error text says that the server ended the connection, in TLS or without. The text
+ * depends on the versions of libcurl and OpenSSL. */
 static bool was_closed(const char *text)
 {
 	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Connection was reset" };
@@ -101,7 +101,7 @@ static bool was_closed(const char *text)
 	return false;
 }
 
-/* True when an exchange that had begun ended with the connection. */
+/* True if the connection ended during an exchange. */
 static bool connection_ended(const struct call *call, CURLcode code)
 {
 	return code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE ||
@@ -116,7 +116,7 @@ static int no_answer(struct call *call, CURLcode code)
 
 	if (connection_ended(call, code))
 		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host,
-			    p->status ? "its answer breaks off" : "Empty reply from server");
+			    p->status ? "its answer is incomplete" : "Empty reply from server");
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return fail(p, ERR_UPSTREAM_RESOLVE, "%s: %s", p->host, text);
@@ -131,10 +131,11 @@ static int no_answer(struct call *call, CURLcode code)
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
 		return fail(p, ERR_UPSTREAM_TLS, "%s: %s%s", p->host, text, !was_closed(text) ? "" :
-			    ". It closed the connection before TLS began: do ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy let this machine in?");
+			    ". It closed the connection before TLS began: check that ALLOW_FROM and DENY_FROM in its "
+			    "/etc/default/pveproxy admit this machine");
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
-		if (strcasestr(text, "alert")) /* what a server with TLS 1.3 refuses a handshake with */
+		if (strcasestr(text, "alert")) /* a TLS 1.3 server refuses a handshake like this */
 			return fail(p, ERR_UPSTREAM_TLS, "%s: TLS failed: %s", p->host, text);
 		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host, text);
 	case CURLE_WRITE_ERROR:
@@ -205,14 +206,14 @@ static int refused(struct call *call, long status)
 		hint = ". The user needs a role with VM.Console on the guest; so does the token, if its privileges are separated";
 	else if (status == 301 || status == 308)
 		hint = ". It is not Proxmox's API port, 8006";
-	/* Proxmox's own sentence may have its end. */
+	/* Proxmox's own sentence may already end with a full stop. */
 	if (*hint == '.' && !*errors && *call->reason && strchr(".!?", call->reason[strlen(call->reason) - 1]))
 		hint++;
 	return fail(call->proxmox, ERR_UPSTREAM_REFUSED, "%s: %ld%s%s%s%s", call->proxmox->host, status, *call->reason ? " " : "",
 		    call->reason, errors, hint);
 }
 
-/* True when Proxmox has refused that parameter, which a 400 names. */
+/* True if Proxmox refused this parameter: its 400 names it. */
 static bool refused_parameter(const struct call *call, const char *name)
 {
 	struct json_object *answer = call->proxmox->status == 400 ? strict_json_parse(call->body, call->n_body) : NULL, *errors;
@@ -288,7 +289,7 @@ static int post(struct call *call, const char *path, const char *fields)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
-	/* As in proxxy, a certificate that the site names ends a chain; of the system's only roots do. */
+	/* As in proxxy: a certificate that the site names is trusted by itself; of the system's, only roots. */
 	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, *p->ca_file ? 0L : (long)CURLSSLOPT_NO_PARTIALCHAIN);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROXMOX_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -307,8 +308,9 @@ static int post(struct call *call, const char *path, const char *fields)
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
 	p->status = (int)status;
-	/* Whether libcurl wants TLS to end before TCP, and a head to end before the connection, depends on its version.
-	 * We want a whole head and a body of the length that it says; if it says none, JSON shows what is missing. */
+	/* libcurl's version decides whether it accepts a missing close_notify or an incomplete head. We require
+	 * a complete head, and a body of the length that it gives. Without a length, the JSON parser notices
+	 * missing data. */
 	if (call->has_head && !call->has_length && connection_ended(call, code))
 		code = CURLE_OK;
 	else if (code == CURLE_OK && !call->has_head)
@@ -405,7 +407,7 @@ int proxmox_open_console(struct proxmox *p, const char *node, const char *type, 
 		rc = fail(p, ERR_SYSTEM, "out of memory");
 	if (rc == OK)
 		rc = post(&call, path, fields);
-	/* Since 9.2 "password" always comes, and the parameter is to go. */
+	/* Since 9.2 Proxmox always sends "password", and plans to remove the parameter. */
 	if (rc == ERR_UPSTREAM_REFUSED && refused_parameter(&call, "generate-password"))
 		rc = post(&call, path, "websocket=1");
 	if (rc == OK)

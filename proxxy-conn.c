@@ -54,7 +54,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
-static size_t head_used; /* bytes of it that were written to */
+static size_t head_used; /* bytes of head that were written to */
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
 
 static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
@@ -69,14 +69,15 @@ static int __attribute__((format(printf, 2, 3))) fail(int code, const char *form
 
 /* --- 1 harden ----------------------------------------------------------------------------- */
 
-/* No core dump, no debugger, no new privileges, no SIGPIPE, no descriptor that whoever started us forgot, and fds 0 to 2
- * taken: a socket that we open must not become anyone's standard error. Returns 0 or ERR_SYSTEM. */
+/* Disables core dumps, debuggers, new privileges and SIGPIPE, and closes descriptors that the parent left
+ * open. Makes sure that fds 0 to 2 are open: a socket that we open must not become standard error.
+ * Returns 0 or ERR_SYSTEM. */
 static int harden(void)
 {
 	const struct rlimit none = { 0, 0 };
 	int fd;
 
-	closefrom(STDERR_FILENO + 1); /* close_range(2), or one by one where the kernel is too old */
+	closefrom(STDERR_FILENO + 1); /* close_range(2), or one by one on an old kernel */
 	do {
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
@@ -193,8 +194,7 @@ static int open_payload(const struct http_request *request)
 	session.kid = granted.kid;
 	if (rc == OK) {
 		session.console = &granted.console;
-		/* What opens nothing needs no Origin. A page's plain GET has none, and asks what
-		 * else is wrong. */
+		/* A page's plain GET has no Origin, and needs none: it only asks for the error. */
 		if (!request->upgrade && !origin.at)
 			origin = (struct slice){ granted.claims.origin, strlen(granted.claims.origin) };
 		rc = access_check(&granted, &config, time(NULL), origin, client_address);
@@ -210,7 +210,7 @@ static int open_payload(const struct http_request *request)
 
 /* --- 5 answer ----------------------------------------------------------------------------- */
 
-/* Answers what is asked without a payload. Returns false when the request is not of that kind. */
+/* Answers a request that needs no payload. Returns false if the request needs one. */
 static bool answer_without_payload(const struct http_request *request)
 {
 	char body[64];
@@ -226,8 +226,8 @@ static bool answer_without_payload(const struct http_request *request)
 	return true;
 }
 
-/* Whether it can be upgraded, all but a jti's use. To what is no upgrade it says what an upgrade
- * would be refused for. */
+/* Returns 0 if the request can be upgraded, else an error. Does not use the jti up. A request that is no
+ * upgrade gets the error that an upgrade would get. */
 static int check_upgrade(const struct http_request *request)
 {
 	const struct slice origin = request->origin;
@@ -258,8 +258,8 @@ static int answer_upgrade(const struct http_request *request)
 	return rc < 0 ? fail(rc, "%s", granted.why) : exchange_send(&client, answer, (size_t)size);
 }
 
-/* What may be told beside the words of a refusal: what is wrong inside a payload, to its maker,
- * who holds the key; and of what goes wrong inside us, nothing. "" when there is nothing. */
+/* Returns the detail that the client may get with a refusal, or "". Only the payload's maker, who has the
+ * key, gets details of the payload. Nobody gets details of our own failures. */
 static const char *detail_to_tell(int code)
 {
 	return granted.authenticated && error_info(code)->http_status < 500 ? session.detail : "";
@@ -318,23 +318,23 @@ static void forget(void)
 
 /* --- refusals ----------------------------------------------------------------------------- */
 
-/* A browser shows no page the status or the body of a WebSocket's refusal, only a Close. It is
- * known by its Origin, which browsers always send (RFC 6455 section 10.2); other clients get the
- * status. Of a payload that was not opened nothing is said but the one answer. */
+/* True if the refusal must be sent in a Close. When a WebSocket is refused, a browser shows the page
+ * neither status nor body, only a Close. Browsers always send Origin (RFC 6455 section 10.2); other
+ * clients get the status. A payload that was not opened always gets the same answer, never a Close. */
 static bool reads_closes_only(const struct http_request *request, int code)
 {
 	return request->origin.at && upgrade_check(request) == OK && code != ERR_CLIENT_GONE &&
 	       (granted.authenticated || session.console);
 }
 
-/* Upgrades, to say in a Close why there is no console. */
+/* Upgrades, and sends the reason of the refusal in a Close. */
 static void refuse_in_close(const struct http_request *request, int code)
 {
 	const char *detail = detail_to_tell(code);
 	char answer[UPGRADE_ANSWER_MAX], reason[LOG_DETAIL_MAX + 80];
 	const int size = upgrade_write(request, answer);
 
-	/* The Close takes of it what fits. */
+	/* The Close cuts it off at its limit. */
 	snprintf(reason, sizeof(reason), "%.70s%s%s", error_info(code)->words, *detail ? ": " : "", detail);
 	OPENSSL_cleanse(head, head_used);
 	if (size < 0 || exchange_send(&client, answer, (size_t)size) < 0)
@@ -414,7 +414,7 @@ static int run(void)
 	serve();
 	config_wipe_keys(&config);
 	access_wipe(&granted);
-	if (!relay.closing) /* else its goodbye has done it */
+	if (!relay.closing) /* else the relay has ended the connection */
 		io_linger(&client, NULL, io_now() + IO_LINGER_MS);
 	log_close();
 	return error_info(session.outcome)->exit_status;
@@ -468,10 +468,10 @@ static int usage(FILE *out)
 	      "  --help      this text\n"
 	      "  --version   the version\n"
 	      "  --settings  a commented file with every setting\n"
-	      "  --check     reads the settings and the key; says from which files, and what is wrong\n"
+	      "  --check     checks the settings and the key, and prints the files that they come from\n"
 	      "\n"
-	      "Settings, from the environment, the file that PROXXY_CONFIG names\n"
-	      "(/etc/proxxy/proxxy.conf) and *.conf in the directory of its name and .d:\n", out);
+	      "Settings, read from the environment, from /etc/proxxy/proxxy.conf (PROXXY_CONFIG names\n"
+	      "another file) and from proxxy.conf.d/*.conf beside it:\n", out);
 	config_print_help(out);
 	fputs("\nManuals: proxxy-conn(8), proxxy.conf(5), proxxy-payload(7)\n", out);
 	return out == stdout ? EX_OK : EX_USAGE;

@@ -96,12 +96,12 @@ static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 		return rc;
 	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (payload_parse(text, len, &console, options.cbc ? NULL : &claims, &why) < 0)
-		return fail(EX_DATAERR, "proxxy would not take these details: %s", why);
+		return fail(EX_DATAERR, "proxxy would refuse these details: %s", why);
 	why = console_ticket_wrong(&console);
 	console_wipe(&console);
 	free(claims.ca);
 	if (why)
-		return fail(EX_DATAERR, "Proxmox would not take these details: %s", why);
+		return fail(EX_DATAERR, "Proxmox would refuse these details: %s", why);
 	rc = options.cbc ? crypto_seal_cbc(key->key, (const uint8_t *)text, len, payload, PAYLOAD_MAX) :
 			   jwe_seal(key, (const uint8_t *)text, len, payload, PAYLOAD_MAX);
 	return rc < 0 ? fail(EX_DATAERR, "the details are too long to be sealed into a URL") : EX_OK;

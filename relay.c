@@ -43,9 +43,9 @@ static void queue_close(struct direction *d, int code, const char *reason)
 	direction_queue(d, WS_CLOSE, payload, ws_write_close(payload, code, reason));
 }
 
-/* Begins the goodbye, once: the first reason counts. code is what the client is told, and why; upstream_code what
- * Proxmox is told. Either way the frame that has begun goes on to its end, then comes the Close; from the client only its
- * Close is awaited. Where a frame does not end, the end of TCP has to say it: there is no honest Close then. */
+/* Begins the closing handshakes; only the first call counts. The client gets code and reason, Proxmox gets
+ * upstream_code. A frame that has begun is finished first; if it never ends, no Close can be sent, and only
+ * the end of TCP tells the peer. From the client only its Close is still processed. */
 static void begin_close(struct relay *r, int outcome, int code, const char *reason, int upstream_code)
 {
 	const int64_t now = io_now();
@@ -64,8 +64,7 @@ static void begin_close(struct relay *r, int outcome, int code, const char *reas
 	queue_close(&r->up, upstream_code, "");
 }
 
-/* Proxmox hears 1002 when it was the one who broke the protocol (RFC 6455 section 7.4.1), else whether that was the
- * console's own end. */
+/* Proxmox gets 1002 if it broke the protocol (RFC 6455 section 7.4.1), 1000 after a normal end, else 1001. */
 static void end_with(struct relay *r, int outcome)
 {
 	const struct error_info *info = error_info(outcome);
@@ -89,7 +88,7 @@ static void on_client_close(struct relay *r, const struct ws_control *close)
 		begin_close(r, END_CLIENT_CLOSED, code ? code : 1000, "", code == 0 || code == 1000 ? 1000 : 1001);
 }
 
-/* Proxmox itself never sends a Close; something between may. It gets its code back too. */
+/* Proxmox itself never sends a Close, but a proxy before it may. The sender gets its code back. */
 static void on_upstream_close(struct relay *r, const struct ws_control *close)
 {
 	char reason[WS_REASON_MAX + 1];
@@ -139,7 +138,7 @@ static bool may_scan(struct relay *r, const struct direction *d)
 	return direction_has_room(opposite(r, d)) && !(d == &r->up && r->client_closed);
 }
 
-/* Scans what was read and writes it, as much as a turn allows. */
+/* Scans and writes what was read, up to RELAY_STEPS steps. */
 static void pass(struct relay *r, struct direction *d)
 {
 	struct ws_control control;
@@ -159,14 +158,14 @@ static void pass(struct relay *r, struct direction *d)
 			d->ended = true;
 			if (!r->closing)
 				r->why = why;
-			end_with(r, rc); /* what came before the offence still goes out */
+			end_with(r, rc); /* data before the violation is still sent */
 		} else if (!direction_flush(d) || (before == 0 && after == 0)) {
 			return;
 		}
 	}
 }
 
-/* True when all that will ever come from there is through, and that means the session's end. */
+/* True if d->from has ended and everything from it is written, which ends the session. */
 static bool is_over(struct relay *r, const struct direction *d)
 {
 	size_t left;
@@ -175,17 +174,19 @@ static bool is_over(struct relay *r, const struct direction *d)
 	return !r->closing && d->ended && left == 0 && may_scan(r, d) && !framer_can_scan(&d->framer);
 }
 
-/* How a console ended that Proxmox closed in order. It does not say why, but what went through does: of a guest that is off
- * nothing comes, and a terminal, whose client speaks first, answers nothing to a ticket that it does not take. */
+/* Returns how a console ended that Proxmox closed in order. Proxmox gives no reason: the byte counts decide.
+ * A guest that is off sends nothing, nor does a terminal that refuses its client's first message. */
 static int console_end(struct relay *r)
 {
 	const uint64_t up = r->up.framer.passed, down = r->down.framer.passed;
 
 	if (down == 0) {
-		r->why = up == 0 ? "the guest is off, or went off" : "the guest is off, or its terminal refused user and ticket";
+		r->why = up == 0 ? "the guest is off or has stopped" :
+				   "the guest is off, or its terminal refused the user and ticket";
 		return END_UPSTREAM_EMPTY;
 	}
-	if (up == RELAY_RFB_REFUSED_UP && down >= RELAY_RFB_REFUSED_DOWN && down <= RELAY_RFB_REFUSED_DOWN + RELAY_RFB_REASON_MAX)
+	if (up == RELAY_RFB_REFUSED_UP && down >= RELAY_RFB_REFUSED_DOWN &&
+	    down <= RELAY_RFB_REFUSED_DOWN + RELAY_RFB_REASON_MAX)
 		return END_PASSWORD_REFUSED;
 	return END_UPSTREAM_CLOSED;
 }
@@ -205,7 +206,7 @@ static void on_upstream_end(struct relay *r)
 /* One turn of both directions. */
 static void pump(struct relay *r)
 {
-	direction_flush(&r->up); /* it may be what the other direction waits for */
+	direction_flush(&r->up); /* the other direction may be waiting for this */
 	direction_fill(&r->down);
 	pass(r, &r->down);
 	if (is_over(r, &r->down))
@@ -216,8 +217,8 @@ static void pump(struct relay *r)
 		end_with(r, ERR_CLIENT_GONE);
 }
 
-/* True when d can get on without waiting for anybody. What one direction waits for in the other counts: room for a Pong,
- * say, which the other has made since. */
+/* True if d can make progress without waiting for a peer. It may have waited for the other direction, for
+ * example for room for a Pong, which is there now. */
 static bool can_go_on(struct relay *r, struct direction *d)
 {
 	return (direction_wants_read(d) && d->from->readable) || (direction_wants_write(d) && d->to->writable) ||
@@ -230,8 +231,8 @@ static bool busy(struct relay *r)
 }
 
 #ifdef PROXXY_SANITIZE
-/* True when what d has, and what it waits for, is what io_poll() is about to wait for: room for its bytes, more bytes,
- * or, if it may not be scanned, that the other direction makes room. */
+/* True if io_poll() is about to wait for what d needs: room for its bytes, or more bytes. If d may not be
+ * scanned, it needs the other direction to make room. */
 static bool is_waited_for(struct relay *r, struct direction *d)
 {
 	struct direction *back = opposite(r, d);
@@ -245,7 +246,7 @@ static bool is_waited_for(struct relay *r, struct direction *d)
 	return d->ended || (direction_wants_read(d) && !d->from->readable);
 }
 
-/* Before each poll() that waits: nothing is readable, scannable or writable that is not waited for. */
+/* Before each poll() that waits: everything that could make progress must be waited for. */
 static void require_settled(struct relay *r)
 {
 	if (busy(r) || (!r->closing && !(is_waited_for(r, &r->up) && is_waited_for(r, &r->down))))
@@ -270,8 +271,8 @@ static int64_t after(int64_t from, int seconds)
 	return seconds ? from + seconds * INT64_C(1000) : INT64_MAX;
 }
 
-/* True when the client may have answered a Ping without our knowing, or never got it: bytes from it wait
- * unread (back-pressure), or ours are not acknowledged yet. silence.h ends that, should it last. */
+/* True if the client may have answered a Ping unnoticed, or may not have received it: bytes from it wait
+ * unread (back-pressure), or ours are unacknowledged. If that lasts, silence.h ends the session. */
 static bool ping_is_on_its_way(const struct relay *r)
 {
 	int unread = 0;
@@ -294,7 +295,7 @@ static void rest(struct relay *r)
 	malloc_trim(0);
 }
 
-/* Of bytes[0..size) that one side has still to take. */
+/* Returns how many bytes d->to has not accepted yet. */
 static size_t left_of(const struct direction *d)
 {
 	size_t cleared;
@@ -305,7 +306,7 @@ static size_t left_of(const struct direction *d)
 	return cleared + d->queued - d->sent + io_unacknowledged(d->to);
 }
 
-/* Gives the goodbye more time as long as either side takes bytes. Returns when to look again. */
+/* Extends the closing handshakes while either side accepts data. Returns when to look again. */
 static int64_t keep_goodbye(struct relay *r, int64_t now)
 {
 	const size_t left = left_of(&r->down) + left_of(&r->up);
@@ -319,7 +320,7 @@ static int64_t keep_goodbye(struct relay *r, int64_t now)
 	return left > 0 ? earlier(r->close_deadline, now + RELAY_LOOK_MS) : r->close_deadline;
 }
 
-/* Notes what went on since the clock was last looked at. */
+/* Notes the activity since the last look at the clock. */
 static void note_activity(struct relay *r, int64_t now)
 {
 	if (r->up.heard) {
@@ -334,12 +335,12 @@ static void note_activity(struct relay *r, int64_t now)
 		r->gone_at = now + RELAY_CLOSE_TIMEOUT_MS;
 }
 
-/* Whoever vanished, without a FIN or an RST, is not waited for. */
+/* Ends the session if a peer vanished without FIN or RST. */
 static void look_for_vanished(struct relay *r, int64_t now)
 {
 	const int64_t interval = r->config->ping_interval * INT64_C(1000);
 	const int64_t step = interval ? earlier(interval / 4, SILENCE_STEP_MS) : SILENCE_STEP_MS;
-	/* From a Ping on, at the first look; a look may be a little late. */
+	/* A Ping interval after a Ping, the first look must already decide; a look may be a bit late. */
 	const int64_t gone = interval ? earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
 	const bool told_client = r->down.told || direction_wants_write(&r->down);
 	const bool told_upstream = r->up.told || direction_wants_write(&r->up);
@@ -360,11 +361,11 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	}
 }
 
-/* Asks a client that was quiet, and ends one that does not answer. Returns when to look again. */
+/* Sends a Ping to a quiet client, and ends the session if no answer comes. Returns when to look again. */
 static int64_t keep_pinging(struct relay *r, int64_t now)
 {
 	const int interval = r->config->ping_interval;
-	/* Quiet is either way: a proxy in front may count only one of them. */
+	/* Silence in one direction is enough: a reverse proxy may watch only one of them. */
 	const int64_t quiet_end = after(earlier(r->heard, r->told), interval);
 
 	if (r->pinged && now >= after(r->ping_at, interval)) {
@@ -377,7 +378,7 @@ static int64_t keep_pinging(struct relay *r, int64_t now)
 	if (now < quiet_end)
 		return quiet_end;
 	rest(r);
-	if (r->down.queued == 0) /* else something of ours is waiting for the client already */
+	if (r->down.queued == 0) /* else a frame of ours is already waiting for the client */
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
 	r->pinged = true;
@@ -385,7 +386,7 @@ static int64_t keep_pinging(struct relay *r, int64_t now)
 	return after(now, interval);
 }
 
-/* Looks at the clock and does what is due. Returns when to look again. */
+/* Looks at the clock and does everything that is due. Returns when to look again. */
 static int64_t keep_time(struct relay *r)
 {
 	const struct config *c = r->config;
@@ -403,7 +404,7 @@ static int64_t keep_time(struct relay *r)
 	r->up.heard = r->down.heard = r->up.told = r->down.told = r->up.moved = r->down.moved = false;
 	if (now >= r->gone_at) {
 		end_with(r, ERR_CLIENT_GONE);
-		r->goodbye_end = now + RELAY_LOOK_MS; /* Proxmox had its time */
+		r->goodbye_end = now + RELAY_LOOK_MS; /* Proxmox already had its time */
 	} else if (now >= after(r->active, c->idle_timeout)) {
 		end_with(r, END_IDLE);
 	} else if (now >= r->session_end) {
@@ -459,7 +460,7 @@ static void run_until_closed(struct relay *r)
 		r->close_code = 0; /* it never got out */
 }
 
-/* What of d's payload the other side's kernel has: all but what it has not acknowledged, whose headers count as payload. */
+/* Returns how much of d's payload the other kernel has: all minus unacknowledged bytes, headers included. */
 static uint64_t acknowledged(const struct direction *d)
 {
 	const uint64_t left = io_unacknowledged(d->to);
@@ -467,7 +468,7 @@ static uint64_t acknowledged(const struct direction *d)
 	return d->framer.passed > left ? d->framer.passed - left : 0;
 }
 
-/* Ends the connections, and sums up what has arrived. One that is lost has nothing more to hear. */
+/* Ends the connections and counts what has arrived. A lost connection needs no ending. */
 static void part(struct relay *r, struct endpoint *client, struct endpoint *upstream)
 {
 	const int64_t end = earlier(r->goodbye_end, INT64_MAX - IO_LINGER_MS) + IO_LINGER_MS;
@@ -475,7 +476,7 @@ static void part(struct relay *r, struct endpoint *client, struct endpoint *upst
 	io_linger(r->down.lost ? NULL : client, r->up.lost ? NULL : upstream, end);
 	r->bytes_up = acknowledged(&r->up);
 	r->bytes_down = acknowledged(&r->down);
-	if (io_unacknowledged(r->client) > 0) /* the Close is the last of it */
+	if (io_unacknowledged(r->client) > 0) /* the Close is the last part of it */
 		r->close_code = 0;
 }
 
@@ -483,7 +484,7 @@ void relay_run(struct relay *r)
 {
 	/* The time that the request and the connection took was no silence. */
 	r->heard = r->told = r->active = io_now();
-	r->up.told = r->down.told = true; /* the request and the 101 may not be acknowledged yet */
+	r->up.told = r->down.told = true; /* the request and the 101 may be unacknowledged */
 	r->session_end = after(r->session_began, r->config->session_max);
 	run_until_closed(r);
 	part(r, r->client, r->upstream);

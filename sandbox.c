@@ -58,7 +58,7 @@ static const int fatal[] = {
 	SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
 };
 
-/* On 32-bit processors mmap2() is the one whose arguments a filter sees: the older mmap() has them in memory. */
+/* On 32-bit processors a filter can check mmap2(), but not the older mmap(): its arguments are in memory. */
 #ifdef SYS_mmap2
 #define SCMP_MMAP SCMP_SYS(mmap2)
 #else
@@ -66,9 +66,10 @@ static const int fatal[] = {
 #endif
 
 #ifdef SYS_socketcall
-/* i386's C library makes one call for all that a socket can do, socketcall(), and its arguments are in memory, where no
- * filter can look: libseccomp would hold conditions for them against registers of the caller's choice. So it is send(),
- * recv() and shutdown() alone, which name no address; the goodbye's timeout is not set, and silence.c sees no vanished peer. */
+/* i386's C library makes all socket calls through socketcall(), with the arguments in memory, where a
+ * filter cannot see them: libseccomp would check registers that the caller controls. Therefore only
+ * send(), recv() and shutdown() are allowed, which name no address. As a result the closing timeout is
+ * not set, and silence.c cannot detect vanished peers. */
 static int add_socket_calls(scmp_filter_ctx filter)
 {
 	(void)filter;
@@ -79,17 +80,18 @@ static int add_socket_calls(scmp_filter_ctx filter)
 {
 	int rc = 0;
 
-	/* Only to where a socket is connected: no address, and no TCP Fast Open, with which one whose connection broke
-	 * could begin another. sendmsg() can name an address, and pass descriptors on, where no filter can look. */
+	/* Only to the socket's peer: no address, and no TCP Fast Open, which could open a new connection on
+	 * a broken socket. sendmsg() is not allowed: it can name an address and pass descriptors, in memory
+	 * that a filter cannot see. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
 			       SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0, 0));
-	/* The goodbye's timeout. */
+	/* For the timeout while closing. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
 			       SCMP_A2(SCMP_CMP_EQ, TCP_USER_TIMEOUT, 0));
-	/* Whether a peer still acknowledges: silence.c. */
+	/* silence.c asks whether a peer still acknowledges. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
 			       SCMP_A2(SCMP_CMP_EQ, TCP_INFO, 0));
-	/* Every frame to the client is one: to be looked at first. */
+	/* Every frame to the client uses sendto(), so the filter checks it first. */
 	rc |= seccomp_syscall_priority(filter, SCMP_SYS(sendto), UINT8_MAX);
 	return rc;
 }

@@ -21,7 +21,7 @@ enum {
 	ENTRIES_SIZE = 2 * 1024,   /* bytes of a directory's entries read at once; one takes up to 280 */
 };
 
-/* The files of a directory that are read, in the byte order of their names. */
+/* The names of the drop-in files, in byte order. */
 struct listing {
 	size_t n;
 	char names[SETTINGS_FILES_MAX][NAME_SIZE];
@@ -135,8 +135,8 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-/* listed: a directory has that name. A link that leads nowhere is an error then, and not a file that is
- * not there: what it was to say may have been a restriction. One that was taken away meanwhile is none. */
+/* listed: the name comes from a directory. A broken link is then an error, unlike a missing file: the file
+ * may have held a restriction. A name that was removed in the meantime is no error. */
 static int load_file(const struct context *c, const char *path, bool listed)
 {
 	char *text = malloc(SETTINGS_FILE_MAX);
@@ -160,7 +160,7 @@ static int load_file(const struct context *c, const char *path, bool listed)
 	return rc;
 }
 
-/* Not what is hidden, nor what editors and dpkg leave beside a file: site.conf~, site.conf.dpkg-old. */
+/* False for hidden files and for leftovers of editors and dpkg: site.conf~, site.conf.dpkg-old. */
 static bool is_settings_name(const char *name)
 {
 	static const char end[] = ".conf";
@@ -169,7 +169,7 @@ static bool is_settings_name(const char *name)
 	return *name != '.' && len > strlen(end) && len < NAME_SIZE && strcmp(name + len - strlen(end), end) == 0;
 }
 
-/* Puts a name in its place. Returns 0 or -E2BIG. */
+/* Inserts a name in order. Returns 0 or -E2BIG. */
 static int insert(struct listing *l, const char *name)
 {
 	size_t at = l->n;
@@ -184,9 +184,9 @@ static int insert(struct listing *l, const char *name)
 	return 0;
 }
 
-/* Lists a directory; *ret, to be freed, is NULL when it holds nothing for us or is not there. Without
- * opendir(), whose buffer of 32 KiB each session would have to keep or give back.
- * Returns 0 or -errno; -E2BIG for more than SETTINGS_FILES_MAX. */
+/* Lists a directory. The caller frees *ret; it is NULL if the directory is missing or has no settings
+ * files. Does not use opendir(), whose buffer of 32 KiB would stay in each session's memory.
+ * Returns 0 or -errno; -E2BIG for more than SETTINGS_FILES_MAX files. */
 static int list_directory(const char *path, struct listing **ret)
 {
 	_Alignas(struct dirent64) char entries[ENTRIES_SIZE];
@@ -220,8 +220,8 @@ static int list_directory(const char *path, struct listing **ret)
 
 typedef int use_file(const struct context *c, const char *path, bool listed);
 
-/* Calls back for each file that goes with the one at path, until it does not return 0.
- * Returns what it returned, or ERR_CONFIG. */
+/* Calls use for each drop-in file of the file at path, until one call does not return 0.
+ * Returns the last call's result, or ERR_CONFIG. */
 static int each_drop_in(const char *path, use_file *use, const struct context *c)
 {
 	char at[SETTINGS_PATH_MAX];
@@ -274,7 +274,7 @@ int settings_load(const struct settings *settings, void *config, const char *pat
 	return rc == OK ? each_drop_in(path, load_file, &c) : rc;
 }
 
-/* The context's config is the stream. */
+/* c->config is the stream. */
 static int print_name(const struct context *c, const char *path, bool listed)
 {
 	struct stat found;
@@ -291,7 +291,7 @@ void settings_print_files(const char *path, FILE *out)
 	const struct context c = { NULL, out, why, sizeof(why) };
 
 	print_name(&c, path, false);
-	each_drop_in(path, print_name, &c); /* what is wrong there settings_load() says */
+	each_drop_in(path, print_name, &c); /* settings_load() reports its errors */
 }
 
 void settings_print_names(const struct settings *settings, FILE *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * settings_read_file(), see settings.h: a file of its own, so that a test can stand before every file.
+ * settings_read_file(), see settings.h. It has its own file so that a test can replace it.
  */
 #include "settings.h"
 

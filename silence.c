@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Peers that vanish, see silence.h.
+ * Detects peers that vanish, see silence.h.
  */
 #include "silence.h"
 
@@ -13,9 +13,10 @@ void silence_init(struct silence *s)
 	*s = (struct silence){ .look_at = INT64_MAX, .since = -1 };
 }
 
-/* How many milliseconds ago the peer's kernel last acknowledged anything, or -1 when it owes no answer. One that is there
- * answers whatever is sent to it: also probes of its closed window, and data that it drops as its buffer is full. But it
- * answers no more than twice a second (Linux's tcp_invalid_ratelimit): a single unanswered one says nothing. */
+/* Returns how many milliseconds ago the peer's kernel last acknowledged anything, or -1 if no answer is due.
+ * A reachable kernel answers everything: also zero-window probes, and data that it drops because its
+ * buffer is full. But it limits these answers to two a second (Linux's tcp_invalid_ratelimit), so a
+ * single missing answer means nothing. */
 static int64_t owed_for(int fd)
 {
 	struct tcp_info info = { 0 };
@@ -51,13 +52,13 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 		s->moved = now;
 	s->left = left;
 
-	/* An answer may be on its way: only what is owed from one look to the next counts. */
+	/* An answer may be under way: it counts as missing only if it was due at the last look too. */
 	owed = owed_for(e->fd);
 	if (owed < 0)
 		s->since = -1;
 	else if (s->since < 0 || owed < now - s->since)
 		s->since = now;
 	if (s->since >= 0 && now - s->since >= gone)
-		return "nothing that was sent to it is acknowledged";
-	return now - s->moved >= SILENCE_PAUSE_MS ? "it has taken nothing for 15 minutes" : NULL;
+		return "it acknowledges no data";
+	return now - s->moved >= SILENCE_PAUSE_MS ? "it has accepted no data for 15 minutes" : NULL;
 }

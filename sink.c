@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where records go, see sink.h.
+ * Sends log records, see sink.h.
  */
 #include "sink.h"
 
@@ -23,9 +23,9 @@ enum { TAKEN = 0, NOT_NOW = -1, REFUSED = -2 };
 static struct {
 	int fd;
 	bool is_socket;
-	bool waits;     /* writing to fd would wait: it is asked first */
+	bool waits;     /* writing to fd may block: poll() it first */
 	unsigned lost;
-	/* Records that wait: each its length, then its bytes. Static: pages that stay untouched cost nothing. */
+	/* The waiting records, each as its length and its bytes. Untouched static pages are never allocated. */
 	size_t kept;
 	uint8_t backlog[SINK_BACKLOG_MAX];
 } sink = { .fd = -1 };
@@ -72,12 +72,12 @@ void sink_open_stderr(void)
 	sink.fd = STDERR_FILENO;
 	sink.is_socket = sink.waits = false;
 	if (fstat(STDERR_FILENO, &st) < 0 || S_ISREG(st.st_mode))
-		return; /* a file takes everything, and knows where its end is */
+		return; /* writing to a file never blocks for long, and keeps its position */
 	sink.is_socket = S_ISSOCK(st.st_mode);
 	sink.waits = !sink.is_socket;
 	if (!sink.waits)
 		return;
-	/* Another user's pipe cannot be opened; nor can anything without /proc. */
+	/* Fails for another user's pipe, and without /proc. */
 	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0) {
 		sink.waits = dup2(fd, STDERR_FILENO) < 0;
@@ -85,7 +85,7 @@ void sink_open_stderr(void)
 	}
 }
 
-/* One record. Returns TAKEN, NOT_NOW or REFUSED. */
+/* Sends one record. Returns TAKEN, NOT_NOW or REFUSED. */
 static int try_put(const uint8_t *record, size_t len)
 {
 	struct pollfd fd = { .fd = sink.fd, .events = POLLOUT };
@@ -94,12 +94,13 @@ static int try_put(const uint8_t *record, size_t len)
 	if (sink.waits && poll(&fd, 1, 0) == 0)
 		return NOT_NOW;
 	do {
-		n = sink.is_socket ? send(sink.fd, record, len, MSG_NOSIGNAL | MSG_DONTWAIT) : write(sink.fd, record, len);
+		n = sink.is_socket ? send(sink.fd, record, len, MSG_NOSIGNAL | MSG_DONTWAIT) :
+				     write(sink.fd, record, len);
 	} while (n < 0 && errno == EINTR);
 	return n >= 0 ? TAKEN : errno == EAGAIN || errno == EWOULDBLOCK ? NOT_NOW : REFUSED;
 }
 
-/* Sends what is kept, as far as it is taken. Returns true when nothing is left. */
+/* Sends the kept records, as many as the log accepts. Returns true if none is left. */
 static bool send_kept(void)
 {
 	size_t at = 0;

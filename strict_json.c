@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Members of strict JSON, see strict_json.h; strict_json_parse() has a file of its own.
+ * Reads members of strict JSON, see strict_json.h; strict_json_parse() has its own file.
  */
 #include "strict_json.h"
 
@@ -73,7 +73,7 @@ int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 	if (json_object_is_type(member, json_type_double)) {
 		double value = json_object_get_double(member);
 
-		/* 2^63 itself is a double, and no int64_t. */
+		/* 2^63 fits into a double, but not into int64_t. */
 		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ? (int64_t)value : 0;
 	}
 	return 0;

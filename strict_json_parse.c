@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * strict_json_parse(), see strict_json.h: the grammar of RFC 8259. json-c only keeps the tree, since no two of its
- * versions take and refuse the same texts.
+ * strict_json_parse(), see strict_json.h: the grammar of RFC 8259. json-c only stores the tree, because its
+ * versions differ in the texts that they accept.
  */
 #include "strict_json.h"
 
@@ -15,9 +15,9 @@
 #include "hex.h"
 
 struct reader {
-	const char *at, *end; /* what is not read yet */
-	char *decoded;        /* where the next string goes, with a NUL: no longer than its text with the quotes */
-	int depth;            /* arrays and objects that are open */
+	const char *at, *end; /* the text that is not parsed yet */
+	char *decoded;        /* buffer for the next string with its NUL; never longer than its quoted text */
+	int depth;            /* open arrays and objects */
 };
 
 static bool read_value(struct reader *r, json_object **ret_value);
@@ -48,7 +48,7 @@ static bool take_word(struct reader *r, const char *word)
 	return true;
 }
 
-/* At least one. */
+/* Parses at least one digit. */
 static bool take_digits(struct reader *r)
 {
 	const char *first = r->at;
@@ -60,7 +60,7 @@ static bool take_digits(struct reader *r)
 
 /* --- strings ------------------------------------------------------------------------------ */
 
-/* A character of 2 to 4 bytes as RFC 3629 has it: no longer than it need be, no surrogate, none above U+10FFFF. */
+/* Parses a character of 2 to 4 bytes as RFC 3629 defines it: shortest form, no surrogate, up to U+10FFFF. */
 static bool copy_utf8(struct reader *r)
 {
 	const uint8_t first = (uint8_t)*r->at;
@@ -82,7 +82,7 @@ static bool copy_utf8(struct reader *r)
 	return true;
 }
 
-/* Four hexadecimal digits. Returns a UTF-16 unit, or -1. */
+/* Parses four hexadecimal digits. Returns a UTF-16 unit, or -1. */
 static int read_unit(struct reader *r)
 {
 	int unit = 0;
@@ -99,11 +99,11 @@ static int read_unit(struct reader *r)
 	return unit;
 }
 
-/* What is behind \u: a character, in UTF-16 of one or two units. A NUL is refused: json-c ends a member's name
- * there, so that "vmid\u0000" would be vmid. */
+/* Parses the part after \u: a character of one or two UTF-16 units. Refuses NUL: json-c ends a member's
+ * name there, so "vmid\u0000" would become vmid. */
 static bool read_unicode(struct reader *r)
 {
-	static const uint8_t marks[] = { 0, 0xC0, 0xE0, 0xF0 }; /* of a first byte that so many follow */
+	static const uint8_t marks[] = { 0, 0xC0, 0xE0, 0xF0 }; /* of the first byte, by how many follow */
 	int32_t c = read_unit(r), more;
 
 	if (c >= 0xD800 && c <= 0xDBFF) {
@@ -138,7 +138,7 @@ static bool read_escape(struct reader *r)
 	return true;
 }
 
-/* Returns the string, NUL-terminated, or NULL. */
+/* Parses a string. Returns it, NUL-terminated, or NULL. */
 static const char *read_string(struct reader *r, size_t *ret_len)
 {
 	const char *string = r->decoded;
@@ -183,7 +183,8 @@ static bool read_string_value(struct reader *r, json_object **ret_value)
 	return string && made(json_object_new_string_len(string, (int)len), ret_value);
 }
 
-/* A number that is no integer of 64 bits keeps its text for whoever seals it again, and is infinite if need be. */
+/* Parses a number. If it is not a 64-bit integer, it keeps its text, so that it can be sealed again
+ * unchanged; as a double it may be infinite. */
 static bool read_number(struct reader *r, json_object **ret_value)
 {
 	const char *first = r->at;
@@ -246,7 +247,7 @@ static bool read_member(struct reader *r, json_object *object)
 	if (json_object_object_get_ex(object, name, &before)) {
 		if (r->depth == 1)
 			return false;
-		strict_json_wipe(json_object_get(before)); /* the last one counts */
+		strict_json_wipe(json_object_get(before)); /* the last member counts */
 	}
 	skip_whitespace(r);
 	if (!take(r, ':') || !read_value(r, &value))
@@ -257,7 +258,7 @@ static bool read_member(struct reader *r, json_object *object)
 	return false;
 }
 
-/* What is behind an opening bracket, with the closing one. */
+/* Parses the part after an opening bracket, up to and including the closing one. */
 static bool read_rest(struct reader *r, char closing, json_object *container,
 		      bool (*read_one)(struct reader *, json_object *))
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a terminal may be sent, see terminal.h.
+ * Makes text safe for a terminal, see terminal.h.
  */
 #include "terminal.h"
 
@@ -12,7 +12,7 @@
 
 #include "ws.h"
 
-/* The length of the UTF-8 character that at begins with, or 0. */
+/* Returns the length of the UTF-8 character at the beginning of at, or 0. */
 static size_t character(const char *at)
 {
 	const uint8_t first = (uint8_t)*at;
@@ -54,7 +54,7 @@ void terminal_print_json(struct json_object *object)
 	for (; json && *json; json++) {
 		const bool c1 = is_c1(json, strnlen(json, 2));
 
-		/* Such characters can only be in strings. */
+		/* These characters occur only inside strings. */
 		if (c1 || *json == 0x7F)
 			printf("\\u%04x", (unsigned)(uint8_t)json[c1]);
 		else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * OpenSSL's socket, see tls_socket.h.
+ * The BIO for OpenSSL, see tls_socket.h.
  */
 #include "tls_socket.h"
 
@@ -15,17 +15,20 @@
 
 #include "io.h"
 
-enum { TLS_HEADER = 5, TLS_LARGE = 4096 }; /* bytes: of a record's header, and of a record that is worth no copy */
+enum {
+	TLS_HEADER = 5,   /* bytes of a record's header */
+	TLS_LARGE = 4096, /* records of this many bytes are read directly, not through the buffer */
+};
 
 struct tls_socket {
 	int fd;
 	size_t budget;  /* bytes that may still be read in this call */
-	size_t ahead;   /* bytes that are read beyond those asked for */
-	size_t at, end; /* of in: what was read and OpenSSL has not asked for yet */
-	size_t sent, queued; /* of out: what the kernel had no room for */
+	size_t ahead;   /* bytes to read beyond those that OpenSSL asks for */
+	size_t at, end; /* in[at..end) was read from the kernel, but not yet by OpenSSL */
+	size_t sent, queued; /* out[sent..queued) waits until the kernel has room */
 	int error;      /* errno of the last read */
-	bool drained;   /* the kernel gave less than was asked for: poll() will tell of more */
-	/* The pages of both cost nothing until they are used. */
+	bool drained;   /* the last read returned less than it could: poll() reports more */
+	/* Untouched pages of both buffers are never allocated. */
 	uint8_t in[TLS_SOCKET_AT_ONCE];
 	uint8_t out[TLS_SOCKET_BACKLOG];
 };
@@ -37,7 +40,7 @@ static struct tls_socket *socket_of(SSL *tls)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-/* Reads size bytes into buf, and what comes behind them into the buffer, which is empty. Returns as readv(). */
+/* Reads size bytes into buf, and further bytes into the buffer, which is empty. Returns as readv(). */
 static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 {
 	const struct iovec to[2] = { { buf, size }, { s->in, s->ahead } };
@@ -59,9 +62,10 @@ static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 	return n;
 }
 
-/* OpenSSL asks for each record's header and then for the rest, two system calls without a buffer; its own read-ahead
- * moves all that it has read with each record. So small records are read many at once and copied, and with a large
- * one, which goes where it is asked for, only the next one's header. */
+/* OpenSSL reads each record's header and then its body; without a buffer these are two system calls. Its
+ * own read-ahead moves all buffered bytes with each record. Therefore this reads many small records at
+ * once and copies them. A large record goes directly to its destination; only the header of the next
+ * record is read with it. */
 static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
@@ -88,7 +92,8 @@ static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 
 /* --- writing ------------------------------------------------------------------------------ */
 
-/* Sends what the kernel takes of bytes[0..size). Returns how much that was, or -1 when the connection is broken. */
+/* Sends as much of bytes[0..size) as the kernel accepts. Returns how much, or -1 if the connection is
+ * broken. */
 static ssize_t send_some(const struct tls_socket *s, const void *bytes, size_t size)
 {
 	ssize_t n;
@@ -109,12 +114,12 @@ static bool flush_backlog(struct tls_socket *s)
 		n = send_some(s, s->out + s->sent, s->queued - s->sent);
 	if (n >= 0)
 		s->sent += (size_t)n;
-	if (n < 0 || s->sent == s->queued) /* what a broken connection does not take is lost */
+	if (n < 0 || s->sent == s->queued) /* a broken connection loses the rest */
 		s->sent = s->queued = 0;
 	return n >= 0;
 }
 
-/* A record, whole. It is refused only when the backlog has no room for all of it. */
+/* Writes a whole record. Refuses it only if the backlog has no room for all of it. */
 static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
@@ -137,7 +142,7 @@ static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 			BIO_set_retry_write(bio);
 			return 0;
 		}
-		*ret_n = (size_t)n; /* no record is so large; OpenSSL offers the rest again */
+		*ret_n = (size_t)n; /* no record is this large; OpenSSL would retry the rest */
 		return 1;
 	}
 	memcpy(s->out + s->queued, buf + n, size - (size_t)n);
@@ -149,7 +154,7 @@ static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 static long on_control(BIO *bio, int command, long number, void *pointer)
 {
 	(void)bio, (void)number, (void)pointer;
-	return command == BIO_CTRL_FLUSH; /* whoever polls the socket sends the backlog */
+	return command == BIO_CTRL_FLUSH; /* tls_socket_flush() sends the backlog later */
 }
 
 static int on_destroy(BIO *bio)
@@ -182,7 +187,7 @@ bool tls_socket_attach(SSL *tls, int fd)
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
-	/* One call writes one record: a second one would find the backlog taken, and be half done. */
+	/* One call writes one record: a second record could find the backlog full and stay partial. */
 	SSL_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	return true;
 }

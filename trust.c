@@ -57,9 +57,9 @@ bool trust_needs_files(const struct trust *t)
 	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
 }
 
-/* A certificate that the site itself names ends a chain, be it an intermediate's or the server's own: for those a root would
- * have to be named that then signs for others as well. Name, dates, purpose and, of whoever signs, being a CA are checked as ever;
- * what is not is only who signed the one that is named. */
+/* Trusts a certificate that the site names, even if it is an intermediate CA's or the server's own.
+ * Otherwise the site would have to name the root, which also signs for others. Name, dates, purpose and a
+ * CA's right to sign are still checked. Only the signature on the named certificate is not. */
 static bool accept_named(SSL_CTX *tls)
 {
 	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
@@ -139,7 +139,7 @@ static const char *untrusted_words(long result)
 	}
 }
 
-/* An alert's name; OpenSSL 3.0 has none for these (RFC 8446 section 6, RFC 7507). */
+/* Returns an alert's name. OpenSSL 3.0 has no names for these (RFC 8446 section 6, RFC 7507). */
 static const char *alert_words(int alert)
 {
 	switch (alert) {
@@ -184,9 +184,10 @@ int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
 		snprintf(ret_words, size, "%s", untrusted_words(result));
 	else
 		tls_words(error, ret_words, size);
-	/* Not a byte of TLS came: pveproxy closes so on whom it does not serve. */
+	/* If no byte came: pveproxy closes the connection like this if it excludes this machine. */
 	if (!untrusted && error == 0 && BIO_number_read(SSL_get_rbio(tls)) == 0)
-		*ret_hint = " before TLS began: do ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy let this machine in?";
+		*ret_hint = " before TLS began: check that ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy "
+			    "admit this machine";
 	ERR_clear_error();
 	return untrusted ? ERR_UPSTREAM_UNTRUSTED : ERR_UPSTREAM_TLS;
 }
@@ -200,14 +201,14 @@ bool trust_broken(unsigned long error, char *ret_words, size_t size)
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
 	case SSL_R_PROTOCOL_IS_SHUTDOWN:
 		return false;
-	case SSL_R_WRONG_VERSION_NUMBER: /* of a record's header: behind the handshake it is none */
+	case SSL_R_WRONG_VERSION_NUMBER: /* after the handshake: the data is no record */
 	case SSL_R_PACKET_LENGTH_TOO_LONG:
 	case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
 	case SSL_R_BAD_RECORD_TYPE:
-		snprintf(ret_words, size, "it sent what is not TLS");
+		snprintf(ret_words, size, "it sent data that is not TLS");
 		return true;
 	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
-		snprintf(ret_words, size, "what it sent was changed on the way");
+		snprintf(ret_words, size, "its data was changed on the way");
 		return true;
 	default:
 		tls_words(error, ret_words, size);

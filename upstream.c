@@ -69,7 +69,7 @@ static int tls_failed(struct upstream *u, const struct console *c)
 	return code;
 }
 
-/* The connection ended before there was an answer, which may be TLS's doing. */
+/* Returns the error if the connection ended before an answer came. TLS may be the reason. */
 static int no_answer(struct upstream *u, const struct console *c)
 {
 	char words[TRUST_WORDS_MAX];
@@ -313,8 +313,8 @@ static int upgrade(struct upstream *u, const struct console *c, const struct end
 	rc = io_write_all(&u->endpoint, request, (size_t)n, u->deadline);
 	OPENSSL_cleanse(request, sizeof(request));
 	if (rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not take the request");
-	/* One that is gone may have said why. */
+		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not accept the request");
+	/* If Proxmox is gone, it may have sent its reason before. */
 	if (rc < 0 && rc != ERR_CLIENT_GONE)
 		return rc;
 	return read_answer(u, c, key, client);

@@ -36,8 +36,8 @@ int url_options_usage(FILE *out)
 	      "  --settings             prints a commented file with every setting\n"
 	      "  --help, --version\n"
 	      "\n"
-	      "Settings, from the environment, the file that PROXXY_URL_CONFIG names\n"
-	      "(/etc/proxxy/proxxy-url.conf) and *.conf in the directory of its name and .d:\n", out);
+	      "Settings, read from the environment, from /etc/proxxy/proxxy-url.conf (PROXXY_URL_CONFIG\n"
+	      "names another file) and from proxxy-url.conf.d/*.conf beside it:\n", out);
 	backend_print_help(out);
 	fputs("\nManuals: proxxy-url(1), proxxy-payload(7)\n", out);
 	return EX_OK;

@@ -37,7 +37,7 @@ struct session {
 	int fd; /* the viewer's end, non-blocking */
 	pid_t viewer;
 	uint64_t frame_left; /* of a data frame that began, bytes that are the viewer's */
-	bool has_data;       /* the console sent any */
+	bool has_data;       /* the console sent data */
 	/* Frames on their way to proxxy. Anything new waits until it is empty. */
 	uint8_t out[WS_HEADER_MAX + PIECE];
 	size_t out_at, n_out;
@@ -357,7 +357,8 @@ int viewer_run(const char *url, const char *password, char **argv, char *why, si
 	if (rc == OK && s.console_ended && s.close_code != 0 && s.close_code != 1000)
 		rc = fail(&s, ERR_UPSTREAM_REFUSED, "proxxy closed the console: %d%s%s", s.close_code, *s.close_reason ? " " : "", s.close_reason);
 	else if (rc == OK && s.console_ended && !s.has_data)
-		rc = fail(&s, ERR_UPSTREAM_REFUSED, "%s", *s.close_reason ? s.close_reason : error_info(END_UPSTREAM_EMPTY)->words);
+		rc = fail(&s, ERR_UPSTREAM_REFUSED, "%s",
+			  *s.close_reason ? s.close_reason : error_info(END_UPSTREAM_EMPTY)->words);
 	if (s.fd >= 0)
 		close(s.fd);
 	curl_easy_cleanup(s.proxxy.curl);

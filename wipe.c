@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What secrets leave behind, see wipe.h.
+ * Wipes copies of secrets, see wipe.h.
  */
 #include "wipe.h"
 
@@ -15,8 +15,8 @@ void __attribute__((noinline)) wipe_stack(void)
 	uint8_t below[WIPE_STACK];
 
 	OPENSSL_cleanse(below, sizeof(below));
-	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* each size has registers of its own */
+	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* memcpy() uses different registers for each size */
 		memmove(below + sizeof(below) / 2, below, n);
 	OPENSSL_cleanse(below, sizeof(below));
-	io_give_back(below, sizeof(below)); /* it is not needed so deep again */
+	io_give_back(below, sizeof(below)); /* the stack will not be that deep again */
 }

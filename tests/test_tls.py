@@ -388,7 +388,7 @@ def test_tls_that_breaks_while_a_console_is_open(settings: dict[str, Any], cert:
 
     with Activator(settings) as proxxy, Upstream(cert, script) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: connection broke off: without close_notify"
-        assert "without close_notify: TLS: it sent what is not TLS" in proxxy.wait_log("Session ended")
+        assert "without close_notify: TLS: it sent data that is not TLS" in proxxy.wait_log("Session ended")
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])

@@ -180,7 +180,7 @@ def test_token_in_another_files_clothes(command: UrlCommand, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("root@pam!proxxy", "has no =SECRET behind USER@REALM!NAME"),
+        ("root@pam!proxxy", "has no =SECRET after USER@REALM!NAME"),
         (TOKEN, "does not hold USER@REALM!NAME=SECRET"),
         ("root@pam=x", "does not hold USER@REALM!NAME=SECRET"),
         (f"root@pam!proxxy = {TOKEN}", "has a space or quote inside"),
@@ -290,9 +290,9 @@ def test_nobody_there(command: UrlCommand) -> None:
         (b"HTTP/1.1 500 \xc2\x9b31m\r\nContent-Length: 0\r\n\r\n", "500 ??31m"),
         (b"HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n", ": 599"),
         (b"", "Empty reply from server\n"),
-        (b"HTTP/1.1 200 OK\r\nContent-Le", "its answer breaks off\n"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"data\":{}}", "its answer breaks off\n"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"data\":{}}\r\n", "its answer breaks off\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "its answer is incomplete\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"data\":{}}", "its answer is incomplete\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"data\":{}}\r\n", "its answer is incomplete\n"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"data":{"ticket":"t","user":"u","po', "its answer is not that of Proxmox's API"),
         (f"HTTP/1.1 500 no {DEFAULT_TOKENS['root@pam!proxxy']} here\r\nContent-Length: 0\r\n\r\n".encode(), ": 500\n"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"data":{"ticket":"t","user":"u","port":"99999"}}', "its answer has no ticket, port and user"),
@@ -315,7 +315,7 @@ def test_strange_answers(
     with Upstream(cert, script) as strange:
         command.settings["PROXMOX_HOST"] = f"127.0.0.1:{strange.port}"
         done = command.run(*GUEST, NAMED)
-    unavailable = not words.startswith("its answer") or "breaks off" in words
+    unavailable = not words.startswith("its answer") or "incomplete" in words
     assert done.returncode == (EX_UNAVAILABLE if unavailable else EX_PROTOCOL) and done.stdout == ""
     assert words in done.stderr and DEFAULT_TOKENS["root@pam!proxxy"] not in done.stderr
 
@@ -566,7 +566,7 @@ def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
     assert lines["vncticket"] == "… (30 bytes)"
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, (59|60) s ahead", lines["exp"])
     assert (lines["jti"], lines["origin"], lines["client"], lines["session_max"]) == ("once", "https://panel.example.com", "192.0.2.0/24", "600 s")
-    assert lines["verdict"] == "proxxy takes it now"
+    assert lines["verdict"] == "proxxy accepts it now"
     assert "6f1c5bd0" not in text and "PVEVNC" not in text
 
 
@@ -592,7 +592,7 @@ def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: di
 
 def test_open_says_what_proxmox_will_refuse_of_the_old_format(command: UrlCommand, key: str) -> None:
     text = command.ok("open", input=seal(details(ticket="root@pam!proxxy=6f1c5bd0"), key))
-    assert re.search("^verdict +proxxy takes it now, but Proxmox will not: ticket is an API token without PVEAPIToken=", text, re.M)
+    assert re.search("^verdict +proxxy accepts it now, but Proxmox will refuse it: ticket is an API token without PVEAPIToken=", text, re.M)
     assert "6f1c5bd0" not in text
 
 
@@ -607,10 +607,10 @@ def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
 def test_open_tells_the_mistakes_apart(command: UrlCommand, key: str, wrap: str) -> None:
     payload = seal(details(), key)
     once, twice = quote(payload, safe=""), quote(quote(payload, safe=""), safe="")
-    assert "proxxy takes it now" in command.ok("open", input=wrap.format(once))
+    assert "proxxy accepts it now" in command.ok("open", input=wrap.format(once))
     for text, words in {
         twice: "it is URL-encoded twice",
-        quote(payload.encode().hex()): "it is in hex twice",
+        quote(payload.encode().hex()): "it is hex-encoded twice",
         quote(base64.b64encode(payload.encode()).decode(), safe=""): "it is in base64, not hex",
         payload[:-1]: "it was cut off",
         seal(details(), "ab" * 32): "made with another key",
