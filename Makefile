@@ -91,8 +91,8 @@ endif
 TESTED := access config crypto error form framer host http http_write io jwe keys once payload settings settings_file \
 	strict_json strict_json_parse terminal tls_socket uri ws
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
-proxxy-conn := $(TESTED) algorithms direction exchange log prefault proxxy-conn relay resolve sandbox silence sink systemd \
-	trust upgrade upstream uptime wipe $(EXTRA)
+proxxy-conn := $(TESTED) algorithms direction exchange log prefault proxxy-conn relay resolve sandbox silence sink \
+	systemd trust upgrade upstream uptime wipe $(EXTRA)
 proxxy-status := error exchange http http_write io proxxy-status tls_socket uri
 proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options viewer
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -177,7 +177,8 @@ ifeq ($(DESTDIR),)
 endif
 	rm -f $(foreach program,$(PROGRAMS),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
-		$(patsubst %,$(DESTDIR)$(EXAMPLESDIR)/%,$(EXAMPLES) $(REFERENCES)) $(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
+		$(patsubst %,$(DESTDIR)$(EXAMPLESDIR)/%,$(EXAMPLES) $(REFERENCES)) \
+		$(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(call manual_of,$(page)))
 	rm -rf $(patsubst %,$(DESTDIR)$(PREFIX)/share/proxxy/console/%,xterm node_modules package.json package-lock.json)
 	for folder in $(PREFIX)/share/proxxy/console $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy \

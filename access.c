@@ -55,7 +55,8 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);
-	/* Accepted anyway, as by the original: an unauthenticated payload must not get another answer. */
+	/* Accepted anyway, as by the original: an unauthenticated payload must not get another
+	 * answer. */
 	why = console_ticket_wrong(&a->console);
 	if (why)
 		fail(a, OK, "%s", why);
@@ -137,8 +138,8 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 enum { ID_MAX = KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1 };
 
-/* Writes the jti's identifier and returns its length. The kid before it keeps the keys' jti apart, so
- * that the holder of one key cannot use up another key's payloads. A kid has no colon. */
+/* Writes the jti's identifier and returns its length. The kid before it keeps the keys' jti apart,
+ * so that the holder of one key cannot use up another key's payloads. A kid has no colon. */
 static size_t make_id(const struct access *a, char id[ID_MAX])
 {
 	return (size_t)snprintf(id, ID_MAX, "%s:%s", a->kid, a->claims.jti);

@@ -41,8 +41,8 @@ int backend_load(struct backend *ret, char *why, size_t size);
 int backend_read_secret(const char *path, const char *setting, char text[BACKEND_SECRET_MAX], char *why, size_t size);
 
 /* Returns the API token in text, USER@REALM!NAME=SECRET, without a header's parts (Authorization:,
- * PVEAPIToken=) and without quotes or spaces around it. Changes text. Returns NULL if there is no token,
- * with a sentence in why[0..size) that holds nothing of text. */
+ * PVEAPIToken=) and without quotes or spaces around it. Changes text. Returns NULL if there is no
+ * token, with a sentence in why[0..size) that holds nothing of text. */
 const char *backend_token(char *text, char *why, size_t size);
 
 /* Overwrites the keys. */

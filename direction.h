@@ -20,11 +20,13 @@ struct direction {
 	bool ended;     /* from will send nothing more */
 	bool broke;     /* and it did not end in order */
 	bool lost;      /* to accepts nothing more */
-	/* Since the last look at the clock: from sent something, to accepted something, data was relayed. */
+	/* Since the last look at the clock: from sent something, to accepted something, data was
+	 * relayed. */
 	bool heard, told, moved;
 	/* Whole frames of our own, [sent..queued), for the next boundary. [sent..begun) was already
-	 * offered to the socket: these bytes must be retried first and unchanged (SSL_write's rule).
-	 * [begun..queued) waits behind the data before it: a Close must not overtake data. */
+	 * offered to the socket: these bytes must be retried first and unchanged (SSL_write's
+	 * rule). [begun..queued) waits behind the data before it: a Close must not overtake
+	 * data. */
 	uint8_t queue[DIRECTION_QUEUE];
 	size_t sent, begun, queued;
 };
@@ -41,7 +43,8 @@ void direction_queue(struct direction *d, enum ws_opcode opcode, const void *pay
 /* Reads what is there, as far as the buffer has room. */
 void direction_fill(struct direction *d);
 
-/* Writes the cleared bytes and, at a boundary, the queued frames. Returns true if nothing is left. */
+/* Writes the cleared bytes and, at a boundary, the queued frames. Returns true if nothing is
+ * left. */
 bool direction_flush(struct direction *d);
 
 /* True while there are bytes to write to "to". */

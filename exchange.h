@@ -39,7 +39,8 @@ int exchange_answer(struct endpoint *client, int status, const char *extra, cons
 int exchange_send(struct endpoint *client, const char *answer, size_t size);
 
 /* Refuses the request with code's status and text, as JSON in the original's format. detail becomes
- * an issue, "" adds none; it must be safe inside a JSON string. Does nothing if code has no status. */
+ * an issue, "" adds none; it must be safe inside a JSON string. Does nothing if code has no
+ * status. */
 void exchange_refuse(struct endpoint *client, const struct http_request *request, int code, const char *detail);
 
 #endif

@@ -18,8 +18,8 @@
 #include "terminal.h"
 #include "uri.h"
 
-/* Finds the payload in text: all of text, plain or URL-encoded, or a URL's parameter. Returns its length,
- * or -1. */
+/* Finds the payload in text: all of text, plain or URL-encoded, or a URL's parameter. Returns its
+ * length, or -1. */
 static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 {
 	static char query[sizeof("?payload=") + EXPLAIN_PAYLOAD_MAX];
@@ -62,7 +62,8 @@ static void print_time(const char *name, int64_t when)
 	printf("%-11s %s, %lld s %s\n", name, text, left < 0 ? -left : left, left < 0 ? "ago" : "ahead");
 }
 
-/* Prints text[0..len), which the payload's maker chose. Only printable ASCII gets to the terminal. */
+/* Prints text[0..len), which the payload's maker chose. Only printable ASCII gets to the
+ * terminal. */
 static void print_free(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

@@ -7,9 +7,9 @@
 
 #include <stddef.h>
 
-/* Returns NULL if text[0..len) has the form of the original's payloads, <iv hex>:<ciphertext hex>; else
- * a static phrase that says what is wrong: encoded twice, in base64, cut off, or not sealed at all. text
- * must not be a JWE (jwe_looks_like()). */
+/* Returns NULL if text[0..len) has the form of the original's payloads, <iv hex>:<ciphertext hex>;
+ * else a static phrase that says what is wrong: encoded twice, in base64, cut off, or not sealed at
+ * all. text must not be a JWE (jwe_looks_like()). */
 const char *form_wrong(const char *text, size_t len);
 
 /* The same for a JWE: returns NULL if it consists of base64url and dots. */

@@ -84,8 +84,9 @@ bool framer_is_empty(const struct framer *f);
 /* From now on a frame that has begun may finish, and none begins. */
 void framer_stop(struct framer *f);
 
-/* From now on drops data, except the cleared bytes and the rest of the last frame (of a large frame:
- * of its piece). So the output to Proxmox ends at a boundary. Control frames are still taken out. */
+/* From now on drops data, except the cleared bytes and the rest of the last frame (of a large
+ * frame: of its piece). So the output to Proxmox ends at a boundary. Control frames are still taken
+ * out. */
 void framer_discard(struct framer *f);
 
 #endif

@@ -135,10 +135,10 @@ static bool list_holds(const char *list, int family, const uint8_t *address)
 	return false;
 }
 
-/* The IPv6 forms that embed an IPv4 address to which the kernel, a tunnel or a translator would deliver:
- * the bytes that identify the form, under a mask, and the positions of the four IPv4 bytes. Prefixes that
- * an operator chooses cannot be known here (RFC 6052 section 2.2, 6rd of RFC 5969, MAP of RFC 7597).
- * 6over4 (RFC 2529) is link-local. */
+/* The IPv6 forms that embed an IPv4 address to which the kernel, a tunnel or a translator would
+ * deliver: the bytes that identify the form, under a mask, and the positions of the four IPv4
+ * bytes. Prefixes that an operator chooses cannot be known here (RFC 6052 section 2.2, 6rd of RFC
+ * 5969, MAP of RFC 7597). 6over4 (RFC 2529) is link-local. */
 static const struct carrier {
 	const char *mark, *mask;
 	uint8_t at[4];
@@ -148,8 +148,8 @@ static const struct carrier {
 	{ "::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },           /* compatible: 2.5.5.1 */
 	{ "::ffff:0:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false }, /* translated: RFC 2765 2.1 */
 	{ "64:ff9b::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },    /* NAT64: RFC 6052 2.1 */
-	/* A site's own NAT64, 64:ff9b:1::/48 (RFC 8215), with prefixes of 96, 64, 56 and 48 bits (RFC 6052
-	 * section 2.2). Bits 64 to 71 and the bytes after the address are zero. */
+	/* A site's own NAT64, 64:ff9b:1::/48 (RFC 8215), with prefixes of 96, 64, 56 and 48 bits
+	 * (RFC 6052 section 2.2). Bits 64 to 71 and the bytes after the address are zero. */
 	{ "64:ff9b:1::", "ffff:ffff:ffff::ff00:0:0:0", { 12, 13, 14, 15 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ff:ffff", { 9, 10, 11, 12 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ffff:ffff", { 7, 9, 10, 11 }, false },
@@ -175,8 +175,8 @@ static bool carries(const struct carrier *c, const uint8_t *address, uint8_t ret
 	return true;
 }
 
-/* True if an IPv6 address embeds a special IPv4 address. If several forms match, those that yield an
- * address in 0.0.0.0/8 do not count: nobody forwards such addresses. */
+/* True if an IPv6 address embeds a special IPv4 address. If several forms match, those that yield
+ * an address in 0.0.0.0/8 do not count: nobody forwards such addresses. */
 static bool carries_special(const uint8_t *address)
 {
 	bool is_carrier = false, is_other = false;

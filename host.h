@@ -45,9 +45,9 @@ enum host_verdict {
 };
 enum host_verdict host_list_judge(const char *list, const char *host);
 
-/* True when that address may be dialled for a host with that verdict. Either a network
- * of the list contains it. Or the host is HOST_NAMED, and the address is neither special nor an IPv6
- * address that embeds a special IPv4 address. An IPv4-mapped IPv6 address is treated as IPv4. */
+/* True when that address may be dialled for a host with that verdict. Either a network of the list
+ * contains it. Or the host is HOST_NAMED, and the address is neither special nor an IPv6 address
+ * that embeds a special IPv4 address. An IPv4-mapped IPv6 address is treated as IPv4. */
 bool host_address_allowed(const char *list, const struct sockaddr *address, enum host_verdict verdict);
 
 /* True when text is an address or network; and when the address in text lies in it. An IPv4 address in IPv6 clothes

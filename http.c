@@ -235,8 +235,8 @@ static bool is_zero(struct slice s)
 }
 
 /* Skips one empty line before the request (RFC 9112 section 2.2). If the next byte cannot begin a
- * method, the data is not HTTP: so a TLS ClientHello gets an error at once. Returns where the request
- * begins, or NULL if it is not HTTP. */
+ * method, the data is not HTTP: so a TLS ClientHello gets an error at once. Returns where the
+ * request begins, or NULL if it is not HTTP. */
 static const char *find_request(const char *buf, size_t len)
 {
 	const char *at = buf;
@@ -284,8 +284,8 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 
 /* --- a request that is read piece by piece -------------------------------------------------- */
 
-/* Looks at the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is kept or
- * its name is not complete, or an error. */
+/* Looks at the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is kept
+ * or its name is not complete, or an error. */
 static int is_dropped(struct slice line)
 {
 	struct field field;
@@ -295,8 +295,8 @@ static int is_dropped(struct slice line)
 	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
 }
 
-/* Checks the lines in the buffer, drops unused ones and closes the gaps. Returns 1 after the last line
- * of the head, 0 if it needs more bytes, or an error. */
+/* Checks the lines in the buffer, drops unused ones and closes the gaps. Returns 1 after the last
+ * line of the head, 0 if it needs more bytes, or an error. */
 static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 {
 	char *out = buf + s->kept, *line = out, *const end = buf + *len;

@@ -60,9 +60,9 @@ struct http_response {
 /* Each parses one head from buf[0..len).
  * Returns its size in bytes (what follows is no longer HTTP), 0 when more bytes are needed, or
  * ERR_REQUEST_MALFORMED, ERR_REQUEST_TOO_LARGE (over HTTP_HEAD_MAX or HTTP_FIELDS_MAX),
- * ERR_REQUEST_VERSION; for a response always ERR_UPSTREAM_ANSWER.
- * A request that is whole but may not be served is the caller's to refuse: see the fields. For GET and
- * HEAD, its target is the result of uri_to_origin_form(). */
+ * ERR_REQUEST_VERSION; for a response always ERR_UPSTREAM_ANSWER. A request that is whole but may
+ * not be served is the caller's to refuse: see the fields. For GET and HEAD, its target is the
+ * result of uri_to_origin_form(). */
 int http_parse_request(const char *buf, size_t len, struct http_request *ret_request);
 int http_parse_response(const char *buf, size_t len, struct http_response *ret_response);
 
@@ -74,9 +74,10 @@ int http_parse_response(const char *buf, size_t len, struct http_response *ret_r
  * a fault at the end of the faulty line or earlier. */
 int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct http_request *ret_request);
 
-/* Chooses the subprotocol for the answer: "binary" if a list has it, else the first token of the first
- * list (RFC 6455 section 4.2.2; several fields count as one list, section 11.3.4). before is the
- * choice from earlier lists. In before and in the result, at is NULL if nothing usable was offered. */
+/* Chooses the subprotocol for the answer: "binary" if a list has it, else the first token of the
+ * first list (RFC 6455 section 4.2.2; several fields count as one list, section 11.3.4). before is
+ * the choice from earlier lists. In before and in the result, at is NULL if nothing usable was
+ * offered. */
 struct slice http_choose_protocol(struct slice before, struct slice offered);
 
 /* Writes a whole answer to buf: status, the fields that every answer has, extra and body. extra is

@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 enum {
-	/* Keepalive: a peer that vanished is noticed after 50 s. Linux sends no probes while data is
-	 * unacknowledged: silence.h covers that case. */
+	/* Keepalive: a peer that vanished is noticed after 50 s. Linux sends no probes while data
+	 * is unacknowledged: silence.h covers that case. */
 	IO_KEEPALIVE_IDLE_S = 20,       /* silence before the first probe */
 	IO_KEEPALIVE_INTERVAL_S = 10,   /* between probes */
 	IO_KEEPALIVE_PROBES = 3,        /* unanswered probes that end the connection */
@@ -53,8 +53,8 @@ bool io_terminated(void);
 
 /* Makes fd non-blocking and close-on-exec, and sets the options of both connections of a session:
  * TCP_NODELAY, keepalive and TCP_NOTSENT_LOWAT. It does not set TCP_USER_TIMEOUT, which would
- * override keepalive and end a peer that pauses. Returns 0 or ERR_SYSTEM. A socket that is not TCP keeps its
- * options. */
+ * override keepalive and end a peer that pauses. Returns 0 or ERR_SYSTEM. A socket that is not TCP
+ * keeps its options. */
 int io_prepare(int fd);
 
 /* Begins an endpoint on a prepared fd. */
@@ -77,7 +77,8 @@ ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
 /* Returns how many bytes of TLS, already written to e, wait until the kernel has room. */
 size_t io_backlog(const struct endpoint *e);
 
-/* Returns how many bytes written to e the peer's kernel has not acknowledged, counted on the wire. */
+/* Returns how many bytes written to e the peer's kernel has not acknowledged, counted on the
+ * wire. */
 size_t io_unacknowledged(const struct endpoint *e);
 
 /* Gets on with e's TLS handshake. Returns 1 when it is done, IO_AGAIN (io_wait() for POLLIN, whichever
@@ -108,10 +109,10 @@ void io_give_back(void *at, size_t size);
 void io_rest(struct endpoint *e);
 
 /* Ends one or two connections (NULL: none). Sends close_notify and FIN after the written data, then
- * reads and discards until the peer closes: closing with unread data would reset the connection, and
- * the peer would lose the last data. A peer that acknowledges nothing more has IO_LINGER_MS to close.
- * One that still accepts data has until the deadline (an io_now()). After SIGTERM the limit is
- * IO_LINGER_MS for all. A second call does nothing. */
+ * reads and discards until the peer closes: closing with unread data would reset the connection,
+ * and the peer would lose the last data. A peer that acknowledges nothing more has IO_LINGER_MS to
+ * close. One that still accepts data has until the deadline (an io_now()). After SIGTERM the limit
+ * is IO_LINGER_MS for all. A second call does nothing. */
 void io_linger(struct endpoint *a, struct endpoint *b, int64_t deadline);
 
 #endif

@@ -34,8 +34,8 @@ bool keys_parse_file(void *config, const struct setting *s, const char *value);
  * Returns 0 with 1 to KEYS_MAX keys, or ERR_CONFIG with a sentence for the log in why[0..size) that holds no secret. */
 int keys_load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size);
 
-/* Writes to text[0..size) who may read a file that this process may not read, such as which group. It is
- * the end of a sentence; "" if the file's status is unknown. Returns text. */
+/* Writes to text[0..size) who may read a file that this process may not read, such as which group.
+ * It is the end of a sentence; "" if the file's status is unknown. Returns text. */
 const char *keys_who_may_read(const char *path, char *text, size_t size);
 
 /* The same without loading: for when the settings could not be read. */

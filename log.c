@@ -142,7 +142,8 @@ static void write_line(int priority, const char *message, const struct record *r
 			line[n++] = (char)(*p == '_' ? '_' : *p | 0x20);
 		n += (size_t)snprintf(line + n, sizeof(line) - n, quote ? "=\"%s\"" : "=%s", value);
 	}
-	/* RFC 3164 section 4.1. syslog(3) is no choice: it waits for a logger that does not read. */
+	/* RFC 3164 section 4.1. syslog(3) is no choice: it waits for a logger that does not
+	 * read. */
 	if (log_target == LOG_TO_SYSLOG && localtime_r(&now, &local) &&
 	    strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &local) > 0)
 		snprintf(head, sizeof(head), "<%d>%s ", LOG_DAEMON | priority, stamp);

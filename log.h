@@ -45,8 +45,8 @@ void log_refused(const struct session *session);
 /* A sentence for the operator that is about the installation, not about a session. */
 void log_warning(const char *message);
 
-/* Call this at the end, when the client has left. Waits at most SINK_DRAIN_MS for the log to accept the
- * kept records. Then logs how many records were dropped, if any. */
+/* Call this at the end, when the client has left. Waits at most SINK_DRAIN_MS for the log to accept
+ * the kept records. Then logs how many records were dropped, if any. */
 void log_close(void);
 
 #endif

@@ -69,9 +69,10 @@ int payload_parse_host(const char *text, struct console *ret_console);
  * "[ipv6]:port". Returns text. */
 const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX]);
 
-/* Returns a static phrase if Proxmox can never accept the ticket, else NULL. Proxmox accepts API tokens
- * and users' tickets. The latter begin with "PVE:" in every realm (pve-access-control: AccessControl.pm,
- * assemble_ticket()) and may be percent-encoded. A ticket that is no token is sent as a user's. */
+/* Returns a static phrase if Proxmox can never accept the ticket, else NULL. Proxmox accepts API
+ * tokens and users' tickets. The latter begin with "PVE:" in every realm (pve-access-control:
+ * AccessControl.pm, assemble_ticket()) and may be percent-encoded. A ticket that is no token is
+ * sent as a user's. */
 const char *console_ticket_wrong(const struct console *console);
 
 /* Overwrites the ticket and vncticket. */

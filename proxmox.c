@@ -89,8 +89,8 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
-/* True if libcurl's error text says that the server ended the connection, in TLS or without. The text
- * depends on the versions of libcurl and OpenSSL. */
+/* True if libcurl's error text says that the server ended the connection, in TLS or without. The
+ * text depends on the versions of libcurl and OpenSSL. */
 static bool was_closed(const char *text)
 {
 	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Connection was reset" };
@@ -289,7 +289,8 @@ static int post(struct call *call, const char *path, const char *fields)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, p->ca_file);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
-	/* As in proxxy: a certificate that the site names is trusted by itself; of the system's, only roots. */
+	/* As in proxxy: a certificate that the site names is trusted by itself; of the system's,
+	 * only roots. */
 	curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, *p->ca_file ? 0L : (long)CURLSSLOPT_NO_PARTIALCHAIN);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROXMOX_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -308,9 +309,9 @@ static int post(struct call *call, const char *path, const char *fields)
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(curl);
 	p->status = (int)status;
-	/* libcurl's version decides whether it accepts a missing close_notify or an incomplete head. We require
-	 * a complete head, and a body of the length that it gives. Without a length, the JSON parser notices
-	 * missing data. */
+	/* libcurl's version decides whether it accepts a missing close_notify or an incomplete
+	 * head. We require a complete head, and a body of the length that it gives. Without a
+	 * length, the JSON parser notices missing data. */
 	if (call->has_head && !call->has_length && connection_ended(call, code))
 		code = CURLE_OK;
 	else if (code == CURLE_OK && !call->has_head)

@@ -40,11 +40,11 @@ struct proxmox_console {
 	char password[PROXMOX_PASSWORD_MAX]; /* of VNC; secret; "" for a terminal */
 };
 
-/* Opens a console: POST /access/ticket first unless p has a token, then POST /nodes/NODE/TYPE/VMID/vncproxy or termproxy.
- * Only vncproxy accepts "websocket", and only a VM's accepts "generate-password"; Proxmox refuses unknown
- * parameters. If it refuses the latter, this asks once more without it. Returns 0, or sets p->why and
- * returns ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER or _BROKE,
- * ERR_CONFIG or ERR_SYSTEM. */
+/* Opens a console: POST /access/ticket first unless p has a token, then POST
+ * /nodes/NODE/TYPE/VMID/vncproxy or termproxy. Only vncproxy accepts "websocket", and only a VM's
+ * accepts "generate-password"; Proxmox refuses unknown parameters. If it refuses the latter, this
+ * asks once more without it. Returns 0, or sets p->why and returns ERR_UPSTREAM_RESOLVE, _CONNECT,
+ * _TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER or _BROKE, ERR_CONFIG or ERR_SYSTEM. */
 int proxmox_open_console(struct proxmox *p, const char *node, const char *type, uint32_t vmid, enum proxmox_kind kind,
 			 struct proxmox_console *ret);
 

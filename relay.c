@@ -231,8 +231,7 @@ static bool busy(struct relay *r)
 }
 
 #ifdef PROXXY_SANITIZE
-/* True if io_poll() is about to wait for what d needs: room for its bytes, or more bytes. If d may not be
- * scanned, it needs the other direction to make room. */
+/* True if io_poll() is about to wait for what d needs: room, more bytes, or room in the other direction. */
 static bool is_waited_for(struct relay *r, struct direction *d)
 {
 	struct direction *back = opposite(r, d);
@@ -271,8 +270,8 @@ static int64_t after(int64_t from, int seconds)
 	return seconds ? from + seconds * INT64_C(1000) : INT64_MAX;
 }
 
-/* True if the client may have answered a Ping unnoticed, or may not have received it: bytes from it wait
- * unread (back-pressure), or ours are unacknowledged. If that lasts, silence.h ends the session. */
+/* True if the client's answer to a Ping may be unread (back-pressure), or the Ping is unacknowledged.
+ * If that lasts, silence.h ends the session. */
 static bool ping_is_on_its_way(const struct relay *r)
 {
 	int unread = 0;

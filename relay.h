@@ -14,18 +14,18 @@
 enum {
 	RELAY_SLICE_MS = 4,            /* of relaying before the next look at clock, signals and both sockets */
 	RELAY_STEPS = 64,              /* steps of one direction before it is the other's turn */
-	/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted data,
-	 * after RELAY_TAIL_MS in total, and RELAY_STOP_MS after SIGTERM. */
+	/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted
+	 * data, after RELAY_TAIL_MS in total, and RELAY_STOP_MS after SIGTERM. */
 	RELAY_CLOSE_TIMEOUT_MS = 3000,
 	RELAY_TAIL_MS = 30 * 1000,     /* a slow client still gets the console's last data */
 	RELAY_STOP_MS = 3500,          /* together with IO_LINGER_MS within TimeoutStopSec= */
 	RELAY_LOOK_MS = 250,           /* between two looks whether the sides accept data */
 };
 
-/* Bytes that a VNC console relays when it refuses the password (RFC 6143 sections 7.1.1 to 7.1.3, with
- * the only security type that Proxmox offers). The client sends version, choice and response; after
- * success it would continue with ClientInit. The server sends version, list, challenge and result,
- * and may add a reason of at most RELAY_RFB_REASON_MAX bytes. */
+/* Bytes that a VNC console relays when it refuses the password (RFC 6143 sections 7.1.1 to 7.1.3,
+ * with the only security type that Proxmox offers). The client sends version, choice and response;
+ * after success it would continue with ClientInit. The server sends version, list, challenge and
+ * result, and may add a reason of at most RELAY_RFB_REASON_MAX bytes. */
 enum {
 	RELAY_RFB_REFUSED_UP = 12 + 1 + 16,
 	RELAY_RFB_REFUSED_DOWN = 12 + 2 + 16 + 4,
@@ -59,17 +59,18 @@ struct relay {
 	uint64_t bytes_up, bytes_down; /* payload acknowledged by Proxmox's and the client's kernel, at least */
 };
 
-/* Begins; config may still change until relay_run(). upstream need not be connected yet. The caller puts
- * bytes that came early from either side into relay->up.framer or down.framer. */
+/* Begins; config may still change until relay_run(). upstream need not be connected yet. The caller
+ * puts bytes that came early from either side into relay->up.framer or down.framer. */
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
 		int64_t session_began);
 
-/* Relays until the session is over, does the closing handshakes, and ends both connections so that the
- * last data arrives. r->outcome and the members after it say how it ended. */
+/* Relays until the session is over, does the closing handshakes, and ends both connections so that
+ * the last data arrives. r->outcome and the members after it say how it ended. */
 void relay_run(struct relay *r);
 
-/* Does only the closing handshake, for a client that cannot get its console: sends a Close with outcome's
- * code and reason, waits for the answer, and ends the client's connection. Does not end Proxmox's. */
+/* Does only the closing handshake, for a client that cannot get its console: sends a Close with
+ * outcome's code and reason, waits for the answer, and ends the client's connection. Does not end
+ * Proxmox's. */
 void relay_refuse(struct relay *r, int outcome, const char *reason);
 
 #endif

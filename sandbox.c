@@ -58,7 +58,8 @@ static const int fatal[] = {
 	SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
 };
 
-/* On 32-bit processors a filter can check mmap2(), but not the older mmap(): its arguments are in memory. */
+/* On 32-bit processors a filter can check mmap2(), but not the older mmap(): its arguments are in
+ * memory. */
 #ifdef SYS_mmap2
 #define SCMP_MMAP SCMP_SYS(mmap2)
 #else
@@ -66,10 +67,10 @@ static const int fatal[] = {
 #endif
 
 #ifdef SYS_socketcall
-/* i386's C library makes all socket calls through socketcall(), with the arguments in memory, where a
- * filter cannot see them: libseccomp would check registers that the caller controls. Therefore only
- * send(), recv() and shutdown() are allowed, which name no address. As a result the closing timeout is
- * not set, and silence.c cannot detect vanished peers. */
+/* i386's C library makes all socket calls through socketcall(), with the arguments in memory, where
+ * a filter cannot see them: libseccomp would check registers that the caller controls. Therefore
+ * only send(), recv() and shutdown() are allowed, which name no address. As a result the closing
+ * timeout is not set, and silence.c cannot detect vanished peers. */
 static int add_socket_calls(scmp_filter_ctx filter)
 {
 	(void)filter;
@@ -80,9 +81,9 @@ static int add_socket_calls(scmp_filter_ctx filter)
 {
 	int rc = 0;
 
-	/* Only to the socket's peer: no address, and no TCP Fast Open, which could open a new connection on
-	 * a broken socket. sendmsg() is not allowed: it can name an address and pass descriptors, in memory
-	 * that a filter cannot see. */
+	/* Only to the socket's peer: no address, and no TCP Fast Open, which could open a new
+	 * connection on a broken socket. sendmsg() is not allowed: it can name an address and pass
+	 * descriptors, in memory that a filter cannot see. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
 			       SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0, 0));
 	/* For the timeout while closing. */

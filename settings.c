@@ -135,8 +135,8 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-/* listed: the name comes from a directory. A broken link is then an error, unlike a missing file: the file
- * may have held a restriction. A name that was removed in the meantime is no error. */
+/* listed: the name comes from a directory. A broken link is then an error, unlike a missing file:
+ * the file may have held a restriction. A name that was removed in the meantime is no error. */
 static int load_file(const struct context *c, const char *path, bool listed)
 {
 	char *text = malloc(SETTINGS_FILE_MAX);
@@ -184,8 +184,9 @@ static int insert(struct listing *l, const char *name)
 	return 0;
 }
 
-/* Lists a directory. The caller frees *ret; it is NULL if the directory is missing or has no settings
- * files. Does not use opendir(), whose buffer of 32 KiB would stay in each session's memory.
+/* Lists a directory. The caller frees *ret; it is NULL if the directory is missing or has no
+ * settings files. Does not use opendir(), whose buffer of 32 KiB would stay in each session's
+ * memory.
  * Returns 0 or -errno; -E2BIG for more than SETTINGS_FILES_MAX files. */
 static int list_directory(const char *path, struct listing **ret)
 {

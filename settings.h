@@ -41,19 +41,20 @@ int settings_fail(char *why, size_t size, const char *format, ...) __attribute__
 bool settings_parse_number(void *config, const struct setting *s, const char *value);
 bool settings_parse_text(void *config, const struct setting *s, const char *value);
 
-/* Gives every setting its fallback, then its value from the environment. Settings that the environment
- * does not set are then read from the file at path, and from the files of the directory "<path>.d"
- * whose names end in ".conf" and do not begin with a dot, in the byte order of their names. If several
- * lines set one setting, the last one counts. A missing file or directory is no error.
- * Returns 0, or ERR_CONFIG with a sentence for the log in why[0..size) that names the place and never the value. What
- * was understood before is in config in either case. */
+/* Gives every setting its fallback, then its value from the environment. Settings that the
+ * environment does not set are then read from the file at path, and from the files of the directory
+ * "<path>.d" whose names end in ".conf" and do not begin with a dot, in the byte order of their
+ * names. If several lines set one setting, the last one counts. A missing file or directory is no
+ * error.
+ * Returns 0, or ERR_CONFIG with a sentence for the log in why[0..size) that names the place and
+ * never the value. What was understood before is in config in either case. */
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size);
 
 /* Reads a small file whole, NUL-terminated. Returns its size, or -errno; -EFBIG when it does not fit. */
 ssize_t settings_read_file(const char *path, char *buf, size_t size);
 
-/* Prints which existing files settings_load() reads, one a line, in its order. Prints no error for a
- * directory that cannot be read: settings_load() reports it. */
+/* Prints which existing files settings_load() reads, one a line, in its order. Prints no error for
+ * a directory that cannot be read: settings_load() reports it. */
 void settings_print_files(const char *path, FILE *out);
 
 /* Prints the names, for --help; and with defaults and meanings, as the commented file's body. */

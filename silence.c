@@ -13,10 +13,10 @@ void silence_init(struct silence *s)
 	*s = (struct silence){ .look_at = INT64_MAX, .since = -1 };
 }
 
-/* Returns how many milliseconds ago the peer's kernel last acknowledged anything, or -1 if no answer is due.
- * A reachable kernel answers everything: also zero-window probes, and data that it drops because its
- * buffer is full. But it limits these answers to two a second (Linux's tcp_invalid_ratelimit), so a
- * single missing answer means nothing. */
+/* Returns how many milliseconds ago the peer's kernel last acknowledged anything, or -1 if no
+ * answer is due. A reachable kernel answers everything: also zero-window probes, and data that it
+ * drops because its buffer is full. But it limits these answers to two a second (Linux's
+ * tcp_invalid_ratelimit), so a single missing answer means nothing. */
 static int64_t owed_for(int fd)
 {
 	struct tcp_info info = { 0 };
@@ -52,7 +52,8 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 		s->moved = now;
 	s->left = left;
 
-	/* An answer may be under way: it counts as missing only if it was due at the last look too. */
+	/* An answer may be under way: it counts as missing only if it was due at the last look
+	 * too. */
 	owed = owed_for(e->fd);
 	if (owed < 0)
 		s->since = -1;

@@ -24,10 +24,10 @@ struct silence {
 
 void silence_init(struct silence *s);
 
-/* Call this whenever the session looks at the clock. told: something was written to e since then, or is
- * waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static phrase if e's
- * peer is given up: it acknowledged nothing for gone milliseconds and a step, or accepted no data for
- * SILENCE_PAUSE_MS. Always NULL for a socket that is not TCP. */
+/* Call this whenever the session looks at the clock. told: something was written to e since then,
+ * or is waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static
+ * phrase if e's peer is given up: it acknowledged nothing for gone milliseconds and a step, or
+ * accepted no data for SILENCE_PAUSE_MS. Always NULL for a socket that is not TCP. */
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,
 			  int64_t gone);
 

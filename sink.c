@@ -25,7 +25,8 @@ static struct {
 	bool is_socket;
 	bool waits;     /* writing to fd may block: poll() it first */
 	unsigned lost;
-	/* The waiting records, each as its length and its bytes. Untouched static pages are never allocated. */
+	/* The waiting records, each as its length and its bytes. Untouched static pages are never
+	 * allocated. */
 	size_t kept;
 	uint8_t backlog[SINK_BACKLOG_MAX];
 } sink = { .fd = -1 };

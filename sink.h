@@ -16,21 +16,21 @@ enum {
 	SINK_DRAIN_MS = 1000,         /* for a slow reader, after the client has left */
 };
 
-/* Creates a non-blocking datagram socket and connects it, so that it can reach nothing else. path is
- * absolute, or begins with '@' for an abstract address. Returns the descriptor, which the caller owns,
- * or ERR_SYSTEM. */
+/* Creates a non-blocking datagram socket and connects it, so that it can reach nothing else. path
+ * is absolute, or begins with '@' for an abstract address. Returns the descriptor, which the caller
+ * owns, or ERR_SYSTEM. */
 int sink_connect(const char *path);
 
 /* Sends records to the datagram socket at path from now on. Returns 0, or ERR_SYSTEM: then the
  * destination stays as it was. */
 int sink_open_socket(const char *path);
 
-/* Sends records to fd 2 from now on, as lines of at most SINK_LINE_MAX bytes. Reopens a pipe or terminal:
- * O_NONBLOCK belongs to the open file, which other processes share. */
+/* Sends records to fd 2 from now on, as lines of at most SINK_LINE_MAX bytes. Reopens a pipe or
+ * terminal: O_NONBLOCK belongs to the open file, which other processes share. */
 void sink_open_stderr(void);
 
-/* Sends a record of at most SINK_BACKLOG_MAX - 4 bytes. Keeps it if the log would block, and retries
- * before the next record. Drops and counts it if there is no room or the log refuses it. */
+/* Sends a record of at most SINK_BACKLOG_MAX - 4 bytes. Keeps it if the log would block, and
+ * retries before the next record. Drops and counts it if there is no room or the log refuses it. */
 void sink_put(const void *record, size_t len);
 
 /* Sends the kept records; waits for the log until the deadline, an io_now(). Drops the rest. */

@@ -16,9 +16,10 @@ enum {
 	STRICT_JSON_DEPTH = 8,       /* nested objects and arrays; the schema needs 1, ignored members may need more */
 };
 
-/* Parses text[0..len), one object in UTF-8. Where RFC 8259 leaves a choice (sections 4, 8 and 9), this
- * refuses: two members of the object with the same name, a byte order mark, \u0000, and half of a
- * surrogate pair. In nested objects the last member of a name counts. Numbers may have any size.
+/* Parses text[0..len), one object in UTF-8. Where RFC 8259 leaves a choice (sections 4, 8 and 9),
+ * this refuses: two members of the object with the same name, a byte order mark, \u0000, and half
+ * of a surrogate pair. In nested objects the last member of a name counts. Numbers may have any
+ * size.
  * Returns NULL for any other text, or without memory. Free the result with strict_json_wipe(). */
 struct json_object *strict_json_parse(const char *text, size_t len);
 

@@ -60,7 +60,8 @@ static bool take_digits(struct reader *r)
 
 /* --- strings ------------------------------------------------------------------------------ */
 
-/* Parses a character of 2 to 4 bytes as RFC 3629 defines it: shortest form, no surrogate, up to U+10FFFF. */
+/* Parses a character of 2 to 4 bytes as RFC 3629 defines it: shortest form, no surrogate, up to
+ * U+10FFFF. */
 static bool copy_utf8(struct reader *r)
 {
 	const uint8_t first = (uint8_t)*r->at;
@@ -99,8 +100,8 @@ static int read_unit(struct reader *r)
 	return unit;
 }
 
-/* Parses the part after \u: a character of one or two UTF-16 units. Refuses NUL: json-c ends a member's
- * name there, so "vmid\u0000" would become vmid. */
+/* Parses the part after \u: a character of one or two UTF-16 units. Refuses NUL: json-c ends a
+ * member's name there, so "vmid\u0000" would become vmid. */
 static bool read_unicode(struct reader *r)
 {
 	static const uint8_t marks[] = { 0, 0xC0, 0xE0, 0xF0 }; /* of the first byte, by how many follow */

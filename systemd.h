@@ -14,16 +14,16 @@ enum {
 	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record on the wire; log.c's are shorter */
 };
 
-/* Connects sink.h to the journal, so that records can be sent later from inside the sandbox. Returns 0
- * or ERR_SYSTEM. */
+/* Connects sink.h to the journal, so that records can be sent later from inside the sandbox.
+ * Returns 0 or ERR_SYSTEM. */
 int systemd_open_journal(void);
 
 /* Sends a record of n fields, each "NAME=value" (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). A value may hold
  * anything but NUL. */
 void systemd_record(const char *const fields[], size_t n);
 
-/* Sets the line that systemctl status shows (sd_notify(3)), if the service manager asked for it. Does
- * not wait: if the manager does not listen now, the line is dropped. */
+/* Sets the line that systemctl status shows (sd_notify(3)), if the service manager asked for it.
+ * Does not wait: if the manager does not listen now, the line is dropped. */
 void systemd_status(const char *text);
 
 #endif

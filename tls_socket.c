@@ -40,7 +40,8 @@ static struct tls_socket *socket_of(SSL *tls)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-/* Reads size bytes into buf, and further bytes into the buffer, which is empty. Returns as readv(). */
+/* Reads size bytes into buf, and further bytes into the buffer, which is empty. Returns as
+ * readv(). */
 static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 {
 	const struct iovec to[2] = { { buf, size }, { s->in, s->ahead } };
@@ -62,10 +63,10 @@ static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 	return n;
 }
 
-/* OpenSSL reads each record's header and then its body; without a buffer these are two system calls. Its
- * own read-ahead moves all buffered bytes with each record. Therefore this reads many small records at
- * once and copies them. A large record goes directly to its destination; only the header of the next
- * record is read with it. */
+/* OpenSSL reads each record's header and then its body; without a buffer these are two system
+ * calls. Its own read-ahead moves all buffered bytes with each record. Therefore this reads many
+ * small records at once and copies them. A large record goes directly to its destination; only the
+ * header of the next record is read with it. */
 static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
@@ -92,8 +93,8 @@ static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 
 /* --- writing ------------------------------------------------------------------------------ */
 
-/* Sends as much of bytes[0..size) as the kernel accepts. Returns how much, or -1 if the connection is
- * broken. */
+/* Sends as much of bytes[0..size) as the kernel accepts. Returns how much, or -1 if the connection
+ * is broken. */
 static ssize_t send_some(const struct tls_socket *s, const void *bytes, size_t size)
 {
 	ssize_t n;
@@ -187,7 +188,8 @@ bool tls_socket_attach(SSL *tls, int fd)
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
-	/* One call writes one record: a second record could find the backlog full and stay partial. */
+	/* One call writes one record: a second record could find the backlog full and stay
+	 * partial. */
 	SSL_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	return true;
 }

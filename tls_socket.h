@@ -24,8 +24,8 @@ enum {
  * Returns false without memory: then tls is unchanged. */
 bool tls_socket_attach(SSL *tls, int fd);
 
-/* Call this before each call into OpenSSL, which may then read TLS_SOCKET_BUDGET bytes. Otherwise records
- * without data (session tickets, key updates) could keep OpenSSL from ever returning. */
+/* Call this before each call into OpenSSL, which may then read TLS_SOCKET_BUDGET bytes. Otherwise
+ * records without data (session tickets, key updates) could keep OpenSSL from ever returning. */
 void tls_socket_enter(SSL *tls);
 
 /* True if the buffer holds bytes that OpenSSL has not read yet. */
@@ -40,7 +40,8 @@ int tls_socket_error(SSL *tls);
 /* Returns how many bytes wait until the kernel has room. */
 size_t tls_socket_backlog(SSL *tls);
 
-/* Writes the waiting bytes, as many as the kernel accepts. Returns false if the connection is broken. */
+/* Writes the waiting bytes, as many as the kernel accepts. Returns false if the connection is
+ * broken. */
 bool tls_socket_flush(SSL *tls);
 
 /* Returns unused pages of the buffers to the kernel. */

@@ -58,8 +58,9 @@ bool trust_needs_files(const struct trust *t)
 }
 
 /* Trusts a certificate that the site names, even if it is an intermediate CA's or the server's own.
- * Otherwise the site would have to name the root, which also signs for others. Name, dates, purpose and a
- * CA's right to sign are still checked. Only the signature on the named certificate is not. */
+ * Otherwise the site would have to name the root, which also signs for others. Name, dates, purpose
+ * and a CA's right to sign are still checked. Only the signature on the named certificate is
+ * not. */
 static bool accept_named(SSL_CTX *tls)
 {
 	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;

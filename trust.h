@@ -31,14 +31,15 @@ bool trust_needs_files(const struct trust *trust);
 /* Says which server tls means: a name goes into SNI, an address may not (RFC 6066 section 3). False on an error. */
 bool trust_expect(SSL *tls, const struct console *console);
 
-/* Says why the handshake failed: returns ERR_UPSTREAM_UNTRUSTED or ERR_UPSTREAM_TLS, and puts words for
- * log and client into ret_words[0..size). *ret_hint is a static phrase that the log adds to help fix it,
- * or "". Empties OpenSSL's error queue. */
+/* Says why the handshake failed: returns ERR_UPSTREAM_UNTRUSTED or ERR_UPSTREAM_TLS, and puts words
+ * for log and client into ret_words[0..size). *ret_hint is a static phrase that the log adds to
+ * help fix it, or "". Empties OpenSSL's error queue. */
 int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint);
 
-/* Says why TLS broke after the handshake; error is an endpoint's tls_error. Names the server's alert, or
- * says what else it sent. In TLS 1.3 a server can refuse the client's part of the handshake only at this
- * time (RFC 8446 section 4.4.2.4). Returns false if TLS is not the reason. */
+/* Says why TLS broke after the handshake; error is an endpoint's tls_error. Names the server's
+ * alert, or says what else it sent. In TLS 1.3 a server can refuse the client's part of the
+ * handshake only at this time (RFC 8446 section 4.4.2.4). Returns false if TLS is not the
+ * reason. */
 bool trust_broken(unsigned long error, char *ret_words, size_t size);
 
 #endif

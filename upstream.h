@@ -56,7 +56,8 @@ int upstream_dial(struct upstream *u, const struct console *console, const struc
  * Proxmox refuses after 3 s, and does not answer at all for a console that is gone. */
 int upstream_open(struct upstream *u, const struct console *console, const struct endpoint *client);
 
-/* Sends close_notify, if TLS is established, and closes. u->detail then says why TLS broke, or is "". */
+/* Sends close_notify, if TLS is established, and closes. u->detail then says why TLS broke, or is
+ * "". */
 void upstream_close(struct upstream *u);
 
 #endif

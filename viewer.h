@@ -13,12 +13,12 @@ enum {
 	VIEWER_WHY_MAX = 512,
 };
 
-/* SIGPIPE must be ignored. Opens url as client_open() does. Runs argv with the socket's path in place of
- * argv's first NULL, and with password in its environment as VNC_PASSWORD (TigerVNC's). Relays until
- * either side ends. argv has room for one more NULL.
- * Returns 0 if the viewer ended in order, or the console did after at least a byte. Else puts a sentence
- * into why[0..size) and returns ERR_UPSTREAM_CONNECT, _TIMEOUT, _REFUSED
- * (proxxy's answer or Close), _ANSWER, _BROKE, _PROTOCOL, or ERR_SYSTEM. */
+/* SIGPIPE must be ignored. Opens url as client_open() does. Runs argv with the socket's path in
+ * place of argv's first NULL, and with password in its environment as VNC_PASSWORD (TigerVNC's).
+ * Relays until either side ends. argv has room for one more NULL.
+ * Returns 0 if the viewer ended in order, or the console did after at least a byte. Else puts a
+ * sentence into why[0..size) and returns ERR_UPSTREAM_CONNECT, _TIMEOUT, _REFUSED (proxxy's answer
+ * or Close), _ANSWER, _BROKE, _PROTOCOL, or ERR_SYSTEM. */
 int viewer_run(const char *url, const char *password, char **argv, char *why, size_t size);
 
 #endif

@@ -7,9 +7,9 @@
 
 enum { WIPE_STACK = 32 * 1024 }; /* bytes; opening, connecting and upgrading use half of it */
 
-/* Overwrites WIPE_STACK bytes below the caller's frame, then returns these pages to the kernel. Also
- * overwrites the vector registers, which still hold what memcpy() moved last: with lazy binding, the
- * first call of a library function saves them on the stack. */
+/* Overwrites WIPE_STACK bytes below the caller's frame, then returns these pages to the kernel.
+ * Also overwrites the vector registers, which still hold what memcpy() moved last: with lazy
+ * binding, the first call of a library function saves them on the stack. */
 void wipe_stack(void);
 
 #endif
