@@ -49,7 +49,8 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &schema);
 		if (rc == ERR_PAYLOAD_INVALID && schema) /* one wrong key of 256 leaves what looks padded, and none leaves JSON */
 			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema : "made with another key, or not from a JSON object";
-		memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
+		if (rc == OK)
+			memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);
