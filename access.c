@@ -51,7 +51,8 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 		if (rc == ERR_PAYLOAD_INVALID && schema)
 			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema :
 			      "made with another key, or not from a JSON object";
-		memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
+		if (rc == OK)
+			memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "error.h"
+#include "slice.h"
 #include "uri.h"
 
 #define DEFAULT_CONFIG "/etc/proxxy/proxxy-url.conf"
@@ -114,8 +115,8 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 	if (n < 0)
 		return settings_fail(why, size, "%s %s: %s%s", setting, path, strerror((int)-n),
 				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
-	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* a BOM, which some editors write */
-		memmove(text, text + 3, strlen(text + 3) + 1);
+	len = byte_order_mark_len(text, strlen(text));
+	memmove(text, text + len, strlen(text + len) + 1);
 	len = strlen(text);
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		text[--len] = '\0';

@@ -37,6 +37,7 @@ static const struct {
 	  "Request was not complete in time" } },
 	{ ERR_REQUEST_VERSION,    { "request-version",    505, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "HTTP version not supported" } },
+	/* The original's words; the header Allow names HEAD and OPTIONS too. */
 	{ ERR_METHOD,             { "method",             405, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "Method not allowed. Supported methods: GET" } },
 	{ ERR_PAYLOAD_MISSING,    { "payload-missing",    400, 1008, EX_DATAERR,     LOG_NOTICE,

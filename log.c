@@ -215,6 +215,8 @@ void log_refused(const struct session *s)
 	add(&r, "PROXXY_OUTCOME=%s", info->name);
 	if (info->http_status)
 		add(&r, "PROXXY_STATUS=%d", info->http_status);
+	if (s->close_code)
+		add(&r, "PROXXY_CLOSE_CODE=%d", s->close_code);
 	emit(info->priority, ID_REFUSED, message, &r);
 }
 

@@ -12,10 +12,8 @@
 #include <sys/socket.h>
 
 #include "error.h"
+#include "slice.h"
 #include "strict_json.h"
-
-#define BYTE_ORDER_MARK "\xEF\xBB\xBF" /* U+FEFF in UTF-8 */
-enum { MARK_LEN = sizeof(BYTE_ORDER_MARK) - 1 };
 
 static const int64_t CLAIMS_DATE_MAX = INT64_C(253402300799); /* the end of year 9999 */
 
@@ -195,7 +193,7 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, str
 {
 	/* RFC 8259 section 8.1 allows a parser to ignore the mark. The original does, and some
 	 * backends send it. */
-	const size_t mark = len >= MARK_LEN && memcmp(json, BYTE_ORDER_MARK, MARK_LEN) == 0 ? MARK_LEN : 0;
+	const size_t mark = byte_order_mark_len(json, len);
 	struct console console = { 0 };
 	struct claims claims = { 0 };
 	json_object *object = strict_json_parse(json + mark, len - mark);

@@ -346,14 +346,12 @@ static void refuse_in_close(const struct http_request *request, int code)
 
 static void refuse(const struct http_request *request, int code)
 {
-	const bool in_close = reads_closes_only(request, code);
-
 	session.outcome = code;
-	if (!in_close)
+	if (reads_closes_only(request, code))
+		refuse_in_close(request, code);
+	else
 		exchange_refuse(&client, request, code, detail_to_tell(code));
 	log_refused(&session);
-	if (in_close)
-		refuse_in_close(request, code);
 }
 
 /* --- 9 relay, and goodbye: relay.c; 10 summary -------------------------------------------- */
@@ -377,8 +375,10 @@ static void serve(void)
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
 	rc = read_request(&request, rc);
-	if (rc == OK && answer_without_payload(&request))
+	if (rc == OK && answer_without_payload(&request)) {
+		OPENSSL_cleanse(head, head_used); /* the target may have a payload all the same */
 		return;
+	}
 	if (rc == OK)
 		rc = start_crypto();
 	if (rc == OK)

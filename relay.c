@@ -347,6 +347,8 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	const char *upstream =
 		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
+	if (client && interval && !(r->pinged && now >= r->ping_at + gone))
+		client = NULL; /* a short outage, also of a console that is drawing, ends no session before a Ping was tried */
 	if (client) {
 		r->why = client;
 		direction_lose(&r->down);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "slice.h"
 
 enum {
 	NAME_SIZE = 256,           /* bytes of a file's name, with its NUL: NAME_MAX */
@@ -151,7 +152,7 @@ static int load_file(const struct context *c, const char *path, bool listed)
 		if (strlen(text) != (size_t)n)
 			rc = settings_fail(c->why, c->why_size, "%s holds a NUL byte", path);
 		else
-			rc = parse_file(c, path, text);
+			rc = parse_file(c, path, text + byte_order_mark_len(text, (size_t)n));
 		OPENSSL_cleanse(text, (size_t)n);
 	} else if (n != -ENOENT || (listed && lstat(path, &ignored) == 0)) {
 		rc = settings_fail(c->why, c->why_size, "%s: %s", path, strerror((int)-n));

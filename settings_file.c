@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 ssize_t settings_read_file(const char *path, char *buf, size_t size)
@@ -24,10 +25,12 @@ ssize_t settings_read_file(const char *path, char *buf, size_t size)
 	if (got < 0)
 		got = -errno;
 	close(fd);
-	if (got < 0)
+	if (got >= 0 && n == size)
+		got = -EFBIG;
+	if (got < 0) {
+		OPENSSL_cleanse(buf, n); /* it may be a key */
 		return got;
-	if (n == size)
-		return -EFBIG;
+	}
 	buf[n] = '\0';
 	return (ssize_t)n;
 }

@@ -92,6 +92,12 @@ def test_kid_picks_among_old_and_new_keys(settings: dict[str, Any], standin: Sta
             assert ask(proxxy, seal_jwe(standin.console("qemu", ECHO), used, {"kid": kid})) == (400, INVALID)
 
 
+def test_log_names_no_key_that_opened_nothing(settings: dict[str, Any]) -> None:
+    with Activator(settings | {"SIGNATURE_KEY": f"one:{os.urandom(32).hex()},two:{os.urandom(32).hex()}"}) as proxxy:
+        assert ask(proxxy, seal(console(8006), os.urandom(32).hex())) == (400, INVALID)
+        assert "kid=" not in proxxy.wait_log("made with another key")
+
+
 def test_kid_of_a_key_without_a_name_does_not_matter(proxxy: Activator, standin: StandIn, key: str) -> None:
     assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, {"kid": "any"}))
 

@@ -89,6 +89,18 @@ def test_uninstall_leaves_a_clean_machine_and_sessions(machine: Machine, cert: C
     assert "Left in place" in said
 
 
+def test_uninstall_with_a_socket_that_the_site_has_edited(machine: Machine) -> None:
+    """A copy in /etc, as "systemctl edit --full" makes it, is not another installation."""
+    install(machine)
+    machine.run(["cp", "/usr/local/lib/systemd/system/proxxy.socket", "/etc/systemd/system/"])
+    machine.run(["systemctl", "daemon-reload"])
+    machine.run(["systemctl", "enable", "--now", "proxxy.socket"])
+    assert is_listening()
+    uninstall(machine)
+    assert not is_listening()
+    assert machine.run(["find", "/etc/systemd", "-name", "proxxy.socket", "-type", "l"]).stdout == ""
+
+
 def test_uninstall_without_systemd(machine: Machine) -> None:
     """systemd is not what runs there: the links go as files do."""
     install(machine)
@@ -105,8 +117,11 @@ def test_settings_and_key_are_never_touched_again(machine: Machine) -> None:
     reference = machine.path("/usr/local/share/doc/proxxy/examples/proxxy.conf").read_text()
     assert machine.path(SETTINGS).read_text() == reference
     machine.path(SETTINGS).write_text("# mine\n")
+    machine.run(["chmod", "750", "/etc/proxxy", "/etc/proxxy/proxxy.conf.d"])
     made = key(machine)
     install(machine)
+    modes = machine.run(["stat", "-c", "%a", "/etc/proxxy", "/etc/proxxy/proxxy.conf.d"]).stdout
+    assert modes == "750\n750\n"
     assert machine.path(SETTINGS).read_text() == "# mine\n" and key(machine) == made
 
 

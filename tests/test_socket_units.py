@@ -137,6 +137,49 @@ def test_stopped_is_stopped(machine: Machine, name: str) -> None:
 
 
 @both
+def test_started_after_it_was_stopped(machine: Machine, name: str) -> None:
+    """From failed to failed again: to systemd that is no change, for which OnFailure= would be."""
+    machine.run(["systemctl", "stop", f"{name}.socket"])
+    with taken(PORTS[name]):
+        machine.run(["systemctl", "start", f"{name}.socket"], check=False)
+        wait_state(machine, name, "failed")
+        machine.run(["systemctl", "stop", f"{name}.socket"])
+        machine.run(["systemctl", "start", f"{name}.socket"], check=False)
+    wait_state(machine, name, "active")
+    check_answers(name)
+
+
+def test_masked_while_it_is_tried_again(machine: Machine) -> None:
+    machine.run(["systemctl", "stop", "proxxy.socket"])
+    with taken(PORTS["proxxy"]):
+        machine.run(["systemctl", "start", "proxxy.socket"], check=False)
+        wait_state(machine, "proxxy", "failed")
+        machine.run(["systemctl", "mask", "proxxy.socket"])
+        try:
+            wait_for(
+                lambda: show(machine, "proxxy-retry@proxxy.service", "ActiveState")["ActiveState"] == "inactive",
+                RETRY_SECONDS,
+                "still tried",
+            )
+            time.sleep(QUIET_SECONDS)
+            assert show(machine, "proxxy-retry@proxxy.service", "ActiveState")["ActiveState"] == "inactive"
+        finally:
+            machine.run(["systemctl", "unmask", "proxxy.socket"])
+
+
+def test_check_reads_as_the_sessions_user_does(machine: Machine) -> None:
+    """A file that only root can read is told when the socket starts, not with the first session."""
+    site = "/etc/proxxy/proxxy.conf.d/secret.conf"
+    machine.run(["install", "-m", "600", "/dev/null", site])
+    try:
+        machine.run(["systemctl", "restart", "proxxy.socket"])
+        told = machine.run(["journalctl", "-u", "proxxy.socket", "-o", "cat", "-p", "warning"]).stdout
+        assert f"{site}: Permission denied" in told
+    finally:
+        machine.run(["rm", site])
+
+
+@both
 @pytest.mark.parametrize("away", ["missing", "masked"])
 def test_connection_while_its_service_is_away(machine: Machine, name: str, away: str) -> None:
     """resources: a hand that moves the files, a unit masked by mistake."""

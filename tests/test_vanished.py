@@ -107,6 +107,22 @@ def test_client_that_vanishes_is_noticed_within_two_pings(
         proxxy.wait_sessions(0)
 
 
+def test_short_outage_ends_no_session(network: Network, settings: dict[str, Any], cert: Cert, key: str) -> None:
+    """Less than a Ping interval, while the console draws."""
+    interval = 8
+    with Upstream(cert, draw) as upstream, Anywhere(settings | {"PROXXY_PING_INTERVAL": interval}) as proxxy:
+        client = connect(network, proxxy, cert, key, upstream.port)
+        client.read_data(100_000)
+        client.send_frame(BINARY, b"key")
+        time.sleep(0.2)
+        network.pull()
+        time.sleep(0.75 * interval)
+        network.plug()
+        client.sock.settimeout(interval)
+        client.read_data(2_000_000)
+        assert len(proxxy.sessions()) == 1
+
+
 def test_client_that_pauses_stays(network: Network, settings: dict[str, Any], cert: Cert, key: str) -> None:
     """It reads nothing for many Ping intervals, while the console draws; then it reads on, and nothing is missing."""
     with Upstream(cert, draw) as upstream, Anywhere(settings | {"PROXXY_PING_INTERVAL": 1 if PAUSE < 60 else 20}) as proxxy:

@@ -13,10 +13,8 @@ import secrets
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
-# systemd's range for DynamicUser=, which is nobody's on any distribution (systemd's docs/UIDS-GIDS.md). systemd itself
-# takes one only if nobody uses it, and keeps a file of that name in the directory meanwhile.
-FIRST, LAST = 61184, 65519
-SYSTEMD_TAKEN = Path("/run/systemd/dynamic-uid")
+# Distributions, systemd and container runtimes leave these unused (systemd's docs/UIDS-GIDS.md).
+FIRST, LAST = 65520, 65533
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games"
 
 
@@ -41,7 +39,7 @@ def unused_account() -> Account | None:
     free = set(range(FIRST, LAST + 1)) - _uids_of_processes()
     while free:
         uid = secrets.choice(sorted(free))
-        if not (_has_name(uid) or (SYSTEMD_TAKEN / str(uid)).exists()):
+        if not _has_name(uid):
             return Account(uid)
         free.discard(uid)
     raise RuntimeError(f"no uid from {FIRST} to {LAST} is free")

@@ -59,6 +59,10 @@ class Network:
         """From now on nothing comes from the far end, and nobody is told: no FIN, no RST, no ICMP, no acknowledgement."""
         _ip("-n", self.name, "route", "add", "blackhole", f"{HERE}/32")
 
+    def plug(self) -> None:
+        """The cable is there again."""
+        _ip("-n", self.name, "route", "del", "blackhole", f"{HERE}/32")
+
 
 def _setns(fd: int) -> None:
     if ctypes.CDLL(None, use_errno=True).setns(fd, 0) != 0:

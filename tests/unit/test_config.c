@@ -117,7 +117,7 @@ static void bad_lines(void **state)
 		{ "PROXXY_SECRET=SECRET\n", 1 }, { "\n\n# x\nPROXXY_SECRET=SECRET\nPORT=1\n", 4 }, { "PORT=1\n" K1 "\n", 2 }, { "PORT=1\nSECRET", 2 },
 		{ "export PORT=1\n", 1 }, { "port=1\n", 1 }, { "=SECRET\n", 1 }, { "PROXXY_CONFIG=/a\n", 1 }, { "PORT\n", 1 }, { "PORT: 1\n", 1 },
 		{ "PORT =SECRET\n", 1 }, { "PORT=1\r\nPORT=SECRET\r\n", 2 }, { "PORT=\n", 1 }, { "PORT=1 # SECRET\n", 1 }, { "PORT=\"1\n", 1 }, { "PORT=\"1'\n", 1 }, { "PORT=\"\"1\"\"\n", 1 },
-		{ "\xEF\xBB\xBFPORT=1\n", 1 }, { "PORT\xC2\xA0=1\n", 1 }, { "PROXXY_LOG=\n", 1 }, { "SIGNATURE_KEY2=" K1 "\n", 1 }, { K1 "=\n", 1 },
+		{ "PORT=1\n\xEF\xBB\xBFPORT=1\n", 2 }, { "PORT\xC2\xA0=1\n", 1 }, { "PROXXY_LOG=\n", 1 }, { "SIGNATURE_KEY2=" K1 "\n", 1 }, { K1 "=\n", 1 },
 	};
 
 	(void)state;
@@ -129,6 +129,7 @@ static void bad_lines(void **state)
 		CHECK(strstr(why, place), "%s is named in: %s", place, why);
 	}
 
+	CHECK_INT(load_conf("\xEF\xBB\xBFPORT=1\n"), 0, "a byte order mark, where a file may have one: %s", why);
 	write_bytes("conf", "PORT=1\0PORT=2\n", 14);
 	CHECK_INT(load(), ERR_CONFIG, "NUL");
 	CHECK(strstr(why, path_of("conf")), "%s", why);
