@@ -347,7 +347,7 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	const char *upstream =
 		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
-	if (client && interval && !(r->pinged && now >= r->ping_at + gone))
+	if (client && interval && !(r->pinged && now >= r->asked_at + gone))
 		client = NULL; /* a short outage, also of a console that is drawing, ends no session before a Ping was tried */
 	if (client) {
 		r->why = client;
@@ -383,7 +383,7 @@ static int64_t keep_pinging(struct relay *r, int64_t now)
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
 	r->pinged = true;
-	r->ping_at = now;
+	r->asked_at = r->ping_at = now;
 	return after(now, interval);
 }
 
