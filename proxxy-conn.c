@@ -376,7 +376,7 @@ static void serve(void)
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
 	rc = read_request(&request, rc);
 	if (rc == OK && answer_without_payload(&request)) {
-		OPENSSL_cleanse(head, head_used); /* the target may have a payload all the same */
+		OPENSSL_cleanse(head, head_used); /* the target may still hold a payload */
 		return;
 	}
 	if (rc == OK)

@@ -348,7 +348,7 @@ static void look_for_vanished(struct relay *r, int64_t now)
 		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
 	if (client && interval && !(r->pinged && now >= r->asked_at + gone))
-		client = NULL; /* a short outage, also of a console that is drawing, ends no session before a Ping was tried */
+		client = NULL; /* a short outage must not end a session before a Ping was tried */
 	if (client) {
 		r->why = client;
 		direction_lose(&r->down);

@@ -45,8 +45,8 @@ struct relay {
 
 	int64_t heard, told;   /* when the client last sent, and was sent, something */
 	bool pinged;           /* a Ping is out that nothing was heard after */
-	int64_t asked_at;      /* when it was sent, */
-	int64_t ping_at;       /* and since when its answer is waited for, which begins anew while it is on its way */
+	int64_t asked_at;      /* when the Ping was sent */
+	int64_t ping_at;       /* when the wait for its answer began; restarts while the Ping is unacknowledged */
 	int64_t active;        /* when data last went through, either way */
 	int64_t gone_at;       /* when a client that hung up, behind bytes that Proxmox does not take, is given up */
 	int64_t session_began, session_end; /* and when its length is reached */

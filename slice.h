@@ -36,7 +36,7 @@ static inline bool slice_is_digits(struct slice s)
 	return true;
 }
 
-/* How many of text's bytes are the byte order mark that some editors begin a UTF-8 file with: 3 or 0. */
+/* Returns 3 if text begins with a byte order mark, as some editors write into UTF-8 files, else 0. */
 static inline size_t byte_order_mark_len(const char *text, size_t len)
 {
 	return len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
