@@ -13,7 +13,7 @@ void direction_init(struct direction *d, enum ws_sender sender, struct endpoint 
 	d->from = from;
 	d->to = to;
 	d->ended = d->broke = d->lost = d->heard = d->told = d->moved = false;
-	d->sent = d->begun = d->queued = 0;
+	d->sent = d->begun = d->queued = d->own = 0;
 }
 
 bool direction_has_room(const struct direction *d)
@@ -83,8 +83,12 @@ static size_t drain(struct direction *d, const uint8_t *bytes, size_t size)
 /* Writes the queue up to end. Returns true if all of it is written. */
 static bool drain_queue(struct direction *d, size_t end)
 {
+	size_t written;
+
 	d->begun = end;
-	d->sent += drain(d, d->queue + d->sent, end - d->sent);
+	written = drain(d, d->queue + d->sent, end - d->sent);
+	d->sent += written;
+	d->own += written;
 	return d->sent == end;
 }
 
@@ -100,6 +104,7 @@ bool direction_flush(struct direction *d)
 		written = drain(d, bytes, size);
 		framer_written(&d->framer, written);
 		d->moved |= written > 0;
+		d->own = written > 0 ? 0 : d->own;
 		if (written < size && !d->lost)
 			return false;
 	}

@@ -29,6 +29,7 @@ struct direction {
 	 * data. */
 	uint8_t queue[DIRECTION_QUEUE];
 	size_t sent, begun, queued;
+	size_t own; /* bytes of our own frames that were written after the last data */
 };
 
 /* Starts empty, for frames that sender sends. */

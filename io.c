@@ -445,6 +445,15 @@ static bool read_away(struct parting *p)
 	return true;
 }
 
+/* True if a reset ended the connection: the peer will acknowledge nothing more. */
+static bool was_reset(const struct endpoint *e)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
+}
+
 /* Continues to end an endpoint. Returns when to look again, or 0 if it has ended. */
 static int64_t part(struct parting *p, int64_t now)
 {
@@ -463,7 +472,7 @@ static int64_t part(struct parting *p, int64_t now)
 	if (left != p->left)
 		p->moved = now;
 	p->left = left;
-	if (now >= p->moved + IO_LINGER_MS || (p->closed && left == 0))
+	if (now >= p->moved + IO_LINGER_MS || (p->closed && (left == 0 || was_reset(e))))
 		return 0;
 	if (p->closed) /* no poll event reports an acknowledgement */
 		return now + PARTING_SOON_MS;

@@ -461,12 +461,14 @@ static void run_until_closed(struct relay *r)
 		r->close_code = 0; /* it never got out */
 }
 
-/* Returns how much of d's payload the other kernel has: all minus unacknowledged bytes, headers included. */
+/* Returns how much of d's payload the other kernel has: all minus unacknowledged bytes. The last of these are our own
+ * frames; of the others, headers count as payload. */
 static uint64_t acknowledged(const struct direction *d)
 {
-	const uint64_t left = io_unacknowledged(d->to);
+	const size_t own = d->own + (d->to->tls ? RELAY_TLS_END : 0), left = io_unacknowledged(d->to);
+	const size_t lost = left > own ? left - own : 0;
 
-	return d->framer.passed > left ? d->framer.passed - left : 0;
+	return d->framer.passed > lost ? d->framer.passed - lost : 0;
 }
 
 /* Ends the connections and counts what has arrived. A lost connection needs no ending. */

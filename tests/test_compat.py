@@ -762,6 +762,7 @@ def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, 
         if authenticated:
             client.send_frame(BINARY, b"\x01")
         assert client.close_code() == ((1000, "Console closed") if authenticated else (1008, "Console refused the VNC password"))
+        client.sock.close()
         assert ("outcome=password-refused" in proxxy.wait_log("Session ended")) != authenticated
 
 

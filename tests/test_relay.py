@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from lib.certs import Cert
 from lib.payload import seal, target
 from lib.process import wait_for
 from lib.upstream import Connection, Upstream
-from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload, encode_frame, upgrade_request
+from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload, encode_frame, upgrade_request, xor
 
 MASK = b"\1\2\3\4"
 SLOW_BUFFER = 16 * 1024  # bytes that a slow peer's kernel takes ahead of it
@@ -100,37 +101,42 @@ def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(setting
 # --- last words ------------------------------------------------------------------------------
 
 
+def whole_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
+    """The opcode and payload of a client's first frame, and what is behind it; None when it is not whole."""
+    size = {126: 2, 127: 8}.get(data[1] & 0x7F, 0) if len(data) > 1 else 0
+    begin = 2 + size + 4
+    if len(data) < begin:
+        return None
+    end = begin + (int.from_bytes(data[2 : 2 + size], "big") if size else data[1] & 0x7F)
+    if len(data) < end:
+        return None
+    return data[0] & 0x0F, xor(data[begin:end], data[begin - 4 : begin]), data[end:]
+
+
 @pytest.mark.parametrize("round", range(5))
 def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any], session: Any, round: int) -> None:
     got = bytearray()
     codes: list[int | None] = []
 
     def draw(c: Connection) -> None:
+        """One thread for both: TLS cannot be used by two at once."""
         c.accept_upgrade()
-        ending = threading.Event()
-
-        def drawing() -> None:
-            picture = encode_frame(BINARY, b"p" * 30000)
-            while not ending.is_set():
-                try:
-                    c.sock.sendall(picture)
-                except OSError:
+        picture = encode_frame(BINARY, b"p" * 30000)
+        drawn, received, left = time.monotonic(), b"", b""
+        while True:
+            if not left and time.monotonic() - drawn > 0.016:
+                drawn, left = time.monotonic(), picture
+            c.sock.settimeout(0.002)
+            with contextlib.suppress(TimeoutError):
+                received += c.sock.recv(4096)
+            with contextlib.suppress(TimeoutError):
+                left = left[c.sock.send(left) :] if left else left
+            while frame := whole_frame(received):
+                opcode, payload, received = frame
+                if opcode == CLOSE:
+                    codes.append(struct.unpack(">H", payload[:2])[0])
                     return
-                time.sleep(0.016)
-
-        thread = threading.Thread(target=drawing)
-        thread.start()
-        try:
-            while True:
-                frame = c.read_frame()
-                if frame.opcode == CLOSE:
-                    codes.append(struct.unpack(">H", frame.payload[:2])[0])
-                    return
-                got.extend(frame.payload)
-                time.sleep(0.002)
-        finally:
-            ending.set()
-            thread.join()
+                got.extend(payload)
 
     paste = os.urandom(200_000)
     with Activator(settings) as proxxy:
