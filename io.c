@@ -408,7 +408,7 @@ struct parting {
 	struct endpoint *e; /* NULL when it has ended */
 	size_t left;        /* unacknowledged bytes at the last look */
 	int64_t moved;      /* when left last changed */
-	bool closed;        /* the peer closed; our last bytes may still be under way */
+	bool closed;        /* the peer sends no more; our last bytes may still be under way */
 };
 
 static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
@@ -418,6 +418,7 @@ static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
 	*p = (struct parting){ .e = e && e->fd >= 0 && !e->shut ? e : NULL, .moved = now };
 	if (!p->e)
 		return;
+	p->closed = e->said_all;
 	/* Without a process there is nobody whose pause to bear with: vanished clients must not pile up in the kernel. */
 	setsockopt(e->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 	if (e->tls) {

@@ -33,6 +33,7 @@ struct endpoint {
 	bool readable, writable;         /* the next read or write may get somewhere */
 	bool hung_up;                    /* the peer was seen to leave while nothing was asked of it */
 	bool timed_out;                  /* a read failed because the peer's kernel no longer answers */
+	bool said_all;                   /* the peer sends nothing more, although it has not closed yet: its Close came */
 	bool shut;                       /* we sent our end: close_notify and FIN */
 	short read_events, write_events; /* what poll() must see before it may; TLS can need the opposite */
 	/* After IO_BROKEN: OpenSSL's error (ERR_get_error(3)), or 0 if the TCP connection broke. */

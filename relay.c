@@ -81,7 +81,7 @@ static void on_client_close(struct relay *r, const struct ws_control *close)
 	char reason[WS_REASON_MAX + 1];
 	int code, rc = ws_parse_close(close, WS_FROM_CLIENT, &code, reason);
 
-	r->client_closed = true;
+	r->client_closed = r->client->said_all = true;
 	if (rc < 0)
 		end_with(r, rc);
 	else
