@@ -115,6 +115,18 @@ int io_begin_tls(struct endpoint *e, SSL *tls)
 
 /* --- reading and writing ------------------------------------------------------------------ */
 
+/* The reason in OpenSSL's queue. From 3.2 on it may put "record layer failure" after it. */
+static unsigned long last_tls_error(void)
+{
+	unsigned long error = ERR_peek_last_error();
+
+#ifdef SSL_R_RECORD_LAYER_FAILURE
+	if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_RECORD_LAYER_FAILURE)
+		error = ERR_peek_error();
+#endif
+	return error;
+}
+
 /* What a TLS call that did not get on waits for, or how it ended. */
 static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 {
@@ -129,7 +141,7 @@ static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 		return IO_END;
 	default:
 		if (e->tls_error == 0)
-			e->tls_error = ERR_peek_last_error();
+			e->tls_error = last_tls_error();
 		if (SSL_is_init_finished(e->tls)) /* else it says why the handshake failed */
 			ERR_clear_error();
 		return IO_BROKEN;

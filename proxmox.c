@@ -32,6 +32,7 @@ struct call {
 	char body[PROXMOX_ANSWER_MAX]; /* may hold tickets */
 	size_t n_body;
 	bool too_long;
+	bool has_tls;    /* the handshake is complete */
 	bool has_head;   /* the answer's head is complete */
 	bool has_length; /* else the end of the connection ends the answer */
 };
@@ -93,7 +94,7 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
  * text depends on the versions of libcurl and OpenSSL. */
 static bool was_closed(const char *text)
 {
-	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Connection was reset" };
+	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof", "Connection was reset", "Broken pipe" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasestr(text, words[i]))
@@ -114,6 +115,11 @@ static int no_answer(struct call *call, CURLcode code)
 	struct proxmox *p = call->proxmox;
 	const char *text = *call->curl_error ? call->curl_error : curl_easy_strerror(code);
 
+	/* Which of its codes this is depends on libcurl's version. */
+	if (!call->has_tls && was_closed(text) &&
+	    (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR))
+		return fail(p, ERR_UPSTREAM_TLS, "%s: %s. It closed the connection before TLS began: check that ALLOW_FROM and "
+			    "DENY_FROM in its /etc/default/pveproxy admit this machine", p->host, text);
 	if (connection_ended(call, code))
 		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host,
 			    p->status ? "its answer is incomplete" : "Empty reply from server");
@@ -130,9 +136,7 @@ static int no_answer(struct call *call, CURLcode code)
 	case CURLE_SSL_CACERT_BADFILE:
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
-		return fail(p, ERR_UPSTREAM_TLS, "%s: %s%s", p->host, text, !was_closed(text) ? "" :
-			    ". It closed the connection before TLS began: check that ALLOW_FROM and DENY_FROM in its "
-			    "/etc/default/pveproxy admit this machine");
+		return fail(p, ERR_UPSTREAM_TLS, "%s: %s", p->host, text);
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 		if (strcasestr(text, "alert")) /* a TLS 1.3 server refuses a handshake like this */
@@ -269,6 +273,7 @@ static int post(struct call *call, const char *path, const char *fields)
 	CURL *curl = curl_easy_init();
 	CURLcode code;
 	long status = 0;
+	curl_off_t handshake = 0;
 
 	if (!curl)
 		return fail(p, ERR_SYSTEM, "libcurl does not start");
@@ -307,6 +312,8 @@ static int post(struct call *call, const char *path, const char *fields)
 	call->has_head = call->has_length = false;
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &handshake);
+	call->has_tls = handshake > 0;
 	curl_easy_cleanup(curl);
 	p->status = (int)status;
 	/* libcurl's version decides whether it accepts a missing close_notify or an incomplete
