@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *why = NULL, *why_claims = NULL;
 	int rc, rc_claims;
 
-	const bool is_json = reference_json(data, size);
+	bool is_json = reference_json(data, size);
 	struct json_object *object = strict_json_parse((const char *)data, size);
 
 	REQUIRE((object != NULL) == is_json, "is it JSON: %d", is_json);
@@ -84,6 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rc = payload_parse((const char *)data, size, &plain, NULL, &why);
 	rc_claims = payload_parse((const char *)data, size, &with_claims, &claims, &why_claims);
 
+	/* A payload may have a byte order mark before its JSON. */
+	if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0)
+		is_json = reference_json(data + 3, size - 3);
 	REQUIRE(is_json || (rc < 0 && strcmp(why, "not a JSON object") == 0), "no JSON");
 	REQUIRE(rc == OK || (rc == ERR_PAYLOAD_INVALID && why && *why), "%d", rc);
 	REQUIRE(rc_claims == OK || (rc_claims == ERR_PAYLOAD_INVALID && why_claims && *why_claims), "%d", rc_claims);
