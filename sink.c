@@ -25,11 +25,12 @@ static struct {
 	bool is_socket;
 	bool waits;     /* writing to fd may block: poll() it first */
 	unsigned lost;
-	/* The waiting records, each as its length and its bytes. Untouched static pages are never
-	 * allocated. */
-	size_t kept;
-	uint8_t backlog[SINK_BACKLOG_MAX];
+	size_t kept; /* bytes of backlog */
 } sink = { .fd = -1 };
+
+/* The waiting records, each as its length and its bytes. It is no member of sink, whose initial value would put it into the
+ * program's file: untouched pages of zeroes are never allocated. */
+static uint8_t backlog[SINK_BACKLOG_MAX];
 
 int sink_connect(const char *path)
 {
@@ -110,15 +111,15 @@ static bool send_kept(void)
 	while (at < sink.kept) {
 		int rc;
 
-		memcpy(&len, sink.backlog + at, sizeof(len));
-		rc = try_put(sink.backlog + at + sizeof(len), len);
+		memcpy(&len, backlog + at, sizeof(len));
+		rc = try_put(backlog + at + sizeof(len), len);
 		if (rc == NOT_NOW)
 			break;
 		sink.lost += rc == REFUSED;
 		at += sizeof(len) + len;
 	}
 	if (at > 0)
-		memmove(sink.backlog, sink.backlog + at, sink.kept - at);
+		memmove(backlog, backlog + at, sink.kept - at);
 	sink.kept -= at;
 	return sink.kept == 0;
 }
@@ -132,9 +133,9 @@ void sink_put(const void *record, size_t len)
 		return;
 	if (send_kept())
 		rc = try_put(record, len);
-	if (rc == NOT_NOW && sizeof(sink.backlog) - sink.kept >= sizeof(size) + len) {
-		memcpy(sink.backlog + sink.kept, &size, sizeof(size));
-		memcpy(sink.backlog + sink.kept + sizeof(size), record, len);
+	if (rc == NOT_NOW && sizeof(backlog) - sink.kept >= sizeof(size) + len) {
+		memcpy(backlog + sink.kept, &size, sizeof(size));
+		memcpy(backlog + sink.kept + sizeof(size), record, len);
 		sink.kept += sizeof(size) + len;
 	} else if (rc != TAKEN) {
 		sink.lost++;
@@ -153,9 +154,9 @@ void sink_drain(int64_t deadline)
 	while (sink.kept > 0) {
 		uint32_t len;
 
-		memcpy(&len, sink.backlog, sizeof(len));
+		memcpy(&len, backlog, sizeof(len));
 		sink.kept -= sizeof(len) + len;
-		memmove(sink.backlog, sink.backlog + sizeof(len) + len, sink.kept);
+		memmove(backlog, backlog + sizeof(len) + len, sink.kept);
 		sink.lost++;
 	}
 }
