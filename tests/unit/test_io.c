@@ -349,7 +349,7 @@ static void test_key_updates_without_end(void **state)
 		let_go(&s, 0);
 		assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN);
 	}
-	assert_in_range(io_backlog(&s.client), 1, 24 * 1024);
+	assert_true(io_backlog(&s.client) >= 1 && io_backlog(&s.client) <= 24 * 1024);
 	for (int i = 0; i < 1000 && (got < sent || io_backlog(&s.client) > 0); i++) {
 		got += take(&s);
 		assert_int_equal(io_wait(&s.client, POLLOUT, NULL, io_now() + 1000), OK);
