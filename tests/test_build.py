@@ -21,7 +21,7 @@ def make(build: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 def commands(build: Path, *arguments: str, **environment: str) -> list[str]:
     """How each file would be compiled."""
-    done = make(build, "-n", *arguments, **environment)
+    done = make(build, "-n", "-B", *arguments, **environment)  # also what is built already
     assert done.returncode == 0, done.stderr
     found = [line for line in done.stdout.splitlines() if " -c -o " in line]
     assert len(found) > 20
