@@ -26,7 +26,7 @@ class Front:
         self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-front-")
         self.directory = Path(self._temporary.name)
         with (self.directory / "output").open("wb") as out:
-            self._process = spawn(self.command(), stdout=out, stderr=out, env={**os.environ, "HOME": str(self.directory)})
+            self._process = spawn(self.command(), stdout=out, stderr=out, env=self.environment())
         wait_for(self._listens, READY_SECONDS, self.logs)
         return self
 
@@ -37,6 +37,9 @@ class Front:
     def logs(self) -> str:
         files = [*self.directory.glob("*.log"), self.directory / "output"]
         return "".join(file.read_text(errors="replace") for file in files)
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "HOME": str(self.directory)}
 
     def _listens(self) -> bool:
         try:
@@ -95,6 +98,9 @@ class HAProxy(Front):
                 server proxxy 127.0.0.1:{self.proxxy_port} check inter 200
         """)
         return ["/usr/sbin/haproxy", "-db", "-f", config]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "HOME": str(self.directory)}
 
     def _listens(self) -> bool:
         return (self.directory / "stats").exists() and super()._listens()

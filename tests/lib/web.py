@@ -5,43 +5,24 @@ loopback, without TLS."""
 from __future__ import annotations
 
 import os
-import tempfile
 import urllib.request
 from pathlib import Path
 
 from .activator import TREE
-from .process import free_port, spawn, stop_tree, wait_for
+from .fronts import Front
 
-READY_SECONDS = 15.0
 PAGES = "/usr/local/share/proxxy/console"
 PANEL = "<!DOCTYPE html><title>Panel</title><link rel='icon' href='data:,'><body></body>"
 
 
-class Nginx:
+class Nginx(Front):
     """Runs for as long as the with block. logs() is all that it wrote."""
 
     def __init__(self, proxxy_port: int) -> None:
-        self.port = free_port()
+        super().__init__(proxxy_port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self._proxxy_port = proxxy_port
 
-    def __enter__(self) -> Nginx:
-        self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-web-")
-        self.directory = Path(self._temporary.name)
-        with (self.directory / "output").open("wb") as out:
-            self._process = spawn(self.command(), stdout=out, stderr=out, env=self.environment())
-        wait_for(self._answers, READY_SECONDS, self.logs)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        stop_tree(self._process)
-        self._temporary.cleanup()
-
-    def logs(self) -> str:
-        files = [*self.directory.glob("*.log"), self.directory / "output"]
-        return "".join(file.read_text(errors="replace") for file in files)
-
-    def _answers(self) -> bool:
+    def _listens(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/console/console.css", timeout=2) as answer:
                 return answer.status == 200
@@ -51,7 +32,7 @@ class Nginx:
     def shipped(self, name: str) -> str:
         """A configuration as it is shipped, but for where things are."""
         text = (TREE / "deploy" / name).read_text()
-        for there, here in ((PAGES, f"{TREE}/console"), ("127.0.0.1:8443", f"127.0.0.1:{self._proxxy_port}")):
+        for there, here in ((PAGES, f"{TREE}/console"), ("127.0.0.1:8443", f"127.0.0.1:{self.proxxy_port}")):
             assert there in text
             text = text.replace(there, here)
         return text
