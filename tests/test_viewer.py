@@ -110,9 +110,16 @@ def is_drawn(screen: Desktop) -> bool:
 
 
 def x_type(screen: Desktop, text: str) -> None:
-    middle = ["mousemove", str(screen.width // 2), str(screen.height // 2), "click", "1"]
-    for action in (middle, ["type", "--delay", "30", text]):
-        subprocess.run(["xdotool", *action], env=screen.environment(), check=True, timeout=RUN_SECONDS)
+    def run(*action: str) -> str:
+        done = subprocess.run(
+            ["xdotool", *action], env=screen.environment(), capture_output=True, text=True, timeout=RUN_SECONDS
+        )
+        return done.stdout
+
+    # A window is drawn before the window manager gives it the keyboard; what is typed until then is lost.
+    wait_for(lambda: "VNC" in run("getactivewindow", "getwindowname"), DRAW_SECONDS, "the viewer's window is not active")
+    run("mousemove", str(screen.width // 2), str(screen.height // 2), "click", "1")
+    run("type", "--delay", "30", text)
 
 
 # --- viewers that are scripts -----------------------------------------------------------------
