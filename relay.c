@@ -19,7 +19,7 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->client = client;
 	r->upstream = upstream;
 	r->config = config;
-	r->closing = r->client_closed = r->pinged = false;
+	r->closing = r->pinged = false;
 	r->heard = r->told = r->active = io_now();
 	r->session_began = session_began;
 	r->session_end = INT64_MAX;
@@ -81,7 +81,7 @@ static void on_client_close(struct relay *r, const struct ws_control *close)
 	char reason[WS_REASON_MAX + 1];
 	int code, rc = ws_parse_close(close, WS_FROM_CLIENT, &code, reason);
 
-	r->client_closed = r->client->said_all = true;
+	r->client->said_all = true;
 	if (rc < 0)
 		end_with(r, rc);
 	else
@@ -116,7 +116,7 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 
 	switch (control->opcode) {
 	case WS_PING: /* each side's Pings are answered here: section 5.5.2 */
-		if (!r->closing)
+		if (!r->closing && direction_has_room(back))
 			direction_queue(back, WS_PONG, control->payload, control->length);
 		break;
 	case WS_CLOSE:
@@ -131,11 +131,14 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 	direction_flush(back);
 }
 
-/* True when d may be scanned: a Ping's answer must find room, and until it does the side that sends so many
- * waits; behind a client's Close nothing counts (section 5.5.1). */
+/* True if d may be scanned. The answer to a Ping must find room, unless its sender has left: then
+ * nobody needs the answer, and the session must not wait for room. Data after the client's Close is
+ * ignored (section 5.5.1). */
 static bool may_scan(struct relay *r, const struct direction *d)
 {
-	return direction_has_room(opposite(r, d)) && !(d == &r->up && r->client_closed);
+	const bool left = d->ended || d->from->hung_up;
+
+	return (left || direction_has_room(opposite(r, d))) && !(d == &r->up && r->client->said_all);
 }
 
 /* Scans and writes what was read, up to RELAY_STEPS steps. */
@@ -347,7 +350,7 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	const char *upstream =
 		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
-	if (client && interval && !(r->pinged && now >= r->asked_at + gone))
+	if (client && gone < SILENCE_GONE_MS && !(r->pinged && now >= r->asked_at + gone))
 		client = NULL; /* a short outage must not end a session before a Ping was tried */
 	if (client) {
 		r->why = client;
@@ -432,7 +435,7 @@ static bool goodbye_is_said(struct relay *r)
 		r->close_code = 0;
 		return true;
 	}
-	return told && (r->client_closed || r->up.ended) && !direction_wants_write(&r->up);
+	return told && (r->client->said_all || r->up.ended) && !direction_wants_write(&r->up);
 }
 
 static void run_until_closed(struct relay *r)

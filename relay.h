@@ -39,7 +39,6 @@ struct relay {
 	const struct config *config;
 
 	bool closing;          /* a Close is due, or was sent, to both sides */
-	bool client_closed;    /* the client's Close came */
 	int64_t close_deadline; /* of the closing handshake; moves while data is accepted */
 	int64_t goodbye_end;   /* its final limit */
 	size_t left;           /* bytes not yet accepted by either side at the last look */

@@ -98,6 +98,34 @@ def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(setting
         assert client.close_code() == (1000, "")
 
 
+@pytest.mark.parametrize("end", ["close_notify", "reset"])
+def test_console_that_ended_waits_for_no_room_for_its_pongs(settings: dict[str, Any], session: Any, end: str) -> None:
+    """Pongs fill the queue behind the client's frame, which never becomes whole; then the console ends."""
+    begun = threading.Event()
+
+    def ping_and_leave(c: Connection) -> None:
+        c.accept_upgrade()
+        begun.wait(5)
+        time.sleep(0.2)
+        for n in range(9):
+            c.send_frame(PING, bytes([n]) * 125)
+        c.send_frame(BINARY, b"data")
+        if end == "close_notify":
+            c.close_notify()
+        else:
+            time.sleep(0.2)
+            c.reset()
+
+    with Activator(settings | {"PROXXY_PING_INTERVAL": 0}) as proxxy:
+        client = session(proxxy, ping_and_leave).client
+        client.send(encode_frame(BINARY, b"hello", mask=MASK)[:7])
+        begun.set()
+        assert client.read_data(4) == b"data"
+        assert client.close_code()[0] == {"close_notify": 1000, "reset": 1011}[end]
+        client.sock.close()
+        assert ended(proxxy)["bytes_down"] == "4"
+
+
 # --- last words ------------------------------------------------------------------------------
 
 
@@ -135,6 +163,9 @@ def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any],
                 opcode, payload, received = frame
                 if opcode == CLOSE:
                     codes.append(struct.unpack(">H", payload[:2])[0])
+                    c.sock.settimeout(10)
+                    while c.sock.recv(4096):  # a close with unread bytes is a reset, which acknowledges nothing
+                        pass
                     return
                 got.extend(payload)
 
