@@ -12,6 +12,7 @@
 enum {
 	SILENCE_STEP_MS = 5000,   /* between two looks, while data is unacknowledged */
 	SILENCE_GONE_MS = 45000,  /* without acknowledgement: the peer is gone; plus a step, under a minute */
+	SILENCE_KEEPALIVE_MS = (IO_KEEPALIVE_IDLE_S + IO_KEEPALIVE_PROBES * IO_KEEPALIVE_INTERVAL_S) * 1000,
 	SILENCE_PAUSE_MS = 15 * 60 * 1000, /* a peer that acknowledges but accepts no data is given up */
 };
 
@@ -26,8 +27,9 @@ void silence_init(struct silence *s);
 
 /* Call this whenever the session looks at the clock. told: something was written to e since then,
  * or is waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static
- * phrase if e's peer is given up: it acknowledged nothing for gone milliseconds and a step, or
- * accepted no data for SILENCE_PAUSE_MS. Always NULL for a socket that is not TCP. */
+ * phrase if e's peer is given up: it acknowledged nothing for gone milliseconds and a step, sent
+ * nothing for SILENCE_KEEPALIVE_MS although an answer is due, or accepted no data for
+ * SILENCE_PAUSE_MS. Always NULL for a socket that is not TCP. */
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,
 			  int64_t gone);
 

@@ -332,7 +332,7 @@ WRAP(int, getsockopt, int fd, int level, int option, void *value, socklen_t *len
 	memset(info, 0, sizeof(*info));
 	info->tcpi_unacked = world_owes(p);
 	info->tcpi_retransmits = p->vanished ? 2 : 0;
-	info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
+	info->tcpi_last_data_recv = info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
 	return 0;
 }
 
