@@ -57,6 +57,7 @@ static struct endpoint client;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
+static bool answered; /* the 101 was sent, or a part of it: no other answer may follow */
 
 static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
 {
@@ -244,6 +245,24 @@ static int check_upgrade(const struct http_request *request)
 	return rc == ERR_UPGRADE_MISSING && replay_is_used(&granted, &config) ? ERR_PAYLOAD_USED : rc;
 }
 
+/* Sends the 101. Returns 0, or why the client did not get all of it. */
+static int send_upgrade(const char *answer, size_t size)
+{
+	answered = true;
+	switch (exchange_send(&client, answer, size)) {
+	case OK:
+		return OK;
+	case IO_BROKEN:
+		return ERR_CLIENT_GONE;
+	case IO_TIMEOUT:
+		return fail(ERR_CLIENT_GONE, "it did not accept the answer in %d s", EXCHANGE_ANSWER_TIMEOUT_MS / 1000);
+	case IO_TERMINATED:
+		return END_TERMINATED;
+	default:
+		return ERR_SYSTEM;
+	}
+}
+
 /* Promises the client a WebSocket: nothing of ours stands in its way any more. */
 static int answer_upgrade(const struct http_request *request)
 {
@@ -256,7 +275,7 @@ static int answer_upgrade(const struct http_request *request)
 	if (size < 0)
 		return size;
 	rc = replay_use_jti(&granted, &config);
-	return rc < 0 ? fail(rc, "%s", granted.why) : exchange_send(&client, answer, (size_t)size);
+	return rc < 0 ? fail(rc, "%s", granted.why) : send_upgrade(answer, (size_t)size);
 }
 
 /* Returns the detail that the client may get with a refusal, or "". Only the payload's maker, who has the
@@ -348,7 +367,9 @@ static void refuse_in_close(const struct http_request *request, int code)
 static void refuse(const struct http_request *request, int code)
 {
 	session.outcome = code;
-	if (reads_closes_only(request, code))
+	if (answered)
+		; /* by a part of the 101 */
+	else if (reads_closes_only(request, code))
 		refuse_in_close(request, code);
 	else
 		exchange_refuse(&client, request, code, detail_to_tell(code));

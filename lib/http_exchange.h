@@ -18,7 +18,8 @@ enum {
  * HTTP_REQUEST_MAX bytes, whatever size is.
  * Returns the size of the part that was kept; *ret_request points into it. *ret_len is this size
  * plus the bytes that came after the head. Returns ERR_CLIENT_GONE if the client left; *ret_len is
- * 0 if it never sent a byte. Else returns an error of http_read_request() or io_wait().
+ * 0 if it never sent a byte. Returns
+ * ERR_REQUEST_TIMEOUT, END_TERMINATED, ERR_SYSTEM or an error of http_read_request() otherwise.
  * *ret_used is always set: how many bytes of head were written to. They may hold secrets. */
 int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline,
 		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used);
@@ -31,11 +32,11 @@ bool exchange_knows(const struct http_request *request);
 /* False for HEAD: its answer is that of GET without the body. */
 bool exchange_wants_body(const struct http_request *request);
 
-/* Sends an answer as http_write_answer() writes it. Returns 0, ERR_SYSTEM or ERR_CLIENT_GONE. */
-int exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body);
+/* Sends an answer as http_write_answer() writes it. Does not report whether the client got it. */
+void exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body);
 
-/* Sends answer[0..size). Returns 0 or ERR_CLIENT_GONE. After an error part of it may have been
- * sent, so no other answer may follow. */
+/* Sends answer[0..size) within EXCHANGE_ANSWER_TIMEOUT_MS. Returns as io_write_all(). After an error
+ * part of it may have been sent, so no other answer may follow. */
 int exchange_send(struct endpoint *client, const char *answer, size_t size);
 
 /* Refuses the request with code's status and text, as JSON in the original's format. detail becomes

@@ -305,12 +305,12 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 	return ppoll(fds, n, &ts, &waiting_mask);
 }
 
-int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline)
+int io_wait(struct endpoint *e, short events, const struct endpoint *watched, int64_t deadline)
 {
 	const short wanted = events == POLLIN ? e->read_events : e->write_events;
 	struct pollfd fds[2] = {
 		{ .fd = e->fd },
-		{ .fd = client ? client->fd : -1, .events = POLLRDHUP },
+		{ .fd = watched ? watched->fd : -1, .events = POLLRDHUP },
 	};
 
 	for (;;) {
@@ -321,17 +321,17 @@ int io_wait(struct endpoint *e, short events, const struct endpoint *client, int
 		n = poll_until(fds, 2, deadline);
 
 		if (terminated)
-			return END_TERMINATED;
+			return IO_TERMINATED;
 		if (n < 0 && errno != EINTR)
 			return ERR_SYSTEM;
 		if (n == 0)
-			return ERR_REQUEST_TIMEOUT;
+			return IO_TIMEOUT;
 		if (n > 0 && fds[1].revents)
-			return ERR_CLIENT_GONE;
+			return IO_HANGUP;
 		if (n > 0) {
-			/* A peer that always has something has no more time than others. */
+			/* The deadline also holds for a peer that always has something to read. */
 			if (io_now() >= deadline)
-				return ERR_REQUEST_TIMEOUT;
+				return IO_TIMEOUT;
 			if (io_backlog(e) > 0 && flush_tls(e) == 0 && !(fds[0].revents & ~(POLLOUT & ~wanted)))
 				continue;
 			e->readable = e->writable = true;
@@ -390,7 +390,7 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 			continue;
 		}
 		if (n != IO_AGAIN)
-			return ERR_CLIENT_GONE;
+			return IO_BROKEN;
 		rc = io_wait(e, POLLOUT, NULL, deadline);
 		if (rc < 0)
 			return rc;

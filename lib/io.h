@@ -24,8 +24,17 @@ enum {
 	IO_NOTSENT_LOWAT = 128 * 1024,  /* bytes that the kernel holds unsent: back-pressure is felt before megabytes queue */
 };
 
-/* Results of io_read() and io_write() that are not a count of bytes. */
-enum { IO_END = 0, IO_AGAIN = -1, IO_BROKEN = -2 };
+/* How a call ended that returns no count of bytes. These results name no peer: the caller knows
+ * whose connection it is, and maps them to codes of error.h. They are outside those codes, so that
+ * a result that nobody maps is reported as an internal error. */
+enum io_result {
+	IO_END = 0,           /* io_read(): the peer ended in order (FIN; with TLS its close_notify) */
+	IO_AGAIN = -101,      /* nothing can be read or written now */
+	IO_BROKEN = -102,     /* the connection or its TLS is broken */
+	IO_TIMEOUT = -103,    /* the deadline passed */
+	IO_HANGUP = -104,     /* the watched peer closed its connection */
+	IO_TERMINATED = -105, /* SIGTERM came */
+};
 
 struct endpoint {
 	int fd;     /* -1 when there is none */
@@ -86,10 +95,10 @@ size_t io_unacknowledged(const struct endpoint *e);
  * way TLS needs), or IO_BROKEN, OpenSSL's error queue then still telling why. */
 ssize_t io_handshake(struct endpoint *e);
 
-/* Waits until e can read (POLLIN) or write (POLLOUT) again, after IO_AGAIN, while watching that
- * the client (NULL: nobody) does not leave. deadline is an io_now().
- * Returns 0, ERR_REQUEST_TIMEOUT when the deadline passed, ERR_CLIENT_GONE, END_TERMINATED. */
-int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline);
+/* Waits until e can read (events: POLLIN) or write (POLLOUT) again, after IO_AGAIN. Also watches
+ * another connection (NULL: none) for its peer to close it. deadline is an io_now().
+ * Returns 0, IO_TIMEOUT, IO_HANGUP (only of watched), IO_TERMINATED, or ERR_SYSTEM if poll(2) failed. */
+int io_wait(struct endpoint *e, short events, const struct endpoint *watched, int64_t deadline);
 
 /* Waits until anything that either endpoint waits for has come (it is not readable or writable, and want
  * says that this is asked for), and notes it in the endpoints; of one that is not read, whether it hung
@@ -100,7 +109,8 @@ struct io_want {
 };
 void io_poll(const struct io_want want[2], int64_t deadline);
 
-/* Writes all of buf before the deadline. Returns as io_wait(), or ERR_CLIENT_GONE. */
+/* Writes all of buf before the deadline, an io_now(). Returns 0, IO_BROKEN, IO_TIMEOUT, IO_TERMINATED
+ * or ERR_SYSTEM; after an error part of buf may have been written. */
 int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadline);
 
 /* Gives the pages that lie wholly in at[0..size) back to the kernel: nothing there is of use any more. */

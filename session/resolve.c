@@ -32,7 +32,7 @@ static void *look_up(void *unused)
 	return NULL;
 }
 
-/* Returns 0 when it is done, ERR_SYSTEM when it cannot be begun, or as io_wait(). */
+/* Returns 0 when the lookup is done, ERR_SYSTEM if it cannot start, or as io_wait(). */
 static int await_lookup(const struct endpoint *client, int64_t deadline)
 {
 	struct endpoint done;

@@ -49,6 +49,22 @@ static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const 
 	return code;
 }
 
+/* Returns the code of error.h for a result of io_wait(), or of what waits with it; late is the reason
+ * if the deadline passed. Codes of error.h stay as they are. */
+static int map_wait(struct upstream *u, const struct console *c, int rc, const char *late)
+{
+	switch (rc) {
+	case IO_TIMEOUT:
+		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "%s", late);
+	case IO_HANGUP: /* only the client is watched */
+		return ERR_CLIENT_GONE;
+	case IO_TERMINATED:
+		return END_TERMINATED;
+	default:
+		return rc;
+	}
+}
+
 /* --- TLS ---------------------------------------------------------------------------------- */
 
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
@@ -97,16 +113,14 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 		if (n != IO_AGAIN)
 			return tls_failed(u, c);
 		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
-		if (rc == ERR_REQUEST_TIMEOUT)
-			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer TLS");
 		if (rc < 0)
-			return rc;
+			return map_wait(u, c, rc, "it does not answer TLS");
 	}
 }
 
 /* --- TCP ---------------------------------------------------------------------------------- */
 
-/* One address. Returns 0 and u->endpoint, an errno as ERR_UPSTREAM_CONNECT in *ret_errno, or io_wait()'s errors. */
+/* One address. Returns 0 and u->endpoint, ERR_UPSTREAM_CONNECT with the errno in *ret_errno, or as io_wait(). */
 static int connect_address(struct upstream *u, const struct addrinfo *a, const struct endpoint *client,
 			   int64_t deadline, int *ret_errno)
 {
@@ -124,7 +138,7 @@ static int connect_address(struct upstream *u, const struct addrinfo *a, const s
 			*ret_errno = errno;
 		} else {
 			rc = io_wait(&connecting, POLLOUT, client, deadline);
-			if (rc == ERR_REQUEST_TIMEOUT) {
+			if (rc == IO_TIMEOUT) {
 				rc = OK;
 				*ret_errno = ETIMEDOUT;
 			} else if (rc == OK) {
@@ -161,7 +175,7 @@ static int connect_any(struct upstream *u, const struct console *c, const struct
 			continue;
 		rc = connect_address(u, a, client, now + (u->deadline - now) / left--, &error);
 		if (rc != ERR_UPSTREAM_CONNECT)
-			return rc;
+			return map_wait(u, c, rc, "");
 	}
 	if (error == ETIMEDOUT)
 		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer at all");
@@ -251,15 +265,13 @@ static int read_more(struct upstream *u, const struct console *c, const struct e
 			*len += (size_t)n;
 			/* It can write: this only looks at the clock, the client and SIGTERM. */
 			rc = io_wait(&u->endpoint, POLLOUT, client, u->deadline);
-			return rc == ERR_REQUEST_TIMEOUT ? fail(u, c, ERR_UPSTREAM_TIMEOUT, "its answer does not end") : rc;
+			return map_wait(u, c, rc, "its answer does not end");
 		}
 		if (n != IO_AGAIN)
 			return no_answer(u, c);
 		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
-		if (rc == ERR_REQUEST_TIMEOUT)
-			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "the console's ticket may be used or expired");
 		if (rc < 0)
-			return rc;
+			return map_wait(u, c, rc, "the console's ticket may be used or expired");
 	}
 }
 
@@ -312,11 +324,9 @@ static int upgrade(struct upstream *u, const struct console *c, const struct end
 		return n;
 	rc = io_write_all(&u->endpoint, request, (size_t)n, u->deadline);
 	OPENSSL_cleanse(request, sizeof(request));
-	if (rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not accept the request");
-	/* If Proxmox is gone, it may have sent its reason before. */
-	if (rc < 0 && rc != ERR_CLIENT_GONE)
-		return rc;
+	/* If Proxmox closed the connection, it may have sent its reason before. */
+	if (rc < 0 && rc != IO_BROKEN)
+		return map_wait(u, c, rc, "it does not accept the request");
 	return read_answer(u, c, key, client);
 }
 
@@ -331,8 +341,7 @@ int upstream_dial(struct upstream *u, const struct console *c, const struct endp
 	rc = resolve(c, u->port, client, u->deadline, &addresses, &why);
 	if (rc == ERR_UPSTREAM_RESOLVE)
 		return fail(u, c, rc, "%s", why);
-	if (rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name is still not resolved");
+	rc = map_wait(u, c, rc, "its name is still not resolved");
 	if (rc == OK)
 		rc = connect_any(u, c, addresses, client);
 	if (addresses)

@@ -51,10 +51,10 @@ static int conclude(struct upstream *u, const struct console *c, const struct en
 
 	if (world.settings.upstream & 0x10) {
 		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
-		if (rc == ERR_REQUEST_TIMEOUT)
+		if (rc == IO_TIMEOUT)
 			return fail(u, c, ERR_UPSTREAM_TIMEOUT);
 		if (rc < 0)
-			return rc;
+			return rc == IO_HANGUP ? ERR_CLIENT_GONE : rc == IO_TERMINATED ? END_TERMINATED : rc;
 	}
 	if (outcome() == OK || outcome() == ERR_SYSTEM)
 		return outcome(); /* these have no words */

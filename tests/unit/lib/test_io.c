@@ -118,12 +118,12 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 	e = io_endpoint(pair[0], NULL);
 	client = io_endpoint(other[0], NULL);
 	began = io_now();
-	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), ERR_REQUEST_TIMEOUT);
+	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), IO_TIMEOUT);
 	assert_true(io_now() - began >= 50 && io_now() - began <= 1000);
 	assert_int_equal(write(other[1], "early", 5), 5); /* data is no leaving */
-	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), ERR_REQUEST_TIMEOUT);
+	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), IO_TIMEOUT);
 	close(other[1]);
-	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), ERR_CLIENT_GONE);
+	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), IO_HANGUP);
 	close(pair[0]);
 	close(pair[1]);
 	close(other[0]);
