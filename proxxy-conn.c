@@ -27,6 +27,7 @@
 #include "lib/http.h"
 #include "lib/http_exchange.h"
 #include "lib/io.h"
+#include "lib/linger.h"
 #include "lib/terminal.h"
 #include "lib/uri.h"
 #include "session/algorithms.h"
@@ -160,7 +161,7 @@ static int read_request(struct http_request *ret_request, int configured)
 
 	if (configured < 0)
 		return configured;
-	if (!exchange_knows(ret_request))
+	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
 }
@@ -331,7 +332,7 @@ static int open_console(void)
 static void forget(void)
 {
 	access_wipe(&granted);
-	io_rest(&upstream.endpoint);
+	io_release_buffers(&upstream.endpoint);
 	malloc_trim(0);
 	wipe_stack();
 }
@@ -372,7 +373,7 @@ static void refuse(const struct http_request *request, int code)
 	else if (reads_closes_only(request, code))
 		refuse_in_close(request, code);
 	else
-		exchange_refuse(&client, request, code, detail_to_tell(code));
+		exchange_answer_error(&client, request, code, detail_to_tell(code));
 	log_refused(&session);
 }
 
@@ -413,7 +414,7 @@ static void serve(void)
 	if (rc < 0)
 		return;
 	if (head_used > EXCHANGE_ROOM)
-		io_give_back(head, sizeof(head));
+		io_release_pages(head, sizeof(head));
 
 	rc = confine(dial());
 	if (rc == OK)
@@ -437,7 +438,7 @@ static int run(void)
 	config_wipe_keys(&config);
 	access_wipe(&granted);
 	if (!relay.closing) /* else the relay has ended the connection */
-		io_linger(&client, NULL, io_now() + IO_LINGER_MS);
+		linger(&client, NULL, io_now() + LINGER_MS);
 	log_close();
 	return error_info(session.outcome)->exit_status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One HTTP exchange, see http_exchange.h.
+ * Reads an HTTP request's head from a connection and sends an answer. proxxy-conn and proxxy-status
+ * use it; http.h parses and http_write.c formats.
  */
 #include "lib/http_exchange.h"
 
@@ -13,7 +14,7 @@
 
 enum {
 	ANSWER_HEAD_MAX = 512, /* bytes; the longest is a 426's */
-	REFUSAL_MAX = 512,     /* bytes of a refusal's body */
+	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
 int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline,
@@ -47,7 +48,7 @@ int exchange_read(struct endpoint *client, char *head, size_t size, int64_t dead
 	}
 }
 
-bool exchange_knows(const struct http_request *request)
+bool exchange_accepts_method(const struct http_request *request)
 {
 	const struct slice method = request->method;
 
@@ -75,12 +76,12 @@ void exchange_answer(struct endpoint *client, int status, const char *extra, con
 	free(answer);
 }
 
-void exchange_refuse(struct endpoint *client, const struct http_request *request, int code, const char *detail)
+void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail)
 {
 	const struct error_info *info = error_info(code);
 	const bool tell = *detail;
 	const char *extra = "";
-	char body[REFUSAL_MAX];
+	char body[ERROR_BODY_MAX];
 
 	if (code == ERR_METHOD)
 		extra = EXCHANGE_ALLOW;

@@ -146,7 +146,7 @@ void keys_forget(void)
 	char *environment = getenv("SIGNATURE_KEY");
 
 	OPENSSL_cleanse(source.text, strlen(source.text));
-	io_give_back(&source, sizeof(source));
+	io_release_pages(&source, sizeof(source));
 	if (environment)
 		OPENSSL_cleanse(environment, strlen(environment)); /* it is what /proc/PID/environ shows */
 }

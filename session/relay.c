@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "lib/error.h"
+#include "lib/linger.h"
 
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
 		int64_t session_began)
@@ -81,7 +82,7 @@ static void on_client_close(struct relay *r, const struct ws_control *close)
 	char reason[WS_REASON_MAX + 1];
 	int code, rc = ws_parse_close(close, WS_FROM_CLIENT, &code, reason);
 
-	r->client->said_all = true;
+	r->client->close_received = true;
 	if (rc < 0)
 		end_with(r, rc);
 	else
@@ -138,7 +139,7 @@ static bool may_scan(struct relay *r, const struct direction *d)
 {
 	const bool left = d->ended || d->from->hung_up;
 
-	return (left || direction_has_room(opposite(r, d))) && !(d == &r->up && r->client->said_all);
+	return (left || direction_has_room(opposite(r, d))) && !(d == &r->up && r->client->close_received);
 }
 
 /* Scans and writes what was read, up to RELAY_STEPS steps. */
@@ -292,8 +293,8 @@ static void rest(struct relay *r)
 
 	for (size_t i = 0; i < 2; i++)
 		if (framer_is_empty(framers[i]))
-			io_give_back(framers[i]->buf, sizeof(framers[i]->buf));
-	io_rest(r->upstream);
+			io_release_pages(framers[i]->buf, sizeof(framers[i]->buf));
+	io_release_buffers(r->upstream);
 	malloc_trim(0);
 }
 
@@ -435,7 +436,7 @@ static bool goodbye_is_said(struct relay *r)
 		r->close_code = 0;
 		return true;
 	}
-	return told && (r->client->said_all || r->up.ended) && !direction_wants_write(&r->up);
+	return told && (r->client->close_received || r->up.ended) && !direction_wants_write(&r->up);
 }
 
 static void run_until_closed(struct relay *r)
@@ -477,9 +478,9 @@ static uint64_t acknowledged(const struct direction *d)
 /* Ends the connections and counts what has arrived. A lost connection needs no ending. */
 static void part(struct relay *r, struct endpoint *client, struct endpoint *upstream)
 {
-	const int64_t end = earlier(r->goodbye_end, INT64_MAX - IO_LINGER_MS) + IO_LINGER_MS;
+	const int64_t end = earlier(r->goodbye_end, INT64_MAX - LINGER_MS) + LINGER_MS;
 
-	io_linger(r->down.lost ? NULL : client, r->up.lost ? NULL : upstream, end);
+	linger(r->down.lost ? NULL : client, r->up.lost ? NULL : upstream, end);
 	r->bytes_up = acknowledged(&r->up);
 	r->bytes_down = acknowledged(&r->down);
 	if (io_unacknowledged(r->client) > 0) /* the Close is the last part of it */

@@ -18,7 +18,7 @@ enum {
 	 * data, after RELAY_TAIL_MS in total, and RELAY_STOP_MS after SIGTERM. */
 	RELAY_CLOSE_TIMEOUT_MS = 3000,
 	RELAY_TAIL_MS = 30 * 1000,     /* a slow client still gets the console's last data */
-	RELAY_STOP_MS = 3500,          /* together with IO_LINGER_MS within TimeoutStopSec= */
+	RELAY_STOP_MS = 3500,          /* together with LINGER_MS within TimeoutStopSec= */
 	RELAY_TLS_END = 96,            /* bytes that TLS adds at the end: the records of the last frames, and close_notify */
 	RELAY_LOOK_MS = 250,           /* between two looks whether the sides accept data */
 };

@@ -21,6 +21,7 @@
 
 #include "lib/error.h"
 #include "lib/io.h"
+#include "lib/linger.h"
 
 static int get_option(int fd, int level, int option)
 {
@@ -66,7 +67,7 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	/* Nor does what is left to send hold the kernel when the process is gone. */
 	struct endpoint e = io_endpoint(pair[0], NULL);
 
-	io_linger(&e, NULL, 0);
+	linger(&e, NULL, 0);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 10000);
 	close(pair[0]);
 	close(pair[1]);
