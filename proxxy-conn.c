@@ -318,7 +318,7 @@ static int confine(int rc)
 static int open_console(void)
 {
 	size_t space;
-	int rc = upstream_open(&upstream, &granted.console, &client);
+	int rc = upstream_open(&upstream);
 
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
