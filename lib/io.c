@@ -155,7 +155,8 @@ static ssize_t read_tls(struct endpoint *e, void *buf, size_t size)
 
 	tls_socket_enter(e->tls);
 	rc = SSL_read_ex(e->tls, buf, size, &got);
-	/* This read may have taken the input that a write waits for, so poll() would not report it. */
+	/* This read may have taken the input that a write waits for, so poll() would not report
+	 * it. */
 	if (!e->writable && e->write_events == POLLIN)
 		e->writable = true;
 	if (rc != 1) {
@@ -221,8 +222,9 @@ static ssize_t write_tls(struct endpoint *e, const void *buf, size_t size)
 	} else {
 		n = tls_result(e, rc, &e->writable, &e->write_events);
 	}
-	/* If a handshake message was read in part, SSL_write() continues to read it, and may buffer data
-	 * behind it, which poll() does not report. Nor does poll() report a read that waited for POLLOUT. */
+	/* If a handshake message was read in part, SSL_write() continues to read it, and may buffer
+	 * data behind it, which poll() does not report. Nor does poll() report a read that waited
+	 * for POLLOUT. */
 	if (tls_socket_has_input(e->tls) || (e->writable && e->read_events == POLLOUT))
 		e->readable = true;
 	return n == IO_END ? IO_BROKEN : n;
@@ -291,7 +293,8 @@ int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 	int64_t now = io_now(), left = deadline - now;
 	struct timespec ts = { 0, 0 };
 
-	/* ppoll() delivers no signal if a descriptor is ready at once; in a busy session one always is. */
+	/* ppoll() delivers no signal if a descriptor is ready at once; in a busy session one always
+	 * is. */
 	if (now >= last_sigterm_check + SIGTERM_CHECK_MS) {
 		last_sigterm_check = now;
 		if (note_pending_sigterm()) {
@@ -357,7 +360,8 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 			events |= POLLOUT;
 		if (!want[i].read && !e->hung_up)
 			events |= POLLRDHUP;
-		/* poll() reports POLLHUP even if no event is asked for, and would then return at once each time. */
+		/* poll() reports POLLHUP even if no event is asked for, and would then return at
+		 * once each time. */
 		fds[i] = (struct pollfd){ .fd = events ? e->fd : -1, .events = events };
 	}
 	if (io_poll_until(fds, 2, deadline) <= 0)

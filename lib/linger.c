@@ -37,7 +37,8 @@ static void begin(struct ending *end, struct endpoint *e, int64_t now)
 	if (!end->e)
 		return;
 	end->peer_closed = e->close_received;
-	/* After the process ended, the kernel must not retry for minutes: sockets of vanished peers would pile up. */
+	/* After the process ended, the kernel must not retry for minutes: sockets of vanished peers
+	 * would pile up. */
 	setsockopt(e->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 	if (e->tls) {
 		ERR_clear_error();
@@ -47,7 +48,8 @@ static void begin(struct ending *end, struct endpoint *e, int64_t now)
 	end->unacknowledged = io_unacknowledged(e);
 }
 
-/* Reads and discards input, and notes whether the peer closed. Returns false if the connection is broken. */
+/* Reads and discards input, and notes whether the peer closed. Returns false if the connection is
+ * broken. */
 static bool discard_input(struct ending *end)
 {
 	uint8_t discarded[16384];
@@ -73,7 +75,8 @@ static bool was_reset(const struct endpoint *e)
 	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
 }
 
-/* Sends and discards what is possible now. Returns when to continue, or 0 if the connection has ended. */
+/* Sends and discards what is possible now. Returns when to continue, or 0 if the connection has
+ * ended. */
 static int64_t proceed(struct ending *end, int64_t now)
 {
 	struct endpoint *e = end->e;
@@ -98,7 +101,8 @@ static int64_t proceed(struct ending *end, int64_t now)
 	return unacknowledged > 0 ? now + CHECK_MS : end->progress_at + LINGER_MS;
 }
 
-/* What to poll an ending connection for: input, unless the peer closed, and room for waiting TLS bytes. */
+/* What to poll an ending connection for: input, unless the peer closed, and room for waiting TLS
+ * bytes. */
 static struct pollfd poll_for(const struct ending *end)
 {
 	if (end->e && io_backlog(end->e) > 0)

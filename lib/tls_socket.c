@@ -41,8 +41,8 @@ static struct tls_socket *socket_of(SSL *tls)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-/* Reads up to size bytes into buf, and up to s->ahead more into s->in, which must be empty. Returns as
- * readv(); fails with EAGAIN if the budget is used up. */
+/* Reads up to size bytes into buf, and up to s->ahead more into s->in, which must be empty. Returns
+ * as readv(); fails with EAGAIN if the budget is used up. */
 static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 {
 	const struct iovec to[2] = { { buf, size }, { s->in, s->ahead } };
@@ -64,10 +64,10 @@ static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 	return n;
 }
 
-/* OpenSSL reads each record's header and then its body; without a buffer these are two system calls.
- * OpenSSL's own read-ahead would move all buffered bytes for each record. Therefore this function reads
- * many small records with one call and copies them. It reads a large record directly to its
- * destination, and only the next record's header into the buffer. */
+/* OpenSSL reads each record's header and then its body; without a buffer these are two system
+ * calls. OpenSSL's own read-ahead would move all buffered bytes for each record. Therefore this
+ * function reads many small records with one call and copies them. It reads a large record directly
+ * to its destination, and only the next record's header into the buffer. */
 static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
@@ -122,8 +122,8 @@ static bool flush_backlog(struct tls_socket *s)
 	return n >= 0;
 }
 
-/* Writes a whole record, or buffers the part that the kernel has no room for. Lets OpenSSL retry if the
- * buffer has no room for all of it. */
+/* Writes a whole record, or buffers the part that the kernel has no room for. Lets OpenSSL retry if
+ * the buffer has no room for all of it. */
 static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);

@@ -35,7 +35,7 @@ void direction_lose(struct direction *d)
 {
 	d->lost = true;
 	d->sent = d->begun = d->queued = 0;
-	framer_forget(&d->framer);
+	framer_drop_ready(&d->framer);
 }
 
 void direction_fill(struct direction *d)
@@ -99,7 +99,7 @@ bool direction_flush(struct direction *d)
 
 	if (d->sent < d->begun && !d->lost && !drain_queue(d, d->begun) && !d->lost)
 		return false;
-	bytes = framer_cleared(&d->framer, &size);
+	bytes = framer_ready(&d->framer, &size);
 	if (size > 0 && !d->lost) {
 		written = drain(d, bytes, size);
 		framer_written(&d->framer, written);
@@ -122,7 +122,7 @@ bool direction_wants_write(const struct direction *d)
 {
 	size_t left;
 
-	framer_cleared(&d->framer, &left);
+	framer_ready(&d->framer, &left);
 	return !d->lost && (left > 0 || d->sent < d->begun || (d->sent < d->queued && framer_at_boundary(&d->framer)));
 }
 

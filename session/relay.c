@@ -152,10 +152,10 @@ static void pass(struct relay *r, struct direction *d)
 		size_t before, after;
 		int rc = FRAMER_BLOCKED;
 
-		framer_cleared(&d->framer, &before);
+		framer_ready(&d->framer, &before);
 		if (may_scan(r, d))
 			rc = framer_scan(&d->framer, &control, &why);
-		framer_cleared(&d->framer, &after);
+		framer_ready(&d->framer, &after);
 		if (rc == FRAMER_CONTROL) {
 			on_control(r, d, &control);
 		} else if (rc < 0) {
@@ -174,7 +174,7 @@ static bool is_over(struct relay *r, const struct direction *d)
 {
 	size_t left;
 
-	framer_cleared(&d->framer, &left);
+	framer_ready(&d->framer, &left);
 	return !r->closing && d->ended && left == 0 && may_scan(r, d) && !framer_can_scan(&d->framer);
 }
 
@@ -241,7 +241,7 @@ static bool is_waited_for(struct relay *r, struct direction *d)
 	struct direction *back = opposite(r, d);
 	size_t left;
 
-	framer_cleared(&d->framer, &left);
+	framer_ready(&d->framer, &left);
 	if (left > 0 && !d->lost)
 		return direction_wants_write(d) && !d->to->writable;
 	if (framer_can_scan(&d->framer))
@@ -305,7 +305,7 @@ static size_t left_of(const struct direction *d)
 
 	if (d->lost)
 		return 0;
-	framer_cleared(&d->framer, &cleared);
+	framer_ready(&d->framer, &cleared);
 	return cleared + d->queued - d->sent + io_unacknowledged(d->to);
 }
 

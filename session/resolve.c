@@ -23,8 +23,9 @@ static struct {
 	int done; /* an eventfd */
 } lookup;
 
-/* The thread. It returns instead of calling pthread_exit(), which loads libgcc_s; in the sandbox that fails and
- * aborts the process. getaddrinfo_a() is not used because its thread idles for a second and then does this. */
+/* The thread. It returns instead of calling pthread_exit(), which loads libgcc_s; in the sandbox
+ * that fails and aborts the process. getaddrinfo_a() is not used because its thread idles for a
+ * second and then does this. */
 static void *look_up(void *unused)
 {
 	(void)unused;

@@ -14,8 +14,9 @@
 
 #include "lib/error.h"
 
-/* OpenSSL calls this during the handshake, before any HTTP is sent. Returns 1 if the certificate has an accepted
- * fingerprint, or else if its chain and name are valid. If the payload has a fingerprint, nothing else counts. */
+/* OpenSSL calls this during the handshake, before any HTTP is sent. Returns 1 if the certificate
+ * has an accepted fingerprint, or else if its chain and name are valid. If the payload has a
+ * fingerprint, nothing else counts. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
 	const struct tls_verify *v = arg;
@@ -36,7 +37,8 @@ static int verify(X509_STORE_CTX *store, void *arg)
 	return X509_verify_cert(store);
 }
 
-/* Adds the certificates of the payload's PEM text to the store, which is empty. Returns false if there are none. */
+/* Adds the certificates of the payload's PEM text to the store, which is empty. Returns false if
+ * there are none. */
 static bool load_pem(SSL_CTX *tls, const char *pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
@@ -59,15 +61,16 @@ bool tls_verify_needs_files(const struct tls_verify *v)
 }
 
 /* Makes each certificate that the setting or the payload names a trust anchor, even if it is an
- * intermediate CA's or the server's own. Otherwise the root would have to be named, which may also sign
- * for others. Name, dates, purpose and a CA's right to sign are still checked; only the signature on the
- * named certificate is not. */
+ * intermediate CA's or the server's own. Otherwise the root would have to be named, which may also
+ * sign for others. Name, dates, purpose and a CA's right to sign are still checked; only the
+ * signature on the named certificate is not. */
 static bool accept_partial_chain(SSL_CTX *tls)
 {
 	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
 }
 
-/* Loads the CAs that count into tls. Returns 0, or ERR_PAYLOAD_INVALID or ERR_CONFIG with words in why[0..size). */
+/* Loads the CAs that count into tls. Returns 0, or ERR_PAYLOAD_INVALID or ERR_CONFIG with words in
+ * why[0..size). */
 static int load_cas(const struct tls_verify *v, SSL_CTX *tls, char *why, size_t size)
 {
 	const char *ca_file = v->config->ca_file, *wrong = NULL;
@@ -82,8 +85,8 @@ static int load_cas(const struct tls_verify *v, SSL_CTX *tls, char *why, size_t 
 		return ERR_PAYLOAD_INVALID;
 	}
 	if (tls_verify_needs_files(v)) {
-		/* The hashed directory: OpenSSL opens one file of it when it needs one. It would parse the whole bundle
-		 * beside it for each session. */
+		/* The hashed directory: OpenSSL opens one file of it when it needs one. It would
+		 * parse the whole bundle beside it for each session. */
 		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
 			wrong = "cannot be used";
 	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_partial_chain(tls)) {
@@ -187,7 +190,8 @@ int tls_verify_explain_handshake(SSL *tls, char *ret_words, size_t size, const c
 		snprintf(ret_words, size, "%s", untrusted_words(result));
 	else
 		tls_words(error, ret_words, size);
-	/* pveproxy closes the connection before it sends a byte if it does not admit this machine. */
+	/* pveproxy closes the connection before it sends a byte if it does not admit this
+	 * machine. */
 	if (!untrusted && error == 0 && BIO_number_read(SSL_get_rbio(tls)) == 0)
 		*ret_hint = " before TLS began: check that ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy "
 			    "admit this machine";

@@ -35,8 +35,8 @@ void upstream_init(struct upstream *u)
 	u->endpoint = io_endpoint(-1, NULL);
 }
 
-/* Sets the reason of a failure: u->reason is code's words and the formatted text, u->detail is the host and
- * that text. Returns code. */
+/* Sets the reason of a failure: u->reason is code's words and the formatted text, u->detail is the
+ * host and that text. Returns code. */
 static int __attribute__((format(printf, 3, 4))) fail(struct upstream *u, int code, const char *format, ...)
 {
 	char text[UPSTREAM_REASON_MAX];
@@ -50,8 +50,8 @@ static int __attribute__((format(printf, 3, 4))) fail(struct upstream *u, int co
 	return code;
 }
 
-/* Maps a result of io_wait() to a code of error.h, the only place that does. late is the reason if the
- * deadline passed. Codes of error.h, and OK, stay as they are. */
+/* Maps a result of io_wait() to a code of error.h, the only place that does. late is the reason if
+ * the deadline passed. Codes of error.h, and OK, stay as they are. */
 static int map_wait(struct upstream *u, int rc, const char *late)
 {
 	switch (rc) {
@@ -68,7 +68,8 @@ static int map_wait(struct upstream *u, int rc, const char *late)
 
 /* --- TCP ---------------------------------------------------------------------------------- */
 
-/* Waits until connect(2) on fd is done. Returns 0 with its errno, or ETIMEDOUT, in *ret_errno; or as io_wait(). */
+/* Waits until connect(2) on fd is done. Returns 0 with its errno, or ETIMEDOUT, in *ret_errno; or
+ * as io_wait(). */
 static int finish_connect(const struct upstream *u, int fd, int64_t deadline, int *ret_errno)
 {
 	struct endpoint connecting = io_endpoint(fd, NULL);
@@ -82,8 +83,8 @@ static int finish_connect(const struct upstream *u, int fd, int64_t deadline, in
 	return rc == IO_TIMEOUT ? OK : rc;
 }
 
-/* Connects to one address. Returns 0 with u->endpoint, ERR_UPSTREAM_CONNECT with the errno in *ret_errno, or as
- * io_wait(). */
+/* Connects to one address. Returns 0 with u->endpoint, ERR_UPSTREAM_CONNECT with the errno in
+ * *ret_errno, or as io_wait(). */
 static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t deadline, int *ret_errno)
 {
 	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), rc = OK;
@@ -102,9 +103,10 @@ static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t
 	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
 }
 
-/* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. Only here is the
- * host known by its addresses: access.c checked what the payload says before DNS. Each address gets an
- * equal share of the remaining time, so that one that does not answer leaves time for the next. */
+/* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. Only
+ * here is the host known by its addresses: access.c checked what the payload says before DNS. Each
+ * address gets an equal share of the remaining time, so that one that does not answer leaves time
+ * for the next. */
 static int connect_any(struct upstream *u, const struct addrinfo *addresses)
 {
 	const char *list = u->config->allowed_hosts;
@@ -150,7 +152,8 @@ static int tls_failed(struct upstream *u)
 	return code;
 }
 
-/* Returns the error if the connection ended before an answer came: of TLS, if that was the reason. */
+/* Returns the error if the connection ended before an answer came: of TLS, if that was the
+ * reason. */
 static int no_answer(struct upstream *u)
 {
 	char words[TLS_VERIFY_WORDS_MAX];
@@ -160,7 +163,8 @@ static int no_answer(struct upstream *u)
 	return fail(u, ERR_UPSTREAM_ANSWER, "connection closed");
 }
 
-/* Does the TLS handshake, with the certificate check of tls_verify.c. Returns 0 or an error of upstream_open(). */
+/* Does the TLS handshake, with the certificate check of tls_verify.c. Returns 0 or an error of
+ * upstream_open(). */
 static int start_tls(struct upstream *u)
 {
 	SSL *tls = SSL_new(u->tls);
@@ -186,9 +190,10 @@ static int start_tls(struct upstream *u)
 
 /* --- WebSocket ---------------------------------------------------------------------------- */
 
-/* Writes the request for the console, as Proxmox's own pages send it. A ticket that is an API token goes into
- * Authorization as it is, any other as the cookie PVEAuthCookie, which Proxmox also accepts there. Releases
- * before 7 require the subprotocol "binary". Returns the request's size, or ERR_SYSTEM if it does not fit. */
+/* Writes the request for the console, as Proxmox's own pages send it. A ticket that is an API token
+ * goes into Authorization as it is, any other as the cookie PVEAuthCookie, which Proxmox also
+ * accepts there. Releases before 7 require the subprotocol "binary". Returns the request's size, or
+ * ERR_SYSTEM if it does not fit. */
 static int write_request(const struct upstream *u, char *buf, size_t size, const char *key)
 {
 	const struct console *c = u->console;
@@ -220,8 +225,8 @@ static bool has(struct slice s, const char *text)
 	return memmem(s.at, s.len, text, strlen(text));
 }
 
-/* True if s holds a secret of c: a ticket as it is or percent-encoded, or the secret part of an API token.
- * A server that is not Proxmox may echo them. */
+/* True if s holds a secret of c: a ticket as it is or percent-encoded, or the secret part of an API
+ * token. A server that is not Proxmox may echo them. */
 static bool has_secret(struct slice s, const struct console *c)
 {
 	char encoded[3 * CONSOLE_VNCTICKET_MAX + 1];
@@ -233,9 +238,10 @@ static bool has_secret(struct slice s, const struct console *c)
 	return found;
 }
 
-/* Returns ERR_UPSTREAM_REFUSED for an answer that is not 101. Proxmox gives the reason in its reason phrase, which
- * can name nodes, hosts and users. The log gets the phrase, without characters that could look like fields of
- * the log. The client gets only phrases of this list, which name nothing. */
+/* Returns ERR_UPSTREAM_REFUSED for an answer that is not 101. Proxmox gives the reason in its
+ * reason phrase, which can name nodes, hosts and users. The log gets the phrase, without characters
+ * that could look like fields of the log. The client gets only phrases of this list, which name
+ * nothing. */
 static int rejected(struct upstream *u, const struct http_response *r)
 {
 	static const char *const for_client[] = {
@@ -261,7 +267,8 @@ static int rejected(struct upstream *u, const struct http_response *r)
 	return ERR_UPSTREAM_REFUSED;
 }
 
-/* Reads more of Proxmox's answer to u->early + *len, and adds to *len. Returns 0 or an error of upstream_open(). */
+/* Reads more of Proxmox's answer to u->early + *len, and adds to *len. Returns 0 or an error of
+ * upstream_open(). */
 static int read_more(struct upstream *u, size_t *len)
 {
 	for (;;) {
@@ -270,7 +277,8 @@ static int read_more(struct upstream *u, size_t *len)
 
 		if (n > 0) {
 			*len += (size_t)n;
-			/* The endpoint is writable, so this does not wait, but checks the clock, the client and SIGTERM. */
+			/* The endpoint is writable, so this does not wait, but checks the clock,
+			 * the client and SIGTERM. */
 			rc = io_wait(&u->endpoint, POLLOUT, u->client, u->deadline);
 			return map_wait(u, rc, "its answer does not end");
 		}
@@ -282,9 +290,10 @@ static int read_more(struct upstream *u, size_t *len)
 	}
 }
 
-/* Reads Proxmox's answer and checks it (RFC 6455 section 4.1). Skips interim answers, which a proxy in between may
- * send (RFC 9110 section 15.2). Leaves the bytes after the answer in u->early, u->n_early of them; until then the
- * response's slices point into this buffer. Returns 0 or an error of upstream_open(). */
+/* Reads Proxmox's answer and checks it (RFC 6455 section 4.1). Skips interim answers, which a proxy
+ * in between may send (RFC 9110 section 15.2). Leaves the bytes after the answer in u->early,
+ * u->n_early of them; until then the response's slices point into this buffer. Returns 0 or an
+ * error of upstream_open(). */
 static int read_answer(struct upstream *u, const char *key)
 {
 	char accept[WS_ACCEPT_LEN + 1];
@@ -311,7 +320,8 @@ static int read_answer(struct upstream *u, const char *key)
 		return rejected(u, &r);
 	if (ws_accept(key, accept) < 0)
 		return ERR_SYSTEM;
-	/* The server may select only what was offered: no extension, and "binary", which Proxmox echoes. */
+	/* The server may select only what was offered: no extension, and "binary", which Proxmox
+	 * echoes. */
 	if (!r.upgrade || !slice_is(r.ws_accept, accept) || r.ws_extensions ||
 	    (r.ws_protocol.at && !slice_is(r.ws_protocol, "binary")))
 		return fail(u, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
@@ -370,7 +380,8 @@ int upstream_open(struct upstream *u)
 
 	if (rc == OK)
 		rc = open_websocket(u);
-	/* Only the handshake needs the CAs. The connection keeps a reference to the rest of the context. */
+	/* Only the handshake needs the CAs. The connection keeps a reference to the rest of the
+	 * context. */
 	SSL_CTX_set_cert_store(u->tls, NULL);
 	SSL_CTX_free(u->tls);
 	u->tls = NULL;
