@@ -361,7 +361,7 @@ static void refuse_in_close(const struct http_request *request, int code)
 	if (size < 0 || exchange_send(&client, answer, (size_t)size) < 0)
 		return;
 	forget();
-	relay_refuse(&relay, confine(code), reason);
+	relay_close_only(&relay, confine(code), reason);
 	session.close_code = relay.close_code;
 }
 
@@ -423,7 +423,7 @@ static void serve(void)
 	if (rc == OK)
 		relay_run(&relay);
 	else
-		relay_refuse(&relay, rc, upstream.reason);
+		relay_close_only(&relay, rc, upstream.reason);
 	upstream_close(&upstream);
 	sum_up();
 }

@@ -17,8 +17,8 @@ enum {
  * Fields that http_request does not need are dropped while reading, so the head may be up to
  * HTTP_REQUEST_MAX bytes, whatever size is.
  * Returns the size of the part that was kept; *ret_request points into it. *ret_len is this size
- * plus the bytes that came after the head. Or returns ERR_CLIENT_GONE if the client closed, or sent no
- * byte before the deadline; ERR_REQUEST_TIMEOUT, END_TERMINATED, ERR_SYSTEM, or an error of
+ * plus the bytes that came after the head. Or returns ERR_CLIENT_GONE if the client closed, or sent
+ * no byte before the deadline; ERR_REQUEST_TIMEOUT, END_TERMINATED, ERR_SYSTEM, or an error of
  * http_read_request(). *ret_used is always set: how many bytes of head were written. They may hold
  * secrets. */
 int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline,
@@ -34,17 +34,17 @@ bool exchange_accepts_method(const struct http_request *request);
 /* False for HEAD: its answer is GET's without the body (RFC 9110 section 9.3.2). */
 bool exchange_wants_body(const struct http_request *request);
 
-/* Sends an answer as http_write_answer() formats it: extra holds more header lines, each with CRLF; body
- * is JSON. Does not report whether the client got it. */
+/* Sends an answer as http_write_answer() formats it: extra holds more header lines, each with CRLF;
+ * body is JSON. Does not report whether the client got it. */
 void exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body);
 
-/* Sends answer[0..size) within EXCHANGE_ANSWER_TIMEOUT_MS. Returns as io_write_all(). After an error
- * part of it may have been sent, so no other answer may follow. */
+/* Sends answer[0..size) within EXCHANGE_ANSWER_TIMEOUT_MS. Returns as io_write_all(). After an
+ * error part of it may have been sent, so no other answer may follow. */
 int exchange_send(struct endpoint *client, const char *answer, size_t size);
 
-/* Answers the request with code's HTTP status and words (error.h), as JSON in the original's format.
- * detail becomes an issue, "" adds none; it must be safe inside a JSON string. Does nothing if code has
- * no status. */
+/* Answers the request with code's HTTP status and words (error.h), as JSON in the original's
+ * format. detail becomes an issue, "" adds none; it must be safe inside a JSON string. Does nothing
+ * if code has no status. */
 void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail);
 
 #endif

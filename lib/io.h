@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 enum {
-	/* Keepalive: the kernel reports a vanished peer after 50 s. Linux sends no probes while data is
-	 * unacknowledged: silence.h covers that case. */
+	/* Keepalive: the kernel reports a vanished peer after 50 s. Linux sends no probes while
+	 * data is unacknowledged: silence.h covers that case. */
 	IO_KEEPALIVE_IDLE_S = 20,       /* silence before the first probe */
 	IO_KEEPALIVE_INTERVAL_S = 10,   /* between probes */
 	IO_KEEPALIVE_PROBES = 3,        /* unanswered probes that end the connection */
@@ -52,10 +52,17 @@ struct endpoint {
 /* Returns milliseconds on CLOCK_MONOTONIC. All deadlines here are times of this clock. */
 int64_t io_now(void);
 
+/* Returns the earlier of two times. */
+static inline int64_t io_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Sleeps until io_now() reaches when. */
 void io_sleep_until(int64_t when);
 
-/* Blocks SIGTERM except while io_poll_until() waits, and makes it only set what io_terminated() returns. */
+/* Blocks SIGTERM except while io_poll_until() waits, and makes it only set what io_terminated()
+ * returns. */
 void io_catch_sigterm(void);
 
 /* True once SIGTERM came. */
@@ -67,30 +74,32 @@ bool io_terminated(void);
  * socket or the kernel does not have. Returns 0, or ERR_SYSTEM with errno. */
 int io_prepare(int fd);
 
-/* Returns an endpoint for a prepared fd. tls may be NULL, and is one that io_begin_tls() attached otherwise. */
+/* Returns an endpoint for a prepared fd. tls may be NULL, and is one that io_begin_tls() attached
+ * otherwise. */
 struct endpoint io_endpoint(int fd, SSL *tls);
 
 /* Connects tls, which is new, to e's fd through tls_socket.h. e then owns tls.
  * Returns 0, or ERR_SYSTEM without memory: then the caller still owns tls. */
 int io_begin_tls(struct endpoint *e, SSL *tls);
 
-/* Continues e's TLS handshake. Returns 1 when it is done; IO_AGAIN: call io_wait() with POLLIN, which
- * waits for whatever TLS needs; or IO_BROKEN: the reason is in OpenSSL's error queue. */
+/* Continues e's TLS handshake. Returns 1 when it is done; IO_AGAIN: call io_wait() with POLLIN,
+ * which waits for whatever TLS needs; or IO_BROKEN: the reason is in OpenSSL's error queue. */
 ssize_t io_handshake(struct endpoint *e);
 
 /* Reads between one and size bytes into buf. Returns the count, IO_END, IO_AGAIN or IO_BROKEN. */
 ssize_t io_read(struct endpoint *e, void *buf, size_t size);
 
-/* Writes at least one byte of buf[0..size). Returns the count, IO_AGAIN or IO_BROKEN. After IO_AGAIN
- * the next call must offer the same bytes again (SSL_write(3)). With TLS, one record of the written
- * data may wait until the kernel has room: io_wait(), io_poll() and linger() send it. */
+/* Writes at least one byte of buf[0..size). Returns the count, IO_AGAIN or IO_BROKEN. After
+ * IO_AGAIN the next call must offer the same bytes again (SSL_write(3)). With TLS, one record of
+ * the written data may wait until the kernel has room: io_wait(), io_poll() and linger() send
+ * it. */
 ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
 
 /* Returns how many bytes of TLS records wait until the kernel has room; 0 without TLS. */
 size_t io_backlog(const struct endpoint *e);
 
-/* Returns how many bytes written to e its peer's kernel has not acknowledged: io_backlog() and what the
- * kernel still has (SIOCOUTQ), with TLS's overhead. */
+/* Returns how many bytes written to e its peer's kernel has not acknowledged: io_backlog() and what
+ * the kernel still has (SIOCOUTQ), with TLS's overhead. */
 size_t io_unacknowledged(const struct endpoint *e);
 
 /* ppoll() until deadline, an io_now(); SIGTERM may interrupt it. Returns as ppoll(). */
@@ -98,11 +107,12 @@ int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline);
 
 /* Waits until e can read (events: POLLIN) or write (POLLOUT) again, after IO_AGAIN. Also watches
  * another connection (NULL: none) for its peer to close it. deadline is an io_now().
- * Returns 0, IO_TIMEOUT, IO_HANGUP (only of watched), IO_TERMINATED, or ERR_SYSTEM if ppoll() failed. */
+ * Returns 0, IO_TIMEOUT, IO_HANGUP (only of watched), IO_TERMINATED, or ERR_SYSTEM if ppoll()
+ * failed. */
 int io_wait(struct endpoint *e, short events, const struct endpoint *watched, int64_t deadline);
 
-/* Writes all of buf before the deadline, an io_now(). Returns 0, IO_BROKEN, IO_TIMEOUT, IO_TERMINATED
- * or ERR_SYSTEM; after an error part of buf may have been written. */
+/* Writes all of buf before the deadline, an io_now(). Returns 0, IO_BROKEN, IO_TIMEOUT,
+ * IO_TERMINATED or ERR_SYSTEM; after an error part of buf may have been written. */
 int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadline);
 
 /* What io_poll() waits for on one endpoint. */
@@ -111,12 +121,13 @@ struct io_want {
 	bool read, write;
 };
 
-/* Waits for one of the wanted events, for room for an endpoint's waiting TLS bytes, or, on an endpoint
- * that is not to be read, for its peer to close. Updates readable, writable and hung_up of both
- * endpoints. Also returns at the deadline, an io_now(), and when SIGTERM came. */
+/* Waits for one of the wanted events, for room for an endpoint's waiting TLS bytes, or, on an
+ * endpoint that is not to be read, for its peer to close. Updates readable, writable and hung_up of
+ * both endpoints. Also returns at the deadline, an io_now(), and when SIGTERM came. */
 void io_poll(const struct io_want want[2], int64_t deadline);
 
-/* Returns the pages that lie completely in at[0..size) to the kernel; their content becomes zero. */
+/* Returns the pages that lie completely in at[0..size) to the kernel; their content becomes
+ * zero. */
 void io_release_pages(void *at, size_t size);
 
 /* Does the same for the unused parts of e's TLS buffers. */

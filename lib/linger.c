@@ -125,7 +125,7 @@ void linger(struct endpoint *a, struct endpoint *b, int64_t deadline)
 		now = io_now();
 		if (io_terminated() && !shortened) {
 			shortened = true;
-			deadline = now + LINGER_MS < deadline ? now + LINGER_MS : deadline;
+			deadline = io_earlier(deadline, now + LINGER_MS);
 		}
 		next = deadline;
 		for (int i = 0; i < 2; i++) {

@@ -16,9 +16,10 @@ enum {
 };
 
 /* Ends one or two connections (NULL: none). Sends close_notify and FIN after the written data, then
- * reads and discards input until the peer closes. A peer that acknowledges no more data has LINGER_MS
- * to close. A peer that still acknowledges data has until deadline, an io_now(). After SIGTERM the
- * limit is LINGER_MS for both. Does not close the descriptors. A second call does nothing. */
+ * reads and discards input until the peer closes. A peer that acknowledges no more data has
+ * LINGER_MS to close. A peer that still acknowledges data has until deadline, an io_now(). After
+ * SIGTERM the limit is LINGER_MS for both. Does not close the descriptors. A second call does
+ * nothing. */
 void linger(struct endpoint *a, struct endpoint *b, int64_t deadline);
 
 #endif

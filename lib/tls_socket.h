@@ -24,8 +24,9 @@ enum {
  * Returns false without memory: then tls is unchanged. */
 bool tls_socket_attach(SSL *tls, int fd);
 
-/* Call this before each call into OpenSSL: it allows that call to read TLS_SOCKET_BUDGET bytes. Without
- * a limit, a peer's records without data (session tickets, key updates) could keep OpenSSL busy for ever. */
+/* Call this before each call into OpenSSL: it allows that call to read TLS_SOCKET_BUDGET bytes.
+ * Without a limit, a peer's records without data (session tickets, key updates) could keep OpenSSL
+ * busy for ever. */
 void tls_socket_enter(SSL *tls);
 
 /* True if the buffer holds bytes that OpenSSL has not read yet. */

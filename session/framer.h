@@ -47,21 +47,23 @@ enum { FRAMER_BLOCKED = 0, FRAMER_CONTROL = 1 };
 /* Starts with an empty buffer, for frames that sender sends. */
 void framer_init(struct framer *f, enum ws_sender sender);
 
-/* Returns where to read input to. *ret_size is how many bytes have room: 0 until something is written. */
+/* Returns where to read input to. *ret_size is how many bytes have room: 0 until something is
+ * written. */
 uint8_t *framer_space(struct framer *f, size_t *ret_size);
 
 /* Reports that n bytes of input were read to framer_space(). */
 void framer_filled(struct framer *f, size_t n);
 
 /* Scans the input, and makes what the other side should get ready to write.
- * Returns FRAMER_CONTROL if it took a control frame out, unmasked, to *ret_control: handle it, then call
- * again. It takes one out only when everything before it is written.
+ * Returns FRAMER_CONTROL if it took a control frame out, unmasked, to *ret_control: handle it, then
+ * call again. It takes one out only when everything before it is written.
  * Returns FRAMER_BLOCKED if it needs more input, or needs the ready bytes to be written first.
- * Returns ERR_CLIENT_PROTOCOL or ERR_UPSTREAM_PROTOCOL once, with a static phrase in *ret_why, if the
- * sender broke the protocol. The bytes that are ready by then may still be written. */
+ * Returns ERR_CLIENT_PROTOCOL or ERR_UPSTREAM_PROTOCOL once, with a static phrase in *ret_why, if
+ * the sender broke the protocol. The bytes that are ready by then may still be written. */
 int framer_scan(struct framer *f, struct ws_control *ret_control, const char **ret_why);
 
-/* True if framer_scan() can make progress now, without more input and before anything is written. */
+/* True if framer_scan() can make progress now, without more input and before anything is
+ * written. */
 bool framer_can_scan(const struct framer *f);
 
 /* Returns the bytes that are ready to write; *ret_size is how many, and may be 0. */
@@ -88,8 +90,9 @@ bool framer_is_empty(const struct framer *f);
 /* From now on lets the current data frame finish, and begins no other. */
 void framer_stop(struct framer *f);
 
-/* From now on drops data, except the ready bytes and the rest of the current data frame (of its piece, if
- * it is large), so that the output ends at a frame boundary. Control frames are still taken out. */
+/* From now on drops data, except the ready bytes and the rest of the current data frame (of its
+ * piece, if it is large), so that the output ends at a frame boundary. Control frames are still
+ * taken out. */
 void framer_discard(struct framer *f);
 
 #endif

@@ -48,25 +48,26 @@ struct upstream {
 /* Makes u empty, without a connection. */
 void upstream_init(struct upstream *u);
 
-/* Makes the TLS context with the certificates or fingerprints to verify with, while the client can still
- * get an HTTP error. If claims has a fingerprint or CA, only that counts, whatever the settings say.
- * config and claims must stay valid until upstream_open() returns.
+/* Makes the TLS context with the certificates or fingerprints to verify with, while the client can
+ * still get an HTTP error. If claims has a fingerprint or CA, only that counts, whatever the
+ * settings say. config and claims must stay valid until upstream_open() returns.
  * Returns 0, or ERR_CONFIG, ERR_PAYLOAD_INVALID or ERR_SYSTEM, each with u->detail. */
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims);
 
 /* Resolves console->host and connects to the first of its allowed addresses that answers. All of
- * upstream_dial() and upstream_open() must be done in the setting PROXXY_CONNECT_TIMEOUT. Ends early if
- * client leaves. console and client must stay valid until upstream_open() returns. Sends and reads
- * nothing, with one exception: if the system's CAs are needed, it does the TLS handshake, because each CA
- * is a file that the sandbox would not let OpenSSL open.
- * Returns 0 with u->endpoint; ERR_HOST_FORBIDDEN or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS or
- * _UNTRUSTED, each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
+ * upstream_dial() and upstream_open() must be done in the setting PROXXY_CONNECT_TIMEOUT. Ends
+ * early if client leaves. console and client must stay valid until upstream_open() returns. Sends
+ * and reads nothing, with one exception: if the system's CAs are needed, it does the TLS handshake,
+ * because each CA is a file that the sandbox would not let OpenSSL open.
+ * Returns 0 with u->endpoint; ERR_HOST_FORBIDDEN or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS
+ * or _UNTRUSTED, each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or
+ * ERR_SYSTEM. */
 int upstream_dial(struct upstream *u, const struct console *console, const struct endpoint *client);
 
-/* Does the TLS handshake if it is not done, and opens the console's WebSocket. Opens no file and no socket.
- * Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the VNC port.
- * Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER, each with u->reason and
- * u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
+/* Does the TLS handshake if it is not done, and opens the console's WebSocket. Opens no file and no
+ * socket. Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the
+ * VNC port. Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER,
+ * each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
 int upstream_open(struct upstream *u);
 
 /* Sends close_notify, if TLS is established, closes the connection and frees everything. Afterwards
