@@ -10,6 +10,24 @@
 #include "lib/error.h"
 #include "lib/linger.h"
 
+/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted data, after
+ * RELAY_CLOSE_MAX_MS in total, and RELAY_STOP_MS after SIGTERM. */
+enum {
+	RELAY_CLOSE_MAX_MS = 30 * 1000, /* so that a slow client still gets the console's last data */
+	RELAY_STOP_MS = 3500,           /* with LINGER_MS after it, less than the units' TimeoutStopSec= */
+	TLS_END = 96,                   /* bytes that TLS adds to the last frames of our own, and close_notify */
+};
+
+/* Bytes that a VNC console relays when it refuses the password (RFC 6143 sections 7.1.1 to 7.1.3,
+ * with the only security type that Proxmox offers). The client sends version, choice and response;
+ * after success it would continue with ClientInit. The server sends version, list, challenge and
+ * result, and may add a reason of at most RFB_REASON_MAX bytes. */
+enum {
+	RFB_REFUSED_UP = 12 + 1 + 16,
+	RFB_REFUSED_DOWN = 12 + 2 + 16 + 4,
+	RFB_REASON_MAX = 4 + 128,
+};
+
 /* --- the decision ------------------------------------------------------------------------- */
 
 static void queue_close(struct direction *d, int code, const char *reason)
@@ -109,8 +127,8 @@ static void on_console_end(struct relay *r)
 		relay_end(r, END_UPSTREAM_EMPTY,
 			  up == 0 ? "the guest is off or has stopped" :
 				    "the guest is off, or its terminal refused the user and ticket");
-	else if (up == RELAY_RFB_REFUSED_UP && down >= RELAY_RFB_REFUSED_DOWN &&
-		 down <= RELAY_RFB_REFUSED_DOWN + RELAY_RFB_REASON_MAX)
+	else if (up == RFB_REFUSED_UP && down >= RFB_REFUSED_DOWN &&
+		 down <= RFB_REFUSED_DOWN + RFB_REASON_MAX)
 		relay_end(r, END_PASSWORD_REFUSED, NULL);
 	else
 		relay_end(r, END_UPSTREAM_CLOSED, NULL);
@@ -164,7 +182,7 @@ bool relay_close_is_done(const struct relay *r)
  * headers. */
 static uint64_t acknowledged(const struct direction *d)
 {
-	const size_t own = d->own_at_end + (d->to->tls ? RELAY_TLS_END : 0), left = io_unacknowledged(d->to);
+	const size_t own = d->own_at_end + (d->to->tls ? TLS_END : 0), left = io_unacknowledged(d->to);
 	const size_t missing = left > own ? left - own : 0;
 
 	return d->framer.passed > missing ? d->framer.passed - missing : 0;

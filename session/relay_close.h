@@ -20,23 +20,8 @@
 #include "session/relay.h"
 
 enum {
-	/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted
-	 * data, after RELAY_CLOSE_MAX_MS in total, and RELAY_STOP_MS after SIGTERM. */
-	RELAY_CLOSE_TIMEOUT_MS = 3000,
-	RELAY_CLOSE_MAX_MS = 30 * 1000, /* so that a slow client still gets the console's last data */
-	RELAY_STOP_MS = 3500,           /* with LINGER_MS after it, less than the units' TimeoutStopSec= */
-	RELAY_CLOSE_CHECK_MS = 250,     /* between two checks whether the sides accept data */
-	RELAY_TLS_END = 96,             /* bytes that TLS adds to the last frames of our own, and close_notify */
-};
-
-/* Bytes that a VNC console relays when it refuses the password (RFC 6143 sections 7.1.1 to 7.1.3,
- * with the only security type that Proxmox offers). The client sends version, choice and response;
- * after success it would continue with ClientInit. The server sends version, list, challenge and
- * result, and may add a reason of at most RELAY_RFB_REASON_MAX bytes. */
-enum {
-	RELAY_RFB_REFUSED_UP = 12 + 1 + 16,
-	RELAY_RFB_REFUSED_DOWN = 12 + 2 + 16 + 4,
-	RELAY_RFB_REASON_MAX = 4 + 128,
+	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for a peer to accept more data, during the closing handshake and when it begins */
+	RELAY_CLOSE_CHECK_MS = 250,    /* between two checks whether the peers accept data */
 };
 
 /* Ends the session with outcome. why is a static phrase with more about it, or NULL; the client's
@@ -47,8 +32,8 @@ void relay_end(struct relay *r, int outcome, const char *why);
  * nothing if the session is ending already. */
 void relay_end_with_reason(struct relay *r, int outcome, const char *reason);
 
-/* Ends the session after a Close that d's sender sent, or answers it if the session is ending
- * already. */
+/* Ends the session because d's sender sent a Close. If the session is ending already, only notes that
+ * this side will send nothing more. */
 void relay_on_close(struct relay *r, struct direction *d, const struct ws_control *close);
 
 /* Ends the session after Proxmox's connection ended and everything that it sent is written. */

@@ -434,7 +434,7 @@ static void require_wiped(void)
 {
 	static const uint8_t nothing[CRYPTO_KEY_LEN];
 
-	REQUIRE(!granted.console.ticket[0] && !granted.console.vncticket[0] && !granted.claims.ca, "tickets are left");
+	REQUIRE(!payload.console.ticket[0] && !payload.console.vncticket[0] && !payload.claims.ca, "tickets are left");
 	REQUIRE(memcmp(config.keys[0].key, nothing, sizeof(nothing)) == 0, "the key is left");
 }
 
@@ -447,7 +447,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		payloads[i] = (plains[i].jwe ? seal_jwe : seal_cbc)(plains[i].json);
 
 	memset(&config, 0, sizeof(config));
-	memset(&granted, 0, sizeof(granted));
+	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
 	memset(client_address, 0, sizeof(client_address));
 	answered = false;
