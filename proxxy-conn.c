@@ -127,7 +127,7 @@ static int read_request(struct http_request *ret_request, int configured)
 	size_t space, head_len;
 	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len, &head_used);
 
-	if (rc == ERR_CLIENT_GONE && head_used == 0) /* a port probe, or a connection that a browser opened in advance */
+	if (rc == ERR_CLIENT_GONE && head_used == 0) /* a port probe, or a browser's spare connection */
 		_exit(EX_OK);
 	if (rc < 0)
 		return rc;

@@ -40,13 +40,15 @@ enum io_result {
 struct endpoint {
 	int fd;                  /* -1 if there is none */
 	SSL *tls;                /* NULL without TLS */
-	bool readable, writable; /* a read or write may succeed; false after IO_AGAIN until poll() reports otherwise */
-	short read_events, write_events; /* what to poll for before the next read or write: TLS may need POLLOUT to read */
-	bool hung_up;            /* io_poll() saw the peer close its connection (POLLRDHUP) while nothing was read from it */
+	bool readable, writable; /* a read or write may succeed: not after IO_AGAIN, until poll() says so */
+	/* What to poll for before the next read or write: TLS may need POLLOUT to read. */
+	short read_events, write_events;
+	bool hung_up;            /* io_poll() saw the peer close (POLLRDHUP) while we did not read */
 	bool timed_out;          /* a read failed with ETIMEDOUT: keepalive found that the peer vanished */
-	bool close_received;     /* the peer sent a WebSocket Close: nothing after it counts; the owner sets this */
+	bool close_received;     /* the peer sent a WebSocket Close: nothing after it counts. relay_close.c sets it */
 	bool shut;               /* we sent our end: close_notify and FIN */
-	unsigned long tls_error; /* after IO_BROKEN: OpenSSL's error (ERR_get_error(3)), or 0 if the TCP connection broke */
+	/* After IO_BROKEN: OpenSSL's error (ERR_get_error(3)), or 0 if the TCP connection broke. */
+	unsigned long tls_error;
 };
 
 /* Returns milliseconds on CLOCK_MONOTONIC. All deadlines here are times of this clock. */

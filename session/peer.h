@@ -8,8 +8,8 @@
 #include <netinet/in.h>
 #include <stddef.h>
 
-/* Sets ret_address to the address of fd's peer, and name[0..size) to the same with the port. Writes an
- * IPv4-mapped IPv6 address as IPv4. Without an IP address sets "" and "unknown". */
+/* Sets ret_address to the address of fd's peer, and name[0..size) to the same with the port. Writes
+ * an IPv4-mapped IPv6 address as IPv4. Without an IP address sets "" and "unknown". */
 void peer_name(int fd, char ret_address[INET6_ADDRSTRLEN], char *name, size_t size);
 
 #endif

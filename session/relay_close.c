@@ -10,8 +10,8 @@
 #include "lib/error.h"
 #include "lib/linger.h"
 
-/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted data, after
- * RELAY_CLOSE_MAX_MS in total, and RELAY_STOP_MS after SIGTERM. */
+/* The closing handshake ends after RELAY_CLOSE_TIMEOUT_MS in which neither side accepted data,
+ * after RELAY_CLOSE_MAX_MS in total, and RELAY_STOP_MS after SIGTERM. */
 enum {
 	RELAY_CLOSE_MAX_MS = 30 * 1000, /* so that a slow client still gets the console's last data */
 	RELAY_STOP_MS = 3500,           /* with LINGER_MS after it, less than the units' TimeoutStopSec= */

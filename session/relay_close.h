@@ -20,7 +20,7 @@
 #include "session/relay.h"
 
 enum {
-	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for a peer to accept more data, during the closing handshake and when it begins */
+	RELAY_CLOSE_TIMEOUT_MS = 3000, /* for a peer to accept more data, once the other side has left */
 	RELAY_CLOSE_CHECK_MS = 250,    /* between two checks whether the peers accept data */
 };
 
@@ -32,8 +32,8 @@ void relay_end(struct relay *r, int outcome, const char *why);
  * nothing if the session is ending already. */
 void relay_end_with_reason(struct relay *r, int outcome, const char *reason);
 
-/* Ends the session because d's sender sent a Close. If the session is ending already, only notes that
- * this side will send nothing more. */
+/* Ends the session because d's sender sent a Close. If the session is ending already, only notes
+ * that this side will send nothing more. */
 void relay_on_close(struct relay *r, struct direction *d, const struct ws_control *close);
 
 /* Ends the session after Proxmox's connection ended and everything that it sent is written. */

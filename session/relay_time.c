@@ -151,8 +151,9 @@ static void check_limits(struct relay *r, int64_t now)
 /* Returns when the first of the checks above is due again. */
 static int64_t next_check(const struct relay *r)
 {
-	int64_t next = io_earlier(next_ping(r), io_earlier(r->client_silence.look_at, r->upstream_silence.look_at));
+	int64_t next = io_earlier(r->client_silence.next_check, r->upstream_silence.next_check);
 
+	next = io_earlier(next, next_ping(r));
 	next = io_earlier(next, io_earlier(r->session_end, after(r->last_data, r->config->idle_timeout)));
 	return io_earlier(next, r->client->hung_up ? r->hangup_deadline : INT64_MAX);
 }
