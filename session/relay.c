@@ -131,14 +131,15 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 	direction_flush(back);
 }
 
-/* True if d may be scanned. The answer to a Ping must find room, unless its sender has left: then
- * nobody needs the answer, and the session must not wait for room. Data after the client's Close is
- * ignored (section 5.5.1). */
+/* True if d may be scanned. The answer to a Ping must find room; its sender waits until there is. If the
+ * sender has left, and room needs the rest of a frame that the other side has begun, nobody waits: answers
+ * without room are dropped. Data after the client's Close is ignored (section 5.5.1). */
 static bool may_scan(struct relay *r, const struct direction *d)
 {
-	const bool left = d->ended || d->from->hung_up;
+	const struct direction *back = opposite(r, d);
+	const bool left = (d->ended || d->from->hung_up) && !direction_wants_write(back);
 
-	return (left || direction_has_room(opposite(r, d))) && !(d == &r->up && r->client->said_all);
+	return (left || direction_has_room(back)) && !(d == &r->up && r->client->said_all);
 }
 
 /* Scans and writes what was read, up to RELAY_STEPS steps. */
