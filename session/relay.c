@@ -25,6 +25,7 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->session_end = INT64_MAX;
 	r->close_deadline = r->goodbye_end = r->gone_at = INT64_MAX;
 	r->left = 0;
+	r->asked_at = 0;
 	silence_init(&r->client_silence);
 	silence_init(&r->upstream_silence);
 	r->outcome = OK;
@@ -351,8 +352,11 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	const char *upstream =
 		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
-	if (client && gone < SILENCE_GONE_MS && !(r->pinged && now >= r->asked_at + gone))
-		client = NULL; /* a short outage must not end a session before a Ping was tried */
+	/* A short outage must not end a session before a Ping was tried. r->pinged does not tell: data that
+	 * the client sent before it vanished may be read only now. */
+	if (client && gone < SILENCE_GONE_MS &&
+	    (r->asked_at < r->client_silence.last_received || now < r->asked_at + gone))
+		client = NULL;
 	if (client) {
 		r->why = client;
 		direction_lose(&r->down);
@@ -387,7 +391,7 @@ static int64_t keep_pinging(struct relay *r, int64_t now)
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
 	r->pinged = true;
-	r->asked_at = r->ping_at = now;
+	r->told = r->asked_at = r->ping_at = now;
 	return after(now, interval);
 }
 

@@ -58,6 +58,7 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 	/* An answer may be under way: it counts as missing only if it was due at the last look
 	 * too. */
 	owed = owed_for(e->fd);
+	s->last_received = now - owed;
 	if (owed < 0)
 		s->since = -1;
 	else if (s->since < 0 || owed < now - s->since)

@@ -19,6 +19,7 @@ enum {
 struct silence {
 	int64_t look_at; /* when to look again; INT64_MAX while nothing is unacknowledged */
 	int64_t since;   /* the first look that found nothing acknowledged since, or -1 */
+	int64_t last_received; /* when the peer's kernel last sent anything, at the last look that found an answer due */
 	size_t left;     /* unacknowledged bytes at the last look */
 	int64_t moved;   /* when left last changed */
 };
