@@ -26,6 +26,7 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->config = config;
 	r->last_received = r->last_sent = r->last_data = io_now();
 	r->ping_pending = false;
+	r->ping_sent = 0;
 	r->hangup_deadline = INT64_MAX;
 	r->session_began = session_began;
 	r->session_end = INT64_MAX;
@@ -61,13 +62,15 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 }
 
 /* True if d may be scanned. There must be room for the answer to a Ping, so a side that floods us
- * with Pings must read the answers. If the sender has left, nobody needs the answer, and the
- * session must not wait for room. Data after the client's Close is ignored (section 5.5.1). */
+ * with Pings must read the answers. If the sender has left, and the room can only come when the
+ * other side finishes a frame, the session must not wait for it: answers without room are dropped.
+ * Data after the client's Close is ignored (section 5.5.1). */
 static bool may_scan(struct relay *r, const struct direction *d)
 {
-	const bool left = d->ended || d->from->hung_up;
+	const struct direction *back = opposite(r, d);
+	const bool left = (d->ended || d->from->hung_up) && !direction_wants_write(back);
 
-	return (left || direction_has_room(opposite(r, d))) && !(d == &r->up && r->client->close_received);
+	return (left || direction_has_room(back)) && !(d == &r->up && r->client->close_received);
 }
 
 /* Scans and writes what was read, in at most STEPS_AT_ONCE steps. */

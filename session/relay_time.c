@@ -79,7 +79,7 @@ static void send_ping(struct relay *r, int64_t now)
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
 	r->ping_pending = true;
-	r->ping_sent = r->ping_wait_began = now;
+	r->last_sent = r->ping_sent = r->ping_wait_began = now;
 }
 
 /* Returns when to send a Ping or, after one was sent, when its answer is due. Silence in one
@@ -120,8 +120,12 @@ static void check_vanished(struct relay *r, int64_t now)
 	const char *upstream =
 		silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
-	if (client && gone < SILENCE_GONE_MS && !(r->ping_pending && now >= r->ping_sent + gone))
-		client = NULL; /* a short outage must not end a session before a Ping was tried */
+	/* A short outage must not end a session before a Ping was tried. r->ping_pending does not
+	 * say whether one was: data that the client sent before it vanished may be read only
+	 * now. */
+	if (client && gone < SILENCE_GONE_MS &&
+	    (r->ping_sent < r->client_silence.last_received || now < r->ping_sent + gone))
+		client = NULL;
 	if (client) {
 		direction_lose(&r->down);
 		r->up.ended = true;

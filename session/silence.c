@@ -58,6 +58,7 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 
 	/* An answer may be in transit: it is missing only if it was due at the last check too. */
 	silent = silent_for(e->fd);
+	s->last_received = now - silent;
 	if (silent < 0)
 		s->silent_since = -1;
 	else if (s->silent_since < 0 || silent < now - s->silent_since)

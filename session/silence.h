@@ -21,6 +21,7 @@ enum {
 struct silence {
 	int64_t next_check;    /* INT64_MAX while nothing is unacknowledged */
 	int64_t silent_since;  /* the first check since which nothing was acknowledged, or -1 */
+	int64_t last_received; /* when the peer last sent anything, at the last check that found an answer due */
 	size_t unacknowledged; /* bytes at the last check */
 	int64_t progress_at;   /* when unacknowledged last changed */
 };
