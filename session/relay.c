@@ -174,7 +174,7 @@ static void wait_for_peers(struct relay *r, int64_t next)
 /* Relays until the closing handshake is done or its time is over. */
 static void run_until_closed(struct relay *r)
 {
-	while (!(r->closing && relay_close_is_done(r))) {
+	for (;;) {
 		const int64_t slice_end = io_now() + SLICE_MS;
 		int64_t next;
 
@@ -183,7 +183,7 @@ static void run_until_closed(struct relay *r)
 		while (is_busy(r) && io_now() < slice_end);
 		next = relay_keep_time(r);
 		if (r->closing && (relay_close_is_done(r) || io_now() >= r->close_deadline))
-			break;
+			return;
 		if (is_busy(r))
 			next = 0;
 		else

@@ -154,12 +154,17 @@ static size_t unaccepted(const struct direction *d)
 	return d->lost ? 0 : framer_ready_size(&d->framer) + d->queued - d->sent + io_unacknowledged(d->to);
 }
 
+void relay_limit_close(struct relay *r, int64_t limit)
+{
+	r->close_limit = io_earlier(r->close_limit, limit);
+}
+
 int64_t relay_extend_close(struct relay *r, int64_t now)
 {
 	const size_t left = unaccepted(&r->down) + unaccepted(&r->up);
 
 	if (io_terminated())
-		r->close_limit = io_earlier(r->close_limit, now + RELAY_STOP_MS);
+		relay_limit_close(r, now + RELAY_STOP_MS);
 	if (left != r->unaccepted)
 		r->close_deadline = now + RELAY_CLOSE_TIMEOUT_MS;
 	r->unaccepted = left;

@@ -43,6 +43,9 @@ void relay_on_upstream_end(struct relay *r);
  * check again. */
 int64_t relay_extend_close(struct relay *r, int64_t now);
 
+/* Makes the closing handshake end at limit at the latest, an io_now(). */
+void relay_limit_close(struct relay *r, int64_t limit);
+
 /* True if the closing handshake is done or cannot be: the client got its Close and answered it, and
  * Proxmox got its own. */
 bool relay_close_is_done(const struct relay *r);

@@ -116,24 +116,21 @@ static void check_vanished(struct relay *r, int64_t now)
 	const int64_t gone = interval ? io_earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
 	const bool wrote_client = r->down.did_write || direction_wants_write(&r->down);
 	const bool wrote_upstream = r->up.did_write || direction_wants_write(&r->up);
-	const char *client = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
-	const char *upstream =
-		silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
+	const char *client_why = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
+	const char *upstream_why = silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream,
+						 SILENCE_STEP_MS, SILENCE_GONE_MS);
+	const bool ping_was_tried = r->ping_sent >= r->client_silence.last_received && now >= r->ping_sent + gone;
 
 	/* A short outage must not end a session before a Ping was tried. r->ping_pending does not
-	 * say whether one was: data that the client sent before it vanished may be read only
-	 * now. */
-	if (client && gone < SILENCE_GONE_MS &&
-	    (r->ping_sent < r->client_silence.last_received || now < r->ping_sent + gone))
-		client = NULL;
-	if (client) {
+	 * say so: data that the client sent before it vanished may be read only after the Ping. */
+	if (client_why && (gone == SILENCE_GONE_MS || ping_was_tried)) {
 		direction_lose(&r->down);
 		r->up.ended = true;
-		relay_end(r, ERR_CLIENT_SILENT, client);
-	} else if (upstream) {
+		relay_end(r, ERR_CLIENT_SILENT, client_why);
+	} else if (upstream_why) {
 		direction_lose(&r->up);
 		r->down.ended = true;
-		relay_end(r, ERR_UPSTREAM_BROKE, upstream);
+		relay_end(r, ERR_UPSTREAM_BROKE, upstream_why);
 	}
 }
 
@@ -144,7 +141,7 @@ static void check_limits(struct relay *r, int64_t now)
 {
 	if (now >= r->hangup_deadline) {
 		relay_end(r, ERR_CLIENT_GONE, NULL);
-		r->close_limit = now + RELAY_CLOSE_CHECK_MS; /* Proxmox already had its time */
+		relay_limit_close(r, now + RELAY_CLOSE_CHECK_MS); /* Proxmox already had its time */
 	} else if (now >= after(r->last_data, r->config->idle_timeout)) {
 		relay_end(r, END_IDLE, NULL);
 	} else if (now >= r->session_end) {
