@@ -20,8 +20,8 @@ enum {
 /* What is known of one peer. Times are io_now(). */
 struct silence {
 	int64_t next_check;    /* INT64_MAX while nothing is unacknowledged */
-	int64_t silent_since;  /* the first check since which nothing was acknowledged, or -1 */
-	int64_t last_received; /* when the peer last sent anything, at the last check that found an answer due */
+	int64_t silent_since;  /* the first check since which nothing was acknowledged; -1 while the peer answers */
+	int64_t last_received; /* when the peer last sent anything; of use while silent_since is not -1 */
 	size_t unacknowledged; /* bytes at the last check */
 	int64_t progress_at;   /* when unacknowledged last changed */
 };
