@@ -29,6 +29,7 @@ struct ending {
 	bool peer_closed;       /* the peer sends no more; our last bytes may still be in transit */
 };
 
+/* Begins to end e (NULL: nothing to do): sends close_notify after the written data. */
 static void begin(struct ending *end, struct endpoint *e, int64_t now)
 {
 	static const int timeout = LINGER_ORPHAN_MS;

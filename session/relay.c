@@ -126,6 +126,7 @@ static void relay_both(struct relay *r)
 		relay_end(r, ERR_CLIENT_GONE, NULL);
 }
 
+/* True if the session can make progress without waiting. */
 static bool is_busy(struct relay *r)
 {
 	return can_progress(r, &r->down) || can_progress(r, &r->up);

@@ -27,6 +27,7 @@ void relay_start_time(struct relay *r)
 
 /* --- bookkeeping -------------------------------------------------------------------------- */
 
+/* Notes what the directions did since the last call. */
 static void note_activity(struct relay *r, int64_t now)
 {
 	if (r->up.did_read) {
@@ -72,6 +73,7 @@ static void release_memory(struct relay *r)
 	malloc_trim(0);
 }
 
+/* Sends a Ping, or lets it wait for room, and begins to wait for its answer. */
 static void send_ping(struct relay *r, int64_t now)
 {
 	release_memory(r); /* the session is quiet */

@@ -120,6 +120,7 @@ static bool add_conditional(scmp_filter_ctx filter)
 	return rc == 0;
 }
 
+/* Loads the system call filter. Returns false with errno if it cannot. */
 static bool enter_seccomp(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -180,6 +181,7 @@ static void enter_landlock(void)
 
 /* --- limits ------------------------------------------------------------------------------- */
 
+/* Sets resource limits; ignores errors, as the filter forbids the same. */
 static void enter_limits(void)
 {
 	static const struct {
