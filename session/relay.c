@@ -25,7 +25,6 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->session_end = INT64_MAX;
 	r->close_deadline = r->goodbye_end = r->gone_at = INT64_MAX;
 	r->left = 0;
-	r->asked_at = 0;
 	silence_init(&r->client_silence);
 	silence_init(&r->upstream_silence);
 	r->outcome = OK;
@@ -329,7 +328,7 @@ static void note_activity(struct relay *r, int64_t now)
 {
 	if (r->up.heard) {
 		r->heard = now;
-		r->pinged = false;
+		r->pinged = r->pinged && !silence_received_since(r->client, r->asked_at);
 	}
 	if (r->down.told)
 		r->told = now;
@@ -352,11 +351,8 @@ static void look_for_vanished(struct relay *r, int64_t now)
 	const char *upstream =
 		silence_judge(&r->upstream_silence, r->upstream, now, told_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 
-	/* A short outage must not end a session before a Ping was tried. r->pinged does not tell: data that
-	 * the client sent before it vanished may be read only now. */
-	if (client && gone < SILENCE_GONE_MS &&
-	    (r->asked_at < r->client_silence.last_received || now < r->asked_at + gone))
-		client = NULL;
+	if (client && gone < SILENCE_GONE_MS && !(r->pinged && now >= r->asked_at + gone))
+		client = NULL; /* a short outage must not end a session before a Ping was tried */
 	if (client) {
 		r->why = client;
 		direction_lose(&r->down);

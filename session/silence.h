@@ -19,12 +19,16 @@ enum {
 struct silence {
 	int64_t look_at; /* when to look again; INT64_MAX while nothing is unacknowledged */
 	int64_t since;   /* the first look that found nothing acknowledged since, or -1 */
-	int64_t last_received; /* when the peer's kernel last sent anything, at the last look that found an answer due */
 	size_t left;     /* unacknowledged bytes at the last look */
 	int64_t moved;   /* when left last changed */
 };
 
 void silence_init(struct silence *s);
+
+/* True if data from e's peer arrived after since (io_now()'s clock). Data that arrived before it, and
+ * was read only now, does not show that the peer is still there. Always true for a socket that is not
+ * TCP. */
+bool silence_received_since(const struct endpoint *e, int64_t since);
 
 /* Call this whenever the session looks at the clock. told: something was written to e since then,
  * or is waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static
