@@ -34,7 +34,7 @@ static int __attribute__((format(printf, 3, 4))) fail(struct access *a, int code
 static int open_cbc(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
 		    size_t size)
 {
-	const char *why = form_wrong(text, len), *schema = NULL;
+	const char *why = form_error_cbc(text, len), *schema = NULL;
 	int rc = ERR_PAYLOAD_INVALID;
 
 	a->format = "cbc";
@@ -66,7 +66,7 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 		    size_t size)
 {
 	const struct key *key;
-	const char *why = form_wrong_jwe(text, len);
+	const char *why = form_error_jwe(text, len);
 	int rc = why ? ERR_PAYLOAD_INVALID : jwe_open(config->keys, config->n_keys, text, len, plain, size, &key, &why);
 
 	a->format = "jwe";
@@ -102,7 +102,7 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	int rc;
 
 	memset(a, 0, sizeof(*a));
-	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_wrong(text, len))
+	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_error_cbc(text, len))
 		return fail(a, ERR_PAYLOAD_INVALID, "PROXXY_PAYLOADS does not accept this format");
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain)); /* what is opened is shorter than its text */

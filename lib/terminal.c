@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Makes text safe for a terminal, see terminal.h.
+ * Replaces control characters in text, and prints JSON with them escaped.
  */
 #include "lib/terminal.h"
 

@@ -210,7 +210,7 @@ def mistakes(key: str) -> dict[str, str]:
         seal(console(8006), "ab" * 32): "made with another key",
         seal_jwe(console(8006), "ab" * 32): "not made with our key",
         payload[:-2]: "it was cut off",
-        json.dumps(console(8006)): "it is plain JSON, not sealed",
+        json.dumps(console(8006)): "it is plain JSON, not encrypted",
         payload.replace(":", ""): "no colon",
         seal(b"no JSON", key): "not from a JSON object",
         seal_jwe(console(8006), key).replace(".", "=.", 1): "not base64url without padding",
