@@ -365,7 +365,7 @@ CLOSES: dict[str, tuple[dict[str, Any], tuple[str, str], str]] = {
     "early": ({"nbf": 60}, ("Payload is not valid yet", "60 s too early"), "payload-early"),
     "origin": ({"origin": "https://x.example"}, ("Origin not allowed", "the payload is for another origin"), "origin"),
     "client": ({"client": "192.0.2.1"}, ("Client address not allowed", "the payload is for another client's address"), "client-address"),
-    "host": ({"host": "169.254.169.254"}, ("Proxmox: its address may not be dialled", ""), "host-forbidden"),
+    "host": ({"host": "169.254.169.254"}, ("Proxmox: connecting to its address is not allowed", ""), "host-forbidden"),
     "too far ahead": ({"exp": 400}, ("Invalid payload", "exp is 400 s ahead, more than PROXXY_PAYLOAD_LIFETIME"), "payload-invalid"),
     "schema": ({"vmid": 0}, ("Invalid payload", "vmid is not an integer from 1 to 999999999"), "payload-invalid"),
     "ca": ({"ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, ("Invalid payload", ""), "payload-invalid"),
@@ -535,7 +535,7 @@ def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, h
     """Loopback, link-local and metadata: an unauthenticated payload is not even told why."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": ""}) as proxxy:
         assert ask(proxxy, seal(console(8006) | {"host": f"{host}:8006"}, key)) == (400, INVALID)
-        expected = (403, "Proxmox: its address may not be dialled",
+        expected = (403, "Proxmox: connecting to its address is not allowed",
                     "its host is loopback, link-local or a metadata service, which PROXXY_ALLOWED_HOSTS must name")
         assert refusal(proxxy, seal_jwe(console(8006) | {"host": f"{host}:8006"}, key)) == expected
 
@@ -547,7 +547,7 @@ def test_name_that_resolves_to_loopback_is_not_dialled(
     """It is the resolved address that is looked at, and then dialled."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": allowed}) as proxxy, Upstream(cert, serve) as upstream:
         payload = seal_jwe(console(upstream.port, "localhost"), key)
-        assert result(proxxy, payload) == "Proxmox: its address may not be dialled: not in PROXXY_ALLOWED_HOSTS"
+        assert result(proxxy, payload) == "Proxmox: connecting to its address is not allowed: not in PROXXY_ALLOWED_HOSTS"
         assert "outcome=host-forbidden" in proxxy.wait_log("Session ended")
         assert upstream.connections == 0
 

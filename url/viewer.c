@@ -185,7 +185,7 @@ static int flush(struct session *s)
 		ssize_t got = client_transmit(&s->proxxy, s->out + s->out_at, s->n_out);
 
 		if (got < 0)
-			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy broke off");
+			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy was lost");
 		if (got == 0)
 			return OK;
 		s->out_at += (size_t)got;
@@ -228,7 +228,7 @@ static int take_frame(struct session *s)
 	int size = ws_parse_header(s->proxxy.in, s->proxxy.n_in, WS_FROM_SERVER, &header, &why);
 
 	if (size < 0)
-		return fail(s, ERR_UPSTREAM_PROTOCOL, "proxxy broke the WebSocket protocol: %s", why);
+		return fail(s, ERR_UPSTREAM_PROTOCOL, "proxxy violated the WebSocket protocol: %s", why);
 	if (size == 0)
 		return 0;
 	if (header.opcode < WS_CLOSE) {
@@ -296,7 +296,7 @@ static int relay_down(struct session *s, bool *ret_blocked, bool *ret_more)
 			return rc;
 		got = client_receive(&s->proxxy, s->proxxy.in + s->proxxy.n_in, sizeof(s->proxxy.in) - s->proxxy.n_in);
 		if (got < 0)
-			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy broke off");
+			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy was lost");
 		if (got == 0) {
 			*ret_more = false;
 			return OK;
