@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one table of error.h.
+ * Maps each error code to its HTTP status, close code, exit status, priority and sentence.
  */
 #include "lib/error.h"
 
-#include <stddef.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <sysexits.h>
 #include <syslog.h>
 
@@ -37,7 +38,7 @@ static const struct {
 	  "Request did not arrive in time" } },
 	{ ERR_REQUEST_VERSION,    { "request-version",    505, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "HTTP version not supported" } },
-	/* The original's words; the header Allow names HEAD and OPTIONS too. */
+	/* The original's sentence. The header Allow lists HEAD and OPTIONS too. */
 	{ ERR_METHOD,             { "method",             405, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "Method not allowed. Supported methods: GET" } },
 	{ ERR_PAYLOAD_MISSING,    { "payload-missing",    400, 1008, EX_DATAERR,     LOG_NOTICE,
@@ -102,4 +103,14 @@ const struct error_info *error_info(int code)
 		if (table[i].code == code)
 			return &table[i].info;
 	return &unknown;
+}
+
+int error_why(char *why, size_t size, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, size, format, args);
+	va_end(args);
+	return code;
 }

@@ -73,19 +73,19 @@ static int take(struct key keys[KEYS_MAX], size_t *ret_n, const char *list, cons
 		const char *hex = colon ? colon + 1 : item;
 
 		if (n == KEYS_MAX)
-			return settings_fail(why, size, "%s: more than %d keys", place, KEYS_MAX);
+			return error_why(why, size, ERR_CONFIG, "%s: more than %d keys", place, KEYS_MAX);
 		if (colon && !keys_name_valid(item, kid_len))
-			return settings_fail(why, size, "%s: key %zu has a name that is not 1 to %d letters, digits, '-', '_' or '.'", place,
+			return error_why(why, size, ERR_CONFIG, "%s: key %zu has a name that is not 1 to %d letters, digits, '-', '_' or '.'", place,
 				    n + 1, KEY_NAME_MAX);
 		if (crypto_hex(hex, len - (size_t)(hex - item), keys[n].key, sizeof(keys[n].key)) < 0)
-			return settings_fail(why, size, "%s: key %zu is not 64 hex digits (32 bytes); \"openssl rand -hex 32\" makes one",
+			return error_why(why, size, ERR_CONFIG, "%s: key %zu is not 64 hex digits (32 bytes); \"openssl rand -hex 32\" makes one",
 				    place, n + 1);
 		memcpy(keys[n].kid, item, kid_len);
 		keys[n].kid[kid_len] = '\0';
 		*ret_n = ++n;
 	}
 	if (n == 0)
-		return settings_fail(why, size, "%s: no key in it; \"openssl rand -hex 32\" makes one", place);
+		return error_why(why, size, ERR_CONFIG, "%s: no key in it; \"openssl rand -hex 32\" makes one", place);
 	return OK;
 }
 
@@ -135,9 +135,9 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 	if (source.text[0] && !asked_for)
 		return take(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
 	if (n == -EACCES)
-		return settings_fail(why, size, "no key: %.300s: %s%s", path, strerror((int)-n),
+		return error_why(why, size, ERR_CONFIG, "no key: %.300s: %s%s", path, strerror((int)-n),
 				     keys_who_may_read(path, text, sizeof(text)));
-	return settings_fail(why, size, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
+	return error_why(why, size, ERR_CONFIG, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
 		    source.text[0] ? "" : ", and no SIGNATURE_KEY");
 }
 

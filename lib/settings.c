@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,16 +33,6 @@ struct context {
 	char *why;
 	size_t why_size;
 };
-
-int settings_fail(char *why, size_t size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, size, format, args);
-	va_end(args);
-	return ERR_CONFIG;
-}
 
 bool settings_parse_number(void *config, const struct setting *s, const char *value)
 {
@@ -83,7 +72,7 @@ static int set(const struct context *c, const struct setting *s, const char *val
 {
 	/* The value is not repeated: it may be a key that went to the wrong line. */
 	if (!s->parse(c->config, s, value))
-		return settings_fail(c->why, c->why_size, "%s: %s has a value that is not understood (%s)", source, s->name, s->meaning);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s has a value that is not understood (%s)", source, s->name, s->meaning);
 	return OK;
 }
 
@@ -122,11 +111,11 @@ static int parse_file(const struct context *c, const char *path, char *text)
 		snprintf(source, sizeof(source), "%s line %d", path, number);
 		equals = strchr(line, '=');
 		if (!equals)
-			return settings_fail(c->why, c->why_size, "%s is not KEY=VALUE", source);
+			return error_why(c->why, c->why_size, ERR_CONFIG, "%s is not KEY=VALUE", source);
 		*equals = '\0';
 		setting = find_setting(c->settings, strip(line, false));
 		if (!setting)
-			return settings_fail(c->why, c->why_size, "%s names no setting of proxxy", source);
+			return error_why(c->why, c->why_size, ERR_CONFIG, "%s names no setting of proxxy", source);
 		if (getenv(setting->name))
 			continue;
 		rc = set(c, setting, strip(equals + 1, true), source);
@@ -146,16 +135,16 @@ static int load_file(const struct context *c, const char *path, bool listed)
 	int rc = OK;
 
 	if (!text)
-		return settings_fail(c->why, c->why_size, "%s: out of memory", path);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: out of memory", path);
 	n = settings_read_file(path, text, SETTINGS_FILE_MAX);
 	if (n >= 0) {
 		if (strlen(text) != (size_t)n)
-			rc = settings_fail(c->why, c->why_size, "%s holds a NUL byte", path);
+			rc = error_why(c->why, c->why_size, ERR_CONFIG, "%s holds a NUL byte", path);
 		else
 			rc = parse_file(c, path, text + byte_order_mark_len(text, (size_t)n));
 		OPENSSL_cleanse(text, (size_t)n);
 	} else if (n != -ENOENT || (listed && lstat(path, &ignored) == 0)) {
-		rc = settings_fail(c->why, c->why_size, "%s: %s", path, strerror((int)-n));
+		rc = error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", path, strerror((int)-n));
 	}
 	free(text);
 	return rc;
@@ -231,17 +220,17 @@ static int each_drop_in(const char *path, use_file *use, const struct context *c
 	int rc, len = snprintf(at, sizeof(at), "%s" SETTINGS_DIRECTORY_SUFFIX, path);
 
 	if (len < 0 || len >= (int)sizeof(at))
-		return settings_fail(c->why, c->why_size, "%.200s…: its name is too long", path);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: its name is too long", path);
 	rc = list_directory(at, &l);
 	if (rc == -E2BIG)
-		return settings_fail(c->why, c->why_size, "%s holds more than %d files", at, SETTINGS_FILES_MAX);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s holds more than %d files", at, SETTINGS_FILES_MAX);
 	if (rc < 0)
-		return settings_fail(c->why, c->why_size, "%s: %s", at, strerror(-rc));
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", at, strerror(-rc));
 	for (size_t i = 0; l && rc == OK && i < l->n; i++) {
 		if ((size_t)snprintf(at + len, sizeof(at) - (size_t)len, "/%s", l->names[i]) < sizeof(at) - (size_t)len)
 			rc = use(c, at, true);
 		else
-			rc = settings_fail(c->why, c->why_size, "%.200s…: its name is too long", at);
+			rc = error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: its name is too long", at);
 	}
 	free(l);
 	return rc;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Settings as KEY=VALUE: from the environment, else from a settings file and the files of its drop-in
- * directory. A program has one table of settings: it drives reading, the help and the commented file.
+ * Settings as KEY=VALUE: from the environment, else from a settings file and the files of its
+ * drop-in directory. A program has one table of settings: it drives reading, the help and the
+ * commented file.
  */
 #ifndef PROXXY_SETTINGS_H
 #define PROXXY_SETTINGS_H
@@ -34,10 +35,8 @@ struct settings {
 	size_t n;
 };
 
-/* Puts a sentence into why[0..size). Returns ERR_CONFIG. */
-int settings_fail(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Two kinds for a table's parse: a whole number that goes to an int, and any text that goes to a char[]. */
+/* Two kinds for a table's parse: a whole number that goes to an int, and any text that goes to a
+ * char[]. */
 bool settings_parse_number(void *config, const struct setting *s, const char *value);
 bool settings_parse_text(void *config, const struct setting *s, const char *value);
 
@@ -50,7 +49,8 @@ bool settings_parse_text(void *config, const struct setting *s, const char *valu
  * never the value. What was understood before is in config in either case. */
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size);
 
-/* Reads a small file whole, NUL-terminated. Returns its size, or -errno; -EFBIG when it does not fit. */
+/* Reads a small file whole, NUL-terminated. Returns its size, or -errno; -EFBIG when it does not
+ * fit. */
 ssize_t settings_read_file(const char *path, char *buf, size_t size);
 
 /* Prints which existing files settings_load() reads, one a line, in its order. Prints no error for

@@ -113,7 +113,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 	size_t len;
 
 	if (n < 0)
-		return settings_fail(why, size, "%s %s: %s%s", setting, path, strerror((int)-n),
+		return error_why(why, size, ERR_CONFIG, "%s %s: %s%s", setting, path, strerror((int)-n),
 				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
 	len = byte_order_mark_len(text, strlen(text));
 	memmove(text, text + len, strlen(text + len) + 1);
@@ -125,7 +125,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 			len = 0;
 	if (len == 0) {
 		OPENSSL_cleanse(text, (size_t)n);
-		return settings_fail(why, size, "%s %s is not one line", setting, path);
+		return error_why(why, size, ERR_CONFIG, "%s %s is not one line", setting, path);
 	}
 	return OK;
 }
@@ -158,12 +158,12 @@ const char *backend_token(char *text, char *why, size_t size)
 	bang = strchr(at, '!');
 	secret = bang ? strchr(bang, '=') : NULL;
 	if (bang && !secret)
-		settings_fail(why, size, "has no =SECRET after USER@REALM!NAME: "
+		error_why(why, size, ERR_CONFIG, "has no =SECRET after USER@REALM!NAME: "
 			      "Proxmox shows it only once, when it makes the token");
 	else if (!bang || !memchr(at, '@', (size_t)(bang - at)) || !secret[1])
-		settings_fail(why, size, "does not hold USER@REALM!NAME=SECRET");
+		error_why(why, size, ERR_CONFIG, "does not hold USER@REALM!NAME=SECRET");
 	else if (strpbrk(at, " \t\"'"))
-		settings_fail(why, size, "has a space or quote inside USER@REALM!NAME=SECRET");
+		error_why(why, size, ERR_CONFIG, "has a space or quote inside USER@REALM!NAME=SECRET");
 	else
 		return at;
 	return NULL;

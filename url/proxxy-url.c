@@ -97,7 +97,7 @@ static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (payload_parse(text, len, &console, options.cbc ? NULL : &claims, &why) < 0)
 		return fail(EX_DATAERR, "proxxy would refuse these details: %s", why);
-	why = console_ticket_wrong(&console);
+	why = console_ticket_error(&console);
 	console_wipe(&console);
 	free(claims.ca);
 	if (why)

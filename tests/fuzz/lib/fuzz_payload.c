@@ -134,7 +134,7 @@ static void require_same(int format, const char *text, size_t text_len, const ui
 	free(opened);
 	rc = payload_parse((const char *)plain, len, &console, authenticated[format] ? &claims : NULL, &why);
 	granted = grant(text, text_len);
-	if (rc == OK && authenticated[format] && console_ticket_wrong(&console))
+	if (rc == OK && authenticated[format] && console_ticket_error(&console))
 		REQUIRE(granted == ERR_PAYLOAD_INVALID, "a ticket that Proxmox takes from nobody: %d", granted);
 	else
 		REQUIRE(rc == OK ? granted != ERR_PAYLOAD_INVALID || !authenticated[format] : granted == rc, "%d, then %d", rc,
