@@ -572,7 +572,7 @@ def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], k
     name, value = setting.split("=")
     with Activator(settings | {name: value}) as proxxy:
         assert ask(proxxy, seal(console(8006), key))[0] == 500
-        assert f"{name} has a value that is not understood" in proxxy.wait_log("Request refused")
+        assert f"{name} has an invalid value" in proxxy.wait_log("Request refused")
 
 
 # --- --check ---------------------------------------------------------------------------------

@@ -359,12 +359,12 @@ def test_user_with_a_second_factor(command: UrlCommand, cert: Cert) -> None:
         ({"PROXMOX_USER": "root@pam", "PROXMOX_PASSWORD_FILE": "/nonexistent"}, "PROXMOX_PASSWORD_FILE /nonexistent: No such file"),
         ({"PROXXY_KEY_FILE": "/nonexistent"}, "no key: /nonexistent"),
         ({"PROXXY_PAGE": ""}, "where are the console pages? Set PROXXY_PAGE"),
-        ({"PROXXY_PAGE": "panel.example.com"}, "PROXXY_PAGE has a value that is not understood"),
-        ({"PROXXY_PAGE": "https://panel.example.com/?x"}, "PROXXY_PAGE has a value that is not understood"),
-        ({"PROXXY_WEBSOCKET": "https://panel.example.com/"}, "PROXXY_WEBSOCKET has a value that is not understood"),
-        ({"PROXMOX_HOST": "https://pve01/"}, "PROXMOX_HOST has a value that is not understood"),
-        ({"PROXMOX_HOST": "pve01:0"}, "PROXMOX_HOST has a value that is not understood"),
-        ({"PROXXY_PAYLOADS": "jwe"}, "names no setting of proxxy"),
+        ({"PROXXY_PAGE": "panel.example.com"}, "PROXXY_PAGE has an invalid value"),
+        ({"PROXXY_PAGE": "https://panel.example.com/?x"}, "PROXXY_PAGE has an invalid value"),
+        ({"PROXXY_WEBSOCKET": "https://panel.example.com/"}, "PROXXY_WEBSOCKET has an invalid value"),
+        ({"PROXMOX_HOST": "https://pve01/"}, "PROXMOX_HOST has an invalid value"),
+        ({"PROXMOX_HOST": "pve01:0"}, "PROXMOX_HOST has an invalid value"),
+        ({"PROXXY_PAYLOADS": "jwe"}, "there is no such setting"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], words: str) -> None:

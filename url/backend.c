@@ -98,7 +98,7 @@ int backend_load(struct backend *ret, char *why, size_t size)
 	memset(ret, 0, sizeof(*ret));
 	rc = settings_load(&settings, ret, path && *path ? path : DEFAULT_CONFIG, why, size);
 	if (rc < 0) {
-		keys_forget();
+		keys_wipe();
 		return rc;
 	}
 	if (!*ret->websocket && *ret->page) /* http to ws, https to wss */

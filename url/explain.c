@@ -188,7 +188,7 @@ int explain_payload(char *text, const struct key *keys, size_t n_keys, bool json
 		return ERR_PAYLOAD_MISSING;
 	}
 	rc = config_load_settings(&config, why, size);
-	keys_forget();
+	keys_wipe();
 	if (rc < 0)
 		return rc;
 	why[0] = '\0';

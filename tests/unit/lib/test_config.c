@@ -278,7 +278,7 @@ static void drop_ins(void **state)
 	CHECK(strstr(why, "conf.d/10.conf line 2: PORT"), "%s", why);
 	write_drop_in("10.conf", "SECRET=1\n");
 	assert_int_equal(load_conf(""), ERR_CONFIG);
-	CHECK(strstr(why, "conf.d/10.conf line 1 names no setting"), "%s", why);
+	CHECK(strstr(why, "conf.d/10.conf line 1: there is no such setting"), "%s", why);
 	write_drop_in("10.conf", NULL);
 
 	/* What cannot be read is an error: a directory, and a link to nothing. */
@@ -307,7 +307,7 @@ static void drop_ins(void **state)
 		snprintf(name, sizeof(name), "%03d.conf", 999 - n);
 		write_drop_in(name, "PORT=5");
 		CHECK_INT(load_conf(""), n < SETTINGS_FILES_MAX ? 0 : ERR_CONFIG, "%d more files: %s", n, why);
-		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d holds more than"), "%d files: %s", n + 1, why);
+		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d contains more than"), "%d files: %s", n + 1, why);
 	}
 	assert_int_equal(nftw(path_of("conf.d"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 
