@@ -111,7 +111,7 @@ static const char *read_console(json_object *object, struct console *c)
 
 	text = strict_json_string(object, "host", &len);
 	if (!text || payload_parse_host(text, c) < 0)
-		return "host is not a name or address, with or without a port";
+		return "host is not a host name or address, with or without a port";
 
 	if (!strict_json_copy(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node)))
 		return "node is not a host name";
