@@ -14,7 +14,7 @@ static struct guard in;
 static void words(void **state)
 {
 	static const struct {
-		const char *text, *want; /* NULL when nothing is wrong */
+		const char *text, *want; /* NULL if there is no mistake */
 	} table[] = {
 		{ IV ":" BLOCK, NULL }, { IV ":" BLOCK BLOCK BLOCK, NULL }, { "00112233445566778899AABBCCDDEEFF:8E9A0C6D1F2B3A4C5D6E7F8091A2B3C4", NULL },
 		{ IV "%3A" BLOCK, "URL-encoded twice" }, { "%30" IV ":" BLOCK, "URL-encoded twice" },
