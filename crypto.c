@@ -145,7 +145,8 @@ int crypto_seal_gcm(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t nonce[CRYPT
 	if (cipher && len <= INT_MAX && aad_len <= INT_MAX &&
 	    EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
 	    EVP_EncryptUpdate(cipher, NULL, &n, aad, (int)aad_len) == 1 &&
-	    EVP_EncryptUpdate(cipher, text, &n, text, (int)len) == 1 && EVP_EncryptFinal_ex(cipher, text + len, &n) == 1 &&
+	    EVP_EncryptUpdate(cipher, text, &n, text, (int)len) == 1 &&
+	    EVP_EncryptFinal_ex(cipher, text + len, &n) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, CRYPTO_TAG_LEN, ret_tag) == 1)
 		rc = OK;
 	EVP_CIPHER_CTX_free(cipher);

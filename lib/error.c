@@ -97,7 +97,8 @@ static const struct {
 
 const struct error_info *error_info(int code)
 {
-	static const struct error_info unknown = { "internal", 500, 1011, EX_SOFTWARE, LOG_ERR, "Internal server error" };
+	static const struct error_info unknown = { "internal", 500, 1011, EX_SOFTWARE, LOG_ERR,
+						   "Internal server error" };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].code == code)

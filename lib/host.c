@@ -381,7 +381,8 @@ bool host_origin_allowed(const char *list, const char *origin, size_t len)
 	if (len > HOST_ORIGIN_MAX || !split_origin(origin, len, &requested))
 		return false;
 	while ((item = list_next(&list, &n)))
-		if (split_origin(item, n, &o) && equal(o.scheme, o.scheme_len, requested.scheme, requested.scheme_len) &&
+		if (split_origin(item, n, &o) &&
+		    equal(o.scheme, o.scheme_len, requested.scheme, requested.scheme_len) &&
 		    equal(o.port, o.port_len, requested.port, requested.port_len) &&
 		    matches(o.host, o.host_len, requested.host, requested.host_len) &&
 		    (o.host[0] != '*' || host_is_name(requested.host, requested.host_len)))

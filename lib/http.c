@@ -214,7 +214,8 @@ static int parse_request_line(struct slice line, struct http_request *r)
 	version = (struct slice){ space + 1, (size_t)(end - space - 1) };
 
 	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.' ||
-	    !slice_is_digits((struct slice){ version.at + 5, 1 }) || !slice_is_digits((struct slice){ version.at + 7, 1 }))
+	    !slice_is_digits((struct slice){ version.at + 5, 1 }) ||
+	    !slice_is_digits((struct slice){ version.at + 7, 1 }))
 		return ERR_REQUEST_MALFORMED;
 	if (version.at[5] != '1')
 		return ERR_REQUEST_VERSION;

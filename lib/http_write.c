@@ -50,7 +50,8 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 				"\r\n"
 				"%s",
 				status, reason_phrase(status),
-				!has_content || strstr(extra, "Content-Type:") ? "" : "Content-Type: application/json\r\n",
+				!has_content || strstr(extra, "Content-Type:") ? "" :
+				"Content-Type: application/json\r\n",
 				length, extra, strstr(extra, "Connection:") ? "" : "Connection: close\r\n",
 				has_content && with_body ? body : ""),
 		       size);

@@ -87,7 +87,8 @@ static int parse_keys(struct key keys[KEYS_MAX], size_t *ret_n, const char *list
 		*ret_n = ++n;
 	}
 	if (n == 0)
-		return error_why(why, size, ERR_CONFIG, "%s: there is no key; \"openssl rand -hex 32\" makes one", place);
+		return error_why(why, size, ERR_CONFIG, "%s: there is no key; \"openssl rand -hex 32\" makes one",
+				 place);
 	return OK;
 }
 

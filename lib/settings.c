@@ -230,7 +230,8 @@ static int each_drop_in(const char *path, use_file *use, const struct context *c
 		return error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: the path is too long", path);
 	rc = list_directory(at, &l);
 	if (rc == -E2BIG)
-		return error_why(c->why, c->why_size, ERR_CONFIG, "%s contains more than %d files", at, SETTINGS_FILES_MAX);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s contains more than %d files", at,
+				 SETTINGS_FILES_MAX);
 	if (rc < 0)
 		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", at, strerror(-rc));
 	for (size_t i = 0; l && rc == OK && i < l->n; i++) {
@@ -302,5 +303,6 @@ void settings_print_names(const struct settings *settings, FILE *out)
 void settings_print_file(const struct settings *settings, FILE *out)
 {
 	for (size_t i = 0; i < settings->n; i++)
-		fprintf(out, "\n# %s.\n#%s=%s\n", settings->table[i].meaning, settings->table[i].name, settings->table[i].fallback);
+		fprintf(out, "\n# %s.\n#%s=%s\n", settings->table[i].meaning, settings->table[i].name,
+			settings->table[i].fallback);
 }

@@ -74,7 +74,8 @@ int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 		double value = json_object_get_double(member);
 
 		/* 2^63 fits into a double, but not into int64_t. */
-		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ? (int64_t)value : 0;
+		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ?
+		       (int64_t)value : 0;
 	}
 	return 0;
 }

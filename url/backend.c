@@ -80,7 +80,7 @@ static bool parse_host(void *backend, const struct setting *s, const char *value
 #define TEXT(parse, member) parse, offsetof(struct backend, member), 0, (int)sizeof(((struct backend *)NULL)->member)
 
 static const struct setting table[] = {
-	{ "PROXMOX_HOST", "", "Name or address of Proxmox's API, with :port unless 8006. Default: the name of the guest's node",
+	{ "PROXMOX_HOST", "", "Name or address of Proxmox's API, with :port unless 8006. Default: the guest's node",
 	  TEXT(parse_host, host) },
 	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "File with an API token, USER@REALM!NAME=SECRET",
 	  TEXT(settings_parse_text, token_file) },
@@ -88,10 +88,10 @@ static const struct setting table[] = {
 	  TEXT(settings_parse_text, user) },
 	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "File with that user's password",
 	  TEXT(settings_parse_text, password_file) },
-	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them to "
-	  "proxxy. Default: the system's", TEXT(settings_parse_text, ca_file) },
-	{ "SIGNATURE_KEY", "", "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of which "
-	  "the first seals. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
+	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them "
+	  "to proxxy. Default: the system's", TEXT(settings_parse_text, ca_file) },
+	{ "SIGNATURE_KEY", "", "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of "
+	  "which the first seals. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
 	{ "PROXXY_KEY_FILE", KEY_FILE, "File with that key or keys, read if it exists", keys_parse_file, 0, 0, 0 },
 	{ "PROXXY_PAGE", "", "URL of the console pages: https://panel.example.com/console/", TEXT(parse_page, page) },
 	{ "PROXXY_WEBSOCKET", "", "URL of proxxy: wss://panel.example.com/console/ws. Default: ws beside the pages",

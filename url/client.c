@@ -71,7 +71,8 @@ static int connect_url(struct client *c, const char *url)
 	curl_easy_setopt(c->curl, CURLOPT_URL, origin);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECT_ONLY, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_HTTPPROXYTUNNEL, 1L); /* if the environment sets an HTTP proxy */
-	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* in ALPN: a WebSocket needs it */
+	/* Offer only HTTP/1.1 in ALPN: our upgrade request needs it. */
+	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, (long)CLIENT_TIMEOUT_S);
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);

@@ -92,6 +92,7 @@ static void print_ticket(const char *name, const char *ticket)
 static void print_text(const struct access *a, int port, const char *verdict)
 {
 	static const char no_jti[] = "none: the payload can be used more than once until exp";
+	const char *jti = *a->claims.jti ? a->claims.jti : no_jti;
 	const struct console *c = &a->console;
 	char host[CONSOLE_AUTHORITY_MAX];
 
@@ -107,7 +108,7 @@ static void print_text(const struct access *a, int port, const char *verdict)
 		if (a->claims.not_before)
 			print_time("nbf", a->claims.not_before);
 		printf("%-11s ", "jti");
-		print_untrusted(*a->claims.jti ? a->claims.jti : no_jti, strlen(*a->claims.jti ? a->claims.jti : no_jti));
+		print_untrusted(jti, strlen(jti));
 		putchar('\n');
 		printf("%-11s %s\n", "origin", *a->claims.origin ? a->claims.origin : "any");
 		printf("%-11s %s\n", "client", *a->claims.client ? a->claims.client : "any");

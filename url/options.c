@@ -116,7 +116,8 @@ static bool take_option(struct url_options *o, int option, const char *value)
 		return o->cbc || o->jwe || reject(o, "--format must be jwe or cbc");
 	case LIFETIME:
 		o->lifetime = parse_number(value, URL_LIFETIME_MAX);
-		return o->lifetime != 0 || reject(o, "--lifetime must be a number of seconds from 1 to %d", URL_LIFETIME_MAX);
+		return o->lifetime != 0 ||
+		       reject(o, "--lifetime must be a number of seconds from 1 to %d", URL_LIFETIME_MAX);
 	case SESSION_MAX:
 		o->session_max = parse_number(value, CLAIMS_SESSION_MAX);
 		return o->session_max != 0 ||

@@ -127,9 +127,9 @@ static int describe_no_answer(struct call *call, CURLcode code)
 	case CURLE_OPERATION_TIMEDOUT:
 		return fail(p, ERR_UPSTREAM_TIMEOUT, "%s: %s", p->host, text);
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return fail(p, ERR_UPSTREAM_UNTRUSTED, "%s: its certificate is not trusted: %s. Set PROXXY_CA_FILE to the "
-			    "cluster's pve-root-ca.pem, or leave it empty if a public CA (ACME) has signed the certificate; "
-			    "PROXMOX_HOST must be a name or address in the certificate", p->host, text);
+		return fail(p, ERR_UPSTREAM_UNTRUSTED, "%s: its certificate is not trusted: %s. Set PROXXY_CA_FILE to "
+			    "the cluster's pve-root-ca.pem, or leave it empty if a public CA (ACME) has signed the "
+			    "certificate; PROXMOX_HOST must be a name or address in the certificate", p->host, text);
 	case CURLE_SSL_CACERT_BADFILE:
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
@@ -202,11 +202,13 @@ static int describe_refusal(struct call *call, long status)
 	if (reveals_secret(call, call->reason) || reveals_secret(call, errors))
 		call->reason[0] = errors[0] = '\0';
 	if (status == 401 && call->proxmox->token)
-		hint = ". Check that the token in PROXMOX_TOKEN_FILE is correct (USER@REALM!NAME=SECRET) and has not expired";
+		hint = ". Check that the token in PROXMOX_TOKEN_FILE is correct (USER@REALM!NAME=SECRET) "
+		       "and has not expired";
 	else if (status == 401)
 		hint = ". Check that PROXMOX_USER (USER@REALM) and the password in PROXMOX_PASSWORD_FILE are correct";
 	else if (status == 403)
-		hint = ". The user needs a role with VM.Console on the guest; so does the token, if its privileges are separated";
+		hint = ". The user needs a role with VM.Console on the guest; so does the token, if its "
+		       "privileges are separated";
 	else if (status == 301 || status == 308)
 		hint = ". This is not Proxmox's API port, which is 8006";
 	/* Proxmox's own sentence may already end with a full stop. */
@@ -403,7 +405,8 @@ static int read_console(struct call *call, enum proxmox_kind kind, struct proxmo
 		snprintf(ret->port, sizeof(ret->port), "%u", (unsigned)(uint16_t)number);
 	else
 		done = done && strict_json_copy(data, "port", ret->port, sizeof(ret->port)) &&
-		       strspn(ret->port, "0123456789") == strlen(ret->port) && strtol(ret->port, NULL, 10) <= UINT16_MAX;
+		       strspn(ret->port, "0123456789") == strlen(ret->port) &&
+		       strtol(ret->port, NULL, 10) <= UINT16_MAX;
 	/* If there is no password, the ticket is the password. RFB uses its first 8 characters. */
 	if (kind == PROXMOX_VNC && !strict_json_copy(data, "password", ret->password, sizeof(ret->password)))
 		snprintf(ret->password, sizeof(ret->password), "%.8s", ret->vncticket);
@@ -422,7 +425,8 @@ int proxmox_open_console(struct proxmox *p, const char *node, const char *type, 
 
 	call = (struct call){ .proxmox = p };
 	memset(ret, 0, sizeof(*ret));
-	snprintf(path, sizeof(path), "/nodes/%s/%s/%u/%s", node, type, vmid, kind == PROXMOX_VNC ? "vncproxy" : "termproxy");
+	snprintf(path, sizeof(path), "/nodes/%s/%s/%u/%s", node, type, vmid,
+		 kind == PROXMOX_VNC ? "vncproxy" : "termproxy");
 	if (kind == PROXMOX_VNC)
 		fields = strcmp(type, "qemu") == 0 ? "websocket=1&generate-password=1" : "websocket=1";
 

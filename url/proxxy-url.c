@@ -76,7 +76,8 @@ static int add_claims(struct json_object *details)
 	uint8_t random[JTI_BYTES];
 	char jti[2 * JTI_BYTES + 1];
 
-	if (RAND_bytes(random, sizeof(random)) != 1 || crypto_base64url_encode(random, sizeof(random), jti, sizeof(jti)) < 0)
+	if (RAND_bytes(random, sizeof(random)) != 1 ||
+	    crypto_base64url_encode(random, sizeof(random), jti, sizeof(jti)) < 0)
 		return print_error(EX_OSERR, "OpenSSL has no random bytes");
 	if (!strict_json_has(details, "exp"))
 		strict_json_add_integer(details, "exp", time(NULL) + options.lifetime);
@@ -98,7 +99,8 @@ static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 
 	if (rc != EX_OK)
 		return rc;
-	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+						 &len);
 	if (payload_parse(text, len, &console, options.cbc ? NULL : &claims, &why) < 0)
 		return print_error(EX_DATAERR, "proxxy would refuse these details: %s", why);
 	why = console_ticket_error(&console);
@@ -167,8 +169,10 @@ static bool write_page_url(const struct proxmox_console *console, const char *pa
 
 	if (n <= 0 || (size_t)n >= size || !append(url, size, "#payload", payload))
 		return false;
-	if (options.xterm ? !append(url, size, "&user", console->user) || !append(url, size, "&ticket", console->vncticket) :
-			    !append(url, size, "&password", console->password))
+	if (options.xterm && (!append(url, size, "&user", console->user) ||
+			      !append(url, size, "&ticket", console->vncticket)))
+		return false;
+	if (!options.xterm && !append(url, size, "&password", console->password))
 		return false;
 	return !options.title || append(url, size, "&title", options.title);
 }
@@ -204,7 +208,8 @@ static int exit_status_of(int code, int status)
 {
 	if (code == ERR_UPSTREAM_ANSWER)
 		return EX_PROTOCOL;
-	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM : error_info(code)->exit_status;
+	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM :
+	       error_info(code)->exit_status;
 }
 
 static int open_in_viewer(const char *websocket, const char *password)
@@ -333,7 +338,8 @@ static int command_seal(void)
 	if (rc == EX_OK) {
 		details = strict_json_parse(text, len);
 		rc = details ? seal(details, payload) :
-		     print_error(EX_DATAERR, "standard input is not one JSON object of at most %d bytes", STRICT_JSON_MAX);
+		     print_error(EX_DATAERR, "standard input is not one JSON object of at most %d bytes",
+				 STRICT_JSON_MAX);
 	}
 	if (rc == EX_OK)
 		puts(payload);
