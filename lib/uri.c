@@ -118,7 +118,7 @@ int uri_query(struct slice target, const char *name, char *buf, size_t size)
 	const char *at = path.at + path.len, *end = target.at + target.len;
 
 	while (at < end) {
-		const char *begin = at + 1; /* behind the '?' or '&' */
+		const char *begin = at + 1; /* after the '?' or '&' */
 		const char *stop = memchr(begin, '&', (size_t)(end - begin));
 		const char *equals;
 		struct slice value = { NULL, 0 };

@@ -84,7 +84,7 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
-/* True if libcurl's error text says that the server ended the connection, in TLS or without. The
+/* Returns true if libcurl's error text says that the server ended the connection, in TLS or without. The
  * text depends on the versions of libcurl and OpenSSL. */
 static bool was_closed(const char *text)
 {
@@ -97,7 +97,7 @@ static bool was_closed(const char *text)
 	return false;
 }
 
-/* True if the connection ended during an exchange. */
+/* Returns true if the connection ended during an exchange. */
 static bool connection_ended(const struct call *call, CURLcode code)
 {
 	return code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE ||
