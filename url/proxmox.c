@@ -84,8 +84,8 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
-/* Returns true if libcurl's error text says that the server ended the connection, in TLS or without. The
- * text depends on the versions of libcurl and OpenSSL. */
+/* Returns true if libcurl's error text says that the server ended the connection, in TLS or
+ * without. The text depends on the versions of libcurl and OpenSSL. */
 static bool was_closed(const char *text)
 {
 	static const char *const words[] = { "SSL_ERROR_SYSCALL", "reset by peer", "unexpected eof",
