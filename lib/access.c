@@ -100,11 +100,11 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
 	/* The plaintext is shorter than its payload. */
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain));
-	/* Short, so that a Close's reason of 123 bytes has room for it. */
+	/* A Close's reason has 123 bytes: this is as long as it can be. */
 	if (rc == OK && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,
 			  *config->allowed_hosts ? "host is not in PROXXY_ALLOWED_HOSTS" :
-			  "host is loopback, link-local or metadata, not in PROXXY_ALLOWED_HOSTS");
+			  "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS");
 	return rc;
 }
 

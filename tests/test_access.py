@@ -536,7 +536,7 @@ def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, h
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": ""}) as proxxy:
         assert ask(proxxy, seal(console(8006) | {"host": f"{host}:8006"}, key)) == (400, INVALID)
         expected = (403, "Proxmox: connecting to its address is not allowed",
-                    "host is loopback, link-local or metadata, not in PROXXY_ALLOWED_HOSTS")
+                    "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS")
         assert refusal(proxxy, seal_jwe(console(8006) | {"host": f"{host}:8006"}, key)) == expected
 
 

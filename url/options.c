@@ -171,9 +171,9 @@ static bool check_command(struct url_options *o)
 static bool check_console(struct url_options *o)
 {
 	if (o->vmid == 0)
-		return reject(o, "--vmid is missing: which guest?");
+		return reject(o, "--vmid is missing");
 	if (!o->node)
-		return reject(o, "--node is missing: on which node is the guest?");
+		return reject(o, "--node is missing");
 	if (!o->vnc && *o->viewer_arguments)
 		return reject(o, "arguments after -- are for the viewer, but --vnc is missing");
 	if (o->vnc && o->xterm)
