@@ -46,8 +46,8 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);
-	/* The original accepts a wrong ticket, too. To reject it here would reveal that a key opens
-	 * the payload, and nobody has authenticated it. So only the log gets the reason. */
+	/* Accept a wrong ticket, as the original does: the answer to an unauthenticated payload must
+	 * not depend on its contents. Only the log gets the reason. */
 	why = console_ticket_error(&a->console);
 	if (why)
 		snprintf(a->why, sizeof(a->why), "%s", why);
