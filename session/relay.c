@@ -26,7 +26,6 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->config = config;
 	r->last_received = r->last_sent = r->last_data = io_now();
 	r->ping_pending = false;
-	r->ping_sent = r->ping_wait_began = 0;
 	r->hangup_deadline = INT64_MAX;
 	r->session_began = session_began;
 	r->session_end = INT64_MAX;

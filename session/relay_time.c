@@ -32,7 +32,8 @@ static void note_activity(struct relay *r, int64_t now)
 {
 	if (r->up.did_read) {
 		r->last_received = now;
-		r->ping_pending = false;
+		/* Data that arrived before the Ping, and is read only now, does not answer it. */
+		r->ping_pending = r->ping_pending && !silence_received_since(r->client, r->ping_sent);
 	}
 	if (r->down.did_write)
 		r->last_sent = now;
@@ -108,18 +109,6 @@ static void check_ping(struct relay *r, int64_t now)
 
 /* --- vanished peers ----------------------------------------------------------------------- */
 
-/* True if a Ping was tried for gone milliseconds since the client's kernel last sent anything: a
- * short outage must not end a session before that. A Ping that waits for room counts from the last
- * check that found it waiting, as the kernel probes for room instead. r->ping_pending does not
- * matter: data that the client sent before it vanished may be read only after the Ping. */
-static bool ping_was_tried(const struct relay *r, int64_t now, int64_t gone)
-{
-	const int64_t since = r->client_silence.last_received;
-
-	return (r->ping_sent >= since && now >= r->ping_sent + gone) ||
-	       (r->ping_wait_began >= since && now >= r->ping_wait_began + gone);
-}
-
 /* Ends the session if a peer vanished without FIN or RST, or accepts no data for too long. */
 static void check_vanished(struct relay *r, int64_t now)
 {
@@ -133,9 +122,10 @@ static void check_vanished(struct relay *r, int64_t now)
 	const char *client_why = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
 	const char *upstream_why = silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream,
 						 SILENCE_STEP_MS, SILENCE_GONE_MS);
-	const bool client_answers = r->client_silence.silent_since < 0; /* but accepts no data */
+	const bool ping_was_tried = r->ping_pending && now >= r->ping_sent + gone;
 
-	if (client_why && (gone == SILENCE_GONE_MS || client_answers || ping_was_tried(r, now, gone))) {
+	/* A short outage must not end a session before a Ping was tried. */
+	if (client_why && (gone == SILENCE_GONE_MS || ping_was_tried)) {
 		direction_lose(&r->down);
 		r->up.ended = true;
 		relay_end(r, ERR_CLIENT_SILENT, client_why);

@@ -34,6 +34,16 @@ static int64_t silent_for(int fd)
 	return due ? (int64_t)info.tcpi_last_ack_recv : -1;
 }
 
+bool silence_received_since(const struct endpoint *e, int64_t since)
+{
+	enum { TICK_MS = 20 }; /* the kernel counts in ticks of at most 10 ms */
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	       (int64_t)info.tcpi_last_data_recv <= io_now() - since + TICK_MS;
+}
+
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool wrote, int64_t step,
 			  int64_t gone)
 {
@@ -58,7 +68,6 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 
 	/* An answer may be in transit: it is missing only if it was due at the last check too. */
 	silent = silent_for(e->fd);
-	s->last_received = now - silent;
 	if (silent < 0)
 		s->silent_since = -1;
 	else if (s->silent_since < 0 || silent < now - s->silent_since)

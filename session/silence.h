@@ -21,13 +21,16 @@ enum {
 struct silence {
 	int64_t next_check;    /* INT64_MAX while nothing is unacknowledged */
 	int64_t silent_since;  /* the first check since which nothing was acknowledged; -1 while the peer answers */
-	int64_t last_received; /* when the peer last sent anything; of use while silent_since is not -1 */
 	size_t unacknowledged; /* bytes at the last check */
 	int64_t progress_at;   /* when unacknowledged last changed */
 };
 
 /* Starts with a peer that has acknowledged everything. */
 void silence_init(struct silence *s);
+
+/* True if data from e's peer arrived after since, an io_now(). Data that arrived before, and is read
+ * only now, does not show that the peer is still there. Always true for a socket that is not TCP. */
+bool silence_received_since(const struct endpoint *e, int64_t since);
 
 /* Checks e's peer, if s->next_check has come. Call this whenever the session checks the time: now
  * is io_now(); wrote says whether data was written to e since the last call, or is waiting to be;
