@@ -191,8 +191,7 @@ static void accept_header(struct framer *f, const struct ws_header *h, size_t si
 			complete.opcode = WS_BINARY;
 		if (h->length > FRAMER_PIECE)
 			complete.length = f->piece_left = FRAMER_PIECE;
-		/* The new header has the same size: FRAMER_PIECE and any larger length take 8
-		 * bytes. */
+		/* The size stays: FRAMER_PIECE and any larger length are encoded in 8 bytes. */
 		ws_write_header(f->buf + f->scanned, &complete);
 	}
 	f->scanned += size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Single use: a payload with a jti opens one console. The first process that takes the jti gets it;
- * every other process is refused until the payload expires.
+ * every other process gets ERR_PAYLOAD_USED until the payload expires.
  *
  * A taken jti is an empty file, named by its hash, in a directory that only the service's user can
  * write. Creating the file takes the jti. Later sessions delete expired files.
