@@ -9,7 +9,6 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,15 +62,7 @@ static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
 static bool answered; /* the 101 was sent, or a part of it: no other answer may follow */
 
 /* Sets the detail of a failure, for the log. Returns code. */
-static int __attribute__((format(printf, 2, 3))) fail(int code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(session.detail, sizeof(session.detail), format, args);
-	va_end(args);
-	return code;
-}
+#define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
 
 /* --- 1 harden ----------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ static int check_tls(const struct config *config, char *why, size_t size)
 	if (rc == OK)
 		rc = upstream_prepare(&upstream, config, &none);
 	if (rc < 0)
-		snprintf(why, size, "%s", *upstream.detail ? upstream.detail : "OpenSSL does not start");
+		error_why(why, size, rc, "%s", *upstream.detail ? upstream.detail : "OpenSSL does not start");
 	upstream_close(&upstream);
 	return rc;
 }
