@@ -150,7 +150,7 @@ void keys_wipe(void)
 	char *environment = getenv("SIGNATURE_KEY");
 
 	OPENSSL_cleanse(source.text, strlen(source.text));
-	io_give_back(&source, sizeof(source));
+	io_release_pages(&source, sizeof(source));
 	if (environment)
 		OPENSSL_cleanse(environment, strlen(environment)); /* the memory that /proc/PID/environ shows */
 }

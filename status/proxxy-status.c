@@ -18,6 +18,7 @@
 
 #include "lib/error.h"
 #include "lib/http_exchange.h"
+#include "lib/linger.h"
 #include "lib/uri.h"
 
 enum {
@@ -239,7 +240,7 @@ static struct answer route(const struct http_request *request)
 {
 	const struct slice path = uri_path(request->target);
 
-	if (!exchange_knows(request))
+	if (!exchange_accepts_method(request))
 		return error_answer(405, EXCHANGE_ALLOW, error_info(ERR_METHOD)->words);
 	if (slice_is(request->method, "OPTIONS"))
 		return (struct answer){ 204, EXCHANGE_ALLOW, strdup("") };
@@ -290,6 +291,6 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	exchange_answer(&client, answer.status, answer.extra, answer.body, exchange_wants_body(&request));
 	free(answer.body);
-	io_linger(&client, NULL, io_now() + IO_LINGER_MS);
+	linger(&client, NULL, io_now() + LINGER_MS);
 	return EX_OK;
 }

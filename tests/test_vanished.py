@@ -87,7 +87,7 @@ def tcp_info(proxxy: Activator) -> dict[str, int]:
     }  # fmt: skip
 
 
-# A Proxmox that goes on drawing behind our Close is listened to for IO_LINGER_MS.
+# A Proxmox that goes on drawing behind our Close is listened to for LINGER_MS.
 @pytest.mark.parametrize("script, goodbye", [(hold, 0.0), (draw, 3.0)], ids=["quiet", "drawing"])
 def test_client_that_vanishes_is_noticed_within_two_pings(
     network: Network, settings: dict[str, Any], cert: Cert, key: str, script: Callable[[Connection], None], goodbye: float

@@ -21,6 +21,7 @@ int session_main(int argc, char **argv);
 #include "tests/fuzz/session/world.h"
 
 enum { PROXMOX_MAX = 131072, CONTROLS_MAX = 8192, ANSWER_MAX = 2048, VANISHED_MAX_MS = 60000 + 6000 };
+enum { BLOCKED_MAX_MS = 15 * 60000 + VANISHED_MAX_MS };
 
 #define TICKET "PVE:root@pam:65F0A1B2::c2VjcmV0LXRpY2tldA"
 #define VNCTICKET "PVEVNC:65F0A1B2::c2VjcmV0LXZuYw"
@@ -320,12 +321,21 @@ static void require_no_delay(const struct witness *w, const struct peer *from, c
 	REQUIRE(from->read == from->sent, "%zu bytes read of %zu, and nobody waits for the rest", from->read, from->sent);
 }
 
+/* A peer that takes nothing is given up after a quarter of an hour. */
+static void require_not_blocked(const struct peer *p)
+{
+	REQUIRE(!p->blocked || world.now - p->blocked <= BLOCKED_MAX_MS, "%lld ms without room",
+		(long long)(world.now - p->blocked));
+}
+
 void witness_wait(void)
 {
 	const bool without_random = world.settings.rest & 0x80;
 
 	if (!witness.relaying || relay.closing || without_random)
 		return;
+	require_not_blocked(&world.client);
+	require_not_blocked(&world.upstream);
 	require_no_delay(&witness.up, &world.client, &world.upstream, &witness.down);
 	require_no_delay(&witness.down, &world.upstream, &world.client, &witness.up);
 }
@@ -438,7 +448,7 @@ static void require_wiped(void)
 {
 	static const uint8_t nothing[CRYPTO_KEY_LEN];
 
-	REQUIRE(!granted.console.ticket[0] && !granted.console.vncticket[0] && !granted.claims.ca, "tickets are left");
+	REQUIRE(!payload.console.ticket[0] && !payload.console.vncticket[0] && !payload.claims.ca, "tickets are left");
 	REQUIRE(memcmp(config.keys[0].key, nothing, sizeof(nothing)) == 0, "the key is left");
 }
 
@@ -451,9 +461,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		payloads[i] = (plains[i].jwe ? seal_jwe : seal_cbc)(plains[i].json);
 
 	memset(&config, 0, sizeof(config));
-	memset(&granted, 0, sizeof(granted));
+	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
 	memset(client_address, 0, sizeof(client_address));
+	answered = false;
 	terminated = 0;
 	begin_witness();
 	world_begin(data, size, payloads, N_PAYLOADS);

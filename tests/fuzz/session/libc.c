@@ -123,6 +123,7 @@ WRAP(ssize_t, send, int fd, const void *buf, size_t size, int flags)
 	}
 	if (p->room == 0) {
 		p->refused = true;
+		p->blocked = p->blocked ? p->blocked : world.now;
 		p->n_offered = size < sizeof(p->offered) ? size : sizeof(p->offered);
 		memcpy(p->offered, copy, p->n_offered);
 		errno = EAGAIN;
@@ -133,6 +134,7 @@ WRAP(ssize_t, send, int fd, const void *buf, size_t size, int flags)
 	if (p->room != SIZE_MAX)
 		p->room -= size;
 	p->n_offered = 0;
+	p->blocked = 0;
 	p->owes = true;
 	witness_written(p == &world.client, copy, size);
 	world.idle = 0;

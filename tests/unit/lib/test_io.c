@@ -21,6 +21,7 @@
 
 #include "lib/error.h"
 #include "lib/io.h"
+#include "lib/linger.h"
 
 static int get_option(int fd, int level, int option)
 {
@@ -66,7 +67,7 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	/* Nor does what is left to send hold the kernel when the process is gone. */
 	struct endpoint e = io_endpoint(pair[0], NULL);
 
-	io_linger(&e, NULL, 0);
+	linger(&e, NULL, 0);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 10000);
 	close(pair[0]);
 	close(pair[1]);
@@ -118,12 +119,12 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 	e = io_endpoint(pair[0], NULL);
 	client = io_endpoint(other[0], NULL);
 	began = io_now();
-	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), ERR_REQUEST_TIMEOUT);
+	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), IO_TIMEOUT);
 	assert_true(io_now() - began >= 50 && io_now() - began <= 1000);
 	assert_int_equal(write(other[1], "early", 5), 5); /* data is no leaving */
-	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), ERR_REQUEST_TIMEOUT);
+	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), IO_TIMEOUT);
 	close(other[1]);
-	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), ERR_CLIENT_GONE);
+	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), IO_HANGUP);
 	close(pair[0]);
 	close(pair[1]);
 	close(other[0]);
