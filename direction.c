@@ -13,7 +13,7 @@ void direction_init(struct direction *d, enum ws_sender sender, struct endpoint 
 	d->from = from;
 	d->to = to;
 	d->ended = d->broke = d->lost = d->heard = d->told = d->moved = false;
-	d->sent = d->begun = d->queued = d->own = 0;
+	d->sent = d->begun = d->queued = d->offered = d->own = 0;
 }
 
 bool direction_has_room(const struct direction *d)
@@ -34,7 +34,7 @@ void direction_queue(struct direction *d, enum ws_opcode opcode, const void *pay
 void direction_lose(struct direction *d)
 {
 	d->lost = true;
-	d->sent = d->begun = d->queued = 0;
+	d->sent = d->begun = d->queued = d->offered = 0;
 	framer_forget(&d->framer);
 }
 
@@ -89,25 +89,44 @@ static bool drain_queue(struct direction *d, size_t end)
 	written = drain(d, d->queue + d->sent, end - d->sent);
 	d->sent += written;
 	d->own += written;
-	return d->sent == end;
+	if (d->sent < end)
+		return false;
+	if (d->sent == d->queued)
+		d->sent = d->begun = d->queued = 0;
+	return true;
+}
+
+/* Writes size of the cleared bytes. Returns true if all of them are written. */
+static bool drain_data(struct direction *d, size_t size)
+{
+	const bool offer = d->to->writable;
+	size_t written, cleared;
+
+	written = drain(d, framer_cleared(&d->framer, &cleared), size);
+	framer_written(&d->framer, written);
+	if (written > 0) {
+		d->moved = true;
+		d->own = 0;
+		d->offered -= written < d->offered ? written : d->offered;
+	}
+	if (offer && written < size)
+		d->offered = size - written;
+	return written == size;
 }
 
 bool direction_flush(struct direction *d)
 {
-	size_t size, written;
-	const uint8_t *bytes;
+	size_t size = framer_whole(&d->framer);
 
 	if (d->sent < d->begun && !d->lost && !drain_queue(d, d->begun) && !d->lost)
 		return false;
-	bytes = framer_cleared(&d->framer, &size);
-	if (size > 0 && !d->lost) {
-		written = drain(d, bytes, size);
-		framer_written(&d->framer, written);
-		d->moved |= written > 0;
-		d->own = written > 0 ? 0 : d->own;
-		if (written < size && !d->lost)
-			return false;
-	}
+	/* In a flood, all that is cleared may never end with a frame: the last one that ends is enough. */
+	if (d->sent < d->queued && size > 0 && size >= d->offered && !d->lost &&
+	    !(drain_data(d, size) && drain_queue(d, d->queued)) && !d->lost)
+		return false;
+	framer_cleared(&d->framer, &size);
+	if (size > 0 && !d->lost && !drain_data(d, size) && !d->lost)
+		return false;
 	if (!d->lost && !framer_at_boundary(&d->framer))
 		return true;
 	if (d->sent < d->queued && !d->lost && !drain_queue(d, d->queued) && !d->lost)

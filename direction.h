@@ -29,6 +29,8 @@ struct direction {
 	 * data. */
 	uint8_t queue[DIRECTION_QUEUE];
 	size_t sent, begun, queued;
+	/* So many bytes of data were offered to the socket: no frame of ours goes before their end. */
+	size_t offered;
 	size_t own; /* bytes of our own frames that were written after the last data */
 };
 
@@ -44,8 +46,8 @@ void direction_queue(struct direction *d, enum ws_opcode opcode, const void *pay
 /* Reads what is there, as far as the buffer has room. */
 void direction_fill(struct direction *d);
 
-/* Writes the cleared bytes and, at a boundary, the queued frames. Returns true if nothing is
- * left. */
+/* Writes the cleared bytes, and the queued frames at the next boundary: in a flood, the cleared bytes
+ * may never end with one. Returns true if nothing is left. */
 bool direction_flush(struct direction *d);
 
 /* True while there are bytes to write to "to". */

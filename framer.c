@@ -27,6 +27,7 @@ uint8_t *framer_space(struct framer *f, size_t *ret_size)
 			memmove(f->buf + FRAMER_HEADROOM, f->buf + f->clear, rest);
 			f->out = f->clear = FRAMER_HEADROOM;
 			f->in = FRAMER_HEADROOM + rest;
+			f->whole = 0;
 		}
 	}
 	*ret_size = sizeof(f->buf) - f->in;
@@ -93,6 +94,11 @@ bool framer_at_boundary(const struct framer *f)
 	return f->dropping || (f->out == f->clear && f->piece_left == 0);
 }
 
+size_t framer_whole(const struct framer *f)
+{
+	return f->whole > f->out && !f->stopped && !f->discarding ? f->whole - f->out : 0;
+}
+
 bool framer_inside_frame(const struct framer *f)
 {
 	return f->frame_left > 0 || f->in > f->clear;
@@ -134,6 +140,7 @@ static void begin_piece(struct framer *f, enum ws_opcode opcode)
 	piece.length = f->piece_left;
 	memcpy(piece.mask, f->mask, 4);
 	f->out -= ws_header_size(&piece);
+	f->whole = 0;
 	ws_write_header(f->buf + f->out, &piece);
 }
 
@@ -163,6 +170,8 @@ static bool clear_payload(struct framer *f)
 	f->piece_left -= n;
 	f->frame_left -= n;
 	f->payload += n;
+	if (f->piece_left == 0)
+		f->whole = f->clear;
 	return n > 0;
 }
 
@@ -187,6 +196,8 @@ static void clear_header(struct framer *f, const struct ws_header *h, size_t siz
 	f->clear += size;
 	if (f->dropping)
 		f->out = f->clear;
+	else if (f->piece_left == 0)
+		f->whole = f->clear;
 }
 
 /* Passes over size bytes at clear, everything before them being written. */

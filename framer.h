@@ -38,6 +38,7 @@ struct framer {
 	uint64_t out_left;   /* payload bytes still to write of the frame at out */
 	size_t out_head;     /* header bytes still to write before them */
 	size_t out, clear, in;
+	size_t whole; /* the end of the last cleared frame that is complete; of no use before out */
 	uint8_t buf[FRAMER_HEADROOM + FRAMER_BUFFER];
 };
 
@@ -74,6 +75,11 @@ void framer_forget(struct framer *f);
 
 /* True when what was written ends with a whole frame: a frame of our own may go between. */
 bool framer_at_boundary(const struct framer *f);
+
+/* Returns how many of the cleared bytes to write up to the end of the last complete frame: a frame of
+ * our own may follow. 0 if no frame ends in them, and after framer_stop() and framer_discard(): then a
+ * Close is waiting, which must not overtake data. */
+size_t framer_whole(const struct framer *f);
 
 /* True when the sender's bytes so far end inside a frame or its header. */
 bool framer_inside_frame(const struct framer *f);

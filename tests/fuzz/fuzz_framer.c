@@ -193,7 +193,7 @@ static void relay(struct run *r, struct input *in)
 		struct ws_control control;
 		const char *why = NULL;
 		const uint8_t *cleared;
-		size_t size, n, before, clear;
+		size_t size, n, before, clear, whole;
 		bool can_scan;
 		uint8_t *space = framer_space(r->f, &size);
 		int rc;
@@ -224,7 +224,12 @@ static void relay(struct run *r, struct input *in)
 		moved |= size != before;
 		n = pace(&state, max_write);
 		n = n < size ? n : size;
+		whole = framer_whole(r->f);
+		REQUIRE(whole <= size && (whole == 0 || (!r->stopped && !r->discarded)), "%zu bytes of whole frames", whole);
+		if (what & 4 && whole > 0)
+			n = whole;
 		write_some(r, cleared, n);
+		REQUIRE(n == 0 || n != whole || !reference_inside(&r->sink), "a frame that is not whole");
 		framer_written(r->f, n);
 		moved |= n > 0;
 		REQUIRE(r->data <= r->data_limit, "a frame began after the stop");
