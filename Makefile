@@ -114,7 +114,10 @@ $(BUILD)/%.o: %.c Makefile
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
 # tests/unit/settings.h replaces settings_file.o for the tests that include it.
-unit_objects = $(patsubst %,$(BUILD)/%.o,$(filter-out $(if $(filter test_config%,$(1)),settings_file),$(TESTED)))
+# test_relay.c answers what the relay asks of the kernel.
+unit_objects = $(patsubst %,$(BUILD)/%.o,$(filter-out $(if $(filter test_config%,$(1)),settings_file),$(TESTED)) \
+	$(if $(filter test_relay,$(1)),direction relay silence))
+$(BUILD)/unit/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
