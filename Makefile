@@ -87,15 +87,13 @@ ifeq ($(STATIC),1)
 	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
 endif
 
-# What the unit tests link: the pure part, and what has no main() of its own.
-TESTED := access config crypto error form framer host http http_write io jwe keys once payload settings settings_file \
-	strict_json strict_json_parse terminal tls_socket uri ws
+# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c.
+LIB := crypto ws $(basename $(wildcard lib/*.c))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
-proxxy-conn := $(TESTED) algorithms direction exchange log prefault proxxy-conn relay resolve sandbox silence sink \
-	systemd trust upgrade upstream uptime wipe $(EXTRA)
-proxxy-status := error exchange http http_write io proxxy-status tls_socket uri
-proxxy-url := $(TESTED) backend client explain proxmox proxxy-url url_options viewer
-UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
+proxxy-status := $(basename $(wildcard status/*.c)) $(addprefix lib/,error http http_exchange http_write io tls_socket uri)
+proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all programs terminal places unit check demo bench install uninstall dist clean
@@ -113,19 +111,20 @@ $(BUILD)/%.o: %.c Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
-# tests/unit/settings.h replaces settings_file.o for the tests that include it.
-# test_relay.c answers what the relay asks of the kernel.
-unit_objects = $(patsubst %,$(BUILD)/%.o,$(filter-out $(if $(filter test_config%,$(1)),settings_file),$(TESTED)) \
-	$(if $(filter test_relay,$(1)),direction relay silence))
-$(BUILD)/unit/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
+# tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
+# tests/unit/session/test_relay.c answers what the relay asks of the kernel.
+unit_objects = $(patsubst %,$(BUILD)/%.o,session/framer session/replay \
+	$(filter-out $(if $(filter lib/test_config%,$(1)),lib/settings_file),$(LIB)) \
+	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay silence)))
+$(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(call unit_objects,$*) -lcmocka $(LIBS)
 
-$(BUILD)/seal: tests/interop/seal.c $(TESTED:%=$(BUILD)/%.o) Makefile
+$(BUILD)/seal: tests/interop/seal.c $(LIB:%=$(BUILD)/%.o) Makefile
 	@echo '  CC      $@'
-	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(TESTED:%=$(BUILD)/%.o) $(LIBS)
+	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -o $@ $< $(LIB:%=$(BUILD)/%.o) $(LIBS)
 
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $(RUN) $$t; done
@@ -239,4 +238,6 @@ clean:
 
 include bench/rules.mk
 include tests/fuzz/rules.mk
--include $(wildcard $(BUILD)/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)
+# A header that was moved or deleted must not stop a build in an older build folder.
+%.h: ;
+-include $(wildcard $(foreach folder,. lib session url status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))

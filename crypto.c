@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "hex.h"
+#include "lib/error.h"
+#include "lib/hex.h"
 
 int crypto_hex(const char *text, size_t len, uint8_t *out, size_t size)
 {

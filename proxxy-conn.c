@@ -20,25 +20,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "access.h"
-#include "algorithms.h"
-#include "config.h"
-#include "error.h"
-#include "exchange.h"
-#include "host.h"
-#include "http.h"
-#include "io.h"
-#include "log.h"
-#include "prefault.h"
-#include "relay.h"
-#include "sandbox.h"
-#include "systemd.h"
-#include "terminal.h"
-#include "upgrade.h"
-#include "upstream.h"
-#include "uptime.h"
-#include "uri.h"
-#include "wipe.h"
+#include "lib/access.h"
+#include "lib/config.h"
+#include "lib/error.h"
+#include "lib/host.h"
+#include "lib/http.h"
+#include "lib/http_exchange.h"
+#include "lib/io.h"
+#include "lib/terminal.h"
+#include "lib/uri.h"
+#include "session/algorithms.h"
+#include "session/log.h"
+#include "session/prefault.h"
+#include "session/relay.h"
+#include "session/replay.h"
+#include "session/sandbox.h"
+#include "session/systemd.h"
+#include "session/upgrade.h"
+#include "session/upstream.h"
+#include "session/uptime.h"
+#include "session/wipe.h"
 
 enum {
 	/* Every answer to a payload that is not authenticated and invalid leaves so long after its request came: what
@@ -240,7 +241,7 @@ static int check_upgrade(const struct http_request *request)
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = upgrade_check(request);
-	return rc == ERR_UPGRADE_MISSING && access_is_used(&granted, &config) ? ERR_PAYLOAD_USED : rc;
+	return rc == ERR_UPGRADE_MISSING && replay_is_used(&granted, &config) ? ERR_PAYLOAD_USED : rc;
 }
 
 /* Promises the client a WebSocket: nothing of ours stands in its way any more. */
@@ -254,7 +255,7 @@ static int answer_upgrade(const struct http_request *request)
 	size = upgrade_write(request, answer);
 	if (size < 0)
 		return size;
-	rc = access_claim(&granted, &config);
+	rc = replay_use_jti(&granted, &config);
 	return rc < 0 ? fail(rc, "%s", granted.why) : exchange_send(&client, answer, (size_t)size);
 }
 

@@ -8,7 +8,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#include "error.h"
+#include "lib/error.h"
 
 #define KEY_BYTES 16
 #define SHA1_BYTES 20

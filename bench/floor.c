@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "bench/peer.h"
 
 enum { RECORD = 16384 };
 

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "bench/peer.h"
 #include "ws.h"
 
 enum { SESSIONS_MAX = 4096, ECHO_LEN = 8, UNSENT = 128 * 1024, /* bytes that wait before more is made */

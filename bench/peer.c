@@ -2,7 +2,7 @@
  *
  * The benchmark's common part, see peer.h.
  */
-#include "peer.h"
+#include "bench/peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "bench/peer.h"
 #include "ws.h"
 
 enum role { HTTP, ORDER, ECHO, SOURCE, SINK };

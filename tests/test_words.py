@@ -25,7 +25,7 @@ def texts(source: str) -> list[str]:
 
 def test_no_outcome_ends_in_punctuation() -> None:
     """What follows brings its own."""
-    table = (TREE / "error.c").read_text().partition("table[] = {")[2]
+    table = (TREE / "lib" / "error.c").read_text().partition("table[] = {")[2]
     words = [text for text in texts(table) if " " in text or text[0].isupper()]
     assert len(words) > 35
     assert [text for text in words if text[-1] in ".!?,;: "] == []

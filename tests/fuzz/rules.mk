@@ -19,25 +19,28 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
 # A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
 # ask of libc, the target answers.
-FUZZ_SESSION := $(filter-out io once,$(TESTED)) direction exchange log relay sandbox silence upgrade wipe \
-	tests/fuzz/world tests/fuzz/libc tests/fuzz/upstream_fake
+FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,direction framer log relay sandbox silence upgrade wipe) \
+	$(addprefix tests/fuzz/session/,world libc upstream_fake)
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
 	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault \
-	signal sigaction sigprocmask setrlimit prctl _exit config_load once_claim once_claimed uptime_seconds RAND_bytes relay_run
+	signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run
 
-fuzz_http := error http http_write uri
-fuzz_json := $(TESTED)
-fuzz_payload := $(TESTED)
-fuzz_framer := error framer ws
+# Which folder each target tests.
+fuzz_place := http=lib json=lib payload=lib framer=session session=session
+fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
+fuzz_http := $(addprefix lib/,error http http_write uri)
+fuzz_json := $(LIB)
+fuzz_payload := $(LIB)
+fuzz_framer := lib/error session/framer ws
 fuzz_session := $(FUZZ_SESSION)
-$(FUZZ_BUILD)/tests/fuzz/libc.o: FUZZ_FLAGS := -O1 -g
+$(FUZZ_BUILD)/tests/fuzz/session/libc.o: FUZZ_FLAGS := -O1 -g
 $(FUZZ_BUILD)/fuzz_session: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
 
 .PHONY: fuzz
 fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)
 
 .SECONDEXPANSION:
-$(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o \
+$(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%): $$(FUZZ_BUILD)/$$(call fuzz_source,$$(patsubst fuzz_%,%,$$(@F))).o \
 		$$(foreach object,$$($$(@F)),$(FUZZ_BUILD)/$$(object).o)
 	@echo '  LINK    $@'
 	@$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(FUZZ_LDFLAGS) -o $@ $^ $(LIBS)
@@ -47,4 +50,4 @@ $(FUZZ_BUILD)/%.o: %.c Makefile tests/fuzz/rules.mk
 	@echo '  CC      $@'
 	@$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_CFLAGS) -MMD -c -o $@ $<
 
--include $(wildcard $(FUZZ_BUILD)/*.d $(FUZZ_BUILD)/tests/fuzz/*.d)
+-include $(wildcard $(foreach folder,. lib session tests/fuzz/lib tests/fuzz/session,$(FUZZ_BUILD)/$(folder)/*.d))

@@ -4,9 +4,9 @@
  */
 #include <stdio.h>
 
-#include "config.h"
-#include "error.h"
-#include "jwe.h"
+#include "lib/config.h"
+#include "lib/error.h"
+#include "lib/jwe.h"
 
 int main(void)
 {

@@ -4,12 +4,12 @@
  * does and does not allow, every malformed shape of a payload, and that a failure leaves nothing
  * of the plaintext behind. In and out, buffers end at an unreadable page.
  */
-#include "guard.h"
+#include "tests/unit/guard.h"
 
 #include <openssl/evp.h>
 
 #include "crypto.h"
-#include "error.h"
+#include "lib/error.h"
 
 #define NIST_KEY "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"
 #define NIST_IV "000102030405060708090a0b0c0d0e0f"

@@ -3,12 +3,12 @@
  * crypto.h against NIST's CAVP vectors, from Debian's python3-cryptography-vectors: all of AES-256-GCM
  * with the nonce and tag that JWE has (half of them forged, which must be found out), and AES-256-CBC.
  */
-#include "guard.h"
+#include "tests/unit/guard.h"
 
 #include <openssl/evp.h>
 
 #include "crypto.h"
-#include "error.h"
+#include "lib/error.h"
 
 #define VECTORS "/usr/lib/python3/dist-packages/cryptography_vectors/ciphers/AES/"
 

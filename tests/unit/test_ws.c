@@ -3,9 +3,9 @@
  * ws.h: the accept key, every first byte of a header, every boundary of a length, control frames,
  * each close code, and UTF-8. Each header is parsed at every length, up to an unreadable page.
  */
-#include "guard.h"
+#include "tests/unit/guard.h"
 
-#include "error.h"
+#include "lib/error.h"
 #include "ws.h"
 
 #define TEXT(s) s, sizeof(s) - 1

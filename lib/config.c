@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session's settings, see config.h.
+ */
+#include "lib/config.h"
+
+#include <openssl/crypto.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/error.h"
+#include "lib/host.h"
+#include "lib/list.h"
+
+#define DEFAULT_CONFIG "/etc/proxxy/proxxy.conf"
+
+static bool parse_switch(void *config, const struct setting *s, const char *value)
+{
+	const bool on = strcasecmp(value, "on") == 0;
+
+	if (!on && strcasecmp(value, "off") != 0)
+		return false;
+	memcpy((char *)config + s->offset, &on, sizeof(on));
+	return true;
+}
+
+static bool parse_path(void *config, const struct setting *s, const char *value)
+{
+	return *value == '/' && settings_parse_text(config, s, value);
+}
+
+static bool parse_hosts(void *config, const struct setting *s, const char *value)
+{
+	return host_list_valid(value) && settings_parse_text(config, s, value);
+}
+
+static bool parse_origins(void *config, const struct setting *s, const char *value)
+{
+	return host_origins_valid(value) && settings_parse_text(config, s, value);
+}
+
+static bool parse_payloads(void *at, const struct setting *s, const char *value)
+{
+	struct config *config = at;
+	const char *item;
+	size_t len;
+
+	(void)s;
+	config->accept_cbc = config->accept_jwe = false;
+	while ((item = list_next(&value, &len))) {
+		if (len == 3 && strncmp(item, "cbc", len) == 0)
+			config->accept_cbc = true;
+		else if (len == 3 && strncmp(item, "jwe", len) == 0)
+			config->accept_jwe = true;
+		else
+			return false;
+	}
+	return config->accept_cbc || config->accept_jwe;
+}
+
+static bool parse_log(void *config, const struct setting *s, const char *value)
+{
+	static const char *const names[] = { "auto", "journal", "syslog", "stderr" };
+
+	(void)s;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(value, names[i]) == 0) {
+			((struct config *)config)->log = (enum log_target)i;
+			return true;
+		}
+	return false;
+}
+
+static bool parse_fingerprints(void *at, const struct setting *s, const char *value)
+{
+	struct config *config = at;
+	const char *item;
+	size_t len;
+
+	(void)s;
+	config->n_fingerprints = 0;
+	while ((item = list_next(&value, &len))) {
+		if (config->n_fingerprints == CONFIG_FINGERPRINTS_MAX ||
+		    crypto_fingerprint(item, len, config->fingerprints[config->n_fingerprints]) < 0)
+			return false;
+		config->n_fingerprints++;
+	}
+	return true;
+}
+
+#define MEMBER(member) offsetof(struct config, member)
+#define NUMBER(member) settings_parse_number, MEMBER(member)
+#define SIZE(member) 0, (int)sizeof(((struct config *)NULL)->member)
+
+static const struct setting table[] = {
+	{ "SIGNATURE_KEY", "", "The key shared with the backend: 64 hex digits, or several kid:hex separated by commas. "
+	  "Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
+	{ "PROXXY_KEY_FILE", KEY_FILE, "File with the same, read if it is there", keys_parse_file, 0, 0, 0 },
+	{ "PROXXY_PAYLOADS", "cbc,jwe", "Payload formats that are accepted: jwe alone refuses what is not authenticated", parse_payloads, 0, 0, 0 },
+	{ "PROXXY_PAYLOAD_LIFETIME", "300", "Seconds that a jwe payload's exp may lie ahead", NUMBER(payload_lifetime), 1, 86400 },
+	{ "PROXXY_STATE_DIRECTORY", "/var/lib/proxxy", "Where the jti of payloads that were used are kept until they expire",
+	  parse_path, MEMBER(state_directory), SIZE(state_directory) },
+	{ "PROXXY_ALLOWED_HOSTS", "", "Names, *.wildcards and networks that may be dialled, comma-separated. Default: all but "
+	  "loopback, link-local and metadata services", parse_hosts, MEMBER(allowed_hosts), SIZE(allowed_hosts) },
+	{ "PROXXY_ALLOWED_ORIGINS", "", "Origins whose pages may open consoles, comma-separated: https://panel.example.com. "
+	  "Default: any", parse_origins, MEMBER(allowed_origins), SIZE(allowed_origins) },
+	{ "PROXXY_UPSTREAM_PORT", "8006", "Proxmox's port when the payload's host has none", NUMBER(upstream_port), 1, 65535 },
+	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate may chain to. Default: the system's",
+	  settings_parse_text, MEMBER(ca_file), SIZE(ca_file) },
+	{ "PROXXY_FINGERPRINTS", "", "SHA-256 fingerprints of Proxmox certificates that are accepted as well, comma-separated", parse_fingerprints, 0, 0, 0 },
+	{ "PROXXY_TLS_VERIFY", "on", "off: anyone on the network may pose as Proxmox", parse_switch, MEMBER(tls_verify), 0, 0 },
+	{ "PROXXY_REQUEST_TIMEOUT", "10", "Seconds for the client's request", NUMBER(request_timeout), 1, 3600 },
+	{ "PROXXY_CONNECT_TIMEOUT", "10", "Seconds for DNS, TCP, TLS and Proxmox's answer; Proxmox takes 3 to refuse", NUMBER(connect_timeout), 1, 3600 },
+	{ "PROXXY_PING_INTERVAL", "20", "Seconds of silence before a Ping to the client; 0 is off",
+	  NUMBER(ping_interval), 0, 86400 },
+	{ "PROXXY_IDLE_TIMEOUT", "0", "Seconds without data either way that end a session; 0 is never", NUMBER(idle_timeout), 0, 31536000 },
+	{ "PROXXY_SESSION_MAX", "0", "Seconds that a session may last; 0 is no limit", NUMBER(session_max), 0, 31536000 },
+	{ "PROXXY_LOG", "auto", "journal, syslog, stderr, or auto: by what standard error is", parse_log, 0, 0, 0 },
+	{ "PORT", "8443", "Port of the foreground program and the container; systemd and xinetd have their own", NUMBER(port), 1, 65535 },
+};
+static const struct settings settings = { table, sizeof(table) / sizeof(table[0]) };
+
+static const char *config_path(void)
+{
+	const char *path = getenv("PROXXY_CONFIG");
+
+	return path && *path ? path : DEFAULT_CONFIG;
+}
+
+int config_load_settings(struct config *ret_config, char *why, size_t size)
+{
+	memset(ret_config, 0, offsetof(struct config, fingerprints));
+	ret_config->allowed_hosts[0] = ret_config->allowed_origins[0] = ret_config->ca_file[0] = '\0';
+	return settings_load(&settings, ret_config, config_path(), why, size);
+}
+
+int config_load(struct config *ret_config, char *why, size_t size)
+{
+	int rc = config_load_settings(ret_config, why, size);
+
+	if (rc == OK)
+		return keys_load(ret_config->keys, &ret_config->n_keys, why, size);
+	keys_forget();
+	return rc;
+}
+
+void config_wipe_keys(struct config *config)
+{
+	OPENSSL_cleanse(config->keys, sizeof(config->keys));
+	config->n_keys = 0;
+}
+
+void config_print_files(FILE *out)
+{
+	settings_print_files(config_path(), out);
+}
+
+void config_print_help(FILE *out)
+{
+	settings_print_names(&settings, out);
+}
+
+void config_print_file(FILE *out)
+{
+	fputs("# Settings of proxxy, for systemd, xinetd, the container and the foreground alike.\n"
+	      "# KEY=VALUE lines; the environment overrides them. See proxxy.conf(5).\n"
+	      "# Each session reads them when it begins: a change applies from the next session on.\n"
+	      "# It is best to put your settings into proxxy.conf.d/site.conf beside this file. The files\n"
+	      "# proxxy.conf.d/*.conf are read after this one; the last line for a setting counts.\n", out);
+	settings_print_file(&settings, out);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one table of error.h.
+ */
+#include "lib/error.h"
+
+#include <stddef.h>
+#include <sysexits.h>
+#include <syslog.h>
+
+static const struct {
+	int code;
+	struct error_info info;
+} table[] = {
+	/* code, name, HTTP status, close code, exit status, priority, words */
+	{ OK,                     { "done",               200, 1000, 0,              LOG_INFO,
+	  "Done" } },
+	{ END_CLIENT_CLOSED,      { "client-closed",      0,   1000, 0,              LOG_INFO,
+	  "Client closed the console" } },
+	{ END_UPSTREAM_CLOSED,    { "console-closed",     0,   1000, 0,              LOG_INFO,
+	  "Console closed" } },
+	{ END_IDLE,               { "idle",               0,   1001, 0,              LOG_INFO,
+	  "Session was idle too long" } },
+	{ END_SESSION_MAX,        { "session-max",        0,   1001, 0,              LOG_INFO,
+	  "Session reached its maximum length" } },
+	{ END_TERMINATED,         { "terminated",         503, 1001, 0,              LOG_INFO,
+	  "Session was ended by the operator" } },
+	{ END_UPSTREAM_EMPTY,     { "console-empty",      0,   1000, EX_UNAVAILABLE, LOG_NOTICE,
+	  "Console closed before it sent anything" } },
+	{ END_PASSWORD_REFUSED,   { "password-refused",   0,   1008, EX_NOPERM,      LOG_NOTICE,
+	  "Console refused the VNC password" } },
+	{ ERR_REQUEST_MALFORMED,  { "request-malformed",  400, 1002, EX_DATAERR,     LOG_NOTICE,
+	  "Malformed request" } },
+	{ ERR_REQUEST_TOO_LARGE,  { "request-too-large",  431, 1009, EX_DATAERR,     LOG_NOTICE,
+	  "Request head too large" } },
+	{ ERR_REQUEST_TIMEOUT,    { "request-timeout",    408, 1002, EX_TEMPFAIL,    LOG_NOTICE,
+	  "Request was not complete in time" } },
+	{ ERR_REQUEST_VERSION,    { "request-version",    505, 1002, EX_DATAERR,     LOG_NOTICE,
+	  "HTTP version not supported" } },
+	/* The original's words; the header Allow names HEAD and OPTIONS too. */
+	{ ERR_METHOD,             { "method",             405, 1002, EX_DATAERR,     LOG_NOTICE,
+	  "Method not allowed. Supported methods: GET" } },
+	{ ERR_PAYLOAD_MISSING,    { "payload-missing",    400, 1008, EX_DATAERR,     LOG_NOTICE,
+	  "Missing payload" } },
+	{ ERR_PAYLOAD_INVALID,    { "payload-invalid",    400, 1008, EX_DATAERR,     LOG_NOTICE,
+	  "Invalid payload" } },
+	{ ERR_UPGRADE_MISSING,    { "upgrade-missing",    426, 1002, EX_DATAERR,     LOG_NOTICE,
+	  "This address is for the WebSocket of a console: open it with noVNC or xterm.js, not as a page" } },
+	{ ERR_WEBSOCKET_VERSION,  { "websocket-version",  426, 1002, EX_DATAERR,     LOG_NOTICE,
+	  "WebSocket version not supported. Supported versions: 13" } },
+	{ ERR_WEBSOCKET_KEY,      { "websocket-key",      400, 1002, EX_DATAERR,     LOG_NOTICE,
+	  "Sec-WebSocket-Key is missing or not 16 bytes in base64" } },
+	{ ERR_ORIGIN,             { "origin",             403, 1008, EX_NOPERM,      LOG_NOTICE,
+	  "Origin not allowed" } },
+	{ ERR_PAYLOAD_EXPIRED,    { "payload-expired",    403, 1008, EX_NOPERM,      LOG_NOTICE,
+	  "Payload has expired" } },
+	{ ERR_PAYLOAD_EARLY,      { "payload-early",      403, 1008, EX_NOPERM,      LOG_NOTICE,
+	  "Payload is not valid yet" } },
+	{ ERR_PAYLOAD_USED,       { "payload-used",       403, 1008, EX_NOPERM,      LOG_NOTICE,
+	  "Payload was used already" } },
+	{ ERR_CLIENT_ADDRESS,     { "client-address",     403, 1008, EX_NOPERM,      LOG_NOTICE,
+	  "Client address not allowed" } },
+	{ ERR_HOST_FORBIDDEN,     { "host-forbidden",     403, 1008, EX_NOPERM,      LOG_WARNING,
+	  "Proxmox: its address may not be dialled" } },
+	{ ERR_CLIENT_GONE,        { "client-gone",        0,   1001, EX_TEMPFAIL,    LOG_INFO,
+	  "Client dropped the connection" } },
+	{ ERR_CLIENT_SILENT,      { "client-silent",      0,   1001, EX_TEMPFAIL,    LOG_NOTICE,
+	  "Client did not answer a Ping" } },
+	{ ERR_CLIENT_PROTOCOL,    { "client-protocol",    0,   1002, EX_PROTOCOL,    LOG_NOTICE,
+	  "Client broke the WebSocket protocol" } },
+	{ ERR_CLIENT_UTF8,        { "client-utf8",        0,   1007, EX_PROTOCOL,    LOG_NOTICE,
+	  "Close reason is not UTF-8" } },
+	{ ERR_UPSTREAM_RESOLVE,   { "upstream-resolve",   0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: its name cannot be resolved" } },
+	{ ERR_UPSTREAM_CONNECT,   { "upstream-connect",   0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: cannot connect" } },
+	{ ERR_UPSTREAM_TIMEOUT,   { "upstream-timeout",   0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: no answer in time" } },
+	{ ERR_UPSTREAM_TLS,       { "upstream-tls",       0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: TLS failed" } },
+	{ ERR_UPSTREAM_UNTRUSTED, { "upstream-untrusted", 0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: certificate is not trusted" } },
+	{ ERR_UPSTREAM_REFUSED,   { "upstream-refused",   0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox" } },
+	{ ERR_UPSTREAM_ANSWER,    { "upstream-answer",    0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: no WebSocket answer" } },
+	{ ERR_UPSTREAM_BROKE,     { "upstream-broke",     0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox: connection broke off" } },
+	{ ERR_UPSTREAM_PROTOCOL,  { "upstream-protocol",  0,   1011, EX_UNAVAILABLE, LOG_WARNING,
+	  "Proxmox broke the WebSocket protocol" } },
+	{ ERR_CONFIG,             { "config",             500, 1011, EX_CONFIG,      LOG_ERR,
+	  "Internal server error" } },
+	{ ERR_SYSTEM,             { "system",             500, 1011, EX_OSERR,       LOG_ERR,
+	  "Internal server error" } },
+};
+
+const struct error_info *error_info(int code)
+{
+	static const struct error_info unknown = { "internal", 500, 1011, EX_SOFTWARE, LOG_ERR, "Internal server error" };
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].code == code)
+			return &table[i].info;
+	return &unknown;
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reads HTTP/1.1 heads, see http.h.
+ */
+#include "lib/http.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/error.h"
+#include "lib/uri.h"
+
+#define LITERAL(s) s, sizeof(s) - 1
+
+/* RFC 9110 section 5.6.2 */
+static bool is_tchar(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_tchar(s.at[i]))
+			return false;
+	return s.len > 0;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s)
+{
+	while (s.len > 0 && is_space(s.at[0]))
+		s.at++, s.len--;
+	while (s.len > 0 && is_space(s.at[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+/* Takes the next element off a comma-separated list, trimmed. Returns false at the end. */
+static bool next_in_list(struct slice *list, struct slice *ret_element)
+{
+	const char *comma;
+
+	if (!list->at)
+		return false;
+	comma = memchr(list->at, ',', list->len);
+	*ret_element = (struct slice){ list->at, comma ? (size_t)(comma - list->at) : list->len };
+	if (comma)
+		*list = (struct slice){ comma + 1, list->len - ret_element->len - 1 };
+	else
+		*list = (struct slice){ NULL, 0 };
+	*ret_element = trim(*ret_element);
+	return true;
+}
+
+static bool list_has(struct slice list, const char *token)
+{
+	struct slice element;
+
+	while (next_in_list(&list, &element))
+		if (slice_is_nocase(element, token))
+			return true;
+	return false;
+}
+
+/* A line up to its CRLF. Returns 1 and moves *at behind it, 0 when more bytes are needed, -1 for a control
+ * character, which includes a CR or LF that stands alone. */
+static int next_line(const char **at, const char *end, struct slice *ret_line)
+{
+	for (const char *p = *at; p < end; p++) {
+		uint8_t c = (uint8_t)*p;
+
+		if (c == '\r') {
+			if (p + 1 == end)
+				return 0;
+			if (p[1] != '\n')
+				return -1;
+			*ret_line = (struct slice){ *at, (size_t)(p - *at) };
+			*at = p + 2;
+			return 1;
+		}
+		if ((c < 0x20 && c != '\t') || c == 0x7F)
+			return -1;
+	}
+	return 0;
+}
+
+struct field {
+	struct slice name, value;
+};
+
+/* RFC 9112 section 5.1. A line that begins with white space (obs-fold) has no token before its colon. */
+static bool parse_field(struct slice line, struct field *ret)
+{
+	const char *colon = memchr(line.at, ':', line.len);
+
+	if (!colon)
+		return false;
+	ret->name = (struct slice){ line.at, (size_t)(colon - line.at) };
+	ret->value = trim((struct slice){ colon + 1, line.len - ret->name.len - 1 });
+	return is_token(ret->name);
+}
+
+/* Sets a field that may come once only. */
+static bool set_once(struct slice *ret, struct slice value)
+{
+	if (ret->at)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* Walks over the fields behind the first line and gives each to take. Returns as http_parse_request(). */
+static int parse_fields(const char *buf, const char *at, const char *end, bool (*take)(const struct field *, void *),
+			void *context)
+{
+	for (int n = 0;; n++) {
+		struct slice line;
+		struct field field;
+		int rc = next_line(&at, end, &line);
+
+		if (rc < 0)
+			return ERR_REQUEST_MALFORMED;
+		if (rc == 0)
+			return end - buf >= HTTP_HEAD_MAX ? ERR_REQUEST_TOO_LARGE : 0;
+		if (at - buf > HTTP_HEAD_MAX)
+			return ERR_REQUEST_TOO_LARGE;
+		if (line.len == 0)
+			return (int)(at - buf);
+		if (n == HTTP_FIELDS_MAX)
+			return ERR_REQUEST_TOO_LARGE;
+		if (!parse_field(line, &field) || !take(&field, context))
+			return ERR_REQUEST_MALFORMED;
+	}
+}
+
+struct request_fields {
+	struct http_request request;
+	bool upgrade_websocket;
+	struct slice content_length, transfer_encoding;
+};
+
+/* The request fields that are used, and how; http_read_request() drops all others. */
+static const struct {
+	const char *name;
+	enum { ONCE, UPGRADE, PROTOCOL } how;
+	size_t at; /* for ONCE: offset of the value in struct request_fields */
+} request_fields[] = {
+	{ "Host", ONCE, offsetof(struct request_fields, request.host) },
+	{ "Origin", ONCE, offsetof(struct request_fields, request.origin) },
+	{ "Content-Length", ONCE, offsetof(struct request_fields, content_length) },
+	{ "Transfer-Encoding", ONCE, offsetof(struct request_fields, transfer_encoding) },
+	{ "Sec-WebSocket-Key", ONCE, offsetof(struct request_fields, request.ws_key) },
+	{ "Sec-WebSocket-Version", ONCE, offsetof(struct request_fields, request.ws_version) },
+	{ "Sec-WebSocket-Protocol", PROTOCOL, 0 },
+	{ "Upgrade", UPGRADE, 0 },
+};
+enum { N_REQUEST_FIELDS = sizeof(request_fields) / sizeof(request_fields[0]) };
+
+/* Returns the field's index in request_fields, or N_REQUEST_FIELDS. */
+static size_t find_request_field(struct slice name)
+{
+	size_t i = 0;
+
+	while (i < N_REQUEST_FIELDS && !slice_is_nocase(name, request_fields[i].name))
+		i++;
+	return i;
+}
+
+static bool take_request_field(const struct field *f, void *context)
+{
+	struct request_fields *c = context;
+	const size_t i = find_request_field(f->name);
+
+	if (i == N_REQUEST_FIELDS)
+		return true;
+	switch (request_fields[i].how) {
+	case ONCE:
+		return set_once((struct slice *)(void *)((char *)c + request_fields[i].at), f->value);
+	case UPGRADE:
+		c->upgrade_websocket |= list_has(f->value, "websocket");
+		break;
+	case PROTOCOL:
+		c->request.ws_protocol = http_choose_protocol(c->request.ws_protocol, f->value);
+		break;
+	}
+	return true;
+}
+
+/* The request line: method SP target SP HTTP/1.x (RFC 9112 section 3). */
+static int parse_request_line(struct slice line, struct http_request *r)
+{
+	const char *end = line.at + line.len;
+	const char *space = memchr(line.at, ' ', line.len);
+	struct slice version;
+
+	if (!space)
+		return ERR_REQUEST_MALFORMED;
+	r->method = (struct slice){ line.at, (size_t)(space - line.at) };
+	r->target.at = space + 1;
+	space = memchr(r->target.at, ' ', (size_t)(end - r->target.at));
+	if (!space || !is_token(r->method))
+		return ERR_REQUEST_MALFORMED;
+	r->target.len = (size_t)(space - r->target.at);
+	version = (struct slice){ space + 1, (size_t)(end - space - 1) };
+
+	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.' ||
+	    !slice_is_digits((struct slice){ version.at + 5, 1 }) || !slice_is_digits((struct slice){ version.at + 7, 1 }))
+		return ERR_REQUEST_MALFORMED;
+	if (version.at[5] != '1')
+		return ERR_REQUEST_VERSION;
+	r->minor = version.at[7] == '0' ? 0 : 1; /* a higher one is to be read as 1.1: RFC 9110 section 2.5 */
+
+	/* Only what a URI may hold (RFC 3986), and no fragment. */
+	for (size_t i = 0; i < r->target.len; i++)
+		if (r->target.at[i] <= 0x20 || r->target.at[i] >= 0x7F || r->target.at[i] == '#')
+			return ERR_REQUEST_MALFORMED;
+	if (r->target.len == 0)
+		return ERR_REQUEST_MALFORMED;
+	return slice_is(r->method, "GET") || slice_is(r->method, "HEAD") ? uri_to_origin_form(&r->target) : OK;
+}
+
+static bool is_zero(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.at[i] != '0')
+			return false;
+	return true;
+}
+
+/* Skips one empty line before the request (RFC 9112 section 2.2). If the next byte cannot begin a
+ * method, the data is not HTTP: so a TLS ClientHello gets an error at once. Returns where the
+ * request begins, or NULL if it is not HTTP. */
+static const char *find_request(const char *buf, size_t len)
+{
+	const char *at = buf;
+
+	if (len >= 2 && buf[0] == '\r' && buf[1] == '\n')
+		at += 2;
+	else if (len == 1 && buf[0] == '\r')
+		at++;
+	return at < buf + len && !is_tchar(*at) ? NULL : at;
+}
+
+int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
+{
+	struct request_fields fields = { .request = { .minor = 0 } };
+	struct http_request *r = &fields.request;
+	const char *at = find_request(buf, len), *end = buf + len;
+	struct slice line;
+	int rc;
+
+	if (!at)
+		return ERR_REQUEST_MALFORMED;
+	rc = next_line(&at, end, &line);
+	if (rc < 0)
+		return ERR_REQUEST_MALFORMED;
+	if (rc == 0)
+		return len >= HTTP_HEAD_MAX ? ERR_REQUEST_TOO_LARGE : 0;
+	rc = parse_request_line(line, r);
+	if (rc < 0)
+		return rc;
+	rc = parse_fields(buf, at, end, take_request_field, &fields);
+	if (rc <= 0)
+		return rc;
+
+	if (!r->host.at ? r->minor == 1 : !uri_is_authority(r->host))
+		return ERR_REQUEST_MALFORMED;
+	/* A length that is too long for a number is a body all the same. */
+	if (fields.content_length.at && (fields.transfer_encoding.at || fields.content_length.len == 0 ||
+					 !slice_is_digits(fields.content_length)))
+		return ERR_REQUEST_MALFORMED;
+	r->has_body = fields.transfer_encoding.at || (fields.content_length.at && !is_zero(fields.content_length));
+	r->upgrade = fields.upgrade_websocket && slice_is(r->method, "GET");
+	*ret_request = *r;
+	return rc;
+}
+
+/* --- a request that is read piece by piece -------------------------------------------------- */
+
+/* Looks at the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is kept
+ * or its name is not complete, or an error. */
+static int is_dropped(struct slice line)
+{
+	struct field field;
+
+	if (!memchr(line.at, ':', line.len < HTTP_NAME_MAX + 1 ? line.len : HTTP_NAME_MAX + 1))
+		return line.len > HTTP_NAME_MAX ? ERR_REQUEST_TOO_LARGE : 0;
+	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
+}
+
+/* Checks the lines in the buffer, drops unused ones and closes the gaps. Returns 1 after the last
+ * line of the head, 0 if it needs more bytes, or an error. */
+static int drop_lines(struct http_reader *s, char *buf, size_t *len)
+{
+	char *out = buf + s->kept, *line = out, *const end = buf + *len;
+	bool last = false;
+	size_t n;
+
+	while (!last) {
+		const char *at = line + s->checked;
+		struct slice rest;
+		const int found = next_line(&at, end, &rest);
+		/* Field lines follow the request line, which one empty line may precede. */
+		const bool is_field = s->kept > 2;
+
+		if (found < 0)
+			return ERR_REQUEST_MALFORMED;
+		n = (size_t)((found ? at - 2 : end) - line);
+		if (!found && n > 0 && end[-1] == '\r') /* it may belong to the line's CRLF */
+			n--;
+		if (is_field && !s->dropping && n > 0) {
+			const int rc = is_dropped((struct slice){ line, n });
+
+			if (rc < 0)
+				return rc;
+			s->dropping = rc;
+		}
+		if (!found)
+			break;
+		last = is_field && n == 0 && !s->dropping;
+		if (is_field && !last && ++s->fields > HTTP_FIELDS_MAX)
+			return ERR_REQUEST_TOO_LARGE;
+		n += 2;
+		if (s->dropping) {
+			s->passed += n;
+		} else {
+			memmove(out, line, n);
+			out += n;
+			s->kept += n;
+		}
+		line += n;
+		n = s->checked = 0;
+		s->dropping = false;
+	}
+	if (s->dropping) {
+		s->passed += n;
+		line += n;
+		n = 0;
+	}
+	s->checked = n;
+	memmove(out, line, (size_t)(end - line));
+	*len = s->kept + (size_t)(end - line);
+	return last;
+}
+
+int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct http_request *ret_request)
+{
+	const size_t before = reader->kept;
+	size_t whole;
+	int rc;
+
+	if (before <= 2 && !find_request(buf, *len))
+		return ERR_REQUEST_MALFORMED;
+	rc = drop_lines(reader, buf, len);
+	if (rc < 0)
+		return rc;
+	whole = reader->passed + reader->kept;
+	if (rc > 0 ? whole > HTTP_REQUEST_MAX : whole + reader->checked >= HTTP_REQUEST_MAX)
+		return ERR_REQUEST_TOO_LARGE;
+	/* A line without a complete name may still have to be dropped. */
+	if (rc == 0 && reader->kept + reader->checked >= HTTP_HEAD_MAX + (reader->kept > 2 ? HTTP_NAME_MAX : 0))
+		return ERR_REQUEST_TOO_LARGE;
+	return reader->kept > before ? http_parse_request(buf, reader->kept, ret_request) : 0;
+}
+
+struct response_fields {
+	struct http_response *response;
+	bool connection_upgrade, upgrade_websocket;
+};
+
+static bool take_response_field(const struct field *f, void *context)
+{
+	struct response_fields *c = context;
+
+	if (slice_is_nocase(f->name, "Sec-WebSocket-Accept"))
+		return set_once(&c->response->ws_accept, f->value);
+	if (slice_is_nocase(f->name, "Sec-WebSocket-Protocol"))
+		return set_once(&c->response->ws_protocol, f->value);
+	c->response->ws_extensions |= slice_is_nocase(f->name, "Sec-WebSocket-Extensions");
+	if (slice_is_nocase(f->name, "Connection"))
+		c->connection_upgrade |= list_has(f->value, "upgrade");
+	else if (slice_is_nocase(f->name, "Upgrade"))
+		c->upgrade_websocket |= list_has(f->value, "websocket");
+	return true;
+}
+
+/* HTTP/1.x SP 3DIGIT SP reason (RFC 9112 section 4); the space is left away by some with an empty reason. */
+static bool parse_status_line(struct slice line, struct http_response *r)
+{
+	if (line.len < 12 || memcmp(line.at, LITERAL("HTTP/1.")) != 0 || (line.at[7] != '0' && line.at[7] != '1') ||
+	    line.at[8] != ' ' || (line.len > 12 && line.at[12] != ' '))
+		return false;
+	for (int i = 9; i < 12; i++) {
+		if (line.at[i] < '0' || line.at[i] > '9')
+			return false;
+		r->status = r->status * 10 + (line.at[i] - '0');
+	}
+	r->reason = trim((struct slice){ line.at + 12, line.len - 12 });
+	return true;
+}
+
+int http_parse_response(const char *buf, size_t len, struct http_response *ret_response)
+{
+	struct http_response r = { 0 };
+	struct response_fields fields = { .response = &r };
+	const char *at = buf;
+	struct slice line;
+	int rc = next_line(&at, buf + len, &line);
+
+	if (rc > 0)
+		rc = parse_status_line(line, &r) ? parse_fields(buf, at, buf + len, take_response_field, &fields) : -1;
+	else if (rc == 0 && len >= HTTP_HEAD_MAX)
+		rc = -1;
+	if (rc < 0)
+		return ERR_UPSTREAM_ANSWER;
+	if (rc == 0)
+		return 0;
+	r.upgrade = fields.connection_upgrade && fields.upgrade_websocket;
+	*ret_response = r;
+	return rc;
+}
+
+struct slice http_choose_protocol(struct slice before, struct slice offered)
+{
+	struct slice element, chosen = before;
+
+	while (!slice_is(chosen, "binary") && next_in_list(&offered, &element))
+		if (is_token(element) && (!chosen.at || slice_is(element, "binary")))
+			chosen = element;
+	return chosen;
+}

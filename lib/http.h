@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP/1.1 heads (RFC 9112): the client's request, our answers, and Proxmox's answer to the
+ * upgrade. Pure: (buffer, length) in, slices of that buffer out. Strict where leniency would let
+ * two parsers disagree: CRLF only, no folding, no white space before a colon, no body.
+ */
+#ifndef PROXXY_HTTP_H
+#define PROXXY_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/slice.h"
+
+enum {
+	/* Bytes of a head that is parsed: a response, or a request's line and the fields that are
+	 * read. A payload with a CA makes a URL of about 12 KiB. */
+	HTTP_HEAD_MAX = 16 * 1024,
+	/* Bytes of a request's whole head, including the fields that are dropped. A panel's cookies
+	 * can exceed 16 KiB; browsers send less than half of this limit. */
+	HTTP_REQUEST_MAX = 64 * 1024,
+	HTTP_FIELDS_MAX = 100, /* header fields, including dropped ones; Apache's limit */
+	HTTP_NAME_MAX = 256,   /* bytes of a request field's name; registered ones have at most 50 */
+};
+
+/* Slices are of the buffer that was parsed. */
+struct http_request {
+	struct slice method, target;
+	int minor; /* of HTTP/1.minor */
+	/* A GET whose Upgrade lists websocket. HTTP version and Connection are not checked. RFC
+	 * 6455 section 4.2.1 requires HTTP/1.1 and Connection: Upgrade. But nginx sends HTTP/1.0
+	 * if proxy_http_version is not set, and "Connection: close" if that field is not set, and
+	 * still forwards the 101. The two requirements keep a proxy that does not know Upgrade
+	 * from forwarding one. Dropping them is safe here: we read only one request from a
+	 * connection and then close it, and after a 101 the first letter of a method cannot begin
+	 * a valid frame (it has bit 0x40, which is RSV1). */
+	bool upgrade;
+	bool has_body; /* Content-Length above 0, or Transfer-Encoding */
+	struct slice host, origin, ws_key, ws_version;
+	struct slice ws_protocol; /* chosen from all offers by http_choose_protocol() */
+};
+
+/* The state of a request's head that is being read. Starts as all zero. */
+struct http_reader {
+	size_t kept;    /* bytes of whole lines at the start of the buffer that are kept */
+	size_t checked; /* bytes checked of the line after them */
+	size_t passed;  /* bytes of the head that were dropped */
+	int fields;
+	bool dropping;  /* the start of the current line was dropped */
+};
+
+struct http_response {
+	int status;
+	struct slice reason; /* the reason phrase: Proxmox puts its error there */
+	bool upgrade;        /* Upgrade lists websocket, and Connection lists upgrade */
+	struct slice ws_accept, ws_protocol;
+	bool ws_extensions;  /* it has the field, whatever it says */
+};
+
+/* Each parses one head from buf[0..len).
+ * Returns its size in bytes (what follows is no longer HTTP), 0 when more bytes are needed, or
+ * ERR_REQUEST_MALFORMED, ERR_REQUEST_TOO_LARGE (over HTTP_HEAD_MAX or HTTP_FIELDS_MAX),
+ * ERR_REQUEST_VERSION; for a response always ERR_UPSTREAM_ANSWER. A request that is whole but may
+ * not be served is the caller's to refuse: see the fields. For GET and HEAD, its target is the
+ * result of uri_to_origin_form(). */
+int http_parse_request(const char *buf, size_t len, struct http_request *ret_request);
+int http_parse_response(const char *buf, size_t len, struct http_response *ret_response);
+
+/* Parses a request that is read piece by piece into buf. Call it whenever *len has grown. It checks
+ * every field line, and removes from buf those that http_request does not need; *len shrinks
+ * accordingly. So a head of HTTP_REQUEST_MAX bytes needs only HTTP_HEAD_MAX bytes plus one read. It
+ * looks at each byte at most twice, however small the pieces.
+ * Returns as http_parse_request(); the size is that of the part of the head left in buf. It reports
+ * a fault at the end of the faulty line or earlier. */
+int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct http_request *ret_request);
+
+/* Chooses the subprotocol for the answer: "binary" if a list has it, else the first token of the
+ * first list (RFC 6455 section 4.2.2; several fields count as one list, section 11.3.4). before is
+ * the choice from earlier lists. In before and in the result, at is NULL if nothing usable was
+ * offered. */
+struct slice http_choose_protocol(struct slice before, struct slice offered);
+
+/* Writes a whole answer to buf: status, the fields that every answer has, extra and body. extra is
+ * "" or lines that each end in CRLF; a Content-Type or Connection in it replaces ours. For HEAD,
+ * with_body is false: the body is omitted, its length is not. An answer of 204 has neither body nor
+ * length (RFC 9110 section 8.6).
+ * Returns the size, or ERR_SYSTEM when size is too small. */
+int http_write_answer(char *buf, size_t size, int status, const char *extra, const char *body, bool with_body);
+
+/* Writes the 101 of RFC 6455 section 4.2.2. protocol.at may be NULL. Returns as above. */
+int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice protocol);
+
+#endif

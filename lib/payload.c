@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From JSON to a console and claims, see payload.h.
+ */
+#include "lib/payload.h"
+
+#include <json-c/json.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "lib/error.h"
+#include "lib/slice.h"
+#include "lib/strict_json.h"
+
+static const int64_t CLAIMS_DATE_MAX = INT64_C(253402300799); /* the end of year 9999 */
+
+/* 1 to 65535 in decimal, all of it. Returns 0 for anything else. */
+static uint16_t parse_port(const char *s, size_t len)
+{
+	unsigned port = 0;
+
+	if (len == 0 || len > 5)
+		return 0;
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return 0;
+		port = port * 10 + (unsigned)(s[i] - '0');
+	}
+	return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+int payload_parse_host(const char *text, struct console *ret_console)
+{
+	const char *host = text, *port = NULL;
+	size_t len = strlen(text);
+	uint16_t host_port = 0;
+	char name[CONSOLE_HOST_MAX + 1];
+	bool ipv6 = false, ipv4 = false;
+
+	if (text[0] == '[') {
+		const char *bracket = strchr(text, ']');
+
+		if (!bracket || (bracket[1] != '\0' && bracket[1] != ':'))
+			return ERR_PAYLOAD_INVALID;
+		host = text + 1;
+		len = (size_t)(bracket - host);
+		if (bracket[1] == ':')
+			port = bracket + 2;
+		ipv6 = true;
+	} else {
+		const char *colon = strchr(text, ':');
+
+		if (colon && strchr(colon + 1, ':')) {
+			ipv6 = true;
+		} else if (colon) {
+			len = (size_t)(colon - text);
+			port = colon + 1;
+		}
+	}
+	if (port) {
+		host_port = parse_port(port, strlen(port));
+		if (host_port == 0)
+			return ERR_PAYLOAD_INVALID;
+	}
+	/* Remove the dot of a fully qualified name: certificates and our lists do not have it. */
+	if (!ipv6 && len > 1 && host[len - 1] == '.')
+		len--;
+	if (len > CONSOLE_HOST_MAX)
+		return ERR_PAYLOAD_INVALID;
+	memcpy(name, host, len);
+	name[len] = '\0';
+
+	if (ipv6) {
+		if (!host_is_address(AF_INET6, name))
+			return ERR_PAYLOAD_INVALID;
+	} else {
+		ipv4 = host_is_address(AF_INET, name);
+		if (!ipv4 && (!host_is_name(name, len) || host_looks_like_ipv4(name, len)))
+			return ERR_PAYLOAD_INVALID;
+	}
+	memcpy(ret_console->host, name, len + 1);
+	ret_console->host_is_address = ipv4 || ipv6;
+	ret_console->host_port = host_port;
+	return OK;
+}
+
+/* strict_json_copy() for a member that need not be there: ret stays as it is then. */
+static bool copy_optional(json_object *object, const char *name, char *ret, size_t size)
+{
+	return !strict_json_has(object, name) || strict_json_copy(object, name, ret, size);
+}
+
+/* The console's part of the schema. Returns NULL, or what is wrong. */
+static const char *read_console(json_object *object, struct console *c)
+{
+	const char *text;
+	size_t len;
+
+	c->vmid = (uint32_t)strict_json_integer(object, "vmid", CONSOLE_VMID_MAX);
+	if (c->vmid == 0)
+		return "vmid is not an integer from 1 to 999999999";
+
+	text = strict_json_string(object, "type", &len);
+	c->type = text && strcmp(text, "qemu") == 0 ? "qemu" : text && strcmp(text, "lxc") == 0 ? "lxc" : NULL;
+	if (!c->type)
+		return "type is not qemu or lxc";
+
+	text = strict_json_string(object, "host", &len);
+	if (!text || payload_parse_host(text, c) < 0)
+		return "host is not a host name or address, with or without a port";
+
+	if (!strict_json_copy(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node)))
+		return "node is not a host name";
+
+	if (!strict_json_copy(object, "ticket", c->ticket, sizeof(c->ticket)))
+		return "ticket is not a string of 1 to 4096 bytes without controls";
+	if (!strict_json_copy(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
+		return "vncticket is not a string of 1 to 512 bytes without controls";
+
+	text = strict_json_string(object, "port", &len);
+	c->vnc_port = text ? parse_port(text, len) : (uint16_t)strict_json_integer(object, "port", UINT16_MAX);
+	if (c->vnc_port == 0)
+		return "port is not a number from 1 to 65535";
+	return NULL;
+}
+
+/* A PEM text: the one string that has line ends. Returns NULL when it is none. */
+static char *copy_ca(json_object *object)
+{
+	json_object *member;
+	const char *text = "";
+
+	if (json_object_object_get_ex(object, "ca", &member) && json_object_is_type(member, json_type_string))
+		text = json_object_get_string(member);
+	if (strlen(text) > CLAIMS_CA_MAX || !strstr(text, "-----BEGIN CERTIFICATE-----"))
+		return NULL;
+	return strdup(text);
+}
+
+/* NumericDate (RFC 7519 section 2), which may have a fraction: cut off. Returns 0 for what is none. */
+static int64_t read_date(json_object *object, const char *name)
+{
+	json_object *member;
+
+	if (!json_object_object_get_ex(object, name, &member))
+		return 0;
+	if (json_object_is_type(member, json_type_double)) {
+		double value = json_object_get_double(member);
+
+		return value >= 1 && value <= (double)CLAIMS_DATE_MAX ? (int64_t)value : 0;
+	}
+	return strict_json_integer(object, name, CLAIMS_DATE_MAX);
+}
+
+/* The claims' part of the schema. Returns NULL, or what is wrong. */
+static const char *read_claims(json_object *object, struct claims *c)
+{
+	const char *text;
+	size_t len;
+
+	c->expires = read_date(object, "exp");
+	if (c->expires == 0)
+		return "exp is not there, or not seconds since 1970";
+	c->not_before = read_date(object, "nbf");
+	if (c->not_before == 0 && strict_json_has(object, "nbf"))
+		return "nbf is not seconds since 1970";
+	if (!copy_optional(object, "jti", c->jti, sizeof(c->jti)))
+		return "jti is not a string of 1 to 256 bytes without controls";
+	if (!copy_optional(object, "origin", c->origin, sizeof(c->origin)) || strpbrk(c->origin, ",* \t") ||
+	    !host_origins_valid(c->origin))
+		return "origin is not an origin, like https://panel.example.com";
+	if (!copy_optional(object, "client", c->client, sizeof(c->client)) ||
+	    (*c->client && !host_is_network(c->client)))
+		return "client is not an address or network";
+	text = strict_json_string(object, "fingerprint", &len);
+	c->has_fingerprint = text && crypto_fingerprint(text, len, c->fingerprint) == OK;
+	if (!c->has_fingerprint && strict_json_has(object, "fingerprint"))
+		return "fingerprint is not that of SHA-256, 64 hex digits";
+	c->session_max = (int)strict_json_integer(object, "session_max", CLAIMS_SESSION_MAX);
+	if (c->session_max == 0 && strict_json_has(object, "session_max"))
+		return "session_max is not seconds from 1 to 31536000";
+	c->ca = copy_ca(object);
+	if (!c->ca && strict_json_has(object, "ca"))
+		return "ca is not a certificate in PEM of at most 8192 bytes";
+	return NULL;
+}
+
+int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
+		  const char **ret_why)
+{
+	/* RFC 8259 section 8.1 allows a parser to ignore the mark. The original does, and some
+	 * backends send it. */
+	const size_t mark = byte_order_mark_len(json, len);
+	struct console console = { 0 };
+	struct claims claims = { 0 };
+	json_object *object = strict_json_parse(json + mark, len - mark);
+
+	*ret_why = object ? read_console(object, &console) : PAYLOAD_NOT_JSON;
+	if (!*ret_why && ret_claims) {
+		*ret_why = read_claims(object, &claims);
+		if (!*ret_why)
+			*ret_claims = claims;
+	}
+	strict_json_wipe(object);
+	if (!*ret_why)
+		*ret_console = console;
+	console_wipe(&console);
+	return *ret_why ? ERR_PAYLOAD_INVALID : OK;
+}
+
+const char *console_authority(const struct console *console, int port, char text[CONSOLE_AUTHORITY_MAX])
+{
+	const bool ipv6 = strchr(console->host, ':');
+
+	snprintf(text, CONSOLE_AUTHORITY_MAX, ipv6 ? "[%s]:%u" : "%s:%u", console->host,
+		 console->host_port ? console->host_port : (uint16_t)port);
+	return text;
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncasecmp(text, with, strlen(with)) == 0;
+}
+
+const char *console_ticket_wrong(const struct console *console)
+{
+	const char *const ticket = console->ticket, *const bang = strchr(ticket, '!');
+
+	if (strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 || strncmp(ticket, "PVE:", strlen("PVE:")) == 0 ||
+	    begins(ticket, "PVE%3A"))
+		return NULL;
+	if (begins(ticket, "PVEAuthCookie=") || begins(ticket, "Authorization:") || begins(ticket, "Cookie:"))
+		return "ticket has a name before it: a user's ticket begins with PVE:, a token with PVEAPIToken=";
+	if (strstr(ticket, "PVEVNC:"))
+		return "ticket holds the console's ticket, which belongs into vncticket: "
+		       "it must say who asked for the console";
+	if (bang && memchr(ticket, '@', (size_t)(bang - ticket)) && strchr(bang, '='))
+		return "ticket is an API token without PVEAPIToken= before it";
+	return "ticket is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's ticket, which begins with PVE:";
+}
+
+void console_wipe(struct console *console)
+{
+	OPENSSL_cleanse(console->ticket, sizeof(console->ticket));
+	OPENSSL_cleanse(console->vncticket, sizeof(console->vncticket));
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A small view of OpenSSL's default provider, see algorithms.h and provider(7).
+ */
+#include "session/algorithms.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "lib/error.h"
+
+enum { SHOWN_MAX = 8 }; /* algorithms of one operation, with the empty one at the end */
+
+struct operation {
+	int id;
+	const char *names[SHOWN_MAX - 1]; /* the first of the names that an algorithm has */
+	const char *property;             /* that it must have as well, or NULL */
+	OSSL_ALGORITHM shown[SHOWN_MAX];
+};
+
+static struct operation operations[] = {
+	{ .id = OSSL_OP_DIGEST, .names = { "SHA1", "SHA2-256", "SHA2-384", "SHA2-512" } },
+	{ .id = OSSL_OP_CIPHER,
+	  .names = { "AES-256-CBC", "AES-256-CTR", "AES-256-ECB", "AES-256-GCM", "AES-128-GCM", "ChaCha20-Poly1305" } },
+	{ .id = OSSL_OP_MAC, .names = { "HMAC" } },
+	{ .id = OSSL_OP_KDF, .names = { "HKDF", "TLS13-KDF", "TLS1-PRF" } },
+	{ .id = OSSL_OP_RAND, .names = { "CTR-DRBG", "SEED-SRC" } },
+	{ .id = OSSL_OP_KEYMGMT, .names = { "RSA", "RSA-PSS", "EC", "X25519", "ED25519" } },
+	{ .id = OSSL_OP_KEYEXCH, .names = { "ECDH", "X25519" } },
+	{ .id = OSSL_OP_SIGNATURE, .names = { "RSA", "ECDSA", "ED25519" } },
+	/* A certificate's public key. */
+	{ .id = OSSL_OP_DECODER, .names = { "RSA", "RSA-PSS", "EC", "ED25519" }, .property = "structure=SubjectPublicKeyInfo" },
+};
+#define N_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+
+static const OSSL_DISPATCH *of_default;
+static void *default_context;
+
+/* An algorithm's names stand with colons between. */
+static bool is_named(const OSSL_ALGORITHM *a, const char *name)
+{
+	const size_t len = strlen(name);
+
+	return strncmp(a->algorithm_names, name, len) == 0 && (a->algorithm_names[len] == ':' || a->algorithm_names[len] == '\0');
+}
+
+static bool is_shown(const struct operation *o, const OSSL_ALGORITHM *a)
+{
+	if (o->property && !strstr(a->property_definition, o->property))
+		return false;
+	for (size_t i = 0; i < SHOWN_MAX - 1 && o->names[i]; i++)
+		if (is_named(a, o->names[i]))
+			return true;
+	return false;
+}
+
+static void choose(struct operation *o, const OSSL_ALGORITHM *all)
+{
+	size_t n = 0;
+
+	for (; all && all->algorithm_names && n < SHOWN_MAX - 1; all++)
+		if (is_shown(o, all))
+			o->shown[n++] = *all;
+}
+
+static const OSSL_ALGORITHM *query(void *context, int id, int *no_cache)
+{
+	(void)context;
+	*no_cache = 0;
+	for (size_t i = 0; i < N_OPERATIONS; i++)
+		if (operations[i].id == id)
+			return operations[i].shown;
+	return NULL;
+}
+
+static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const OSSL_DISPATCH **ret_dispatch,
+		void **ret_context)
+{
+	static OSSL_DISPATCH dispatch[] = { { OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query }, { 0, NULL }, { 0, NULL } };
+
+	(void)handle;
+	(void)core;
+	for (const OSSL_DISPATCH *d = of_default; d->function_id; d++)
+		if (d->function_id == OSSL_FUNC_PROVIDER_GET_CAPABILITIES) /* TLS's groups */
+			dispatch[1] = *d;
+	*ret_dispatch = dispatch;
+	*ret_context = default_context;
+	return 1;
+}
+
+/* No openssl.cnf, nothing of which is for us; no error texts, for which upstream.c has its own; no cleaning up behind
+ * a process that ends; and of the old tables only the digests that certificates name. */
+static bool start(void)
+{
+	return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT |
+					   OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS, NULL) == 1 &&
+	       OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS, NULL) == 1 && EVP_add_digest(EVP_sha1()) &&
+	       EVP_add_digest(EVP_sha256()) && EVP_add_digest(EVP_sha384()) && EVP_add_digest(EVP_sha512());
+}
+
+int algorithms_restrict(void)
+{
+	OSSL_PROVIDER *all = start() ? OSSL_PROVIDER_load(NULL, "default") : NULL;
+	int no_cache;
+
+	if (!all)
+		return ERR_SYSTEM;
+	for (size_t i = 0; i < N_OPERATIONS; i++) {
+		choose(&operations[i], OSSL_PROVIDER_query_operation(all, operations[i].id, &no_cache));
+		if (!operations[i].shown[0].algorithm_names)
+			return ERR_SYSTEM;
+	}
+	of_default = OSSL_PROVIDER_get0_dispatch(all);
+	default_context = OSSL_PROVIDER_get0_provider_ctx(all);
+	/* What it has shown is static, and the library keeps it, but it is not asked any more. */
+	OSSL_PROVIDER_unload(all);
+	if (OSSL_PROVIDER_add_builtin(NULL, "proxxy", init) != 1 || !OSSL_PROVIDER_load(NULL, "proxxy"))
+		return ERR_SYSTEM;
+	return OK;
+}

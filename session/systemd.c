@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The journal and the service manager, see systemd.h.
+ */
+#include "session/systemd.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "session/sink.h"
+
+int systemd_open_journal(void)
+{
+	return sink_open_socket(SYSTEMD_JOURNAL);
+}
+
+/* Adds "NAME\n", the value's length in 64 bits, low byte first, the value and "\n": the form in which a line feed in a
+ * value does not end it. Returns the record's new length; a field that does not fit is left out. */
+static size_t add(uint8_t *record, size_t at, const char *field)
+{
+	const char *equals = strchr(field, '=');
+	const size_t name = (size_t)(equals - field), value = strlen(equals + 1);
+
+	if (at + name + 1 + 8 + value + 1 > SYSTEMD_RECORD_MAX)
+		return at;
+	memcpy(record + at, field, name);
+	at += name;
+	record[at++] = '\n';
+	for (int shift = 0; shift < 64; shift += 8)
+		record[at++] = (uint8_t)((uint64_t)value >> shift);
+	memcpy(record + at, equals + 1, value);
+	at += value;
+	record[at++] = '\n';
+	return at;
+}
+
+void systemd_record(const char *const fields[], size_t n)
+{
+	uint8_t record[SYSTEMD_RECORD_MAX];
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		at = add(record, at, fields[i]);
+	sink_put(record, at);
+}
+
+void systemd_status(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	char message[256];
+	int fd = path ? sink_connect(path) : -1;
+
+	if (fd < 0)
+		return;
+	snprintf(message, sizeof(message), "STATUS=%s", text);
+	send(fd, message, strlen(message), MSG_NOSIGNAL);
+	close(fd);
+}

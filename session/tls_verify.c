@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whose TLS certificate may be Proxmox's, see tls_verify.h.
+ */
+#include "session/tls_verify.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+
+#include "lib/error.h"
+
+/* Accepts a certificate by its fingerprint, else by its chain and name. During the handshake, so that not a byte
+ * of HTTP goes to a stranger. A fingerprint in the payload is the only one that counts. */
+static int verify(X509_STORE_CTX *store, void *arg)
+{
+	const struct trust *t = arg;
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	const bool pinned = t->claims->has_fingerprint;
+	const size_t n = pinned ? 1 : t->claims->ca ? 0 : t->config->n_fingerprints;
+	unsigned len = 0;
+
+	if (leaf && n > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 && len == CRYPTO_FINGERPRINT_LEN)
+		for (size_t i = 0; i < n; i++)
+			if (CRYPTO_memcmp(digest, pinned ? t->claims->fingerprint : t->config->fingerprints[i], len) == 0)
+				return 1;
+	if (pinned) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+		return 0;
+	}
+	return X509_verify_cert(store);
+}
+
+/* The payload's CAs, and no others. */
+static bool load_pem(SSL_CTX *tls, const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509_STORE *store = SSL_CTX_get_cert_store(tls);
+	X509 *cert;
+	int n = 0;
+
+	while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		n += X509_STORE_add_cert(store, cert);
+		X509_free(cert);
+	}
+	ERR_clear_error(); /* of the end */
+	BIO_free(bio);
+	return n > 0;
+}
+
+bool trust_needs_files(const struct trust *t)
+{
+	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
+}
+
+/* Trusts a certificate that the site names, even if it is an intermediate CA's or the server's own.
+ * Otherwise the site would have to name the root, which also signs for others. Name, dates, purpose
+ * and a CA's right to sign are still checked. Only the signature on the named certificate is
+ * not. */
+static bool accept_named(SSL_CTX *tls)
+{
+	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
+}
+
+/* Loads the CAs. Returns 0, or an error with why. */
+static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
+{
+	const char *ca_file = t->config->ca_file, *wrong = NULL;
+
+	ERR_clear_error();
+	if (t->claims->has_fingerprint)
+		return OK;
+	if (t->claims->ca) {
+		if (load_pem(tls, t->claims->ca) && accept_named(tls))
+			return OK;
+		snprintf(why, size, "ca holds no certificate that can be read");
+		return ERR_PAYLOAD_INVALID;
+	}
+	if (trust_needs_files(t)) {
+		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
+		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
+			wrong = "cannot be used";
+	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_named(tls)) {
+		wrong = "no certificate can be read from it";
+	}
+	if (wrong) {
+		snprintf(why, size, "PROXXY_CA_FILE %.180s: %s", ca_file, wrong);
+		return ERR_CONFIG;
+	}
+	return OK;
+}
+
+int trust_context(const struct trust *t, SSL_CTX **ret, char *why, size_t size)
+{
+	SSL_CTX *tls = *ret = SSL_CTX_new(TLS_client_method());
+
+	/* The suites of TLS 1.2 for which there are algorithms, see algorithms.h. */
+	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(tls, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
+		snprintf(why, size, "OpenSSL cannot make a context");
+		return ERR_SYSTEM;
+	}
+	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+	if (!t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca)
+		return OK;
+
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(tls, verify, (void *)(uintptr_t)t);
+	return load_cas(t, tls, why, size);
+}
+
+/* What the certificate's check said, in words that lead to the mend. */
+static const char *untrusted_words(long result)
+{
+	switch (result) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		return "it is self-signed";
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return "its CA is not known";
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return "it has expired";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return "it is not valid yet";
+	case X509_V_ERR_CERT_REJECTED:
+		return "it is not the one whose fingerprint the payload has";
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "it is for another name or address";
+	default:
+		return X509_verify_cert_error_string(result);
+	}
+}
+
+/* Returns an alert's name. OpenSSL 3.0 has no names for these (RFC 8446 section 6, RFC 7507). */
+static const char *alert_words(int alert)
+{
+	switch (alert) {
+	case 86:
+		return "inappropriate fallback";
+	case 109:
+		return "missing extension";
+	case 115:
+		return "unknown psk identity";
+	case 116:
+		return "certificate required";
+	default:
+		return SSL_alert_desc_string_long(alert);
+	}
+}
+
+/* What OpenSSL says went wrong with TLS itself, whose own texts are not loaded: see algorithms.h. */
+static void tls_words(unsigned long error, char *words, size_t size)
+{
+	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+
+	if (reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + UINT8_MAX)
+		snprintf(words, size, "it refused: %s", alert_words(reason - SSL_AD_REASON_OFFSET));
+	else if (reason == SSL_R_WRONG_VERSION_NUMBER)
+		snprintf(words, size, "its port does not speak TLS");
+	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL)
+		snprintf(words, size, "it speaks no TLS from 1.2 on");
+	else if (error == 0)
+		snprintf(words, size, "connection closed");
+	else
+		snprintf(words, size, "openssl errstr %lX", error);
+}
+
+int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
+{
+	const long result = SSL_get_verify_result(tls);
+	const bool untrusted = result != X509_V_OK && SSL_get_verify_mode(tls) != SSL_VERIFY_NONE;
+	const unsigned long error = ERR_peek_last_error();
+
+	*ret_hint = "";
+	if (untrusted)
+		snprintf(ret_words, size, "%s", untrusted_words(result));
+	else
+		tls_words(error, ret_words, size);
+	/* If no byte came: pveproxy closes the connection like this if it excludes this machine. */
+	if (!untrusted && error == 0 && BIO_number_read(SSL_get_rbio(tls)) == 0)
+		*ret_hint = " before TLS began: check that ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy "
+			    "admit this machine";
+	ERR_clear_error();
+	return untrusted ? ERR_UPSTREAM_UNTRUSTED : ERR_UPSTREAM_TLS;
+}
+
+bool trust_broken(unsigned long error, char *ret_words, size_t size)
+{
+	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+
+	switch (reason) {
+	case 0:
+	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+	case SSL_R_PROTOCOL_IS_SHUTDOWN:
+		return false;
+	case SSL_R_WRONG_VERSION_NUMBER: /* after the handshake: the data is no record */
+	case SSL_R_PACKET_LENGTH_TOO_LONG:
+	case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
+	case SSL_R_BAD_RECORD_TYPE:
+		snprintf(ret_words, size, "it sent data that is not TLS");
+		return true;
+	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+		snprintf(ret_words, size, "its data was changed on the way");
+		return true;
+	default:
+		tls_words(error, ret_words, size);
+		return true;
+	}
+}
+
+bool trust_expect(SSL *tls, const struct console *c)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(tls);
+
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (c->host_is_address)
+		return X509_VERIFY_PARAM_set1_ip_asc(param, c->host) == 1;
+	return X509_VERIFY_PARAM_set1_host(param, c->host, 0) == 1 && SSL_set_tlsext_host_name(tls, c->host) == 1;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Uptime, see uptime.h.
+ */
+#include "session/uptime.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What proxxy.socket leaves when it is activated: a copy of /proc/uptime, in seconds since boot. */
+#define ACTIVATED "/run/proxxy/activated"
+
+/* Reads a small file into line, NUL-terminated. */
+static bool read_line(const char *path, char *line, size_t size)
+{
+	FILE *file = fopen(path, "re");
+	size_t n;
+
+	if (!file)
+		return false;
+	n = fread(line, 1, size - 1, file);
+	fclose(file);
+	line[n] = '\0';
+	return n > 0;
+}
+
+/* Under systemd the parent is the manager, which has been there since boot: the socket unit says since when it
+ * listens. Returns seconds since boot, or -1. */
+static int64_t socket_activated(void)
+{
+	char line[128];
+	int64_t seconds;
+
+	return getppid() == 1 && read_line(ACTIVATED, line, sizeof(line)) && sscanf(line, "%" SCNd64, &seconds) == 1 ?
+		       seconds : -1;
+}
+
+/* Field 22 of /proc/PID/stat: start time in clock ticks since boot (proc(5)). Fields are counted
+ * behind the command's name, which may hold spaces and parentheses itself. Returns seconds since
+ * boot, or -1. */
+static int64_t process_started(pid_t pid)
+{
+	const int64_t hz = sysconf(_SC_CLK_TCK);
+	char path[64], line[1024];
+	const char *at;
+	int64_t ticks;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (hz <= 0 || !read_line(path, line, sizeof(line)))
+		return -1;
+	at = strrchr(line, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, " %" SCNd64, &ticks) == 1 ? ticks / hz : -1;
+}
+
+int64_t uptime_seconds(void)
+{
+	int64_t since = socket_activated();
+	struct timespec now;
+
+	if (since < 0)
+		since = process_started(getppid());
+	if (since < 0 || clock_gettime(CLOCK_BOOTTIME, &now) < 0 || now.tv_sec < since)
+		return 0;
+	return now.tv_sec - since;
+}

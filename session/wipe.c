@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Wipes copies of secrets, see wipe.h.
+ */
+#include "session/wipe.h"
+
+#include <openssl/crypto.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/io.h"
+
+void __attribute__((noinline)) wipe_stack(void)
+{
+	uint8_t below[WIPE_STACK];
+
+	OPENSSL_cleanse(below, sizeof(below));
+	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* memcpy() uses different registers for each size */
+		memmove(below + sizeof(below) / 2, below, n);
+	OPENSSL_cleanse(below, sizeof(below));
+	io_give_back(below, sizeof(below)); /* the stack will not be that deep again */
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * payload.h: any bytes as a payload's JSON. A console or claims that come out must be within the
+ * schema whatever went in, and nothing may come out of what is refused. What is JSON, a reference
+ * says too: RFC 8259, whichever json-c there is.
+ */
+#include "tests/fuzz/lib/reference_json.h"
+
+#include <arpa/inet.h>
+
+#include "lib/error.h"
+#include "lib/payload.h"
+#include "lib/strict_json.h"
+
+/* Characters that cannot end a header line. */
+static bool no_controls(const char *s, size_t max)
+{
+	const size_t len = strnlen(s, max + 1);
+
+	for (size_t i = 0; i < len; i++)
+		if ((uint8_t)s[i] < 0x20 || s[i] == 0x7F)
+			return false;
+	return len <= max;
+}
+
+static bool only(const char *s, const char *also)
+{
+	for (; *s; s++)
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+		      strchr(also, *s)))
+			return false;
+	return true;
+}
+
+static void require_console(const struct console *c)
+{
+	struct in6_addr address;
+	struct in_addr address4;
+
+	REQUIRE(c->vmid >= 1 && c->vmid <= CONSOLE_VMID_MAX, "vmid %u", c->vmid);
+	REQUIRE(strcmp(c->type, "qemu") == 0 || strcmp(c->type, "lxc") == 0, "type %s", c->type);
+	REQUIRE(*c->host && strnlen(c->host, sizeof(c->host)) <= CONSOLE_HOST_MAX, "host");
+	if (c->host_is_address)
+		REQUIRE(inet_pton(AF_INET, c->host, &address4) == 1 || inet_pton(AF_INET6, c->host, &address) == 1,
+			"host %s", c->host);
+	else /* nor anything that the resolver would read as an address: "127.1", "0x7f000001" */
+		REQUIRE(only(c->host, "-.") && inet_aton(c->host, &address4) == 0, "host %s", c->host);
+	REQUIRE(*c->node && strnlen(c->node, sizeof(c->node)) <= CONSOLE_HOST_MAX && only(c->node, "-."), "node %s",
+		c->node);
+	REQUIRE(c->vnc_port >= 1, "port");
+	REQUIRE(*c->ticket && no_controls(c->ticket, CONSOLE_TICKET_MAX), "ticket");
+	REQUIRE(*c->vncticket && no_controls(c->vncticket, CONSOLE_VNCTICKET_MAX), "vncticket");
+}
+
+static void require_claims(const struct claims *c)
+{
+	REQUIRE(c->expires >= 1 && c->not_before >= 0, "exp, nbf");
+	REQUIRE(c->expires <= INT64_C(253402300799) && c->not_before <= INT64_C(253402300799), "year 9999");
+	REQUIRE(no_controls(c->jti, CLAIMS_JTI_MAX), "jti");
+	REQUIRE(no_controls(c->origin, HOST_ORIGIN_MAX) && !strpbrk(c->origin, ",* \t"), "origin %s", c->origin);
+	REQUIRE(!*c->origin || strstr(c->origin, "://"), "origin %s", c->origin);
+	REQUIRE(strnlen(c->client, sizeof(c->client)) <= CLAIMS_NETWORK_MAX && only(c->client, ".:/"), "client %s",
+		c->client);
+	REQUIRE(c->session_max >= 0 && c->session_max <= CLAIMS_SESSION_MAX, "session_max %d", c->session_max);
+	REQUIRE(!c->ca || (strlen(c->ca) <= CLAIMS_CA_MAX && strstr(c->ca, "BEGIN CERTIFICATE")), "ca");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct console plain, with_claims, untouched;
+	static struct claims claims, untouched_claims;
+	const char *why = NULL, *why_claims = NULL;
+	int rc, rc_claims;
+
+	bool is_json = reference_json(data, size);
+	struct json_object *object = strict_json_parse((const char *)data, size);
+
+	REQUIRE((object != NULL) == is_json, "is it JSON: %d", is_json);
+	strict_json_wipe(object);
+	memset(&untouched, 0xEE, sizeof(untouched));
+	memset(&untouched_claims, 0xEE, sizeof(untouched_claims));
+	plain = with_claims = untouched;
+	claims = untouched_claims;
+	rc = payload_parse((const char *)data, size, &plain, NULL, &why);
+	rc_claims = payload_parse((const char *)data, size, &with_claims, &claims, &why_claims);
+
+	/* A payload may have a byte order mark before its JSON. */
+	if (size >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0)
+		is_json = reference_json(data + 3, size - 3);
+	REQUIRE(is_json || (rc < 0 && strcmp(why, "not a JSON object") == 0), "no JSON");
+	REQUIRE(rc == OK || (rc == ERR_PAYLOAD_INVALID && why && *why), "%d", rc);
+	REQUIRE(rc_claims == OK || (rc_claims == ERR_PAYLOAD_INVALID && why_claims && *why_claims), "%d", rc_claims);
+	REQUIRE(rc == OK || (rc_claims == rc && why == why_claims), "claims make no console");
+	REQUIRE(rc == OK || memcmp(&plain, &untouched, sizeof(plain)) == 0, "written without success");
+	REQUIRE(rc_claims == OK || memcmp(&with_claims, &untouched, sizeof(plain)) == 0, "written without success");
+	REQUIRE(rc_claims == OK || memcmp(&claims, &untouched_claims, sizeof(claims)) == 0, "written without success");
+	if (rc == OK)
+		require_console(&plain);
+	if (rc_claims == OK) {
+		REQUIRE(strcmp(plain.host, with_claims.host) == 0 && strcmp(plain.ticket, with_claims.ticket) == 0,
+			"the same console");
+		require_claims(&claims);
+		free(claims.ca);
+	}
+	return 0;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A whole session, from the client's first byte to the summary in the log, in a world that the
+ * input acts (world.h). Whatever client, Proxmox, kernel and clock do: it ends; the client gets an
+ * HTTP answer or a 101 and legal frames, Proxmox legal frames of a kind it takes; the data of either
+ * is the other's; a goodbye is said wherever it can be; and no secret is in the log.
+ */
+#include "lib/io.c" /* for what it keeps of a signal */
+
+int session_main(int argc, char **argv);
+#define main session_main
+#include "proxxy-conn.c"
+#undef main
+
+#include <openssl/evp.h>
+#include <setjmp.h>
+
+#include "lib/jwe.h"
+#include "session/replay.h"
+#include "tests/fuzz/session/reference.h"
+#include "tests/fuzz/session/world.h"
+
+enum { PROXMOX_MAX = 131072, CONTROLS_MAX = 8192, ANSWER_MAX = 2048, VANISHED_MAX_MS = 60000 + 6000 };
+
+#define TICKET "PVE:root@pam:65F0A1B2::c2VjcmV0LXRpY2tldA"
+#define VNCTICKET "PVEVNC:65F0A1B2::c2VjcmV0LXZuYw"
+#define PLAIN \
+	"\"vmid\":100,\"type\":\"qemu\",\"node\":\"pve1\",\"ticket\":\"" TICKET "\",\"vncticket\":\"" VNCTICKET \
+	"\",\"port\":\"5900\""
+#define KEY_HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+/* --- payloads ------------------------------------------------------------------------------- */
+
+static const struct key sealing_key = {
+	.kid = "k1",
+	.key = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+		 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 },
+};
+
+/* WORLD_EPOCH is 1700000000. */
+static const struct {
+	bool jwe;
+	const char *json;
+} plains[] = {
+	{ false, "{" PLAIN ",\"host\":\"pve1.example.com\"}" },
+	{ true, "{" PLAIN ",\"host\":\"192.0.2.7:8006\",\"exp\":1700000060}" },
+	{ true, "{" PLAIN ",\"host\":\"pve1\",\"exp\":1700000060,\"jti\":\"one\",\"session_max\":5}" },
+	{ true, "{" PLAIN ",\"host\":\"pve1\",\"exp\":1700000060,\"origin\":"
+		"\"https://panel.example.com\",\"client\":\"192.0.2.0/24\"}" },
+	{ true, "{" PLAIN ",\"host\":\"pve1\",\"exp\":1600000000}" },
+	{ true, "{" PLAIN ",\"host\":\"pve1\",\"exp\":1700000060,\"nbf\":1700000030}" },
+	{ true, "{" PLAIN ",\"host\":\"127.0.0.1\",\"exp\":1700000060}" },
+	{ false, "{" PLAIN ",\"host\":\"[::1]:8006\"}" },
+	{ true, "{" PLAIN ",\"host\":\"pve1\",\"exp\":1900000000,\"ca\":\"-----BEGIN CERTIFICATE-----\"}" },
+	{ false, "{" PLAIN "}" },
+};
+#define N_PAYLOADS (sizeof(plains) / sizeof(plains[0]))
+static const char *payloads[N_PAYLOADS];
+
+static char *seal_cbc(const char *json)
+{
+	static const uint8_t iv[CRYPTO_IV_LEN] = { 0xA5, 0x5A };
+	uint8_t sealed[1024];
+	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	int n = 0, last = 0, at = 0;
+	char *text = malloc(4096);
+
+	REQUIRE(strlen(json) < sizeof(sealed) - CRYPTO_IV_LEN &&
+			EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, sealing_key.key, iv) == 1 &&
+			EVP_EncryptUpdate(cipher, sealed, &n, (const uint8_t *)json, (int)strlen(json)) == 1 &&
+			EVP_EncryptFinal_ex(cipher, sealed + n, &last) == 1,
+		"AES-256-CBC");
+	EVP_CIPHER_CTX_free(cipher);
+	for (int i = 0; i < CRYPTO_IV_LEN; i++)
+		at += sprintf(text + at, "%02x", iv[i]);
+	text[at++] = ':';
+	for (int i = 0; i < n + last; i++)
+		at += sprintf(text + at, "%02x", sealed[i]);
+	return text;
+}
+
+static char *seal_jwe(const char *json)
+{
+	char *text = malloc(4096);
+
+	REQUIRE(jwe_seal(&sealing_key, (const uint8_t *)json, strlen(json), text, 4096) > 0, "sealing");
+	return text;
+}
+
+/* --- what of the world is above libc -------------------------------------------------------- */
+
+int __wrap_config_load(struct config *ret, char *why, size_t size);
+int __wrap_replay_use_jti(struct access *a, const struct config *c);
+bool __wrap_replay_is_used(const struct access *a, const struct config *c);
+int64_t __wrap_uptime_seconds(void);
+
+int __wrap_config_load(struct config *ret, char *why, size_t size)
+{
+	static const int pings[] = { 30, 0, 1, 5 }, idles[] = { 0, 10, 60, 1 }, maxes[] = { 0, 60, 5, 3600 },
+			 waits[] = { 10, 1, 10, 60 };
+	const struct world_settings s = world.settings;
+
+	*ret = (struct config){
+		.n_keys = 1,
+		.tls_verify = !(s.config & 0x10),
+		.accept_cbc = !(s.config & 0x40),
+		.accept_jwe = !(s.config & 0x20),
+		.payload_lifetime = 300,
+		.upstream_port = 8006,
+		.request_timeout = waits[s.timers >> 6],
+		.connect_timeout = waits[s.timers >> 6],
+		.ping_interval = pings[s.timers & 3],
+		.idle_timeout = idles[s.timers >> 2 & 3],
+		.session_max = maxes[s.timers >> 4 & 3],
+		.log = (enum log_target)(s.config & 3),
+	};
+	ret->keys[0] = sealing_key;
+	if (s.config & 0x80)
+		snprintf(ret->allowed_origins, sizeof(ret->allowed_origins), "https://*.example.com");
+	if (!(s.config & 8))
+		return OK;
+	ret->n_keys = 0;
+	snprintf(why, size, "SIGNATURE_KEY: key 1 is not 64 hex digits");
+	return ERR_CONFIG;
+}
+
+int __wrap_replay_use_jti(struct access *a, const struct config *c)
+{
+	static const int results[] = { OK, OK, ERR_PAYLOAD_USED, ERR_CONFIG };
+
+	(void)c;
+	return *a->claims.jti ? results[world.settings.rest >> 5 & 3] : OK;
+}
+
+bool __wrap_replay_is_used(const struct access *a, const struct config *c)
+{
+	(void)c;
+	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
+}
+
+int64_t __wrap_uptime_seconds(void)
+{
+	return 12345;
+}
+
+/* --- what is seen --------------------------------------------------------------------------- */
+
+/* What one side sent, as far as the session read it, and what the other got of it. */
+struct witness {
+	struct reference from, to;
+	uint8_t data[WORLD_BYTES_MAX]; /* its payload, unmasked */
+	size_t n_data, n_passed;
+	size_t n_due; /* what came before its Close */
+	bool closed;
+	struct {
+		size_t n;
+		uint8_t payload[125];
+	} pings[CONTROLS_MAX]; /* that wait for a Pong */
+	size_t n_pings, n_pongs;
+};
+
+static struct {
+	struct witness up, down; /* up: from the client */
+	uint32_t head_end; /* the client's last four bytes, until its frames begin */
+	bool head_only; /* it asked for no body */
+	size_t n_read; /* bytes that it was heard to say */
+	char answer[ANSWER_MAX];
+	size_t n_answer;
+	bool upgraded;
+	int client_close, upstream_close; /* the code that was sent, 1005 for none; 0 before */
+	bool relaying;
+	int64_t relaying_since; /* 0 when it never did */
+	size_t ends; /* records of a session's end or of a refusal */
+	bool began;
+} witness;
+static jmp_buf exited;
+
+static void begin_witness(void)
+{
+	struct witness *both[] = { &witness.up, &witness.down };
+
+	for (size_t i = 0; i < 2; i++)
+		both[i]->n_data = both[i]->n_passed = both[i]->n_due = both[i]->n_pings = both[i]->n_pongs = 0;
+	witness.up.closed = witness.down.closed = false;
+	witness.up.from = witness.up.to = (struct reference){ .masked = true };
+	witness.down.from = witness.down.to = (struct reference){ .masked = false };
+	witness.head_end = 0;
+	witness.head_only = witness.upgraded = witness.began = false;
+	witness.n_read = witness.n_answer = witness.ends = 0;
+	witness.client_close = witness.upstream_close = 0;
+	witness.relaying = false;
+	witness.relaying_since = 0;
+}
+
+void __real_relay_run(struct relay *r);
+void __wrap_relay_run(struct relay *r);
+void __wrap_relay_run(struct relay *r)
+{
+	witness.relaying = true;
+	witness.relaying_since = world.now;
+	__real_relay_run(r);
+	witness.relaying = false;
+}
+
+PER_BYTE void witness_read(bool from_client, const uint8_t *bytes, size_t n)
+{
+	struct witness *w = from_client ? &witness.up : &witness.down;
+
+	for (size_t i = 0; i < n; i++) {
+		if (from_client && witness.head_end != 0x0D0A0D0A) {
+			witness.head_end = witness.head_end << 8 | bytes[i];
+			if (witness.n_read++ < 5)
+				witness.head_only = memcmp(world.client.bytes, "HEAD ", 5) == 0;
+			continue;
+		}
+		switch (reference_byte(&w->from, bytes[i])) {
+		case REFERENCE_DATA:
+			w->data[w->n_data++] = w->from.plain;
+			w->n_due += !w->closed;
+			break;
+		case REFERENCE_CONTROL:
+			w->closed |= w->from.opcode == WS_CLOSE;
+			if (w->from.opcode == WS_PING && w->n_pings < CONTROLS_MAX) {
+				w->pings[w->n_pings].n = w->from.n_control;
+				memcpy(w->pings[w->n_pings++].payload, w->from.control, w->from.n_control);
+			}
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* A control frame of ours: back is the direction whose Pings it may answer. */
+static void own_control(const struct reference *r, struct witness *back, bool to_client, int *ret_close)
+{
+	size_t i = back->n_pongs;
+
+	switch (r->opcode) {
+	case WS_CLOSE:
+		*ret_close = r->n_control ? r->control[0] << 8 | r->control[1] : 1005;
+		REQUIRE(r->n_control != 1 && (r->n_control == 0 || (*ret_close >= 1000 && *ret_close <= 4999 &&
+								    *ret_close != 1005 && *ret_close != 1006)),
+			"close code %d", *ret_close);
+		break;
+	case WS_PONG: /* some Pings may go without, but in their order */
+		while (i < back->n_pings && (back->pings[i].n != r->n_control ||
+					     memcmp(back->pings[i].payload, r->control, r->n_control) != 0))
+			i++;
+		REQUIRE(i < back->n_pings, "a Pong to no Ping");
+		back->n_pongs = i + 1;
+		break;
+	default:
+		REQUIRE(to_client && r->opcode == WS_PING && r->n_control == 0, "opcode %u", r->opcode);
+		break;
+	}
+}
+
+PER_BYTE static void frame_byte(struct witness *w, struct witness *back, bool to_client, uint8_t byte, int *ret_close)
+{
+	enum reference_event event;
+
+	REQUIRE(*ret_close == 0, "something behind a Close");
+	event = reference_byte(&w->to, byte);
+	REQUIRE(event != REFERENCE_ERROR, "no legal frame");
+	if (event == REFERENCE_HEAD && !to_client)
+		REQUIRE(w->to.fin && w->to.opcode != WS_CONTINUATION && w->to.length <= PROXMOX_MAX,
+			"not for Proxmox: opcode %u, %llu bytes", w->to.opcode, (unsigned long long)w->to.length);
+	if (event == REFERENCE_DATA) {
+		REQUIRE(w->n_passed < w->n_data && w->data[w->n_passed] == w->to.plain, "byte %zu of the data",
+			w->n_passed);
+		w->n_passed++;
+	}
+	if (event == REFERENCE_CONTROL)
+		own_control(&w->to, back, to_client, ret_close);
+}
+
+/* HTTP to the client, until a 101 is whole. Its head is looked at when it is, the rest at the end. */
+static void answer_byte(uint8_t byte)
+{
+	REQUIRE(witness.n_answer < ANSWER_MAX - 1, "an answer without an end");
+	witness.answer[witness.n_answer++] = (char)byte;
+	witness.answer[witness.n_answer] = '\0';
+	if (witness.n_answer < 4 || memcmp(witness.answer + witness.n_answer - 4, "\r\n\r\n", 4) != 0 ||
+	    witness.upgraded)
+		return;
+	witness.upgraded = strncmp(witness.answer, "HTTP/1.1 101 ", 13) == 0;
+	REQUIRE(!witness.upgraded || strstr(witness.answer, "\r\nSec-WebSocket-Accept: "), "%s", witness.answer);
+}
+
+PER_BYTE void witness_written(bool to_client, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (to_client && !witness.upgraded)
+			answer_byte(bytes[i]);
+		else if (to_client)
+			frame_byte(&witness.down, &witness.up, true, bytes[i], &witness.client_close);
+		else
+			frame_byte(&witness.up, &witness.down, false, bytes[i], &witness.upstream_close);
+	}
+	REQUIRE(to_client || witness.upgraded, "Proxmox hears of it before the client was answered");
+}
+
+/* What w's sender said, and the session has read or could read, has gone on, unless it waits for someone: the receiver takes
+ * nothing, or Pongs that the sender asked for cannot leave, as the other direction is inside a frame or takes nothing. */
+static void require_no_delay(const struct witness *w, const struct peer *from, const struct peer *to,
+			     const struct witness *back)
+{
+	const bool pongs_wait = w->n_pings > w->n_pongs && (reference_inside(&back->to) || from->room == 0 || from->deaf);
+
+	if (pongs_wait || to->room == 0 || to->deaf || w->from.error)
+		return;
+	REQUIRE(w->n_pongs == w->n_pings, "%zu Pongs to %zu Pings", w->n_pongs, w->n_pings);
+	REQUIRE(w->n_passed == w->n_data, "%zu bytes of %zu, and nobody waits for the rest", w->n_passed, w->n_data);
+	REQUIRE(!w->closed, "a Close that nobody has heard");
+	REQUIRE(from->read == from->sent, "%zu bytes read of %zu, and nobody waits for the rest", from->read, from->sent);
+}
+
+void witness_wait(void)
+{
+	const bool without_random = world.settings.rest & 0x80;
+
+	if (!witness.relaying || relay.closing || without_random)
+		return;
+	require_no_delay(&witness.up, &world.client, &world.upstream, &witness.down);
+	require_no_delay(&witness.down, &world.upstream, &world.client, &witness.up);
+}
+
+/* Any part of a payload counts as the payload: 24 characters of its middle are looked for. */
+static void require_no_secret(const char *text, size_t n)
+{
+	static const char *const secrets[] = { TICKET, "c2VjcmV0LXRpY2tldA", VNCTICKET, "c2VjcmV0LXZuYw", KEY_HEX };
+
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		REQUIRE(!memmem(text, n, secrets[i], strlen(secrets[i])), "%.*s", (int)n, text);
+	REQUIRE(!memmem(text, n, sealing_key.key, CRYPTO_KEY_LEN), "%.*s", (int)n, text);
+	for (size_t i = 0; i < N_PAYLOADS; i++)
+		REQUIRE(!memmem(text, n, payloads[i] + strlen(payloads[i]) / 2, 24), "%.*s", (int)n, text);
+}
+
+void witness_log(const char *text, size_t n)
+{
+	require_no_secret(text, n);
+	for (size_t i = 0; i < n; i++)
+		REQUIRE((uint8_t)text[i] >= 0x20 || (text[i] == '\n' && i == n - 1), "a control in the log: %.*s",
+			(int)n, text);
+	witness.began |= memmem(text, n, "Session began", 13) != NULL;
+	witness.ends += memmem(text, n, "Session ended", 13) || memmem(text, n, "Request refused", 15);
+}
+
+void witness_exit(int status)
+{
+	longjmp(exited, status + 1);
+}
+
+/* --- what must hold at the end -------------------------------------------------------------- */
+
+/* False for what may end a request before its method is known. */
+static bool was_read(int outcome)
+{
+	return outcome != ERR_REQUEST_MALFORMED && outcome != ERR_REQUEST_TOO_LARGE && outcome != ERR_REQUEST_TIMEOUT &&
+	       outcome != ERR_REQUEST_VERSION && outcome != END_TERMINATED;
+}
+
+/* A whole answer, unless the client did not take it. */
+static void require_answer(void)
+{
+	const char *end = strstr(witness.answer, "\r\n\r\n"), *length = strstr(witness.answer, "\r\nContent-Length: ");
+	size_t body;
+
+	REQUIRE(strncmp("HTTP/1.1 ", witness.answer, witness.n_answer < 9 ? witness.n_answer : 9) == 0, "%s",
+		witness.answer);
+	require_no_secret(witness.answer, witness.n_answer);
+	if (world.client.refused)
+		return;
+	if (strncmp(witness.answer, "HTTP/1.1 204 ", 13) == 0) {
+		REQUIRE(end && !end[4] && !length, "%s", witness.answer);
+		return;
+	}
+	REQUIRE(end && length && length < end, "%s", witness.answer);
+	REQUIRE(strstr(witness.answer, "\r\nConnection: ") < end, "%s", witness.answer);
+	body = witness.n_answer - (size_t)(end + 4 - witness.answer);
+	/* A HEAD that was read gets no body; of one that was not, nobody knows that it is one. */
+	REQUIRE(body == (size_t)atoi(length + 18) ? !witness.head_only || !was_read(session.outcome)
+						  : witness.head_only && body == 0,
+		"%s", witness.answer);
+	REQUIRE(body == 0 || (end[4] == '{' && witness.answer[witness.n_answer - 1] == '}'), "%s", witness.answer);
+}
+
+/* A peer that vanished is noticed within two Ping intervals (of 30 s at most), or a minute, and the goodbye's time. */
+static void require_noticed(const struct peer *p)
+{
+	const int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
+
+	REQUIRE(!p->vanished || !witness.relaying_since || world.now - since <= VANISHED_MAX_MS, "%lld ms without a peer",
+		(long long)(world.now - since));
+}
+
+/* status is -1 when there was nobody to serve. */
+static void require_end(int status)
+{
+	const bool inside = reference_inside(&witness.down.to);
+
+	if (witness.n_answer > 0 && !witness.upgraded)
+		require_answer();
+	if (status < 0) {
+		REQUIRE(witness.n_answer == 0 && witness.ends == 0, "an end without words");
+		return;
+	}
+	REQUIRE(witness.ends == (witness.upgraded || session.outcome != OK), "%zu records of the end", witness.ends);
+	REQUIRE(!witness.upgraded || session.outcome != OK, "no outcome");
+	if (!witness.upgraded)
+		return;
+	REQUIRE(session.close_code == 0 || witness.client_close == session.close_code, "close code %d said, %d sent",
+		session.close_code, witness.client_close);
+	REQUIRE(session.bytes_up <= witness.up.n_passed && session.bytes_down <= witness.down.n_passed, "bytes that nobody got");
+	require_noticed(&world.client);
+	if (!world.client.refused) /* else the console's last words wait, and its end behind them */
+		require_noticed(&world.upstream);
+	if (world.client.refused || world_owes(&world.client))
+		return;
+	REQUIRE(session.bytes_down == witness.down.n_passed, "%zu bytes passed, %llu logged", witness.down.n_passed,
+		(unsigned long long)session.bytes_down);
+	/* The client took all that it was given: either Proxmox broke off inside a frame, or a goodbye was said. */
+	REQUIRE(!inside || reference_inside(&witness.down.from) || witness.down.from.error, "a frame that is cut");
+	REQUIRE(inside || (witness.client_close && session.close_code == witness.client_close),
+		"no goodbye: %d, logged %d", witness.client_close, session.close_code);
+	if (session.outcome == END_UPSTREAM_CLOSED)
+		REQUIRE(witness.down.n_passed >= witness.down.n_due, "%zu bytes of %zu", witness.down.n_passed,
+			witness.down.n_due);
+}
+
+static void require_wiped(void)
+{
+	static const uint8_t nothing[CRYPTO_KEY_LEN];
+
+	REQUIRE(!granted.console.ticket[0] && !granted.console.vncticket[0] && !granted.claims.ca, "tickets are left");
+	REQUIRE(memcmp(config.keys[0].key, nothing, sizeof(nothing)) == 0, "the key is left");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char name[] = "proxxy-conn", *argv[] = { name, NULL };
+	volatile int status = -1;
+
+	for (size_t i = 0; i < N_PAYLOADS && !payloads[i]; i++)
+		payloads[i] = (plains[i].jwe ? seal_jwe : seal_cbc)(plains[i].json);
+
+	memset(&config, 0, sizeof(config));
+	memset(&granted, 0, sizeof(granted));
+	memset(&session, 0, sizeof(session));
+	memset(client_address, 0, sizeof(client_address));
+	terminated = 0;
+	begin_witness();
+	world_begin(data, size, payloads, N_PAYLOADS);
+	if (setjmp(exited) == 0)
+		status = session_main(1, argv);
+	world.on = false;
+	require_end(status);
+	if (status >= 0)
+		require_wiped();
+	return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * upstream.h without DNS, TCP and TLS, for fuzz_session.c: Proxmox is a descriptor of the modelled
+ * world, and the world's settings say whether and how soon it can be had.
+ */
+#include "tests/fuzz/session/world.h"
+
+#include <poll.h>
+
+#include "lib/error.h"
+#include "session/upstream.h"
+
+void upstream_init(struct upstream *u)
+{
+	memset(u, 0, offsetof(struct upstream, early));
+	u->endpoint = io_endpoint(-1, NULL);
+}
+
+int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
+{
+	u->config = config;
+	u->trust.claims = claims;
+	if (!(world.settings.upstream & 0x80))
+		return OK;
+	snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE /nonexistent: no certificate can be read from it");
+	return ERR_CONFIG;
+}
+
+static int fail(struct upstream *u, const struct console *c, int code)
+{
+	snprintf(u->reason, sizeof(u->reason), "%s: modelled", error_info(code)->words);
+	snprintf(u->detail, sizeof(u->detail), "%.120s: modelled", c->host);
+	return code;
+}
+
+/* Settings: the outcome in four bits; 0x10: only when Proxmox says something, or a deadline is over; 0x20: with the
+ * frames that are there by then. */
+static int outcome(void)
+{
+	static const int outcomes[16] = {
+		[8] = ERR_UPSTREAM_REFUSED, ERR_UPSTREAM_RESOLVE, ERR_UPSTREAM_CONNECT, ERR_UPSTREAM_TIMEOUT,
+		ERR_UPSTREAM_UNTRUSTED,	    ERR_UPSTREAM_ANSWER,  ERR_HOST_FORBIDDEN,	ERR_SYSTEM,
+	};
+
+	return outcomes[world.settings.upstream & 15];
+}
+
+static int conclude(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
+	int rc;
+
+	if (world.settings.upstream & 0x10) {
+		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
+		if (rc == ERR_REQUEST_TIMEOUT)
+			return fail(u, c, ERR_UPSTREAM_TIMEOUT);
+		if (rc < 0)
+			return rc;
+	}
+	if (outcome() == OK || outcome() == ERR_SYSTEM)
+		return outcome(); /* these have no words */
+	return fail(u, c, outcome());
+}
+
+int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
+	REQUIRE(*c->ticket && *c->vncticket && u->trust.claims, "a console without its tickets");
+	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
+	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
+	switch (outcome()) {
+	case ERR_UPSTREAM_RESOLVE:
+	case ERR_UPSTREAM_CONNECT:
+	case ERR_HOST_FORBIDDEN:
+		return conclude(u, c, client);
+	default:
+		return OK;
+	}
+}
+
+int upstream_open(struct upstream *u, const struct console *c, const struct endpoint *client)
+{
+	int rc = conclude(u, c, client);
+
+	REQUIRE(*c->ticket && *c->vncticket, "tickets that are wiped before they are used");
+	if (rc == OK && world.settings.upstream & 0x20) {
+		ssize_t n = io_read(&u->endpoint, u->early, sizeof(u->early));
+
+		if (n == IO_END || n == IO_BROKEN)
+			return fail(u, c, ERR_UPSTREAM_ANSWER);
+		u->n_early = n > 0 ? (size_t)n : 0;
+	}
+	return rc;
+}
+
+void upstream_close(struct upstream *u)
+{
+	upstream_init(u);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The backend's settings, see backend.h.
+ */
+#include "url/backend.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/error.h"
+#include "lib/slice.h"
+#include "lib/uri.h"
+
+#define DEFAULT_CONFIG "/etc/proxxy/proxxy-url.conf"
+#define DEFAULT_TOKEN_FILE "/etc/proxxy/proxmox.token"
+#define DEFAULT_PASSWORD_FILE "/etc/proxxy/proxmox.password"
+
+/* True for "SCHEME://authority/path", without a query or fragment, of which *ret_path is where the path begins. */
+static bool is_url(const char *text, const char *scheme, size_t *ret_path)
+{
+	const size_t n = strlen(scheme), authority = strcspn(text + (strncmp(text, scheme, n) == 0 ? n : strlen(text)), "/");
+
+	if (strncmp(text, scheme, n) != 0 || authority == 0)
+		return false;
+	for (const char *at = text; *at; at++)
+		if (*at <= ' ' || *at >= 0x7F || strchr("?#\"<>\\^`{|}", *at))
+			return false;
+	*ret_path = n + authority;
+	return uri_is_authority((struct slice){ text + n, authority });
+}
+
+/* Where the pages are; a slash at the end is put there when it is missing. */
+static bool parse_page(void *at, const struct setting *s, const char *value)
+{
+	struct backend *b = at;
+	const size_t len = strlen(value);
+	size_t path;
+	char *port;
+
+	(void)s;
+	b->page[0] = '\0';
+	if (len == 0)
+		return true;
+	if (len + sizeof("/wss") > sizeof(b->page) || /* the WebSocket's is longer */
+	    (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) ||
+	    path > HOST_ORIGIN_MAX)
+		return false;
+	snprintf(b->page, sizeof(b->page), "%s%s", value, value[len - 1] == '/' && len > path ? "" : "/");
+	snprintf(b->origin, sizeof(b->origin), "%.*s", (int)path, value);
+	/* Browsers leave the scheme's own port out (RFC 6454 section 6.2). */
+	port = strrchr(b->origin, ':');
+	if (strcmp(port, strncmp(value, "https:", 6) == 0 ? ":443" : ":80") == 0)
+		*port = '\0';
+	return host_origins_valid(b->origin);
+}
+
+static bool parse_websocket(void *backend, const struct setting *s, const char *value)
+{
+	size_t path;
+
+	return (!*value || is_url(value, "wss://", &path) || is_url(value, "ws://", &path)) && settings_parse_text(backend, s, value);
+}
+
+static bool parse_host(void *backend, const struct setting *s, const char *value)
+{
+	struct console ignored;
+
+	return (!*value || payload_parse_host(value, &ignored) == OK) && settings_parse_text(backend, s, value);
+}
+
+#define TEXT(parse, member) parse, offsetof(struct backend, member), 0, (int)sizeof(((struct backend *)NULL)->member)
+
+static const struct setting table[] = {
+	{ "PROXMOX_HOST", "", "Name or address of Proxmox's API, with :port unless 8006. Default: the guest's node, by its own name",
+	  TEXT(parse_host, host) },
+	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "File with an API token, USER@REALM!NAME=SECRET", TEXT(settings_parse_text, token_file) },
+	{ "PROXMOX_USER", "", "User that logs in, in place of the token: USER@REALM", TEXT(settings_parse_text, user) },
+	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "File with that user's password", TEXT(settings_parse_text, password_file) },
+	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate must chain to; proxxy is told it in the payload. "
+	  "Default: the system's", TEXT(settings_parse_text, ca_file) },
+	{ "SIGNATURE_KEY", "", "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of which the "
+	  "first seals. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
+	{ "PROXXY_KEY_FILE", KEY_FILE, "File with the same, read if it is there", keys_parse_file, 0, 0, 0 },
+	{ "PROXXY_PAGE", "", "Where the console pages are: https://panel.example.com/console/", TEXT(parse_page, page) },
+	{ "PROXXY_WEBSOCKET", "", "Where proxxy is: wss://panel.example.com/console/ws. Default: ws beside the pages",
+	  TEXT(parse_websocket, websocket) },
+};
+static const struct settings settings = { table, sizeof(table) / sizeof(table[0]) };
+
+int backend_load(struct backend *ret, char *why, size_t size)
+{
+	const char *path = getenv("PROXXY_URL_CONFIG");
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	rc = settings_load(&settings, ret, path && *path ? path : DEFAULT_CONFIG, why, size);
+	if (rc < 0) {
+		keys_forget();
+		return rc;
+	}
+	if (!*ret->websocket && *ret->page) /* http to ws, https to wss */
+		snprintf(ret->websocket, sizeof(ret->websocket), "ws%.500sws", ret->page + strlen("http"));
+	return keys_load(ret->keys, &ret->n_keys, why, size);
+}
+
+int backend_read_secret(const char *path, const char *setting, char text[BACKEND_SECRET_MAX], char *why, size_t size)
+{
+	ssize_t n = settings_read_file(path, text, BACKEND_SECRET_MAX);
+	char group[160];
+	size_t len;
+
+	if (n < 0)
+		return settings_fail(why, size, "%s %s: %s%s", setting, path, strerror((int)-n),
+				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
+	len = byte_order_mark_len(text, strlen(text));
+	memmove(text, text + len, strlen(text + len) + 1);
+	len = strlen(text);
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+		text[--len] = '\0';
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7F)
+			len = 0;
+	if (len == 0) {
+		OPENSSL_cleanse(text, (size_t)n);
+		return settings_fail(why, size, "%s %s is not one line", setting, path);
+	}
+	return OK;
+}
+
+/* Removes surrounding spaces and one pair of quotes. Returns the new beginning of text. */
+static char *unwrap(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t");
+	len = strlen(text);
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		text[--len] = '\0';
+	if (len >= 2 && (*text == '"' || *text == '\'') && text[len - 1] == *text) {
+		text[len - 1] = '\0';
+		text++;
+	}
+	return text;
+}
+
+const char *backend_token(char *text, char *why, size_t size)
+{
+	char *at = unwrap(text);
+	const char *bang, *secret;
+
+	if (strncasecmp(at, "Authorization:", strlen("Authorization:")) == 0)
+		at = unwrap(at + strlen("Authorization:"));
+	if (strncasecmp(at, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0)
+		at = unwrap(at + strlen("PVEAPIToken="));
+	bang = strchr(at, '!');
+	secret = bang ? strchr(bang, '=') : NULL;
+	if (bang && !secret)
+		settings_fail(why, size, "has no =SECRET after USER@REALM!NAME: "
+			      "Proxmox shows it only once, when it makes the token");
+	else if (!bang || !memchr(at, '@', (size_t)(bang - at)) || !secret[1])
+		settings_fail(why, size, "does not hold USER@REALM!NAME=SECRET");
+	else if (strpbrk(at, " \t\"'"))
+		settings_fail(why, size, "has a space or quote inside USER@REALM!NAME=SECRET");
+	else
+		return at;
+	return NULL;
+}
+
+void backend_wipe(struct backend *backend)
+{
+	OPENSSL_cleanse(backend->keys, sizeof(backend->keys));
+}
+
+void backend_print_help(FILE *out)
+{
+	settings_print_names(&settings, out);
+}
+
+void backend_print_file(FILE *out)
+{
+	fputs("# Settings of proxxy-url. KEY=VALUE lines; the environment overrides them. See proxxy-url(1).\n"
+	      "# The files proxxy-url.conf.d/*.conf are read after this one; the last line for a setting counts.\n",
+	      out);
+	settings_print_file(&settings, out);
+}
