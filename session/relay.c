@@ -316,9 +316,11 @@ static int64_t keep_goodbye(struct relay *r, int64_t now)
 
 	if (io_terminated())
 		r->goodbye_end = earlier(r->goodbye_end, now + RELAY_STOP_MS);
-	if (left != r->left)
+	/* What goes through in small pieces leaves the same behind at each look. */
+	if (left != r->left || r->up.told || r->down.told)
 		r->close_deadline = now + RELAY_CLOSE_TIMEOUT_MS;
 	r->left = left;
+	r->up.told = r->down.told = false;
 	r->close_deadline = earlier(r->close_deadline, r->goodbye_end);
 	return left > 0 ? earlier(r->close_deadline, now + RELAY_LOOK_MS) : r->close_deadline;
 }

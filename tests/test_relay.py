@@ -181,6 +181,32 @@ def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any],
         assert ended(proxxy)["bytes_up"] == "200000"
 
 
+def test_frame_that_still_comes_in_pieces_is_finished_before_the_close(settings: dict[str, Any], session: Any) -> None:
+    """The console closes while the client is sending a frame, for longer than the closing handshake waits in silence."""
+    got: list[Any] = []
+
+    def close(c: Connection) -> None:
+        c.accept_upgrade()
+        c.read(6)  # the frame has begun
+        c.send_frame(CLOSE, close_payload(4999))
+        got.append(c.read(24, 15))
+        got.append(c.close_code())
+
+    with Activator(settings) as proxxy:
+        client = session(proxxy, close).client
+        frame = encode_frame(BINARY, b"x" * 24, mask=MASK)
+        client.send(frame[:6])
+        assert client.close_code()[0] == 4999
+        for at in range(6, len(frame)):
+            client.send(frame[at : at + 1])
+            time.sleep(0.2)
+        client.send_frame(CLOSE, close_payload(4999), mask=MASK)
+        client.sock.close()
+        wait_for(lambda: len(got) == 2, 5, lambda: f"Proxmox has {got}")
+        assert got == [frame[6:], (4999, "")]
+        assert ended(proxxy)["bytes_up"] == "24"
+
+
 def test_slow_client_gets_the_consoles_last_words(settings: dict[str, Any], session: Any) -> None:
     """20 kB/s, and the mouse moves: what the console said last takes seconds, and comes, with the Close."""
     words = os.urandom(90_000)
