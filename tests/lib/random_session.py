@@ -141,8 +141,11 @@ class Session:
     # --- what will happen
 
     def _size(self, peer: Peer, other: Peer) -> int:
+        return self._at_most(self._rng.choice([0, 1, 500, 20_000, 100_000, 400_000, 1_500_000]), peer, other)
+
+    @staticmethod
+    def _at_most(size: int, peer: Peer, other: Peer) -> int:
         """As many bytes as take no more than a few seconds."""
-        size = self._rng.choice([0, 1, 500, 20_000, 100_000, 400_000, 1_500_000])
         for pace in (peer.writes, other.reads):
             if pace.delay:
                 size = min(size, int(2 * pace.size / max(pace.delay, 0.002)))
@@ -167,7 +170,7 @@ class Session:
         elif what == "violation":
             peer.items.append(self._violation(peer))
         elif what == "cut":
-            frame = encode_frame(BINARY, rng.randbytes(5000))
+            frame = encode_frame(BINARY, rng.randbytes(max(200, self._at_most(5000, peer, client))))
             self._cut = rng.randrange(1, len(frame))
             peer.items.append(frame[: self._cut])
             peer.items.append("notify")
