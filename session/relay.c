@@ -330,7 +330,7 @@ static void note_activity(struct relay *r, int64_t now)
 {
 	if (r->up.heard) {
 		r->heard = now;
-		r->pinged = false;
+		r->pinged = r->pinged && !silence_received_since(r->client, r->asked_at);
 	}
 	if (r->down.told)
 		r->told = now;
@@ -389,7 +389,7 @@ static int64_t keep_pinging(struct relay *r, int64_t now)
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
 	r->pinged = true;
-	r->asked_at = r->ping_at = now;
+	r->told = r->asked_at = r->ping_at = now;
 	return after(now, interval);
 }
 

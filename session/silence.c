@@ -33,6 +33,16 @@ static int64_t owed_for(int fd)
 	return owed ? (int64_t)info.tcpi_last_ack_recv : -1;
 }
 
+bool silence_received_since(const struct endpoint *e, int64_t since)
+{
+	enum { TICK_MS = 20 }; /* the kernel counts in ticks of 10 ms or less */
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	       (int64_t)info.tcpi_last_data_recv <= io_now() - since + TICK_MS;
+}
+
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,
 			  int64_t gone)
 {

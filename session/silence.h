@@ -25,6 +25,11 @@ struct silence {
 
 void silence_init(struct silence *s);
 
+/* True if data from e's peer arrived after since (io_now()'s clock). Data that arrived before it, and
+ * was read only now, does not show that the peer is still there. Always true for a socket that is not
+ * TCP. */
+bool silence_received_since(const struct endpoint *e, int64_t since);
+
 /* Call this whenever the session looks at the clock. told: something was written to e since then,
  * or is waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static
  * phrase if e's peer is given up: it acknowledged nothing for gone milliseconds and a step, sent

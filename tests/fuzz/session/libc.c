@@ -128,6 +128,7 @@ WRAP(ssize_t, send, int fd, const void *buf, size_t size, int flags)
 		errno = EAGAIN;
 		return -1;
 	}
+	p->refused |= size > p->room;
 	size = at_most(size, p->room);
 	if (p->room != SIZE_MAX)
 		p->room -= size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io.c on real sockets: the options that both connections of a session have, waiting with a deadline, and TLS
- * with a server that sends more than data.
+ * io.c on real sockets: the options that both connections of a session have, waiting with a
+ * deadline, and TLS with a server that sends more than data.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -133,7 +133,8 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 
 enum { TICKET = 1500, FRAGMENT = 512 };
 
-/* A server whose records wait in memory until they are let go, and its client, of which io.h is the I/O. */
+/* A server whose records wait in memory until they are let go, and its client, of which io.h is the
+ * I/O. */
 struct server {
 	int pair[2]; /* ours, the server's */
 	SSL_CTX *contexts[2];
@@ -220,7 +221,8 @@ static void end_server(struct server *s)
 	close(s->pair[1]);
 }
 
-/* A write in the middle of a session ticket goes on reading it, and the data behind it: nobody else would tell. */
+/* A write in the middle of a session ticket goes on reading it, and the data behind it: nobody else
+ * would tell. */
 static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
 {
 	struct server s;
@@ -270,7 +272,8 @@ static void test_a_short_read_is_the_last(void **state)
 	end_server(&s);
 }
 
-/* Fills the connection until a record of TLS has only partly gone. Returns how many bytes TLS took. */
+/* Fills the connection until a record of TLS has only partly gone. Returns how many bytes TLS
+ * took. */
 static size_t block(struct server *s)
 {
 	static const char bytes[65536];
@@ -299,8 +302,8 @@ static size_t take(struct server *s)
 	return taken;
 }
 
-/* Proxmox changes its keys, and asks us for the same, while it does not read: OpenSSL would end the connection if it had
- * a record half sent. It has not, as we keep that. */
+/* Proxmox changes its keys, and asks us for the same, while it does not read: OpenSSL would end the
+ * connection if it had a record half sent. It has not, as we keep that. */
 static void test_key_update_while_a_write_is_blocked(void **state)
 {
 	struct server s;
