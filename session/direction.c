@@ -15,7 +15,7 @@ void direction_init(struct direction *d, enum ws_sender sender, struct endpoint 
 	d->from = from;
 	d->to = to;
 	d->ended = d->broke = d->lost = d->did_read = d->did_write = d->did_relay = false;
-	d->sent = d->retry_end = d->queued = d->own_at_end = 0;
+	d->sent = d->retry_end = d->queued = d->offered = d->own_at_end = 0;
 }
 
 bool direction_has_room(const struct direction *d)
@@ -36,7 +36,7 @@ void direction_queue(struct direction *d, enum ws_opcode opcode, const void *pay
 void direction_lose(struct direction *d)
 {
 	d->lost = true;
-	d->sent = d->retry_end = d->queued = 0;
+	d->sent = d->retry_end = d->queued = d->offered = 0;
 	framer_drop_ready(&d->framer);
 }
 
@@ -93,35 +93,45 @@ static bool flush_queue(struct direction *d, size_t end)
 	written = write_some(d, d->queue + d->sent, end - d->sent);
 	d->sent += written;
 	d->own_at_end += written;
-	return d->sent == end;
+	if (d->sent < end)
+		return false;
+	if (d->sent == d->queued)
+		d->sent = d->retry_end = d->queued = 0;
+	return true;
 }
 
-/* Writes the framer's ready bytes. Returns true if all of them are written. */
-static bool flush_data(struct direction *d)
+/* Writes size of the ready bytes. Returns true if all of them are written. */
+static bool flush_data(struct direction *d, size_t size)
 {
-	size_t size, written;
-	const uint8_t *bytes = framer_ready(&d->framer, &size);
+	const bool offer = d->to->writable;
+	size_t written, ready;
 
 	if (size == 0)
 		return true;
-	written = write_some(d, bytes, size);
+	written = write_some(d, framer_ready(&d->framer, &ready), size);
 	framer_written(&d->framer, written);
 	if (written > 0) {
 		d->did_relay = true;
 		d->own_at_end = 0;
+		d->offered -= written < d->offered ? written : d->offered;
 	}
+	if (offer && written < size)
+		d->offered = size - written;
 	return written == size;
 }
 
 bool direction_flush(struct direction *d)
 {
-	bool done = flush_queue(d, d->retry_end) && flush_data(d);
+	const size_t complete = framer_complete(&d->framer);
+	bool done = flush_queue(d, d->retry_end);
 
-	if (done && framer_at_boundary(&d->framer)) {
+	/* In a flood the ready bytes may never end with a frame. Then frames of our own follow the last
+	 * complete one. */
+	if (done && d->sent < d->queued && complete > 0 && complete >= d->offered)
+		done = flush_data(d, complete) && flush_queue(d, d->queued);
+	done = done && flush_data(d, framer_ready_size(&d->framer));
+	if (done && framer_at_boundary(&d->framer))
 		done = flush_queue(d, d->queued);
-		if (done)
-			d->sent = d->queued = d->retry_end = 0;
-	}
 	if (d->lost)
 		direction_lose(d);
 	return done || d->lost;

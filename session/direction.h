@@ -32,6 +32,8 @@ struct direction {
 	 * for a frame boundary, and for all data before it: a Close must not overtake data. */
 	uint8_t queue[DIRECTION_QUEUE];
 	size_t sent, retry_end, queued;
+	/* A write of so many ready bytes has begun: a frame of our own goes behind them. */
+	size_t offered;
 	size_t own_at_end; /* bytes of frames of our own that were written after the last data */
 };
 
@@ -50,8 +52,8 @@ void direction_queue(struct direction *d, enum ws_opcode opcode, const void *pay
 /* Reads what "from" sent, until the buffer is full or DIRECTION_READS is reached. */
 void direction_fill(struct direction *d);
 
-/* Writes the ready bytes and, at a frame boundary, the queued frames. Returns true if nothing is
- * left that could be written: then frames may still wait for the boundary. */
+/* Writes the ready bytes, and the queued frames at the next frame boundary. Returns true if nothing
+ * is left that could be written: then frames may still wait for a boundary. */
 bool direction_flush(struct direction *d);
 
 /* True if there are bytes that could be written as soon as "to" has room. */

@@ -29,6 +29,7 @@ uint8_t *framer_space(struct framer *f, size_t *ret_size)
 			memmove(f->buf + FRAMER_HEADROOM, f->buf + f->scanned, rest);
 			f->out = f->scanned = FRAMER_HEADROOM;
 			f->in = FRAMER_HEADROOM + rest;
+			f->complete = 0;
 		}
 	}
 	*ret_size = sizeof(f->buf) - f->in;
@@ -100,6 +101,11 @@ bool framer_at_boundary(const struct framer *f)
 	return f->dropping || (f->out == f->scanned && f->piece_left == 0);
 }
 
+size_t framer_complete(const struct framer *f)
+{
+	return f->complete > f->out && !f->stopped && !f->discarding ? f->complete - f->out : 0;
+}
+
 bool framer_inside_frame(const struct framer *f)
 {
 	return f->frame_left > 0 || f->in > f->scanned;
@@ -142,6 +148,7 @@ static void begin_piece(struct framer *f, enum ws_opcode opcode)
 	piece.length = f->piece_left;
 	memcpy(piece.mask, f->mask, 4);
 	f->out -= ws_header_size(&piece);
+	f->complete = 0;
 	ws_write_header(f->buf + f->out, &piece);
 }
 
@@ -172,6 +179,8 @@ static bool accept_payload(struct framer *f)
 	f->piece_left -= n;
 	f->frame_left -= n;
 	f->payload += n;
+	if (f->piece_left == 0)
+		f->complete = f->scanned;
 	return n > 0;
 }
 
@@ -197,6 +206,8 @@ static void accept_header(struct framer *f, const struct ws_header *h, size_t si
 	f->scanned += size;
 	if (f->dropping)
 		f->out = f->scanned;
+	else if (f->piece_left == 0)
+		f->complete = f->scanned;
 }
 
 /* Skips size bytes of input, so that they are not written. Everything before them must be

@@ -38,6 +38,7 @@ struct framer {
 	uint64_t out_left;   /* payload bytes, not yet written, of the frame at out */
 	size_t out_head;     /* header bytes, not yet written, of the frame at out */
 	size_t out, scanned, in; /* offsets in buf, see above */
+	size_t complete;     /* the end of the last ready frame that is complete; unused if it is before out */
 	uint8_t buf[FRAMER_HEADROOM + FRAMER_BUFFER];
 };
 
@@ -80,6 +81,11 @@ void framer_drop_ready(struct framer *f);
 
 /* True if the written bytes end with a complete frame, so that a frame of our own may follow. */
 bool framer_at_boundary(const struct framer *f);
+
+/* Returns how many ready bytes there are up to the end of the last complete frame: a frame of our own
+ * may follow them. 0 if no frame ends in the ready bytes, and after framer_stop() and
+ * framer_discard(): then a Close is waiting, which must not overtake data. */
+size_t framer_complete(const struct framer *f);
 
 /* True if the bytes read so far end inside a frame or its header. */
 bool framer_inside_frame(const struct framer *f);

@@ -165,7 +165,8 @@ int64_t relay_extend_close(struct relay *r, int64_t now)
 
 	if (io_terminated())
 		relay_limit_close(r, now + RELAY_STOP_MS);
-	if (left != r->unaccepted)
+	/* Data that goes through in small pieces leaves the same number of bytes each time. */
+	if (left != r->unaccepted || r->up.did_write || r->down.did_write)
 		r->close_deadline = now + RELAY_CLOSE_TIMEOUT_MS;
 	r->unaccepted = left;
 	r->close_deadline = io_earlier(r->close_deadline, r->close_limit);

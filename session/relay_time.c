@@ -164,6 +164,7 @@ static int64_t next_check(const struct relay *r)
 int64_t relay_keep_time(struct relay *r)
 {
 	const int64_t now = io_now();
+	int64_t next;
 
 	if (io_terminated())
 		relay_end(r, END_TERMINATED, NULL);
@@ -175,7 +176,8 @@ int64_t relay_keep_time(struct relay *r)
 		check_vanished(r, now);
 	if (!r->closing)
 		check_limits(r, now);
+	next = r->closing ? relay_extend_close(r, now) : next_check(r);
 	clear_activity(&r->up);
 	clear_activity(&r->down);
-	return r->closing ? relay_extend_close(r, now) : next_check(r);
+	return next;
 }

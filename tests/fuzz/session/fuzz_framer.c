@@ -193,7 +193,7 @@ static void relay(struct run *r, struct input *in)
 		struct ws_control control;
 		const char *why = NULL;
 		const uint8_t *ready;
-		size_t size, n, before, scanned;
+		size_t size, n, before, scanned, complete;
 		bool can_scan;
 		uint8_t *space = framer_space(r->f, &size);
 		int rc;
@@ -224,7 +224,12 @@ static void relay(struct run *r, struct input *in)
 		moved |= size != before;
 		n = pace(&state, max_write);
 		n = n < size ? n : size;
+		complete = framer_complete(r->f);
+		REQUIRE(complete <= size && (complete == 0 || (!r->stopped && !r->discarded)), "%zu bytes of complete frames", complete);
+		if (what & 4 && complete > 0)
+			n = complete;
 		write_some(r, ready, n);
+		REQUIRE(n == 0 || n != complete || !reference_inside(&r->sink), "a frame that is not complete");
 		framer_written(r->f, n);
 		moved |= n > 0;
 		REQUIRE(r->data <= r->data_limit, "a frame began after the stop");

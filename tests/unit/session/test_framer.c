@@ -79,7 +79,7 @@ static bool turn(struct run *r)
 	struct ws_control control;
 	const char *why = NULL;
 	bool moved = false, can_scan;
-	size_t size, n, scanned;
+	size_t size, n, scanned, complete;
 	uint8_t *space = framer_space(r->framer, &size);
 	const uint8_t *ready;
 	int rc;
@@ -106,6 +106,10 @@ static bool turn(struct run *r)
 	moved |= size != n;
 	n = r->max_write == ANY ? size : 1 + random_below(&r->random, r->max_write);
 	n = n < size ? n : size;
+	complete = framer_complete(r->framer);
+	CHECK(complete <= size && (complete == 0 || (!r->framer->stopped && !r->framer->discarding)), "complete frames");
+	if (complete > 0 && random_below(&r->random, 4) == 0)
+		n = complete;
 	write_some(r, ready, n);
 	framer_written(r->framer, n);
 	moved |= n > 0;
@@ -116,7 +120,8 @@ static bool turn(struct run *r)
 	if (r->sender == WS_FROM_CLIENT) {
 		CHECK(!framer_at_boundary(r->framer) || sink_between(&r->sink), "a boundary is one");
 		CHECK(r->framer->discarding || size > 0 || !sink_between(&r->sink) || framer_at_boundary(r->framer), "a boundary is seen");
-		if (framer_at_boundary(r->framer) && random_below(&r->random, 4) == 0) {
+		CHECK(complete == 0 || n != complete || sink_between(&r->sink), "complete frames are");
+		if ((complete > 0 && n == complete) || (framer_at_boundary(r->framer) && random_below(&r->random, 4) == 0)) {
 			uint8_t own[WS_CONTROL_FRAME_MAX];
 
 			sink_write(&r->sink, own, ws_write_control(own, WS_PING, "own", random_below(&r->random, 4), own_mask));
@@ -237,6 +242,64 @@ static void random_sequences(void **state)
 	(void)state;
 	for (int i = 0; i < 24; i++)
 		run_all(steps, random_steps(steps, &random, i % 8 == 0));
+}
+
+/* Cleared bytes that end inside a frame: a frame of our own has its place behind the whole ones. */
+static void complete_frames(void **state)
+{
+	static const struct {
+		const char *name;
+		enum ws_sender sender;
+		size_t n, lengths[4];
+		size_t cut;  /* bytes of the last frame that are missing */
+		size_t want; /* bytes of whole frames */
+	} rows[] = {
+		{ "nothing", WS_FROM_CLIENT, 0, { 0 }, 0, 0 },
+		{ "half a frame", WS_FROM_CLIENT, 1, { 10 }, 5, 0 },
+		{ "one", WS_FROM_CLIENT, 1, { 10 }, 0, 16 },
+		{ "two", WS_FROM_CLIENT, 2, { 10, 200 }, 0, 16 + 208 },
+		{ "one and half of the next", WS_FROM_CLIENT, 2, { 10, 200 }, 100, 16 },
+		{ "one and half of the next header", WS_FROM_CLIENT, 2, { 10, 200 }, 203, 16 },
+		{ "a server's three and a half", WS_FROM_SERVER, 4, { 10, 0, 200, 30 }, 1, 12 + 2 + 204 },
+		{ "a server's, an empty one last", WS_FROM_SERVER, 3, { 10, 200, 0 }, 0, 12 + 204 + 2 },
+	};
+	uint8_t bytes[1024];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct framer *f = guard_room(&room, sizeof(struct framer));
+		struct ws_control control;
+		const char *why;
+		size_t n = 0, size;
+
+		framer_init(f, rows[i].sender);
+		for (size_t k = 0; k < rows[i].n; k++) {
+			const bool masked = rows[i].sender == WS_FROM_CLIENT;
+			struct ws_header h = { .fin = true, .opcode = WS_BINARY, .length = rows[i].lengths[k], .masked = masked };
+
+			n += ws_write_header(bytes + n, &h);
+			memset(bytes + n, 'x', rows[i].lengths[k]);
+			n += rows[i].lengths[k];
+		}
+		n -= rows[i].cut;
+		memcpy(framer_space(f, &size), bytes, n);
+		framer_filled(f, n);
+		CHECK_INT(framer_scan(f, &control, &why), FRAMER_BLOCKED, "%s", rows[i].name);
+		CHECK_INT(framer_complete(f), rows[i].want, "%s", rows[i].name);
+		framer_written(f, rows[i].want);
+		CHECK_INT(framer_complete(f), 0, "%s: they are written", rows[i].name);
+		framer_ready(f, &size);
+		framer_written(f, size);
+		CHECK_INT(framer_complete(f), 0, "%s: all is written", rows[i].name);
+
+		/* A Close must not go before data. */
+		framer_init(f, rows[i].sender);
+		memcpy(framer_space(f, &size), bytes, n);
+		framer_filled(f, n);
+		framer_scan(f, &control, &why);
+		(i % 2 ? framer_stop : framer_discard)(f);
+		CHECK_INT(framer_complete(f), 0, "%s: at the end", rows[i].name);
+	}
 }
 
 /* Stopped anywhere: the frame that has begun finishes, none begins, and there is a boundary. */
@@ -430,7 +493,8 @@ static void noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_frame), cmocka_unit_test(fragments), cmocka_unit_test(random_sequences), cmocka_unit_test(stop_anywhere),
+		cmocka_unit_test(one_frame), cmocka_unit_test(fragments), cmocka_unit_test(random_sequences), cmocka_unit_test(complete_frames),
+		cmocka_unit_test(stop_anywhere),
 		cmocka_unit_test(discard), cmocka_unit_test(cut_off), cmocka_unit_test(violations), cmocka_unit_test(noise),
 	};
 
