@@ -31,8 +31,9 @@ def blocked(settings: dict[str, Any], key: str, directory: Path) -> Iterator[sub
     configuration = directory / "proxxy.conf"
     configuration.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     configuration.chmod(0o600)
-    head = f"GET {target(seal(console(1), key))} HTTP/1.1\r\nHost: proxxy\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    far.sendall((head + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+    head = f"GET {target(seal(console(1), key))} HTTP/1.1\r\nHost: proxxy\r\nUpgrade: websocket\r\n"
+    head += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    far.sendall(head.encode())
     process = subprocess.Popen(
         [binary()],
         stdin=near,
