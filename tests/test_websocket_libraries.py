@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other people's WebSocket implementations as clients: Python's websockets and Node's ws, and the
-conversation that xterm.js has with Proxmox's termproxy."""
+"""Other WebSocket implementations as clients: Python's websockets and Node's ws, and the protocol that xterm.js speaks
+with Proxmox's termproxy."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend examples: each against the shared vectors, against a Proxmox that is looked at closely, and through
+"""The backend examples: each against the shared vectors, against a Proxmox whose requests are checked, and through
 proxxy to a console."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator finds in the journal of a real systemd: explanations, and a priority that lets
-`-p warning` show what needs a look and nothing else."""
+"""The journal of a real systemd: explanations of the records, and priorities with which `-p warning` shows only what
+needs attention."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark's programs do what bench/run takes their figures for: small loads, straight and through proxxy."""
+"""The benchmark's programs measure what bench/run reports: small loads, directly and through proxxy."""
 
 from __future__ import annotations
 

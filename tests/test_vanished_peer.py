@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peers that vanish without a FIN or an RST, and peers that only do not read, over a network whose cable can be pulled.
+"""Peers that vanish without a FIN or an RST, and peers that only stop reading, on a network whose cable can be pulled.
 
-A pause of ten minutes is PROXXY_TEST_PAUSE=600 /usr/bin/python3 -m pytest -s tests/test_vanished.py -k pauses --timeout 900
+A pause of ten minutes:
+PROXXY_TEST_PAUSE=600 /usr/bin/python3 -m pytest -s tests/test_vanished_peer.py -k pauses --timeout 900
 """
 
 from __future__ import annotations

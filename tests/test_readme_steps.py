@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From nothing to a console with the README's own commands, on a machine that has only what they install: systemd,
-nginx with the snippet as installed, proxxy-url, and a Proxmox at the name of its node."""
+"""The README's commands lead to a console, on a machine that has only what they install: systemd, nginx with the
+installed snippet, proxxy-url, and a Proxmox at the name of its node."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package, built here and lived with on a real systemd: installed, used, upgraded with a
-session open, removed, purged."""
+"""The Debian package, built here; on a real systemd it is installed, used, upgraded during a session,
+removed and purged."""
 
 from __future__ import annotations
 

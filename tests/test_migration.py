@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backend of the original, unchanged, in front of ours: its recipe for a payload, WebCrypto's AES-CBC, at every URL
-that it may have made; and MIGRATING.md's own settings."""
+"""An unchanged backend of the original works: its payload, made with WebCrypto's AES-CBC, at every URL that it may use;
+and MIGRATING.md's settings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Behind real proxies, well and badly configured: that consoles work, that health checks find proxxy well, and that nothing
-of theirs says what a payload is."""
+"""Behind nginx, Caddy, HAProxy and Apache, well and badly configured: consoles work, health checks find proxxy
+healthy, and the proxies' logs contain no payload."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url --vnc: a native viewer in the browser's place. TigerVNC's own with a real desktop behind it, and scripts
-that stand in for a viewer, a proxxy or a proxy before it that does not behave."""
+"""proxxy-url --vnc: a native viewer in place of a browser. TigerVNC's viewer shows a real desktop; scripts play a
+viewer, a proxxy or a proxy that misbehaves."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the manuals offer beyond the default units, on a real systemd: the full sandbox, and the
-key as a credential, plain and encrypted."""
+"""The manuals' options beyond the default units, on a real systemd: the full sandbox, and the key as a plain or
+encrypted credential."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences: none has two full stops, and none that a client is sent names a machine."""
+"""The words for clients and logs: no doubled punctuation, and nothing sent to a client names a machine."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log that takes nothing - a journal, a syslog, a pipe that nobody reads - is not between a client and its console;
-and one that is merely slow loses nothing."""
+"""A journal, a syslog or a pipe that nobody reads delays no console; one that is read slowly loses no record."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url: from a guest to a URL in one call, against the stand-in Proxmox and through proxxy; each thing that
-Proxmox can answer; and payloads made and explained."""
+"""proxxy-url: it makes a URL for a guest, which opens the console through proxxy; what it says to each of Proxmox's
+answers; and how it seals and explains payloads."""
 
 from __future__ import annotations
 

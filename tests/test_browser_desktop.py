@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job, seen from a real browser: Chromium with Debian's noVNC draws a real VNC desktop
-through proxxy, and what is typed into the page arrives there."""
+"""Chromium with Debian's noVNC shows a real VNC desktop through proxxy, and what is typed into the page arrives
+there."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console pages in a real browser, served by nginx and Caddy with the configurations that are shipped, through
-proxxy to a stand-in Proxmox: what a customer sees, types and reads."""
+"""The console pages in Chromium, served by nginx and Caddy with the shipped configurations, through proxxy to a
+stand-in Proxmox: what a customer sees, types and reads."""
 
 from __future__ import annotations
 

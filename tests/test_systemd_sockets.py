@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way that systemd's source (src/core/socket.c of 252 and 257) has to fail a socket, and that ours listen again
-without an operator: systemd itself never starts a socket again."""
+"""proxxy's sockets listen again without an operator after each failure that systemd's source has for a socket
+(src/core/socket.c of 252 and 257). systemd itself never starts a failed socket again."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_restarted_as_often_as_one_likes(machine: Machine, name: str) -> None:
 
 
 def test_200_connections_at_once_do_not_fail_the_status_socket(machine: Machine) -> None:
-    """trigger-limit-hit; of proxxy.socket test_systemd.py has it."""
+    """trigger-limit-hit; test_systemd.py has that of proxxy.socket."""
     for _ in range(250):
         with socket.create_connection(("127.0.0.1", PORTS["proxxy-status"]), timeout=5) as sock:
             sock.sendall(b"GET")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JWE with other people's libraries, both ways: theirs seal and proxxy opens, ours seals and theirs
-open. Backends use one of these, not ours."""
+"""JWE between proxxy and the libraries that backends use: each seals what proxxy opens, and opens what proxxy seals."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status unit on a real systemd: counters, metrics and sessions as systemd has them, for those
-on the machine, without a privilege."""
+"""The status unit on a real systemd: counters, metrics and sessions as systemd has them, for users of the machine,
+without a privilege."""
 
 from __future__ import annotations
 
