@@ -12,6 +12,7 @@ import pytest
 from conftest import console
 from lib.activator import TREE, Activator
 from lib.certs import Cert
+from lib.make import make
 from lib.payload import seal, target
 from lib.process import free_port, spawn, stop, wait_for
 
@@ -31,7 +32,7 @@ LOADS: list[tuple[str, tuple[int, ...], int]] = [  # what, its numbers, and how 
 
 @pytest.fixture(scope="module")
 def upstream(cert: Cert) -> Iterator[int]:
-    subprocess.run(["make", "-s", "-C", TREE, "bench-programs"], check=True)
+    make("bench-programs")
     port = free_port()
     process = spawn([PROGRAMS / "upstream", f"127.0.0.1:{port}", cert.cert, cert.key])
     wait_for(lambda: f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text(), 5, "the upstream does not listen")
