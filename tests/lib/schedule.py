@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tests run at the same time. tests/run starts pytest once for each kind: most tests wait, so many run at once;
+some keep a processor busy; and some must run alone. pytest without --kind runs every test, one after the other."""
+
+from __future__ import annotations
+
+import pytest
+
+KINDS = ("waiting", "busy", "alone", "quick")
+
+# A name is a file's, or a file's and a test's.
+
+_BROWSER = "a browser needs both processors, and its pages have deadlines"
+_BOOTS = "it boots a systemd on an overlay over this machine's files, which must not change meanwhile"
+_TIMES = "it fails if something takes much longer than usual"
+ALONE = {
+    "test_bench_programs": "it builds in build/, and measures",
+    "test_browser_desktop": _BROWSER,
+    "test_browser_pages": _BROWSER,
+    "test_debian_package": _BOOTS,
+    "test_demo": "it ends every process of an account that was unused, which another test may choose too",
+    "test_hostile_node::test_interim_answers_without_end": _TIMES,
+    "test_install": _BOOTS,
+    "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "it types into windows, which have deadlines",
+    "test_native_viewer::test_waiting_takes_no_processor": _TIMES,
+    "test_payload_authenticated::test_each_mistake_has_its_words_in_the_log_and_one_answer": _TIMES,
+    "test_random_sessions": "it runs four sessions at once, with deadlines for each",
+    "test_readme_steps": _BOOTS,
+    "test_relay": _TIMES,
+    "test_slow_log": _TIMES,
+    "test_status_unit": _BOOTS,
+    "test_systemd": _BOOTS,
+    "test_systemd_dropins": _BOOTS,
+    "test_systemd_journal": _BOOTS,
+    "test_systemd_sockets": _BOOTS,
+    "test_vanished_peer": _TIMES,
+}
+
+# These compile, encrypt or move much data.
+BUSY = {
+    "test_backend_examples",
+    "test_build",
+    "test_hostile_node",
+    "test_jwe_libraries",
+    "test_proxmox_tls",
+    "test_sandbox",
+    "test_slow_reader",
+}
+
+# Files whose tests share no state: each function may run in another process. The tests of any other file stay in one,
+# so that they share its fixtures.
+SPLIT = {
+    "test_hostile_node",
+    "test_pings",
+    "test_proxmox_connect",
+    "test_proxmox_tls",
+    "test_request_smuggling",
+    "test_rfc6455",
+    "test_session_ends",
+    "test_session_limits",
+    "test_slow_reader",
+}
+
+# Files that take long begin first.
+LONGEST = ("test_backend_examples", "test_hostile_node")
+
+# A session of each kind, for make check-quick.
+QUICK = {
+    "test_browser_desktop",
+    "test_browser_pages::test_a_command_is_typed_and_its_output_read",
+    "test_browser_pages::test_keys_reach_the_guest",
+    "test_data_arrives::test_data_in_one_segment_with_the_request_is_kept",
+    "test_list_of_tests",
+    "test_manuals",
+    "test_messages",
+    "test_payload_authenticated::test_jwe_opens_a_console",
+    "test_payload_old_format::test_invalid_payload_is_one_answer_byte_for_byte",
+    "test_proxxy_url::test_terminal",
+    "test_proxxy_url::test_url_of_a_vm_opens_its_console",
+    "test_refusal_in_close::test_used_link_is_told_so",
+    "test_websocket_libraries",
+    "test_xinetd",
+}
+
+
+def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the tests of the kind that was asked for; in a worker of pytest-xdist, each with its group, in order."""
+    kind = config.getoption("kind")
+    if kind:
+        others = [item for item in items if not _is(kind, item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if _is(kind, item)]
+    if hasattr(config, "workerinput"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+        items.sort(key=_place)
+
+
+def _is(kind: str, item: pytest.Item) -> bool:
+    names = {_file(item), _function(item)}
+    if kind == "quick":
+        return bool(names & QUICK)
+    alone, busy = bool(names & ALONE.keys()), bool(names & BUSY)
+    return kind == ("alone" if alone else "busy" if busy else "waiting")
+
+
+def _file(item: pytest.Item) -> str:
+    return item.path.stem
+
+
+def _function(item: pytest.Item) -> str:
+    return f"{_file(item)}::{getattr(item, 'originalname', item.name)}"
+
+
+def _group(item: pytest.Item) -> str:
+    """The tests of one group run in one process, one after the other."""
+    if _file(item) in SPLIT:
+        return _function(item).replace("::", ".")
+    spawner = item.callspec.params.get("proxxy") if hasattr(item, "callspec") else None
+    return f"{_file(item)}.{spawner.__name__}" if spawner else _file(item)
+
+
+def _place(item: pytest.Item) -> int:
+    return LONGEST.index(_file(item)) if _file(item) in LONGEST else len(LONGEST)
