@@ -29,5 +29,6 @@ def test_schedule_names_tests_that_there_are() -> None:
         stem = name.removesuffix(".py")
         functions = re.findall(r"^def (test_\w+)\(", (HERE / name).read_text(), re.M)
         known |= {stem, *(f"{stem}::{function}" for function in functions)}
-    named = {*schedule.ALONE, *schedule.BUSY, *schedule.SPLIT, *schedule.LONGEST, *schedule.QUICK}
+    named = {*schedule.ALONE, *schedule.TIMED, *schedule.BUSY, *schedule.QUICK}
+    named |= {*schedule.SPLIT, *schedule.MACHINE, *schedule.LONGEST}
     assert named <= known, named - known

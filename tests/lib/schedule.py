@@ -1,46 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tests run at the same time. tests/run starts pytest once for each kind: most tests wait, so many run at once;
-some keep a processor busy; and some must run alone. pytest without --kind runs every test, one after the other."""
+"""Which tests run at the same time. tests/run starts pytest once for each kind: most tests wait, so many run at once.
+pytest without --kind runs every test, one after the other."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-KINDS = ("waiting", "busy", "alone", "quick")
+KINDS = ("waiting", "busy", "timed", "alone", "quick")
 
 # A name is a file's, or a file's and a test's.
 
+# These need the machine for themselves.
 _BROWSER = "a browser needs both processors, and its pages have deadlines"
-_BOOTS = "it boots a systemd on an overlay over this machine's files, which must not change meanwhile"
-_TIMES = "it fails if something takes much longer than usual"
 ALONE = {
-    "test_bench_programs": "it builds in build/, and measures",
+    "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
     "test_browser_pages": _BROWSER,
-    "test_debian_package": _BOOTS,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
-    "test_hostile_node::test_interim_answers_without_end": _TIMES,
-    "test_install": _BOOTS,
-    "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "it types into windows, which have deadlines",
-    "test_native_viewer::test_waiting_takes_no_processor": _TIMES,
-    "test_payload_authenticated::test_each_mistake_has_its_words_in_the_log_and_one_answer": _TIMES,
-    "test_random_sessions": "it runs four sessions at once, with deadlines for each",
-    "test_readme_steps": _BOOTS,
-    "test_relay": _TIMES,
-    "test_slow_log": _TIMES,
-    "test_status_unit": _BOOTS,
-    "test_systemd": _BOOTS,
-    "test_systemd_dropins": _BOOTS,
-    "test_systemd_journal": _BOOTS,
-    "test_systemd_sockets": _BOOTS,
-    "test_vanished_peer": _TIMES,
+    "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
 }
 
-# These compile, encrypt or move much data.
+# These fail if something takes half a second longer than usual. One for each processor runs at once.
+TIMED = {
+    "test_hostile_node::test_interim_answers_without_end",
+    "test_native_viewer::test_waiting_takes_no_processor",
+    "test_payload_authenticated::test_each_mistake_has_its_words_in_the_log_and_one_answer",
+    "test_random_sessions",
+    "test_relay",
+    "test_slow_log",
+    "test_vanished_peer::test_client_that_vanishes_is_noticed_within_two_pings",
+    "test_vanished_peer::test_short_outage_ends_no_session",
+}
+
+# These compile, encrypt or move much data. One for each processor runs at once.
 BUSY = {
     "test_backend_examples",
     "test_build",
+    "test_debian_package",
     "test_hostile_node",
+    "test_install",
     "test_jwe_libraries",
     "test_proxmox_tls",
     "test_sandbox",
@@ -54,15 +54,34 @@ SPLIT = {
     "test_pings",
     "test_proxmox_connect",
     "test_proxmox_tls",
+    "test_relay",
     "test_request_smuggling",
     "test_rfc6455",
     "test_session_ends",
     "test_session_limits",
     "test_slow_reader",
+    "test_vanished_peer",
 }
 
-# Files that take long begin first.
-LONGEST = ("test_backend_examples", "test_hostile_node")
+# These boot a systemd: one after the other, so that no more than two run at once (test_systemd_sockets has another).
+MACHINE = {
+    "test_readme_steps",
+    "test_status_unit",
+    "test_systemd",
+    "test_systemd_dropins",
+    "test_systemd_journal",
+}
+
+# Files that take long begin first, then groups with many tests.
+LONGEST = (
+    "test_systemd_sockets",
+    "test_systemd",
+    "test_debian_package",
+    "test_backend_examples",
+    "test_relay",
+    "test_vanished_peer",
+    "test_hostile_node",
+)
 
 # A session of each kind, for make check-quick.
 QUICK = {
@@ -91,17 +110,21 @@ def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if _is(kind, item)]
     if hasattr(config, "workerinput"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
-        items.sort(key=_place)
+        groups = [_group(item) for item in items]
+        sizes = Counter(groups)
+        for item, group in zip(items, groups):
+            item.add_marker(pytest.mark.xdist_group(group))
+        items.sort(key=lambda item: (_place(item), -sizes[_group(item)]))
 
 
 def _is(kind: str, item: pytest.Item) -> bool:
     names = {_file(item), _function(item)}
     if kind == "quick":
         return bool(names & QUICK)
-    alone, busy = bool(names & ALONE.keys()), bool(names & BUSY)
-    return kind == ("alone" if alone else "busy" if busy else "waiting")
+    for name, of_that_kind in (("alone", ALONE.keys()), ("timed", TIMED), ("busy", BUSY)):
+        if names & of_that_kind:
+            return kind == name
+    return kind == "waiting"
 
 
 def _file(item: pytest.Item) -> str:
@@ -116,6 +139,8 @@ def _group(item: pytest.Item) -> str:
     """The tests of one group run in one process, one after the other."""
     if _file(item) in SPLIT:
         return _function(item).replace("::", ".")
+    if _file(item) in MACHINE:
+        return "machine"
     spawner = item.callspec.params.get("proxxy") if hasattr(item, "callspec") else None
     return f"{_file(item)}.{spawner.__name__}" if spawner else _file(item)
 
