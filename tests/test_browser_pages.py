@@ -389,6 +389,7 @@ def test_details_are_there_for_the_panels_developer(browser: webdriver.Remote, s
     wait_sentence(browser)
     said = support(browser)
     assert re.fullmatch(pattern, said), said
+    wait_for(lambda: site.relay.log().count("Request refused") > before, PAGE_SECONDS, site.relay.log)
     assert site.relay.log().count("Request refused") == before + 1
     browser.save_screenshot(str(BUILD / f"refused-{case.replace(' ', '-')}.png"))
 

@@ -30,5 +30,5 @@ def test_schedule_names_tests_that_there_are() -> None:
         functions = re.findall(r"^def (test_\w+)\(", (HERE / name).read_text(), re.M)
         known |= {stem, *(f"{stem}::{function}" for function in functions)}
     named = {*schedule.ALONE, *schedule.TIMED, *schedule.BUSY, *schedule.QUICK}
-    named |= {*schedule.SPLIT, *schedule.MACHINE, *schedule.LONGEST}
+    named |= {*schedule.SPLIT, *schedule.APART, *schedule.MACHINE, *schedule.LONGEST}
     assert named <= known, named - known

@@ -207,6 +207,7 @@ def test_log_has_proxmoxs_own_words_but_no_secret(settings: dict[str, Any], cert
         for phrase in ("no 'pve02.internal' x\" outcome=done \xff", *(f"bad {secret}" for secret in secrets)):
             with Upstream(cert, lambda c: (c.read_request(), c.respond(500, phrase))) as upstream:
                 assert result(proxxy, key, members | {"host": f"127.0.0.1:{upstream.port}"}) == "Proxmox: 500"
+        proxxy.wait_sessions(0)
         log = proxxy.log()
         assert "Proxmox: 127.0.0.1: 500 no 'pve02.internal' x? outcome?done ? peer=" in log
         assert not any(secret in log for secret in secrets)

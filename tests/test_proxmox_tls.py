@@ -165,7 +165,7 @@ def test_verification_can_be_switched_off_loudly(authority: Authority, key: str)
     with Activator({"SIGNATURE_KEY": key, "PROXXY_TLS_VERIFY": "off"}) as proxxy:
         with Upstream(authority.expired(), greet) as upstream:
             assert result(proxxy, key, console(upstream.port)) == "ok"
-        assert "PROXXY_TLS_VERIFY is off" in proxxy.log()
+        proxxy.wait_log("PROXXY_TLS_VERIFY is off")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a certificate"])

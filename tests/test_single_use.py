@@ -30,7 +30,7 @@ def test_jti_opens_once(proxxy: Activator, standin: StandIn, key: str) -> None:
     # Another payload with the same jti is no other.
     again = seal_jwe(standin.console("qemu", ECHO), key, jti="once", exp=int(time.time()) + 200)
     assert refusal(proxxy, again)[:2] == (403, "Payload was used already")
-    assert "outcome=payload-used" in proxxy.log()
+    proxxy.wait_log("outcome=payload-used")
 
 
 def test_one_of_many_at_once_gets_the_console(proxxy: Activator, standin: StandIn, key: str) -> None:

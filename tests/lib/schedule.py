@@ -60,8 +60,10 @@ SPLIT = {
     "test_session_ends",
     "test_session_limits",
     "test_slow_reader",
-    "test_vanished_peer",
 }
+
+# A file whose tests take up to a minute each: all of them may run in different processes.
+APART = {"test_vanished_peer"}
 
 # These boot a systemd: one after the other, so that no more than two run at once (test_systemd_sockets has another).
 MACHINE = {
@@ -139,6 +141,8 @@ def _group(item: pytest.Item) -> str:
     """The tests of one group run in one process, one after the other."""
     if _file(item) in SPLIT:
         return _function(item).replace("::", ".")
+    if _file(item) in APART:
+        return f"{_file(item)}.{item.name}"
     if _file(item) in MACHINE:
         return "machine"
     spawner = item.callspec.params.get("proxxy") if hasattr(item, "callspec") else None
