@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, TypeVar
@@ -100,8 +101,13 @@ class _Ports:
     def __init__(self) -> None:
         self._pid = 0
         self._block: list[int] = []
+        self._lock = threading.Lock()  # tests start programs from threads as well
 
     def take(self) -> int:
+        with self._lock:
+            return self._take()
+
+    def _take(self) -> int:
         if self._pid != os.getpid():  # the first time here, and after a fork
             self._pid, self._block = os.getpid(), self._claim()
         for port in self._block:
