@@ -14,12 +14,18 @@ KINDS = ("waiting", "busy", "timed", "alone", "quick")
 
 # These need the machine for themselves.
 _BROWSER = "a browser needs both processors, and its pages have deadlines"
+_UNIT = "journald looks up a record's unit by its process, which has ended by then if the machine is busy"
 ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
     "test_browser_pages": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
+    "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
+    "test_systemd::test_socket_says_at_its_start_what_should_not_last": _UNIT,
+    "test_systemd::test_stopping_a_session_says_goodbye": _UNIT,
+    "test_systemd_journal": _UNIT,
+    "test_systemd_sockets::test_check_reads_as_the_sessions_user_does": _UNIT,
 }
 
 # These fail if something takes half a second longer than usual. One for each processor runs at once.
@@ -71,7 +77,6 @@ MACHINE = {
     "test_status_unit",
     "test_systemd",
     "test_systemd_dropins",
-    "test_systemd_journal",
 }
 
 # Files that take long begin first, then groups with many tests.
