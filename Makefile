@@ -2,6 +2,7 @@
 #
 #   make                 build/proxxy-conn, build/proxxy-status and build/proxxy-url
 #   make check           every test, with what it needs installed first (tests/run)
+#   make check-quick     the unit tests and a session of each kind, in two minutes; see tests/README.md
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, SYSUSERSDIR and CATALOGDIR are yours to set
 #   make uninstall       with the same variables; keeps settings, key and records
@@ -34,7 +35,7 @@ ifneq ($(GOALS),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
 	tests/install-packages build)
   endif
-  MISSING := $(strip $(foreach package,$(PACKAGES) $(if $(filter unit,$(GOALS)),cmocka),\
+  MISSING := $(strip $(foreach package,$(PACKAGES) $(if $(filter unit check-quick,$(GOALS)),cmocka),\
 	$(shell $(PKG_CONFIG) --exists $(package) || echo $(package))))
   ifneq ($(MISSING),)
     $(error $(PKG_CONFIG) does not find: $(MISSING). On Debian and Ubuntu, this installs what a build needs: \
@@ -96,7 +97,7 @@ proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs terminal places unit check demo bench install uninstall dist clean
+.PHONY: all programs terminal places unit check check-quick demo bench install uninstall dist clean
 
 all: programs terminal
 programs: $(PROGRAMS:%=$(BUILD)/%)
@@ -194,6 +195,9 @@ endif
 
 check:
 	tests/run
+
+check-quick: all unit
+	/usr/bin/python3 -m pytest -q tests --kind quick
 
 demo:
 	examples/demo

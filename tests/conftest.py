@@ -18,12 +18,22 @@ from lib.certs import Authority, Cert  # noqa: E402
 from lib.consoles import handler_console  # noqa: E402
 from lib.payload import seal, target  # noqa: E402
 from lib.pid1 import Machine  # noqa: E402
+from lib.schedule import KINDS, choose  # noqa: E402
 from lib.standin import StandIn  # noqa: E402
 from lib.termproxy import termproxy_console  # noqa: E402
 from lib.upstream import Connection, Upstream  # noqa: E402
 from lib.wire import Client  # noqa: E402
 
 ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED says its vmid first, then echoes
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kind", choices=KINDS, help="only the tests of that kind (lib/schedule.py)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    choose(config, items)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

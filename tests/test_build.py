@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What make says and does for those who build proxxy elsewhere: other flags, other compilers, a library that is missing."""
+"""make on other machines: a distribution's flags, other compilers, a missing library."""
 
 from __future__ import annotations
 

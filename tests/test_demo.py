@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo as a person starts it, by root and by a user: who gets in, who its guests run as, what it leaves behind."""
+"""The demo, started by root and by a user: who gets in, as whom its guests run, and that it leaves nothing behind."""
 
 from __future__ import annotations
 

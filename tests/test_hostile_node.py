@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Proxmox node that was taken over wants a session's process for itself: what it sends without an end, at any
-stage, must not keep the process beyond its deadlines, its client or SIGTERM."""
+"""A hostile Proxmox node sends without end, at each stage. The session still ends at its deadlines, with its client and
+at SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make install` and `make uninstall` on a real systemd, and under another folder: what they put there, and that a
-machine is clean behind them."""
+"""`make install` and `make uninstall` on a real systemd, and under another folder: what they install, and that
+uninstall leaves a clean machine."""
 
 from __future__ import annotations
 
@@ -192,3 +192,16 @@ def test_release_is_reproducible_and_has_what_pages_load(tmp_path: Path) -> None
     (tools / "npm").symlink_to("/bin/false")
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
     subprocess.run(["make", "-s", "-C", folder, "console/xterm"], check=True, env=environment)
+
+
+def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
+    # A build of its own: the one under test stays as it is.
+    places = [f"DESTDIR={tmp_path}/root", f"BUILD={tmp_path}/build", "PREFIX=/opt/proxxy"]
+    subprocess.run(["make", "-s", "-j2", "-C", TREE, "install", *places], check=True, capture_output=True)
+    files = {path.relative_to(tmp_path / "root") for path in (tmp_path / "root").rglob("*") if path.is_file()}
+    assert len(files) > 10
+    for unit in (tmp_path / "root/opt/proxxy/lib/systemd/system").glob("*@.service"):
+        assert "ExecStart=/opt/proxxy/sbin/proxxy-" in unit.read_text() or "/systemctl start %i.socket" in unit.read_text()
+    subprocess.run(["make", "-s", "-C", TREE, "uninstall", *places], check=True, capture_output=True)
+    left = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
+    assert left == []  # the settings' files are made by deploy/setup, on the machine itself

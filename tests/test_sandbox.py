@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What someone gets who runs code inside a session: nothing to open, nowhere to connect, nobody to
-reach, and no secret left in memory."""
+"""Code that runs inside a session can open no file, make no connection and reach no process, and finds no secret in
+memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Iterator
@@ -18,6 +17,7 @@ from urllib.parse import quote
 import pytest
 from conftest import ECHO, console
 from lib.activator import TREE, Activator, Xinetd
+from lib.make import make
 from lib.payload import seal, seal_jwe, target
 from lib.process import wait_for
 from lib.standin import StandIn
@@ -52,7 +52,7 @@ GOOD = {
 @pytest.fixture(scope="module")
 def breakin() -> Path:
     """The program with the attempts built in."""
-    subprocess.run(["make", "-s", "-C", TREE, "BREAKIN=1", "all"], check=True)
+    make("BREAKIN=1", "all")
     return TREE / "build" / "breakin" / "proxxy-conn"
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy installed and spawned by a real systemd as PID 1: every trap of socket units that the
-units handle, what an operator sees, and that nobody loses a session to an operator's work.
+"""proxxy installed and spawned by a real systemd as PID 1: how the units handle load, crashes and limits, what an
+operator sees, and that an operator's work ends no session.
 
 The tests run here, their sockets are in the machine's network: see lib/pid1.py.
 """

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, TypeVar
@@ -83,10 +85,66 @@ def _families() -> dict[int, dict[int, str]]:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on, for programs that cannot be told to pick one."""
+    """A loopback port nobody listens on, for programs that cannot be told to pick one.
+
+    Nobody takes it before the program does: the kernel gives it only to a socket that asks for it, and other processes
+    that call this have other blocks. If the kernel's own range leaves no room for that, it is any port.
+    """
+    return _ports.take()
+
+
+class _Ports:
+    """A block of ports for this process, below those from which the kernel picks."""
+
+    FIRST, SIZE = 10240, 256
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._block: list[int] = []
+        self._lock = threading.Lock()  # tests start programs from threads as well
+
+    def take(self) -> int:
+        with self._lock:
+            return self._take()
+
+    def _take(self) -> int:
+        if self._pid != os.getpid():  # the first time here, and after a fork
+            self._pid, self._block = os.getpid(), self._claim()
+        for port in self._block:
+            if _is_free(port):
+                self._block.remove(port)
+                self._block.append(port)
+                return port
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def _claim(self) -> list[int]:
+        """A block is claimed by an abstract UNIX socket with its number, for as long as the process lives."""
+        end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        blocks = list(range(self.FIRST, end - self.SIZE + 1, self.SIZE))
+        random.SystemRandom().shuffle(blocks)
+        for first in blocks:
+            self._claimed = socket.socket(socket.AF_UNIX)
+            try:
+                self._claimed.bind(f"\0proxxy-test-ports-{first}")
+            except OSError:
+                self._claimed.close()
+                continue
+            return list(range(first, first + self.SIZE))
+        return []
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:  # somebody listens, or did a minute ago
+            return False
+    return True
+
+
+_ports = _Ports()
 
 
 def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[], str]) -> T:

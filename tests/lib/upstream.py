@@ -160,3 +160,9 @@ class Upstream:
             self._errors.append(error)
         finally:
             sock.close()
+
+
+def silent_console(c: Connection) -> None:
+    """A console that says nothing and goes when the client does."""
+    c.accept_upgrade()
+    c.close_code(60)

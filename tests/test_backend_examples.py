@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backend examples: each against the shared vectors, against a Proxmox whose requests are checked, and through
+proxxy to a console."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator
+from urllib.parse import parse_qs
+
+import pytest
+from conftest import NAMED
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.padding import PKCS7
+from lib.activator import TREE, Activator
+from lib.certs import Authority, Cert
+from lib.consoles import handler_console
+from lib.standin import StandIn
+from lib.upstream import Connection, Upstream
+from lib.wire import Client
+
+HERE = TREE / "examples"
+FILE = HERE / "vectors.json"
+VECTORS = json.loads(FILE.read_text())["vectors"]
+FORMATS = {"typescript": "jwe", "python": "jwe", "php": "jwe", "go": "jwe", "shell": "cbc"}
+RFB = 103
+KID = "2026-11"
+SECRET = "6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
+TOKEN = f"root@pam!proxxy={SECRET}"
+NPM = ["npm", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
+# Everything that percent-encoding, JSON, a shell or a URL could spoil.
+HARD_TICKET = "a%&+#=/;:PVEVNC:65A1B2C3::\"q'\\u0041\\\\ \t<>?$(id)`id`*é😀Zw=="
+
+
+async def rfb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"RFB 003.008\n")
+    await reader.read()
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
+    """installed("go") is that example's command, built when it is first asked for."""
+    directory = tmp_path_factory.mktemp("examples")
+
+    def typescript() -> list[str]:
+        place = directory / "typescript"
+        shutil.copytree(HERE / "typescript", place, ignore=shutil.ignore_patterns("node_modules", "*.js"))
+        run([*NPM, "ci"], place)
+        run(["npx", "--no-install", "tsc"], place)
+        return ["node", f"{place}/console.js"]
+
+    def go() -> list[str]:
+        # No dependency: neither a proxy nor a module cache is looked at.
+        environment = {"GOCACHE": f"{directory}/go-cache", "GOPATH": f"{directory}/go", "GOFLAGS": "", "GOPROXY": "off"}
+        assert run(["gofmt", "-l", "."], HERE / "go") == ""
+        run(["go", "vet", "."], HERE / "go", environment)
+        run(["go", "build", "-buildvcs=false", "-o", f"{directory}/console", "."], HERE / "go", environment)
+        return [f"{directory}/console"]
+
+    def run(command: list[str], place: Path, environment: dict[str, str] | None = None) -> str:
+        env = {**os.environ, **(environment or {})}
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=170, env=env)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    makers = {
+        "typescript": typescript,
+        "go": go,
+        "python": lambda: ["/usr/bin/python3", f"{HERE}/python/console.py"],
+        "php": lambda: ["php", f"{HERE}/php/console.php"],
+        "shell": lambda: ["sh", f"{HERE}/shell/console.sh"],
+    }
+    commands: dict[str, list[str]] = {}
+
+    def command(name: str) -> list[str]:
+        if name not in commands:
+            commands[name] = makers[name]()
+        return commands[name]
+
+    return command
+
+
+@dataclass
+class Example:
+    """One of the examples as a command, with settings that a test may change; None takes one away."""
+
+    name: str
+    command: list[str]
+    settings: dict[str, Any]
+    key: str
+
+    @property
+    def format(self) -> str:
+        return FORMATS[self.name]
+
+    def run(self, *arguments: str | Path, **changed: Any) -> subprocess.CompletedProcess:
+        settings = {name: str(value) for name, value in {**self.settings, **changed}.items() if value is not None}
+        # Nothing of the environment but these: no proxy, no other CA.
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **settings}
+        command = [*self.command, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+    def open(self, port: int, **changed: Any) -> dict[str, str]:
+        done = self.run(PROXMOX_HOST=f"127.0.0.1:{port}", **changed)
+        assert (done.returncode, done.stderr) == (0, "")
+        opened = json.loads(done.stdout)
+        assert sorted(opened) == ["password", "websocket"]
+        assert opened["websocket"].startswith("wss://panel.example/console/ws?payload=")
+        return opened
+
+    def claims(self, opened: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The header (of a JWE) and the claims, opened by hand."""
+        payload = opened["websocket"].partition("payload=")[2]
+        if self.format == "jwe":
+            header, text = unseal_jwe(payload, self.key)
+            return json.loads(header), json.loads(text)
+        return {}, json.loads(unseal_cbc(payload, self.key))
+
+
+@pytest.fixture(params=FORMATS)
+def example(
+    request: pytest.FixtureRequest, installed: Callable[[str], list[str]], key: str, cert: Cert, tmp_path: Path
+) -> Example:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    (tmp_path / "key").write_text(key + "\n")
+    settings = {
+        "PROXMOX_NODE": "pve01",
+        "PROXMOX_VMID": NAMED,
+        "PROXMOX_TOKEN_FILE": tmp_path / "token",
+        "PROXMOX_CA_FILE": cert.ca,
+        "PROXXY_KEY_FILE": tmp_path / "key",
+        "PROXXY_WEBSOCKET": "wss://panel.example/console/ws",
+    }
+    return Example(request.param, installed(request.param), settings, key)
+
+
+def decode(part: str) -> bytes:
+    assert "=" not in part and "+" not in part and "/" not in part
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def unseal_jwe(payload: str, key: str) -> tuple[str, str]:
+    protected, encrypted_key, nonce, sealed, tag = payload.split(".")
+    assert encrypted_key == "" and len(decode(nonce)) == 12 and len(decode(tag)) == 16
+    text = AESGCM(bytes.fromhex(key)).decrypt(decode(nonce), decode(sealed) + decode(tag), protected.encode())
+    return decode(protected).decode(), text.decode()
+
+
+def unseal_cbc(payload: str, key: str) -> str:
+    iv, sealed = map(bytes.fromhex, payload.split(":"))
+    decryptor = Cipher(algorithms.AES(bytes.fromhex(key)), modes.CBC(iv)).decryptor()
+    unpadder = PKCS7(128).unpadder()
+    return (unpadder.update(decryptor.update(sealed) + decryptor.finalize()) + unpadder.finalize()).decode()
+
+
+# --- the vectors -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_vector_is_what_it_says(vector: dict[str, Any]) -> None:
+    if vector["format"] == "jwe":
+        assert unseal_jwe(vector["payload"], vector["key"]) == (vector["header"], vector["plaintext"])
+        assert decode(vector["payload"].split(".")[2]).hex() == vector["nonce"]
+    else:
+        assert unseal_cbc(vector["payload"], vector["key"]) == vector["plaintext"]
+        assert vector["payload"].split(":")[0] == vector["iv"]
+    assert json.loads(vector["plaintext"]) == vector["claims"]
+
+
+def test_vectors_have_every_case() -> None:
+    jwe, cbc = ([vector for vector in VECTORS if vector["format"] == name] for name in ("jwe", "cbc"))
+    assert {len(vector["plaintext"].encode()) % 16 for vector in cbc} >= {15, 0, 1}
+    assert {"kid" in json.loads(vector["header"]) for vector in jwe} == {True, False}
+    assert len({vector["key"] for vector in jwe}) > 1 and len({vector["key"] for vector in cbc}) > 1
+    manual = (TREE / "man" / "proxxy-payload.7").read_text()
+    members = {line.split()[2] for line in manual.splitlines() if line.startswith(".It Li ")}
+    assert len({name for vector in jwe for name in vector["claims"]} & members) >= 15
+
+
+def test_check(example: Example) -> None:
+    done = example.run("check", FILE)
+    count = sum(vector["format"] == example.format for vector in VECTORS)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{count} vectors\n", "")
+
+
+@pytest.mark.parametrize("wrong", ["payload", "claims", "last", "none"])
+def test_check_can_fail(example: Example, tmp_path: Path, wrong: str) -> None:
+    vectors = [dict(vector) for vector in VECTORS if vector["format"] == example.format or wrong != "none"]
+    mine = [vector for vector in vectors if vector["format"] == example.format]
+    if wrong == "none":
+        vectors = []
+    elif wrong == "claims":
+        mine[0]["claims"] = {**mine[0]["claims"], "vmid": 101}
+    else:
+        vector = mine[-1 if wrong == "last" else 0]
+        # In the middle of the ciphertext.
+        at = len(vector["payload"]) - 60
+        vector["payload"] = vector["payload"][:at] + ("0" if vector["payload"][at] != "0" else "1") + vector["payload"][at + 1 :]
+    (tmp_path / "vectors.json").write_text(json.dumps({"vectors": vectors}))
+    done = example.run("check", tmp_path / "vectors.json")
+    assert done.returncode != 0 and "vectors\n" not in done.stdout and done.stderr
+
+
+# --- what Proxmox is asked -------------------------------------------------------------------
+
+
+@pytest.fixture
+def answering(cert: Cert) -> Iterator[Callable[..., tuple[int, list[tuple[str, dict[str, str], str]]]]]:
+    """answering(status, reason, body) is a Proxmox that says that: its port, and what it was asked."""
+    upstreams = []
+
+    def start(status: int, reason: str, body: bytes | None, at: Cert = cert) -> tuple[int, list]:
+        asked: list[tuple[str, dict[str, str], str]] = []
+
+        def script(connection: Connection) -> None:
+            head = connection.read_request()
+            asked.append((head.start, head.headers, connection.read(int(head.headers["content-length"])).decode()))
+            headers = {"Connection": "close", "Server": "pve-api-daemon/3.0"}
+            if body is not None:
+                headers |= {"Content-Length": str(len(body)), "Content-Type": "application/json;charset=UTF-8"}
+            connection.respond(status, reason, headers, body or b"")
+            connection.close_notify()
+
+        upstreams.append(Upstream(at, script))
+        upstreams[-1].__enter__()
+        return upstreams[-1].port, asked
+
+    yield start
+    for upstream in upstreams:
+        upstream.__exit__()
+
+
+def answer(cert: Cert, **members: Any) -> bytes:
+    data = {"ticket": HARD_TICKET, "port": "5901", "cert": cert.ca.read_text(), "upid": "UPID:", "user": "root@pam"}
+    return json.dumps({"data": {**data, **members}}).encode()
+
+
+@pytest.mark.parametrize("type", ["qemu", "lxc"])
+def test_asks_what_proxmox_takes_and_seals_what_it_answers(
+    example: Example, answering: Callable, cert: Cert, type: str
+) -> None:
+    password = {"password": "a\"b\\c'd$"} if type == "qemu" else {}
+    port, asked = answering(200, "OK", answer(cert, **password))
+    began = int(time.time())
+    opened = example.open(port, PROXMOX_TYPE=None if type == "qemu" else "lxc")
+
+    ((start, headers, body),) = asked
+    assert start == f"POST /api2/json/nodes/pve01/{type}/{NAMED}/vncproxy HTTP/1.1"
+    assert headers["authorization"] == f"PVEAPIToken={TOKEN}"
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+    # Proxmox answers 400 to a parameter that it does not know, and a container's vncproxy knows no password.
+    expected = {"websocket": ["1"]} | ({"generate-password": ["1"]} if type == "qemu" else {})
+    assert parse_qs(body, strict_parsing=True) == expected
+
+    assert opened["password"] == password.get("password", HARD_TICKET)
+    header, claims = example.claims(opened)
+    if example.format == "jwe":
+        assert header == {"alg": "dir", "enc": "A256GCM"}
+        assert began + 60 <= claims.pop("exp") <= time.time() + 60
+        assert 16 <= len(claims.pop("jti")) <= 256
+        assert claims.pop("ca").strip() == cert.ca.read_text().strip()
+    assert claims == {
+        "vmid": NAMED,
+        "type": type,
+        "host": f"127.0.0.1:{port}",
+        "node": "pve01",
+        "ticket": f"PVEAPIToken={TOKEN}",
+        "vncticket": HARD_TICKET,
+        "port": "5901",
+    }
+
+
+def test_asks_once_more_without_generate_password(example: Example, standin: StandIn) -> None:
+    """Of a Proxmox that no longer knows it: the password comes unasked."""
+    standin.knows_generate_password = False
+    before = len(standin.requests)
+    try:
+        opened = example.open(standin.port)
+    finally:
+        standin.knows_generate_password = True
+    assert len(standin.requests) == before + 2 and len(opened["password"]) == 8
+
+
+def test_the_port_may_be_a_number_and_every_payload_is_another(example: Example, answering: Callable, cert: Cert) -> None:
+    port, _ = answering(200, "OK", answer(cert, port=5901))
+    first, second = (example.open(port) for _ in range(2))
+    assert example.claims(first)[1]["port"] == 5901
+    assert first["websocket"] != second["websocket"]
+    if example.format == "jwe":
+        jti, other_jti = (example.claims(opened)[1]["jti"] for opened in (first, second))
+        nonce, other_nonce = (opened["websocket"].split(".")[-3] for opened in (first, second))
+        assert jti != other_jti and nonce != other_nonce
+
+
+@pytest.mark.parametrize(
+    "status, reason, body",
+    [
+        (401, "permission denied - invalid csrf token", None),
+        (403, "Permission check failed (/vms/101, VM.Console)", b'{"data":null}'),
+        (400, "Parameter verification failed.", b'{"errors":{"vmid":"no"},"data":null}'),
+        (500, "Configuration file 'nodes/pve01/qemu-server/101.conf' does not exist", b'{"data":null}'),
+        (596, "Connection timed out", None),
+    ],
+)
+def test_refusal_is_one_clear_line(
+    example: Example, answering: Callable, status: int, reason: str, body: bytes | None
+) -> None:
+    port, _ = answering(status, reason, body)
+    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{status} {reason}" in done.stderr and done.stderr.count("\n") == 1
+    assert_no_secret(example, done)
+
+
+def test_wrong_token(example: Example, standin: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN.replace("6", "7"))
+    done = example.run(PROXMOX_HOST=f"127.0.0.1:{standin.port}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "401 Authentication failed!" in done.stderr and done.stderr.count("\n") == 1
+    assert SECRET.replace("6", "7") not in done.stderr and example.key not in done.stderr
+
+
+def assert_no_secret(example: Example, done: subprocess.CompletedProcess) -> None:
+    for secret in (SECRET, example.key):
+        assert secret not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("trusts", ["the system's CAs", "another CA"])
+def test_proxmox_is_verified(
+    example: Example, answering: Callable, cert: Cert, tmp_path: Path, trusts: str
+) -> None:
+    """The token goes to nobody else."""
+    port, asked = answering(200, "OK", answer(cert))
+    other = Authority(tmp_path, "another CA").ca if trusts == "another CA" else None
+    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}", PROXMOX_CA_FILE=other)
+    assert done.returncode == 1 and "certificate" in done.stderr.lower()
+    assert asked == []
+    assert_no_secret(example, done)
+
+
+def test_nothing_around_it_switches_that_off(example: Example, answering: Callable, cert: Cert, tmp_path: Path) -> None:
+    """What answers on the web about self-signed certificates say, left over on the machine."""
+    (tmp_path / ".curlrc").write_text("insecure\n")
+    port, asked = answering(200, "OK", answer(cert))
+    around = {"HOME": tmp_path, "NODE_TLS_REJECT_UNAUTHORIZED": 0, "PYTHONHTTPSVERIFY": 0}
+    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}", PROXMOX_CA_FILE=None, **around)
+    assert done.returncode == 1 and asked == []
+
+
+def test_proxmox_is_verified_to_have_the_name(example: Example, answering: Callable, authority: Authority, cert: Cert) -> None:
+    port, asked = answering(200, "OK", answer(cert), authority.wrong_name())
+    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
+    assert done.returncode == 1 and asked == []
+    assert_no_secret(example, done)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0" * 63, "0" * 65, "g" * 64, f"{KID}:"])
+def test_bad_key_seals_nothing(example: Example, answering: Callable, cert: Cert, tmp_path: Path, text: str) -> None:
+    (tmp_path / "key").write_text(text)
+    port, _ = answering(200, "OK", answer(cert))
+    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
+    assert done.returncode == 1 and done.stdout == "" and done.stderr
+    assert SECRET not in done.stderr and (len(text) < 63 or text not in done.stderr)
+
+
+@pytest.mark.parametrize("example", ["shell"], indirect=True)
+def test_shell_shows_the_token_to_nobody(example: Example, answering: Callable, cert: Cert, tmp_path: Path) -> None:
+    """Arguments are what every user of a machine sees: those of each program that it starts. The others start none."""
+    spies = tmp_path / "spies"
+    spies.mkdir()
+    for name in ("cat", "curl", "cut", "grep", "jq", "od", "openssl", "sed", "tr"):
+        spy = spies / name
+        spy.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >>{tmp_path}/seen.{name}\nexec {shutil.which(name)} "$@"\n')
+        spy.chmod(0o755)
+    port, _ = answering(200, "OK", answer(cert, password="aVNCpassword"))
+    example.open(port, PATH=f"{spies}:{os.environ['PATH']}")
+    seen = {path.name.removeprefix("seen."): path.read_text() for path in tmp_path.glob("seen.*")}
+    assert {"curl", "jq", "openssl"} <= set(seen)
+    for name, arguments in seen.items():
+        assert SECRET not in arguments and "aVNCpassword" not in arguments and HARD_TICKET not in arguments, name
+        assert (example.key in arguments) == (name == "openssl"), name  # as the file says
+
+
+# --- through proxxy --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def standin(standin: StandIn) -> StandIn:
+    for type in ("qemu", "lxc"):
+        standin.add(type, RFB, handler_console(rfb))
+    return standin
+
+
+@pytest.fixture
+def proxxy(example: Example, key: str, cert: Cert) -> Iterator[Activator]:
+    """With JWE the CA is in the payload, and nothing else is accepted."""
+    settings = {"SIGNATURE_KEY": f"old:{'00' * 32},{KID}:{key}", "PROXXY_PAYLOADS": example.format}
+    if example.format == "cbc":
+        settings["PROXXY_CA_FILE"] = cert.ca
+    with Activator(settings) as proxxy:
+        yield proxxy
+
+
+@pytest.mark.parametrize("kid", ["", f"{KID}:"], ids=["no kid", "kid"])
+@pytest.mark.parametrize(
+    "type, vmid, banner", [("qemu", NAMED, b"this is 101"), ("qemu", RFB, b"RFB 003.008\n"), ("lxc", RFB, b"RFB 003.008\n")]
+)
+def test_console(
+    example: Example, proxxy: Activator, standin: StandIn, tmp_path: Path, kid: str, type: str, vmid: int, banner: bytes
+) -> None:
+    (tmp_path / "key").write_text(f"{kid}{example.key}" + (f",old:{'00' * 32}\n" if kid else ""))
+    opened = example.open(standin.port, PROXMOX_TYPE=type, PROXMOX_VMID=vmid)
+    header, claims = example.claims(opened)
+    assert header.get("kid", "") == (KID if kid and example.format == "jwe" else "")
+    assert claims["vncticket"].startswith(opened["password"])  # RFB looks at 8 characters of it
+    with Client.upgraded(proxxy.port, opened["websocket"].removeprefix("wss://panel.example")) as client:
+        assert client.read_data(len(banner)) == banner
+
+
+def test_nothing_is_left_in_the_tree() -> None:
+    lock = (HERE / "typescript" / "package-lock.json").read_text()
+    assert '"resolved"' not in lock  # whose registry it was made with is nobody's matter

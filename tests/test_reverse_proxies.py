@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Behind nginx, Caddy, HAProxy and Apache, well and badly configured: consoles work, health checks find proxxy
+healthy, and the proxies' logs contain no payload."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import urllib.error
+import urllib.request
+from typing import Any, Callable, Iterator
+
+import pytest
+from conftest import ECHO, console
+from lib.activator import Activator
+from lib.certs import Cert
+from lib.fronts import Apache, Front, HAProxy, PlainCaddy, PlainNginx
+from lib.payload import seal, seal_jwe, target
+from lib.process import free_port, wait_for
+from lib.standin import StandIn
+from lib.web import Caddy, Nginx
+from lib.wire import BINARY, CLOSE, Client, close_payload
+
+UPGRADE = "proxy_set_header Upgrade $http_upgrade;"
+FRONTS: dict[str, Callable[[int], Front]] = {
+    "nginx as documented": lambda port: PlainNginx(port, f'proxy_http_version 1.1; {UPGRADE} proxy_set_header Connection "upgrade";'),
+    "nginx without proxy_http_version": lambda port: PlainNginx(port, f'{UPGRADE} proxy_set_header Connection "upgrade";'),
+    "nginx without Connection": lambda port: PlainNginx(port, f"proxy_http_version 1.1; {UPGRADE}"),
+    "nginx without both": lambda port: PlainNginx(port, UPGRADE),
+    "nginx with keep-alive": lambda port: PlainNginx(port, f'proxy_http_version 1.1; {UPGRADE} proxy_set_header Connection "";'),
+    "HAProxy": HAProxy,
+    "Caddy": PlainCaddy,
+    "Apache, mod_proxy_http": lambda port: Apache(port, "ProxyPass / http://{proxxy}/ upgrade=websocket"),
+    "Apache, mod_proxy_wstunnel": lambda port: Apache(port, "ProxyPass / ws://{proxxy}/"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_console_behind_a_front(relay: Activator, standin: StandIn, key: str, name: str) -> None:
+    with FRONTS[name](relay.port) as front:
+        payload = seal_jwe(standin.console("qemu", ECHO), key)
+        with Client.upgraded(front.port, target(payload), {"Sec-WebSocket-Protocol": "binary"}) as client:
+            for data in (b"x", b"y" * 200_000):
+                client.send_frame(BINARY, data)
+                assert client.read_data(len(data), 10) == data
+            client.send_frame(CLOSE, close_payload(1000))
+            assert client.close_code() == (1000, "")
+    relay.wait_sessions(0, 10)
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_refusal_behind_a_front(relay: Activator, key: str, name: str) -> None:
+    """To a browser in a Close, to others as HTTP."""
+    with FRONTS[name](relay.port) as front:
+        payload = seal_jwe(console(8006), key, client="192.0.2.1")
+        with Client.upgraded(front.port, target(payload), {"Origin": "https://panel.example.com"}) as client:
+            code, reason = client.close_code()
+            assert code == 1008 and reason.startswith("Client address not allowed")
+        if name == "Apache, mod_proxy_wstunnel":  # makes a 502 of any answer but 101
+            return
+        with Client.connect(front.port, target(payload)) as client:
+            head = client.read_head()
+            assert head.status == 403 and json.loads(client.read_body(head))["error"] == "Client address not allowed"
+
+
+CHECKS = {
+    "OPTIONS, its default": "option httpchk",
+    "HEAD": "option httpchk HEAD /api/status",
+    "GET with HTTP/1.1": "option httpchk\nhttp-check send meth GET uri /api/status ver HTTP/1.1 hdr Host a",
+    "OPTIONS with HTTP/1.1": "option httpchk\nhttp-check send meth OPTIONS uri * ver HTTP/1.1 hdr Host a",
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_haproxys_health_check_finds_it_well(relay: Activator, name: str) -> None:
+    with HAProxy(relay.port, CHECKS[name]) as front:
+        wait_for(lambda: front.stats()["check_status"] == "L7OK", 10, lambda: f"{front.stats()}\n{front.logs()}")
+        assert front.stats()["status"] == "UP" and front.stats()["check_code"] in ("200", "204")
+
+
+def test_haproxys_health_check_finds_wrong_settings(settings: dict[str, Any]) -> None:
+    with Activator(settings | {"SIGNATURE_KEY": "short"}) as broken, HAProxy(broken.port, "option httpchk") as front:
+        wait_for(lambda: front.stats()["status"] == "DOWN", 10, lambda: f"{front.stats()}\n{front.logs()}")
+        assert front.stats()["check_code"] == "500"
+
+
+# --- the shipped configurations --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+def shipped(request: pytest.FixtureRequest) -> type[Nginx]:
+    return request.param
+
+
+# Under the prefix, and what may be taken for it; Caddy's paths have no case.
+NEAR_MISSES = [
+    "/console/", "/console/ws", "/console/ws/", "/console/WS", "/console/ws.", "/console/wss", "/console/ws%20",
+    "/console//ws", "/console/./ws", "/console/x/../ws", "/console/%77s", "/%63onsole/ws", "/%63onsole/WS", "/console/novnc.html",
+    "/console/novnc/core/rfb.js", "/console/novnc/core/none", "/console/novnc/vendor/ws", "/console/novnc/vnc.html", "//console/ws",
+    "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws", "/console/ws%2f",
+]  # fmt: skip
+NAMES = ["payload", "%70ayload", "Payload"]
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["", "when-proxxy-is-down"])
+def test_no_path_under_the_prefix_has_its_query_logged(
+    shipped: type[Nginx], relay: Activator, key: str, running: bool
+) -> None:
+    with shipped(relay.port if running else free_port()) as web:
+        for number, path in enumerate(NEAR_MISSES):
+            for name in NAMES if "console" in path else NAMES[:1]:
+                secret = f"eyJhbGciOi{number}.{seal(console(8006), key)}"
+                for headers in ({}, {"Upgrade": ""}):
+                    with Client.connect(web.port, f"{path}?x=1&{name}={secret}&y=2", headers) as client:
+                        client.read_head()
+        with Client.connect(web.port, "/panel?page=7", {"Upgrade": ""}) as client:
+            client.read_head()
+        wait_for(lambda: "page=7" in web.logs(), 5, web.logs)  # what is not ours is logged as ever
+        found = re.findall(r".*eyJhbGciOi.*", web.logs())
+        assert found == []
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        yield listener
+
+
+def test_cookies_of_the_panel_are_not_passed_on(shipped: type[Nginx], listener: socket.socket) -> None:
+    with shipped(listener.getsockname()[1]) as web:
+        with Client.connect(web.port, "/console/ws?payload=x", {"Cookie": "session=secret; big=" + "c" * 30000}):
+            came, _ = listener.accept()
+            with came:
+                head = came.recv(65536)
+    assert head.startswith(b"GET /console/ws?payload=x HTTP/1.1\r\n") and b"\r\n\r\n" in head
+    assert b"ookie" not in head and b"secret" not in head
+    assert b"\r\nupgrade: websocket\r\n" in head.lower() and b"\r\nsec-websocket-key: " in head.lower()
+
+
+def test_console_with_a_panel_full_of_cookies(
+    shipped: type[Nginx], relay: Activator, standin: StandIn, cert: Cert, key: str
+) -> None:
+    payload = seal_jwe(standin.console("qemu", ECHO), key)
+    with shipped(relay.port) as web:
+        with Client.upgraded(web.port, target(payload, "/console/ws"), {"Cookie": "c" * 60000}) as client:
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+
+
+def test_pages_are_served_without_a_log_of_them(shipped: type[Nginx], relay: Activator) -> None:
+    with shipped(relay.port) as web:
+        for path, status in (("/console/novnc.html", 200), ("/console/none", 404)):
+            try:
+                with urllib.request.urlopen(f"{web.url}{path}?payload=eyJhbGciOi") as answer:
+                    assert answer.status == status
+            except urllib.error.HTTPError as error:
+                assert error.code == status
+        assert "eyJhbGciOi" not in web.logs()
