@@ -13,7 +13,7 @@ from lib.payload import seal, seal_jwe, target
 from lib.upstream import Upstream
 from lib.wire import Client
 
-SOURCES = sorted(TREE.glob("*.c"))
+SOURCES = [path for folder in (".", "lib", "session", "status", "url") for path in sorted((TREE / folder).glob("*.c"))]
 DOUBLED = re.compile(r"[.!?,;:][.!?,;:](?!\.)|[.!?] ?\. ")
 
 
