@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings, claims, outcomes, record fields, page sentences and reverse proxies: each is in several files, and no file
+leaves one out. HACKING.md has the list of the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from lib.activator import TREE
+from lib.url_command import UrlCommand
+
+
+def read(path: str) -> str:
+    return (TREE / path).read_text()
+
+
+def code(*patterns: str) -> str:
+    """C files without comments, and with strings in one piece."""
+    files = [path.read_text() for pattern in patterns for path in sorted(TREE.glob(pattern))]
+    assert files, patterns
+    token = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|/\*.*?\*/"""
+    return re.sub(r'(?<!\\)"\s+"', "", re.sub(token, lambda found: found[1] or " ", "\n".join(files), flags=re.S))
+
+
+def python_tests() -> str:
+    """All tests but this file."""
+    return "\n".join(path.read_text() for path in sorted((TREE / "tests").glob("*.py")) if path != Path(__file__))
+
+
+def section(text: str, title: str) -> str:
+    """A section or subsection of a manual page."""
+    assert f"\n.S{title}\n" in text, title
+    return re.split(r"\n\.S[hs] ", text.partition(f"\n.S{title}\n")[2])[0]
+
+
+SESSION_SOURCES = [
+    str(path.relative_to(TREE)) for pattern in ("*.c", "lib/*.c", "session/*.c") for path in sorted(TREE.glob(pattern))
+]
+CONN_8 = read("man/proxxy-conn.8")
+
+
+# --- settings ---------------------------------------------------------------------------------
+# That program, README and manual have the same settings is tested beside --settings.
+
+CONFIG = code("lib/config.c")
+SETTINGS = dict(re.findall(r'\{ "([A-Z_]+)", ("[^"]*"|\w+),', CONFIG))
+SETTING_MEMBERS = set(re.findall(r"(?:NUMBER|MEMBER)\((\w+)\)", CONFIG)) - {"member"}
+WITHOUT_A_SESSION = {"port"}  # deploy/proxxy reads it
+# What the session's fuzz target does not choose: where Proxmox may be and how TLS is verified, which its own upstream
+# stands in for, and the directory of used jti.
+NOT_FUZZED = {"allowed_hosts", "ca_file", "fingerprints", "n_fingerprints", "port", "state_directory"}
+
+
+def test_settings_are_found() -> None:
+    assert len(SETTINGS) > 15 and len(SETTING_MEMBERS) > 10
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_manual_has_the_settings_default(name: str) -> None:
+    default = SETTINGS[name].strip('"') if SETTINGS[name].startswith('"') else "signature.key"
+    item = read("man/proxxy.conf.5").partition(f"\n.It Ev {name}\n")[2].partition("\n.It ")[0]
+    assert re.search(rf"Default:.*{re.escape(default)}", item, re.S) or not default
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_setting_is_tested(name: str) -> None:
+    """How its value is read, by a unit test; what it does, by one in Python."""
+    assert re.search(rf"\b{name}\b", code("tests/unit/lib/test_config*.c"))
+    assert re.search(rf"\b{name}\b", python_tests())
+
+
+@pytest.mark.parametrize("member", sorted(SETTING_MEMBERS - WITHOUT_A_SESSION))
+def test_setting_has_an_effect(member: str) -> None:
+    users = "".join(code(path) for path in SESSION_SOURCES if path != "lib/config.c")
+    assert re.search(rf"(?:\.|->){member}\b", users)
+
+
+def test_fuzzed_session_has_every_setting() -> None:
+    struct = re.sub(r"\[[^]]*\]", "", code("lib/config.h").partition("struct config {")[2].partition("};")[0])
+    members = re.findall(r"\b(\w+)[,;]", struct)
+    target = re.search(r"^int __wrap_config_load\([^)]*\)\n\{(.*?)^\}", code("tests/fuzz/session/*.c"), re.M | re.S)
+    assert target and len(members) > 15
+    assert set(members) - set(re.findall(r"(?:\.|->)(\w+)", target[1])) == NOT_FUZZED
+
+
+# --- payloads ---------------------------------------------------------------------------------
+
+PAYLOAD = code("lib/payload.c")
+
+
+def members_of(function: str) -> set[str]:
+    body = PAYLOAD.partition(f"static const char *{function}(")[2].partition("\n}")[0]
+    return set(re.findall(r'object, "(\w+)"', body))
+
+
+MEMBERS = members_of("read_console")
+CLAIMS = members_of("read_claims") | set(re.findall(r'get_ex\(object, "(\w+)"', PAYLOAD))
+DETAILS: dict[str, Any] = {
+    "vmid": 100, "type": "qemu", "host": "pve1.example.com:8006", "node": "pve1", "ticket": "PVEAPIToken=a@pve!b=c",
+    "vncticket": "PVEVNC:d", "port": 5900,
+}  # fmt: skip
+# A value for each claim that proxxy accepts.
+VALUES: dict[str, Any] = {
+    "exp": int(time.time()) + 200,
+    "nbf": int(time.time()) - 10,
+    "jti": "4c1b2f7e",
+    "origin": "https://panel.example.com",
+    "client": "192.0.2.0/24",
+    "fingerprint": "ab" * 32,
+    "session_max": 60,
+    "ca": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+}
+REQUIRED = {"exp"}
+
+
+@pytest.fixture
+def command(tmp_path: Path, key: str) -> UrlCommand:
+    return UrlCommand(tmp_path, {}, key=key)
+
+
+def test_members_and_claims_are_found() -> None:
+    assert MEMBERS == set(DETAILS) and CLAIMS == set(VALUES)
+
+
+def test_manual_has_every_member_and_claim() -> None:
+    items = re.findall(r"^\.It Li (\w+)$", read("man/proxxy-payload.7"), re.M)
+    assert sorted(items) == sorted(MEMBERS | CLAIMS)
+
+
+def test_readme_has_every_member_and_claim() -> None:
+    table = read("README.md").partition("\n| member |")[2].partition("\n\n")[0]
+    names = [name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(names) == sorted(MEMBERS | CLAIMS)
+
+
+def test_open_prints_every_member_and_claim(command: UrlCommand) -> None:
+    details = DETAILS | VALUES
+    shown = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details))))
+    assert {name: shown.get(name) for name in details} == details
+    assert set(shown) - set(details) == {"format", "accepted", "verdict"}
+
+
+@pytest.mark.parametrize("claim", sorted(CLAIMS - REQUIRED - {"jti"}))
+def test_open_explains_every_claim(command: UrlCommand, claim: str) -> None:
+    """For people; seal adds a jti itself."""
+    details = DETAILS | {"exp": VALUES["exp"], "jti": VALUES["jti"]}
+    explained = [
+        re.sub(r"\d+ s (ahead|ago)", "", command.ok("open", input=command.ok("seal", input=json.dumps(text))))
+        for text in (details, details | {claim: VALUES[claim]})
+    ]
+    assert explained[0] != explained[1]
+
+
+@pytest.mark.parametrize("claim", sorted(CLAIMS))
+def test_claim_has_vectors_and_tests(claim: str) -> None:
+    assert any(claim in vector["claims"] for vector in json.loads(read("examples/vectors.json"))["vectors"])
+    assert re.search(rf'"{claim}":|\b{claim}=', python_tests())
+    assert re.search(rf'\b{claim}\b', code("tests/unit/lib/test_payload.c"))
+
+
+def test_claims_members_are_obeyed() -> None:
+    """What is read from a payload must have an effect on a session. Outside of the parser and of what explains it."""
+    struct = code("lib/payload.h").partition("struct claims {")[2].partition("};")[0]
+    members = re.findall(r"\b(\w+)(?:\[[^]]*\])?;", struct)
+    session = code("lib/access.c", "session/*.c", "proxxy-conn.c")
+    assert len(members) >= len(CLAIMS)
+    wiped = re.sub(r"free\(.*?\);", "", session)
+    assert [name for name in members if not re.search(rf"\b(?:claims|c)(?:\.|->){name}\b", wiped)] == []
+
+
+@pytest.mark.parametrize("name", sorted(MEMBERS | CLAIMS))
+def test_fuzzer_knows_every_member_and_claim(name: str) -> None:
+    assert f'"\\"{name}\\":' in read("tests/fuzz/dictionaries/payload.dict")
+
+
+# --- proxxy-url's options ---------------------------------------------------------------------
+
+VALUE_OF = {
+    "qemu|lxc": "qemu", "jwe|cbc": "jwe", "SECONDS": "60", "ORIGIN": "https://a.example", "ADDRESS": "192.0.2.1",
+    "TEXT": "text", "NODE": "pve1", "VMID": "100",
+}  # fmt: skip
+OF_COMMANDS = {"seal": {"format", "lifetime"}, "open": {"json"}, "keygen": set()}
+
+
+def test_commands_refuse_options_of_others(command: UrlCommand) -> None:
+    """An option that a command does not know must not be passed over."""
+    options = dict(re.findall(r"--([a-z-]+)(?: ([A-Zjq][\w|]*))?", command.ok("--help")))
+    names = set(re.findall(r'\{ "([a-z-]+)", (?:required|no)_argument', code("url/options.c")))
+    assert set(options) == names and len(names) > 12
+    for name in sorted(names - {"help", "version", "settings"}):
+        arguments = [f"--{name}", VALUE_OF[options[name]]] if options[name] else [f"--{name}"]
+        for word, known in OF_COMMANDS.items():
+            if name not in known:
+                assert "opens no console" in command.refusal(os.EX_USAGE, word, *arguments), (word, name)
+        if name.replace("-", "_") in CLAIMS | {"lifetime"}:
+            why = command.refusal(os.EX_USAGE, "--node", "a", "--vmid", "1", "--format", "cbc", *arguments)
+            assert "need a JWE" in why and f"--{name}" in why
+
+
+# --- outcomes ---------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
+    code: str
+    name: str
+    http_status: int
+    close_code: int
+    exit_status: int
+    priority: str
+    words: str
+
+
+def outcomes() -> list[Outcome]:
+    row = r'\{ (\w+),\s*\{ "([a-z0-9-]+)",\s*(\d+),\s*(\d+),\s*(\w+),\s*(LOG_\w+),\s*"([^"]*)" \} \}'
+    return [
+        Outcome(code_, name, int(http), int(close), getattr(os, status) if status != "0" else 0, priority, words)
+        for code_, name, http, close, status, priority, words in re.findall(row, code("lib/error.c"))
+    ]
+
+
+OUTCOMES = [outcome for outcome in outcomes() if outcome.code != "OK"]
+CODES = re.findall(r"\b((?:END|ERR)_\w+) = -\d+", code("lib/error.h"))
+
+
+def test_every_code_has_its_row() -> None:
+    """A code without one would be an internal error to everybody."""
+    assert len(CODES) > 35 and sorted(outcome.code for outcome in OUTCOMES) == sorted(CODES)
+    assert len({outcome.name for outcome in OUTCOMES}) == len(OUTCOMES)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_code_is_used(name: str) -> None:
+    assert re.search(rf"\b{name}\b", "".join(code(path) for path in SESSION_SOURCES if path != "lib/error.c"))
+
+
+def numbers(title: str) -> set[int]:
+    """The items of a manual's section that are numbers."""
+    lines = re.findall(r"^\.It (?:Li )?([\d ,]+)$", section(CONN_8, title), re.M)
+    return {int(number) for line in lines for number in re.findall(r"\d+", line)}
+
+
+def test_manual_has_every_status_and_code() -> None:
+    assert numbers("s Errors") == {outcome.http_status for outcome in OUTCOMES if outcome.http_status}
+    # Before a payload is authenticated, no refusal is sent in a Close: nobody gets a 1009.
+    assert numbers("s Close codes") == {outcome.close_code for outcome in OUTCOMES} - {1009}
+    others = {os.EX_OK, os.EX_USAGE, os.EX_SOFTWARE}  # done, no session, and a code without a row
+    assert numbers("h EXIT STATUS") == {outcome.exit_status for outcome in OUTCOMES} | others
+
+
+def test_unit_knows_which_exits_are_no_failures() -> None:
+    """An operator gets a failed unit for what proxxy or this machine did wrong, and for nothing else."""
+    listed = re.search(r"^SuccessExitStatus=(.*)$", read("proxxy@.service"), re.M)[1].split()
+    good = {outcome.exit_status for outcome in OUTCOMES if outcome.priority != "LOG_ERR"} - {0}
+    assert {getattr(os, f"EX_{name}") for name in listed} == good
+    assert not good & {outcome.exit_status for outcome in OUTCOMES if outcome.priority == "LOG_ERR"}
+
+
+# Outcomes with an HTTP status are refusals. These can end a session too,
+OF_BOTH = {"terminated", "host-forbidden", "system"}
+# and this one, which has no status, can end a request.
+ALSO_REFUSED = {"client-gone"}
+
+
+def test_catalog_explains_every_outcome() -> None:
+    ids = dict(re.findall(r'#define ID_(\w+) "(\w+)"', read("session/log.c")))
+    records = dict(re.findall(r"^-- (\w+)\n(.*?)(?=^-- |\Z)", read("deploy/proxxy.catalog"), re.M | re.S))
+    assert set(records) == set(ids.values())
+    for which, expected in (
+        ("END", {outcome.name for outcome in OUTCOMES if not outcome.http_status} | OF_BOTH),
+        ("REFUSED", {outcome.name for outcome in OUTCOMES if outcome.http_status} | ALSO_REFUSED),
+    ):
+        explained = records[ids[which]].partition("By PROXXY_OUTCOME:\n")[2]
+        heads = re.findall(r"^\n((?:[a-z0-9-]+,\s)*[a-z0-9-]+)(?::| for a )", explained, re.M)
+        assert {name for head in heads for name in re.split(r",\s", head)} == expected, which
+
+
+# --- records ----------------------------------------------------------------------------------
+
+LOG = code("session/log.c")
+FIELDS = set(re.findall(r'add\(&?r, "([A-Z_]+)=', LOG))
+
+
+def test_manual_has_every_field() -> None:
+    items = re.findall(r"^\.It Li (PROXXY_.*)$", section(CONN_8, "h DIAGNOSTICS"), re.M)
+    fields = [name for item in items for name in item.split(" , ")]
+    assert sorted(fields) == sorted(name for name in FIELDS if name.startswith("PROXXY_")) and len(fields) > 10
+
+
+def test_catalog_asks_for_no_other_field() -> None:
+    assert set(re.findall(r"@([A-Z_]+)@", read("deploy/proxxy.catalog"))) <= FIELDS
+
+
+def test_every_field_fits_into_a_record() -> None:
+    """log.c leaves out what does not fit."""
+    assert len(FIELDS) <= int(re.search(r"FIELDS_MAX = (\d+)", LOG)[1])
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
+def test_field_is_tested(field: str) -> None:
+    """By its name in the journal, or in a line."""
+    line = field.removeprefix("PROXXY_").lower()
+    assert re.search(rf"\b{field}\b|\b{line}=|[\"']{line}[\"']", python_tests() + code("tests/fuzz/session/*.c"))
+
+
+# --- the console pages' sentences -------------------------------------------------------------
+
+SENTENCES = re.findall(r'^  \[/(.+)/, "(.+)"\],$', read("console/console.js"), re.M)
+# What a page of ours does not cause, or is no longer there to tell.
+NOT_FOR_PAGES = {
+    "client-closed", "client-gone", "client-protocol", "client-utf8", "request-malformed", "request-timeout",
+    "request-version", "method", "websocket-version", "websocket-key",
+}  # fmt: skip
+
+
+def test_every_outcome_has_a_sentence() -> None:
+    def said(outcome: Outcome) -> bool:
+        return any(re.search(pattern, outcome.words + more) for pattern, _ in SENTENCES for more in ("", ": 500"))
+
+    assert len(SENTENCES) > 15
+    assert {outcome.name for outcome in OUTCOMES if not said(outcome)} <= NOT_FOR_PAGES
+    assert NOT_FOR_PAGES <= {outcome.name for outcome in OUTCOMES}
+
+
+def test_every_sentence_has_its_words() -> None:
+    """Each alternative of each pattern finds what proxxy or a page says: words that changed must change here too."""
+    words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
+    sources = code("lib/*.c", "session/*.c", "proxxy-conn.c") + read("console/novnc.js")
+    strings = re.findall(r'"((?:[^"\\]|\\.)*)"', sources)
+    told = words + strings + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
+    parts = [part for pattern, _ in SENTENCES for part in pattern.split("|")]
+    assert [part for part in parts if not any(re.search(part, text) for text in told)] == []
+
+
+# --- reverse proxies --------------------------------------------------------------------------
+
+FRONTS = [path.name for path in sorted((TREE / "deploy").iterdir()) if "share/proxxy/console" in path.read_text()]
+
+
+def test_configurations_of_reverse_proxies_are_installed_documented_and_tested() -> None:
+    assert FRONTS == ["Caddyfile", "nginx.conf"] or len(FRONTS) > 2
+    installed = re.search(r"^EXAMPLES := (.*)$", read("Makefile"), re.M)[1].split()
+    classes = re.findall(r"^class (\w+)\(.*?(?=^class |\Z)", read("tests/lib/web.py"), re.M | re.S)
+    for name in FRONTS:
+        assert name in installed and f"deploy/{name}" in read("console/README.md")
+        assert name in read("README.md")
+        assert f'shipped("{name}")' in read("tests/lib/web.py")
+    params = re.findall(r"params=\[(.*?)\]", python_tests())
+    assert len(classes) == len(FRONTS) and any(set(classes) == set(listed.split(", ")) for listed in params)
+
+
+# --- fuzz targets -----------------------------------------------------------------------------
+
+
+def test_fuzz_targets_are_run_and_have_inputs() -> None:
+    rules = read("tests/fuzz/rules.mk")
+    targets = re.search(r"^FUZZ_TARGETS := (.*)$", rules, re.M)[1].split()
+    assert targets == re.search(r"^all='(.*)'$", read("tests/fuzz/run"), re.M)[1].split() and len(targets) >= 5
+    sources = [path.stem.removeprefix("fuzz_") for path in (TREE / "tests/fuzz").rglob("fuzz_*.c")]
+    assert sorted(sources) == sorted(targets)
+    for target in targets:
+        assert (TREE / f"tests/fuzz/dictionaries/{target}.dict").is_file()
+        assert any((TREE / f"tests/fuzz/corpus/{target}").iterdir())
