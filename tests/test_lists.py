@@ -262,9 +262,9 @@ def test_unit_knows_which_exits_are_no_failures() -> None:
 
 
 # Outcomes with an HTTP status are refusals. These can end a session too,
-OF_BOTH = {"terminated", "host-forbidden", "system"}
-# and this one, which has no status, can end a request.
-ALSO_REFUSED = {"client-gone"}
+OF_BOTH = {"terminated", "host-forbidden", "system", "internal"}
+# and these, which have no status, can end a request. "internal" is what a code without a row gets.
+ALSO_REFUSED = {"client-gone", "internal"}
 
 
 def test_catalog_explains_every_outcome() -> None:
@@ -275,8 +275,8 @@ def test_catalog_explains_every_outcome() -> None:
         ("END", {outcome.name for outcome in OUTCOMES if not outcome.http_status} | OF_BOTH),
         ("REFUSED", {outcome.name for outcome in OUTCOMES if outcome.http_status} | ALSO_REFUSED),
     ):
-        explained = records[ids[which]].partition("By PROXXY_OUTCOME:\n")[2]
-        heads = re.findall(r"^\n((?:[a-z0-9-]+,\s)*[a-z0-9-]+)(?::| for a )", explained, re.M)
+        explained = records[ids[which]].partition("PROXXY_OUTCOME:\n")[2]
+        heads = re.findall(r"^\n((?:[a-z0-9-]+,\s)*[a-z0-9-]+): ", explained, re.M)
         assert {name for head in heads for name in re.split(r",\s", head)} == expected, which
 
 
