@@ -33,6 +33,13 @@ def python_tests() -> str:
     return "\n".join(path.read_text() for path in sorted((TREE / "tests").glob("*.py")) if path != Path(__file__))
 
 
+def value_of(pattern: str, text: str) -> str:
+    """What the pattern's group holds where it is first found."""
+    found = re.search(pattern, text, re.M)
+    assert found, pattern
+    return found[1]
+
+
 def section(text: str, title: str) -> str:
     """A section or subsection of a manual page."""
     assert f"\n.S{title}\n" in text, title
@@ -185,7 +192,7 @@ VALUE_OF = {
     "qemu|lxc": "qemu", "jwe|cbc": "jwe", "SECONDS": "60", "ORIGIN": "https://a.example", "ADDRESS": "192.0.2.1",
     "TEXT": "text", "NODE": "pve1", "VMID": "100",
 }  # fmt: skip
-OF_COMMANDS = {"seal": {"format", "lifetime"}, "open": {"json"}, "keygen": set()}
+OF_COMMANDS: dict[str, set[str]] = {"seal": {"format", "lifetime"}, "open": {"json"}, "keygen": set()}
 
 
 def test_commands_refuse_options_of_others(command: UrlCommand) -> None:
@@ -255,7 +262,7 @@ def test_manual_has_every_status_and_code() -> None:
 
 def test_unit_knows_which_exits_are_no_failures() -> None:
     """An operator gets a failed unit for what proxxy or this machine did wrong, and for nothing else."""
-    listed = re.search(r"^SuccessExitStatus=(.*)$", read("proxxy@.service"), re.M)[1].split()
+    listed = value_of(r"^SuccessExitStatus=(.*)$", read("proxxy@.service")).split()
     good = {outcome.exit_status for outcome in OUTCOMES if outcome.priority != "LOG_ERR"} - {0}
     assert {getattr(os, f"EX_{name}") for name in listed} == good
     assert not good & {outcome.exit_status for outcome in OUTCOMES if outcome.priority == "LOG_ERR"}
@@ -298,7 +305,7 @@ def test_catalog_asks_for_no_other_field() -> None:
 
 def test_every_field_fits_into_a_record() -> None:
     """log.c leaves out what does not fit."""
-    assert len(FIELDS) <= int(re.search(r"FIELDS_MAX = (\d+)", LOG)[1])
+    assert len(FIELDS) <= int(value_of(r"FIELDS_MAX = (\d+)", LOG))
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
@@ -344,7 +351,7 @@ FRONTS = [path.name for path in sorted((TREE / "deploy").iterdir()) if "share/pr
 
 def test_configurations_of_reverse_proxies_are_installed_documented_and_tested() -> None:
     assert FRONTS == ["Caddyfile", "nginx.conf"] or len(FRONTS) > 2
-    installed = re.search(r"^EXAMPLES := (.*)$", read("Makefile"), re.M)[1].split()
+    installed = value_of(r"^EXAMPLES := (.*)$", read("Makefile")).split()
     classes = re.findall(r"^class (\w+)\(.*?(?=^class |\Z)", read("tests/lib/web.py"), re.M | re.S)
     for name in FRONTS:
         assert name in installed and f"deploy/{name}" in read("console/README.md")
@@ -359,8 +366,8 @@ def test_configurations_of_reverse_proxies_are_installed_documented_and_tested()
 
 def test_fuzz_targets_are_run_and_have_inputs() -> None:
     rules = read("tests/fuzz/rules.mk")
-    targets = re.search(r"^FUZZ_TARGETS := (.*)$", rules, re.M)[1].split()
-    assert targets == re.search(r"^all='(.*)'$", read("tests/fuzz/run"), re.M)[1].split() and len(targets) >= 5
+    targets = value_of(r"^FUZZ_TARGETS := (.*)$", rules).split()
+    assert targets == value_of(r"^all='(.*)'$", read("tests/fuzz/run")).split() and len(targets) >= 5
     sources = [path.stem.removeprefix("fuzz_") for path in (TREE / "tests/fuzz").rglob("fuzz_*.c")]
     assert sorted(sources) == sorted(targets)
     for target in targets:

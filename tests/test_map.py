@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HACKING.md is true: it has every C file and every kind of build, and each file, function and test that a document names
-is there."""
+"""HACKING.md is true: it has every C file and every kind of build, and each file, function and test that a document
+names is there."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_each_file_stands_under_its_programs() -> None:
     """proxxy-status has some of lib/, proxxy-conn and proxxy-url have all of it."""
     files = {heading: [name for name in files_of(rows) if name.endswith(".c")] for heading, rows in sections().items()}
     makefile = (TREE / "Makefile").read_text()
-    shared = re.search(r"^proxxy-status := .*\$\(addprefix lib/,(.*)\)$", makefile, re.M)[1].split()
-    assert sorted(files["all programs"]) == sorted(f"lib/{name}.c" for name in shared)
+    [shared] = re.findall(r"^proxxy-status := .*\$\(addprefix lib/,(.*)\)$", makefile, re.M)
+    assert sorted(files["all programs"]) == sorted(f"lib/{name}.c" for name in shared.split())
     assert all(name.startswith("lib/") or name in ("crypto.c", "ws.c") for name in files["proxxy-conn and proxxy-url"])
     for program, folder in (("proxxy-conn", "session"), ("proxxy-url", "url"), ("proxxy-status", "status")):
         assert all(name.startswith(f"{folder}/") or name == f"{program}.c" for name in files[program])
@@ -84,7 +84,8 @@ def test_links_of_a_document_lead_somewhere(document: Path) -> None:
         target = document.parent / path if path else document
         assert target.exists(), link
         titles = re.findall(r"^#+ (.*)$", FENCED.sub("", target.read_text()), re.M) if heading else []
-        assert not heading or heading in [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles], link
+        anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+        assert not heading or heading in anchors, link
 
 
 def test_functions_in_the_map_are_there() -> None:
