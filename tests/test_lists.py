@@ -17,7 +17,8 @@ from lib.url_command import UrlCommand
 
 
 def read(path: str) -> str:
-    return (TREE / path).read_text()
+    """With the lines of a Makefile whole."""
+    return re.sub(r"\\\n\s*", "", (TREE / path).read_text())
 
 
 def code(*patterns: str) -> str:
@@ -56,7 +57,7 @@ CONN_8 = read("man/proxxy-conn.8")
 # That program, README and manual have the same settings is tested beside --settings.
 
 CONFIG = code("lib/config.c")
-SETTINGS = dict(re.findall(r'\{ "([A-Z_]+)", ("[^"]*"|\w+),', CONFIG))
+SETTINGS = dict(re.findall(r'\{\s*"([A-Z_]+)",\s*("[^"]*"|\w+),', CONFIG))
 SETTING_MEMBERS = set(re.findall(r"(?:NUMBER|MEMBER)\((\w+)\)", CONFIG)) - {"member"}
 WITHOUT_A_SESSION = {"port"}  # deploy/proxxy reads it
 # What the session's fuzz target does not choose: where Proxmox may be and how TLS is verified, which its own upstream
@@ -103,11 +104,11 @@ PAYLOAD = code("lib/payload.c")
 
 def members_of(function: str) -> set[str]:
     body = PAYLOAD.partition(f"static const char *{function}(")[2].partition("\n}")[0]
-    return set(re.findall(r'object, "(\w+)"', body))
+    return set(re.findall(r'object,\s*"(\w+)"', body))
 
 
 MEMBERS = members_of("read_console")
-CLAIMS = members_of("read_claims") | set(re.findall(r'get_ex\(object, "(\w+)"', PAYLOAD))
+CLAIMS = members_of("read_claims") | set(re.findall(r'get_ex\(object,\s*"(\w+)"', PAYLOAD))
 DETAILS: dict[str, Any] = {
     "vmid": 100, "type": "qemu", "host": "pve1.example.com:8006", "node": "pve1", "ticket": "PVEAPIToken=a@pve!b=c",
     "vncticket": "PVEVNC:d", "port": 5900,
@@ -198,7 +199,7 @@ OF_COMMANDS: dict[str, set[str]] = {"seal": {"format", "lifetime"}, "open": {"js
 def test_commands_refuse_options_of_others(command: UrlCommand) -> None:
     """An option that a command does not know must not be passed over."""
     options = dict(re.findall(r"--([a-z-]+)(?: ([A-Zjq][\w|]*))?", command.ok("--help")))
-    names = set(re.findall(r'\{ "([a-z-]+)", (?:required|no)_argument', code("url/options.c")))
+    names = set(re.findall(r'\{\s*"([a-z-]+)",\s*(?:required|no)_argument', code("url/options.c")))
     assert set(options) == names and len(names) > 12
     for name in sorted(names - {"help", "version", "settings"}):
         arguments = [f"--{name}", VALUE_OF[options[name]]] if options[name] else [f"--{name}"]
@@ -224,7 +225,7 @@ class Outcome(NamedTuple):
 
 
 def outcomes() -> list[Outcome]:
-    row = r'\{ (\w+),\s*\{ "([a-z0-9-]+)",\s*(\d+),\s*(\d+),\s*(\w+),\s*(LOG_\w+),\s*"([^"]*)" \} \}'
+    row = r'\{\s*(\w+),\s*\{\s*"([a-z0-9-]+)",\s*(\d+),\s*(\d+),\s*(\w+),\s*(LOG_\w+),\s*"([^"]*)"\s*\}\s*\}'
     return [
         Outcome(code_, name, int(http), int(close), getattr(os, status) if status != "0" else 0, priority, words)
         for code_, name, http, close, status, priority, words in re.findall(row, code("lib/error.c"))
@@ -290,7 +291,7 @@ def test_catalog_explains_every_outcome() -> None:
 # --- records ----------------------------------------------------------------------------------
 
 LOG = code("session/log.c")
-FIELDS = set(re.findall(r'add\(&?r, "([A-Z_]+)=', LOG))
+FIELDS = set(re.findall(r'add\(&?r,\s*"([A-Z_]+)=', LOG))
 
 
 def test_manual_has_every_field() -> None:
