@@ -35,10 +35,13 @@ def files_of(rows: str) -> list[str]:
 
 
 def test_each_source_file_is_in_the_map_once() -> None:
-    sources = {path.relative_to(TREE) for folder in PROGRAMS for path in (TREE / folder).glob("*.c")}
-    alone = {path.relative_to(TREE) for path in (TREE / "lib").glob("*.h") if not path.with_suffix(".c").exists()}
+    sources = {str(path.relative_to(TREE)) for folder in PROGRAMS for path in (TREE / folder).glob("*.c")}
+    alone = {str(path.relative_to(TREE)) for path in (TREE / "lib").glob("*.h") if not path.with_suffix(".c").exists()}
     listed = [name for rows in sections().values() for name in files_of(rows)]
-    assert len(sources) > 35 and sorted(listed) == sorted(map(str, sources | alone))
+    assert len(sources) > 35
+    assert (sources | alone) - set(listed) == set(), "not in the map"
+    assert set(listed) - (sources | alone) == set(), "gone"
+    assert len(listed) == len(set(listed)), "twice in the map"
 
 
 def test_each_file_stands_under_its_programs() -> None:
@@ -46,10 +49,18 @@ def test_each_file_stands_under_its_programs() -> None:
     files = {heading: [name for name in files_of(rows) if name.endswith(".c")] for heading, rows in sections().items()}
     makefile = re.sub(r"\\\n\s*", "", (TREE / "Makefile").read_text())
     [shared] = re.findall(r"^proxxy-status := .*\$\(addprefix lib/,(.*)\)$", makefile, re.M)
-    assert sorted(files["all programs"]) == sorted(f"lib/{name}.c" for name in shared.split())
+    assert set(files["all programs"]) == {f"lib/{name}.c" for name in shared.split()}
     assert all(name.startswith("lib/") or name in ("crypto.c", "ws.c") for name in files["proxxy-conn and proxxy-url"])
     for program, folder in (("proxxy-conn", "session"), ("proxxy-url", "url"), ("proxxy-status", "status")):
         assert all(name.startswith(f"{folder}/") or name == f"{program}.c" for name in files[program])
+
+
+def test_pure_files_are_those_whose_headers_say_so() -> None:
+    for rows in sections().values():
+        for names, words in re.findall(r"^\| (`.*?) \| (.*) \|$", rows, re.M):
+            header = (TREE / files_of(f"| {names} |")[0]).with_suffix(".h")
+            pure = header.is_file() and re.search(r"\bpure\b", header.read_text().partition("*/")[0], re.I)
+            assert bool(pure) == words.endswith(". Pure"), names
 
 
 def test_each_kind_of_build_is_in_the_map() -> None:
@@ -65,12 +76,13 @@ def test_files_and_tests_that_a_document_names_are_there(document: Path) -> None
     quoted = re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
     words = [word.rstrip(",.:;") for quote in quoted for word in quote.split()]
     paths = {word for word in words if re.fullmatch(rf"(?:{FOLDERS})/[\w./@-]*", word)}
-    names = {word for word in words if re.fullmatch(r"[\w-]+\.[ch]", word)}
+    names = {word for word in words if re.fullmatch(r"[\w@-]+\.(?:[ch]|socket|service|slice|md)", word)}
     tests = {word for word in words if re.fullmatch(r"test_\w+", word)}
     python = "".join(path.read_text() for path in (TREE / "tests").glob("*.py"))
     missing = [path for path in paths if not any((place / path).exists() for place in (TREE, document.parent))]
     assert [path for path in missing if not is_built(path)] == []
-    assert [name for name in names if not any(TREE.rglob(name))] == []
+    tree = {path.name for folder in FOLDERS.split("|") for path in (TREE / folder).rglob("*")}
+    assert names - tree - {path.name for path in TREE.iterdir()} == set()
     assert [name for name in tests if f"def {name}(" not in python] == []
 
 
