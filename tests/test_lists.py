@@ -374,3 +374,58 @@ def test_fuzz_targets_are_run_and_have_inputs() -> None:
     for target in targets:
         assert (TREE / f"tests/fuzz/dictionaries/{target}.dict").is_file()
         assert any((TREE / f"tests/fuzz/corpus/{target}").iterdir())
+
+
+# --- programs, units and libraries ------------------------------------------------------------
+
+
+def test_manuals_have_every_environment_variable() -> None:
+    for program, page, sources in (
+        ("proxxy-conn", "man/proxxy-conn.8", ("proxxy-conn.c", "lib/*.c", "session/*.c")),
+        ("proxxy-url", "man/proxxy-url.1", ("url/*.c",)),
+    ):
+        documented = re.findall(r"^\.It Ev (.*)$", section(read(page), "h ENVIRONMENT"), re.M)
+        known = set(SETTINGS) | {name for item in documented for name in item.split(" , ")}
+        asked = set(re.findall(r'getenv\("(\w+)"\)', code(*sources)))
+        assert asked and asked - known == set(), program
+
+
+def test_manuals_have_every_option_without_a_console() -> None:
+    options = set(re.findall(r'strcmp\(argv\[1\], "--([a-z-]+)"\)', code("proxxy-conn.c")))
+    assert options == set(re.findall(r"^\.It Fl -([a-z-]+)$", CONN_8, re.M)) and len(options) == 4
+    assert options == set(re.findall(r"^ *--([a-z-]+)  ", code("proxxy-conn.c").replace("\\n", "\n"), re.M))
+
+
+def test_manual_has_every_metric_and_member_of_the_status() -> None:
+    status, manual = code("status/*.c"), read("man/proxxy-status.8")
+    metrics = set(re.findall(r"\b(proxxy_[a-z_]+) ", status))
+    members = set(re.findall(r'json_object_object_add\(\w+,\s*"(\w+)"', status))
+    assert len(metrics) == 5 and len(members) > 10
+    assert metrics == set(re.findall(r"\bproxxy_[a-z_]+\b", manual))
+    assert [name for name in members if f'"{name}":' not in manual and f".It Li {name}\n" not in manual] == []
+
+
+def test_every_unit_is_installed() -> None:
+    units = {path.name for kind in ("service", "socket", "slice") for path in TREE.glob(f"*.{kind}")}
+    assert set(value_of(r"^UNITS := (.*)$", read("Makefile")).split()) == units and len(units) > 5
+
+
+DEVELOPMENT = {  # Debian's packages with what pkg-config finds
+    "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "json-c": "libjson-c-dev", "libseccomp": "libseccomp-dev",
+    "libcurl": "libcurl4-openssl-dev",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["debian/control", "deploy/Dockerfile", "tests/install-packages"])
+def test_every_library_is_installed_for_a_build(file: str) -> None:
+    libraries = value_of(r"^PACKAGES := (.*)$", read("Makefile")).split()
+    assert libraries == list(DEVELOPMENT)
+    words = re.split(r"[\s,'=]+", read(file))
+    assert [name for name in DEVELOPMENT.values() if name not in words] == []
+
+
+def test_every_example_is_in_the_package_and_documented() -> None:
+    languages = {path.name for path in (TREE / "examples").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {line.removeprefix("examples/") for line in read("debian/examples").split()} >= languages
+    readme = read("examples/README.md")
+    assert len(languages) > 4 and [name for name in languages if f"{name}/" not in readme] == []
