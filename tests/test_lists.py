@@ -288,6 +288,30 @@ def test_catalog_explains_every_outcome() -> None:
         assert {name for head in heads for name in re.split(r",\s", head)} == expected, which
 
 
+def strings() -> list[str]:
+    """What proxxy-conn says, as its source has it."""
+    return re.findall(r'"((?:[^"\\]|\\.)*)"', code("lib/*.c", "session/*.c", "proxxy-conn.c"))
+
+
+def is_said(quote: str) -> bool:
+    """An outcome's words, or details, or both; after Proxmox's status, its phrase."""
+    words = max((outcome.words for outcome in OUTCOMES if quote.startswith(outcome.words)), key=len, default="")
+    detail = re.sub(r"^:(?: (?:\d{3}\b ?…?)?)?", "", quote[len(words) :])
+    pattern = ".+".join(map(re.escape, detail.split("…"))) + r"(?=$|[,:;])"
+    return not detail or any(re.match(pattern, text) for text in strings())
+
+
+def test_documents_quote_what_proxxy_says() -> None:
+    table = read("README.md").partition("\n## When it does not work\n")[2].partition("\n\n## ")[0]
+    rows = re.findall(r"^\| ((?:HTTP|Close|…) .*?) \|", table, re.M)
+    quotes = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+    for title in ("s Errors", "s Close codes"):
+        lines = re.findall(r"^\.Li (.*)$", section(CONN_8, title), re.M)
+        quotes += [quote for line in lines for quote in line.split(" , ") if re.match(r"[A-Z][a-z]+[: ]", quote)]
+    assert len(quotes) > 20
+    assert [quote for quote in quotes if not is_said(re.sub(r" [,.:;]$", "", quote))] == []
+
+
 # --- records ----------------------------------------------------------------------------------
 
 LOG = code("session/log.c")
@@ -338,9 +362,8 @@ def test_every_outcome_has_a_sentence() -> None:
 def test_every_sentence_has_its_words() -> None:
     """Each alternative of each pattern finds what proxxy or a page says: words that changed must change here too."""
     words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
-    sources = code("lib/*.c", "session/*.c", "proxxy-conn.c") + read("console/novnc.js")
-    strings = re.findall(r'"((?:[^"\\]|\\.)*)"', sources)
-    told = words + strings + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
+    pages = re.findall(r'"([^"]*)"', read("console/novnc.js"))
+    told = words + strings() + pages + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
     parts = [part for pattern, _ in SENTENCES for part in pattern.split("|")]
     assert [part for part in parts if not any(re.search(part, text) for text in told)] == []
 
