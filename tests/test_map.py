@@ -59,7 +59,7 @@ def test_pure_files_are_those_whose_headers_say_so() -> None:
     for rows in sections().values():
         for names, words in re.findall(r"^\| (`.*?) \| (.*) \|$", rows, re.M):
             header = (TREE / files_of(f"| {names} |")[0]).with_suffix(".h")
-            pure = header.is_file() and re.search(r"\bpure\b|\bno I/O\b", header.read_text().partition("*/")[0], re.I)
+            pure = header.is_file() and re.search(r"\bpure\b|\bmemory only\b", header.read_text().partition("*/")[0], re.I)
             assert bool(pure) == words.endswith(". Pure"), names
 
 
