@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 from pathlib import Path
 from typing import Any, Iterator
@@ -60,3 +61,8 @@ def test_load_that_is_refused_fails(settings: dict[str, Any], upstream: int) -> 
     with Activator(settings) as proxxy:
         done = load(f"127.0.0.1:{proxxy.port}", "/?payload=x", "connect", 1, 1)
         assert done.returncode == 1 and done.stderr.startswith("refused: HTTP/1.1 400")
+
+
+def test_program_that_is_not_installed_stops_no_benchmark() -> None:
+    version = runpy.run_path(str(TREE / "bench" / "run"))["version"]
+    assert version(["no-such-program"]) == "not installed" and version(["openssl", "version"])[0].isdigit()

@@ -21,6 +21,11 @@ static void check_defaults(void)
 	assert_int_equal(config.n_fingerprints, 0);
 	assert_string_equal(config.ca_file, "");
 	assert_true(config.tls_verify);
+	assert_true(config.accept_cbc && config.accept_jwe);
+	assert_int_equal(config.payload_lifetime, 300);
+	assert_string_equal(config.state_directory, "/var/lib/proxxy");
+	assert_string_equal(config.allowed_hosts, "");
+	assert_string_equal(config.allowed_origins, "");
 	assert_int_equal(config.upstream_port, 8006);
 	assert_int_equal(config.port, 8443);
 	assert_int_equal(config.request_timeout, 10);
@@ -70,6 +75,11 @@ static void file_and_environment(void **state)
 				   "PROXXY_CA_FILE=\"/etc/a b=c#d.pem\"\n"
 				   "PROXXY_FINGERPRINTS=" F1 ", " F1_COLONS " ,\n"
 				   "PROXXY_TLS_VERIFY=Off\n"
+				   "PROXXY_PAYLOADS=jwe\n"
+				   "PROXXY_PAYLOAD_LIFETIME=9\n"
+				   "PROXXY_STATE_DIRECTORY=/var/lib/a\n"
+				   "PROXXY_ALLOWED_HOSTS=*.example.com, 10.0.0.0/8\n"
+				   "PROXXY_ALLOWED_ORIGINS=https://a\n"
 				   "PROXXY_LOG=stderr\n"
 				   "PORT=80"), 0);
 	assert_int_equal(config.upstream_port, 443);
@@ -84,6 +94,11 @@ static void file_and_environment(void **state)
 	assert_int_equal(config.fingerprints[0][0], 0xA1);
 	assert_int_equal(config.fingerprints[1][31], 0x90);
 	assert_false(config.tls_verify);
+	assert_true(config.accept_jwe && !config.accept_cbc);
+	assert_int_equal(config.payload_lifetime, 9);
+	assert_string_equal(config.state_directory, "/var/lib/a");
+	assert_string_equal(config.allowed_hosts, "*.example.com, 10.0.0.0/8");
+	assert_string_equal(config.allowed_origins, "https://a");
 	assert_int_equal(config.log, LOG_TO_STDERR);
 	assert_int_equal(config.port, 80);
 
@@ -160,6 +175,11 @@ static void bad_values(void **state)
 		{ "PROXXY_IDLE_TIMEOUT", { "0", "31536000" }, { "", "31536001", "never" } },
 		{ "PROXXY_SESSION_MAX", { "0", "31536000" }, { "", "31536001", "1h" } },
 		{ "PROXXY_TLS_VERIFY", { "on", "off", "ON", "oFf" }, { "", "1", "0", "yes", "no", "true", "false", "on ", "offf", "SECRET" } },
+		{ "PROXXY_PAYLOADS", { "jwe", "cbc", "cbc,jwe", " jwe , cbc ", "jwe,jwe" }, { "", ",", "JWE", "jwes", "cbc,SECRET", "cbc jwe" } },
+		{ "PROXXY_PAYLOAD_LIFETIME", { "1", "86400" }, { "", "0", "86401", "5m" } },
+		{ "PROXXY_STATE_DIRECTORY", { "/", "/var/lib/a b" }, { "", "var", "./a", "SECRET" } },
+		{ "PROXXY_ALLOWED_HOSTS", { "", "pve1", "*.example.com", "10.0.0.0/8,2001:db8::/32", "::1" }, { "*", "a,,b", "pve*", "10.0.0.0/33", "https://a", "SECRET!" } },
+		{ "PROXXY_ALLOWED_ORIGINS", { "", "https://a", "https://*.a, http://b:8080" }, { "a", "*", "https://", "https://a/", "SECRET" } },
 		{ "PROXXY_LOG", { "auto", "journal", "syslog", "stderr" }, { "", "Journal", "stdout", "SECRET" } },
 		{ "PROXXY_FINGERPRINTS", { "", F1, F1_COLONS, " " F1 " , " F1_COLONS ", ", "A1B2C3D4E5F60718293A4B5C6D7E8F90A1B2C3D4E5F60718293A4B5C6D7E8F90" },
 		  { ",", "SECRET", F1 "0", F1 ":", F1 "," F1 "0", F1 ",," F1, F1 " " F1, "sha256:" F1, ":" F1_COLONS, F1_COLONS ":",

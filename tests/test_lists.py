@@ -1,0 +1,454 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings, claims, outcomes, record fields, page sentences and reverse proxies: each is in several files, and no file
+leaves one out. HACKING.md has the list of the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from lib.activator import TREE
+from lib.url_command import UrlCommand
+
+
+def read(path: str) -> str:
+    """With the lines of a Makefile whole."""
+    return re.sub(r"\\\n\s*", "", (TREE / path).read_text())
+
+
+def code(*patterns: str) -> str:
+    """C files without comments, and with strings in one piece."""
+    files = [path.read_text() for pattern in patterns for path in sorted(TREE.glob(pattern))]
+    assert files, patterns
+    token = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|/\*.*?\*/"""
+    return re.sub(r'(?<!\\)"\s+"', "", re.sub(token, lambda found: found[1] or " ", "\n".join(files), flags=re.S))
+
+
+def python_tests() -> str:
+    """All tests but this file."""
+    return "\n".join(path.read_text() for path in sorted((TREE / "tests").glob("*.py")) if path != Path(__file__))
+
+
+def value_of(pattern: str, text: str) -> str:
+    """What the pattern's group holds where it is first found."""
+    found = re.search(pattern, text, re.M)
+    assert found, pattern
+    return found[1]
+
+
+def section(text: str, title: str) -> str:
+    """A section or subsection of a manual page."""
+    assert f"\n.S{title}\n" in text, title
+    return re.split(r"\n\.S[hs] ", text.partition(f"\n.S{title}\n")[2])[0]
+
+
+SESSION_SOURCES = [
+    str(path.relative_to(TREE)) for pattern in ("*.c", "lib/*.c", "session/*.c") for path in sorted(TREE.glob(pattern))
+]
+CONN_8 = read("man/proxxy-conn.8")
+
+
+# --- settings ---------------------------------------------------------------------------------
+# That program, README and manual have the same settings is tested beside --settings.
+
+CONFIG = code("lib/config.c")
+SETTINGS = dict(re.findall(r'\{\s*"([A-Z_]+)",\s*("[^"]*"|\w+),', CONFIG))
+SETTING_MEMBERS = set(re.findall(r"(?:NUMBER|MEMBER)\((\w+)\)", CONFIG)) - {"member"}
+WITHOUT_A_SESSION = {"port"}  # deploy/proxxy reads it
+# What the session's fuzz target does not choose: where Proxmox may be and how TLS is verified, which its own upstream
+# stands in for, and the directory of used jti.
+NOT_FUZZED = {"allowed_hosts", "ca_file", "fingerprints", "n_fingerprints", "port", "state_directory"}
+
+
+def test_settings_are_found() -> None:
+    assert len(SETTINGS) > 15 and len(SETTING_MEMBERS) > 10
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_manual_has_the_settings_default(name: str) -> None:
+    default = SETTINGS[name].strip('"') if SETTINGS[name].startswith('"') else "signature.key"
+    item = read("man/proxxy.conf.5").partition(f"\n.It Ev {name}\n")[2].partition("\n.It ")[0]
+    assert re.search(rf"Default:.*{re.escape(default)}", item, re.S) or not default
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_setting_is_tested(name: str) -> None:
+    """How its value is read, by a unit test; what it does, by one in Python."""
+    assert re.search(rf"\b{name}\b", code("tests/unit/lib/test_config*.c"))
+    assert re.search(rf"\b{name}\b", python_tests())
+
+
+@pytest.mark.parametrize("member", sorted(SETTING_MEMBERS - WITHOUT_A_SESSION))
+def test_setting_has_an_effect(member: str) -> None:
+    users = "".join(code(path) for path in SESSION_SOURCES if path != "lib/config.c")
+    assert re.search(rf"(?:\.|->){member}\b", users)
+
+
+def test_fuzzed_session_has_every_setting() -> None:
+    struct = re.sub(r"\[[^]]*\]", "", code("lib/config.h").partition("struct config {")[2].partition("};")[0])
+    members = re.findall(r"\b(\w+)[,;]", struct)
+    target = re.search(r"^int __wrap_config_load\([^)]*\)\n\{(.*?)^\}", code("tests/fuzz/session/*.c"), re.M | re.S)
+    assert target and len(members) > 15
+    assert set(members) - set(re.findall(r"(?:\.|->)(\w+)", target[1])) == NOT_FUZZED
+
+
+# --- payloads ---------------------------------------------------------------------------------
+
+PAYLOAD = code("lib/payload.c")
+
+
+def members_of(function: str) -> set[str]:
+    body = PAYLOAD.partition(f"static const char *{function}(")[2].partition("\n}")[0]
+    return set(re.findall(r'object,\s*"(\w+)"', body))
+
+
+MEMBERS = members_of("read_console")
+CLAIMS = members_of("read_claims") | set(re.findall(r'get_ex\(object,\s*"(\w+)"', PAYLOAD))
+DETAILS: dict[str, Any] = {
+    "vmid": 100, "type": "qemu", "host": "pve1.example.com:8006", "node": "pve1", "ticket": "PVEAPIToken=a@pve!b=c",
+    "vncticket": "PVEVNC:d", "port": 5900,
+}  # fmt: skip
+# A value for each claim that proxxy accepts.
+VALUES: dict[str, Any] = {
+    "exp": int(time.time()) + 200,
+    "nbf": int(time.time()) - 10,
+    "jti": "4c1b2f7e",
+    "origin": "https://panel.example.com",
+    "client": "192.0.2.0/24",
+    "fingerprint": "ab" * 32,
+    "session_max": 60,
+    "ca": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+}
+REQUIRED = {"exp"}
+
+
+@pytest.fixture
+def command(tmp_path: Path, key: str) -> UrlCommand:
+    return UrlCommand(tmp_path, {}, key=key)
+
+
+def test_members_and_claims_are_found() -> None:
+    assert MEMBERS == set(DETAILS) and CLAIMS == set(VALUES)
+
+
+def test_manual_has_every_member_and_claim() -> None:
+    items = re.findall(r"^\.It Li (\w+)$", read("man/proxxy-payload.7"), re.M)
+    assert sorted(items) == sorted(MEMBERS | CLAIMS)
+
+
+def test_readme_has_every_member_and_claim() -> None:
+    table = read("README.md").partition("\n| member |")[2].partition("\n\n")[0]
+    names = [name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(names) == sorted(MEMBERS | CLAIMS)
+
+
+def test_open_prints_every_member_and_claim(command: UrlCommand) -> None:
+    details = DETAILS | VALUES
+    shown = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details))))
+    assert {name: shown.get(name) for name in details} == details
+    assert set(shown) - set(details) == {"format", "accepted", "verdict"}
+
+
+@pytest.mark.parametrize("claim", sorted(CLAIMS - REQUIRED - {"jti"}))
+def test_open_explains_every_claim(command: UrlCommand, claim: str) -> None:
+    """For people; seal adds a jti itself."""
+    details = DETAILS | {"exp": VALUES["exp"], "jti": VALUES["jti"]}
+    explained = [
+        re.sub(r"\d+ s (ahead|ago)", "", command.ok("open", input=command.ok("seal", input=json.dumps(text))))
+        for text in (details, details | {claim: VALUES[claim]})
+    ]
+    assert explained[0] != explained[1]
+
+
+@pytest.mark.parametrize("claim", sorted(CLAIMS))
+def test_claim_has_vectors_and_tests(claim: str) -> None:
+    assert any(claim in vector["claims"] for vector in json.loads(read("examples/vectors.json"))["vectors"])
+    assert re.search(rf'"{claim}":|\b{claim}=', python_tests())
+    assert re.search(rf'\b{claim}\b', code("tests/unit/lib/test_payload.c"))
+
+
+def test_claims_members_are_obeyed() -> None:
+    """What is read from a payload must have an effect on a session. Outside of the parser and of what explains it."""
+    struct = code("lib/payload.h").partition("struct claims {")[2].partition("};")[0]
+    members = re.findall(r"\b(\w+)(?:\[[^]]*\])?;", struct)
+    session = code("lib/access.c", "session/*.c", "proxxy-conn.c")
+    assert len(members) >= len(CLAIMS)
+    wiped = re.sub(r"free\(.*?\);", "", session)
+    assert [name for name in members if not re.search(rf"\b(?:claims|c)(?:\.|->){name}\b", wiped)] == []
+
+
+@pytest.mark.parametrize("name", sorted(MEMBERS | CLAIMS))
+def test_fuzzer_knows_every_member_and_claim(name: str) -> None:
+    assert f'"\\"{name}\\":' in read("tests/fuzz/dictionaries/payload.dict")
+
+
+# --- proxxy-url's options ---------------------------------------------------------------------
+
+VALUE_OF = {
+    "qemu|lxc": "qemu", "jwe|cbc": "jwe", "SECONDS": "60", "ORIGIN": "https://a.example", "ADDRESS": "192.0.2.1",
+    "TEXT": "text", "NODE": "pve1", "VMID": "100",
+}  # fmt: skip
+OF_COMMANDS: dict[str, set[str]] = {"seal": {"format", "lifetime"}, "open": {"json"}, "keygen": set()}
+
+
+def test_commands_refuse_options_of_others(command: UrlCommand) -> None:
+    """An option that a command does not know must not be passed over."""
+    options = dict(re.findall(r"--([a-z-]+)(?: ([A-Zjq][\w|]*))?", command.ok("--help")))
+    names = set(re.findall(r'\{\s*"([a-z-]+)",\s*(?:required|no)_argument', code("url/options.c")))
+    assert set(options) == names and len(names) > 12
+    for name in sorted(names - {"help", "version", "settings"}):
+        arguments = [f"--{name}", VALUE_OF[options[name]]] if options[name] else [f"--{name}"]
+        for word, known in OF_COMMANDS.items():
+            if name not in known:
+                assert command.refusal(os.EX_USAGE, word, *arguments), (word, name)
+        if name.replace("-", "_") in CLAIMS | {"lifetime"}:
+            why = command.refusal(os.EX_USAGE, "--node", "a", "--vmid", "1", "--format", "cbc", *arguments)
+            assert f"--{name}" in why
+
+
+# --- outcomes ---------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
+    code: str
+    name: str
+    http_status: int
+    close_code: int
+    exit_status: int
+    priority: str
+    words: str
+
+
+def outcomes() -> list[Outcome]:
+    row = r'\{\s*(\w+),\s*\{\s*"([a-z0-9-]+)",\s*(\d+),\s*(\d+),\s*(\w+),\s*(LOG_\w+),\s*"([^"]*)"\s*\}\s*\}'
+    return [
+        Outcome(code_, name, int(http), int(close), getattr(os, status) if status != "0" else 0, priority, words)
+        for code_, name, http, close, status, priority, words in re.findall(row, code("lib/error.c"))
+    ]
+
+
+OUTCOMES = [outcome for outcome in outcomes() if outcome.code != "OK"]
+CODES = re.findall(r"\b((?:END|ERR)_\w+) = -\d+", code("lib/error.h"))
+
+
+def test_every_code_has_its_row() -> None:
+    """A code without one would be an internal error to everybody."""
+    assert len(CODES) > 35 and sorted(outcome.code for outcome in OUTCOMES) == sorted(CODES)
+    assert len({outcome.name for outcome in OUTCOMES}) == len(OUTCOMES)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_code_is_used(name: str) -> None:
+    assert re.search(rf"\b{name}\b", "".join(code(path) for path in SESSION_SOURCES if path != "lib/error.c"))
+
+
+def numbers(title: str) -> set[int]:
+    """The items of a manual's section that are numbers."""
+    lines = re.findall(r"^\.It (?:Li )?([\d ,]+)$", section(CONN_8, title), re.M)
+    return {int(number) for line in lines for number in re.findall(r"\d+", line)}
+
+
+def test_manual_has_every_status_and_code() -> None:
+    assert numbers("s Errors") == {outcome.http_status for outcome in OUTCOMES if outcome.http_status}
+    # Before a payload is authenticated, no refusal is sent in a Close: nobody gets a 1009.
+    assert numbers("s Close codes") == {outcome.close_code for outcome in OUTCOMES} - {1009}
+    others = {os.EX_OK, os.EX_USAGE, os.EX_SOFTWARE}  # done, no session, and a code without a row
+    assert numbers("h EXIT STATUS") == {outcome.exit_status for outcome in OUTCOMES} | others
+
+
+def test_unit_knows_which_exits_are_no_failures() -> None:
+    """An operator gets a failed unit for what proxxy or this machine did wrong, and for nothing else."""
+    listed = value_of(r"^SuccessExitStatus=(.*)$", read("proxxy@.service")).split()
+    good = {outcome.exit_status for outcome in OUTCOMES if outcome.priority != "LOG_ERR"} - {0}
+    assert {getattr(os, f"EX_{name}") for name in listed} == good
+    assert not good & {outcome.exit_status for outcome in OUTCOMES if outcome.priority == "LOG_ERR"}
+
+
+# Outcomes with an HTTP status are refusals. These can end a session too,
+OF_BOTH = {"terminated", "host-forbidden", "system", "internal"}
+# and these, which have no status, can end a request. "internal" is what a code without a row gets.
+ALSO_REFUSED = {"client-gone", "internal"}
+
+
+def test_catalog_explains_every_outcome() -> None:
+    ids = dict(re.findall(r'#define ID_(\w+) "(\w+)"', read("session/log.c")))
+    records = dict(re.findall(r"^-- (\w+)\n(.*?)(?=^-- |\Z)", read("deploy/proxxy.catalog"), re.M | re.S))
+    assert set(records) == set(ids.values())
+    for which, expected in (
+        ("END", {outcome.name for outcome in OUTCOMES if not outcome.http_status} | OF_BOTH),
+        ("REFUSED", {outcome.name for outcome in OUTCOMES if outcome.http_status} | ALSO_REFUSED),
+    ):
+        explained = records[ids[which]].partition("PROXXY_OUTCOME:\n")[2]
+        heads = re.findall(r"^\n((?:[a-z0-9-]+,\s)*[a-z0-9-]+): ", explained, re.M)
+        assert {name for head in heads for name in re.split(r",\s", head)} == expected, which
+
+
+def strings() -> list[str]:
+    """What proxxy-conn says, as its source has it."""
+    return re.findall(r'"((?:[^"\\]|\\.)*)"', code("lib/*.c", "session/*.c", "proxxy-conn.c"))
+
+
+def is_said(quote: str) -> bool:
+    """An outcome's words, or details, or both; after Proxmox's status, its phrase."""
+    words = max((outcome.words for outcome in OUTCOMES if quote.startswith(outcome.words)), key=len, default="")
+    detail = re.sub(r"^:(?: (?:\d{3}\b ?…?)?)?", "", quote[len(words) :])
+    pattern = ".+".join(map(re.escape, detail.split("…"))) + r"(?=$|[,:;])"
+    return not detail or any(re.match(pattern, text) for text in strings())
+
+
+def test_documents_quote_what_proxxy_says() -> None:
+    table = read("README.md").partition("\n## When it does not work\n")[2].partition("\n\n## ")[0]
+    rows = re.findall(r"^\| ((?:HTTP|Close|…) .*?) \|", table, re.M)
+    quotes = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+    for title in ("s Errors", "s Close codes"):
+        lines = re.findall(r"^\.Li (.*)$", section(CONN_8, title), re.M)
+        quotes += [quote for line in lines for quote in line.split(" , ") if re.match(r"[A-Z][a-z]+[: ]", quote)]
+    assert len(quotes) > 20
+    assert [quote for quote in quotes if not is_said(re.sub(r" [,.:;]$", "", quote))] == []
+
+
+# --- records ----------------------------------------------------------------------------------
+
+LOG = code("session/log.c")
+FIELDS = set(re.findall(r'add\(&?r,\s*"([A-Z_]+)=', LOG))
+
+
+def test_manual_has_every_field() -> None:
+    items = re.findall(r"^\.It Li (PROXXY_.*)$", section(CONN_8, "h DIAGNOSTICS"), re.M)
+    fields = [name for item in items for name in item.split(" , ")]
+    assert sorted(fields) == sorted(name for name in FIELDS if name.startswith("PROXXY_")) and len(fields) > 10
+
+
+def test_catalog_asks_for_no_other_field() -> None:
+    assert set(re.findall(r"@([A-Z_]+)@", read("deploy/proxxy.catalog"))) <= FIELDS
+
+
+def test_every_field_fits_into_a_record() -> None:
+    """log.c leaves out what does not fit."""
+    assert len(FIELDS) <= int(value_of(r"FIELDS_MAX = (\d+)", LOG))
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
+def test_field_is_tested(field: str) -> None:
+    """By its name in the journal, or in a line."""
+    line = field.removeprefix("PROXXY_").lower()
+    assert re.search(rf"\b{field}\b|\b{line}=|[\"']{line}[\"']", python_tests() + code("tests/fuzz/session/*.c"))
+
+
+# --- the console pages' sentences -------------------------------------------------------------
+
+SENTENCES = re.findall(r'^  \[/(.+)/, "(.+)"\],$', read("console/console.js"), re.M)
+# What a page of ours does not cause, or is no longer there to tell.
+NOT_FOR_PAGES = {
+    "client-closed", "client-gone", "client-protocol", "client-utf8", "request-malformed", "request-timeout",
+    "request-version", "method", "websocket-version", "websocket-key",
+}  # fmt: skip
+
+
+def test_every_outcome_has_a_sentence() -> None:
+    def said(outcome: Outcome) -> bool:
+        return any(re.search(pattern, outcome.words + more) for pattern, _ in SENTENCES for more in ("", ": 500"))
+
+    assert len(SENTENCES) > 15
+    assert {outcome.name for outcome in OUTCOMES if not said(outcome)} <= NOT_FOR_PAGES
+    assert NOT_FOR_PAGES <= {outcome.name for outcome in OUTCOMES}
+
+
+def test_every_sentence_has_its_words() -> None:
+    """Each alternative of each pattern finds what proxxy or a page says: words that changed must change here too."""
+    words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
+    pages = re.findall(r'"([^"]*)"', read("console/novnc.js"))
+    told = words + strings() + pages + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
+    parts = [part for pattern, _ in SENTENCES for part in pattern.split("|")]
+    assert [part for part in parts if not any(re.search(part, text) for text in told)] == []
+
+
+# --- reverse proxies --------------------------------------------------------------------------
+
+FRONTS = [path.name for path in sorted((TREE / "deploy").iterdir()) if "share/proxxy/console" in path.read_text()]
+
+
+def test_configurations_of_reverse_proxies_are_installed_documented_and_tested() -> None:
+    assert FRONTS == ["Caddyfile", "nginx.conf"] or len(FRONTS) > 2
+    installed = value_of(r"^EXAMPLES := (.*)$", read("Makefile")).split()
+    classes = re.findall(r"^class (\w+)\(.*?(?=^class |\Z)", read("tests/lib/web.py"), re.M | re.S)
+    for name in FRONTS:
+        assert name in installed and f"deploy/{name}" in read("console/README.md")
+        assert name in read("README.md")
+        assert f'shipped("{name}")' in read("tests/lib/web.py")
+    params = re.findall(r"params=\[(.*?)\]", python_tests())
+    assert len(classes) == len(FRONTS) and any(set(classes) == set(listed.split(", ")) for listed in params)
+
+
+# --- fuzz targets -----------------------------------------------------------------------------
+
+
+def test_fuzz_targets_are_run_and_have_inputs() -> None:
+    rules = read("tests/fuzz/rules.mk")
+    targets = value_of(r"^FUZZ_TARGETS := (.*)$", rules).split()
+    assert targets == value_of(r"^all='(.*)'$", read("tests/fuzz/run")).split() and len(targets) >= 5
+    sources = [path.stem.removeprefix("fuzz_") for path in (TREE / "tests/fuzz").rglob("fuzz_*.c")]
+    assert sorted(sources) == sorted(targets)
+    for target in targets:
+        assert (TREE / f"tests/fuzz/dictionaries/{target}.dict").is_file()
+        assert any((TREE / f"tests/fuzz/corpus/{target}").iterdir())
+
+
+# --- programs, units and libraries ------------------------------------------------------------
+
+
+def test_manuals_have_every_environment_variable() -> None:
+    for program, page, sources in (
+        ("proxxy-conn", "man/proxxy-conn.8", ("proxxy-conn.c", "lib/*.c", "session/*.c")),
+        ("proxxy-url", "man/proxxy-url.1", ("url/*.c",)),
+    ):
+        documented = re.findall(r"^\.It Ev (.*)$", section(read(page), "h ENVIRONMENT"), re.M)
+        known = set(SETTINGS) | {name for item in documented for name in item.split(" , ")}
+        asked = set(re.findall(r'getenv\("(\w+)"\)', code(*sources)))
+        assert asked and asked - known == set(), program
+
+
+def test_manuals_have_every_option_without_a_console() -> None:
+    options = set(re.findall(r'strcmp\(argv\[1\], "--([a-z-]+)"\)', code("proxxy-conn.c")))
+    assert options == set(re.findall(r"^\.It Fl -([a-z-]+)$", CONN_8, re.M)) and len(options) == 4
+    assert options == set(re.findall(r"^ *--([a-z-]+)  ", code("proxxy-conn.c").replace("\\n", "\n"), re.M))
+
+
+def test_manual_has_every_metric_and_member_of_the_status() -> None:
+    status, manual = code("status/*.c"), read("man/proxxy-status.8")
+    metrics = set(re.findall(r"\b(proxxy_[a-z_]+) ", status))
+    members = set(re.findall(r'json_object_object_add\(\w+,\s*"(\w+)"', status))
+    assert len(metrics) == 5 and len(members) > 10
+    assert metrics == set(re.findall(r"\bproxxy_[a-z_]+\b", manual))
+    assert [name for name in members if f'"{name}":' not in manual and f".It Li {name}\n" not in manual] == []
+
+
+def test_every_unit_is_installed() -> None:
+    units = {path.name for kind in ("service", "socket", "slice") for path in TREE.glob(f"*.{kind}")}
+    assert set(value_of(r"^UNITS := (.*)$", read("Makefile")).split()) == units and len(units) > 5
+
+
+DEVELOPMENT = {  # Debian's packages with what pkg-config finds
+    "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "json-c": "libjson-c-dev", "libseccomp": "libseccomp-dev",
+    "libcurl": "libcurl4-openssl-dev",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["debian/control", "deploy/Dockerfile", "tests/install-packages"])
+def test_every_library_is_installed_for_a_build(file: str) -> None:
+    libraries = value_of(r"^PACKAGES := (.*)$", read("Makefile")).split()
+    assert libraries == list(DEVELOPMENT)
+    words = re.split(r"[\s,'=]+", read(file))
+    assert [name for name in DEVELOPMENT.values() if name not in words] == []
+
+
+def test_every_example_is_in_the_package_and_documented() -> None:
+    languages = {path.name for path in (TREE / "examples").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {line.removeprefix("examples/") for line in read("debian/examples").split()} >= languages
+    readme = read("examples/README.md")
+    assert len(languages) > 4 and [name for name in languages if f"{name}/" not in readme] == []
