@@ -62,7 +62,7 @@ class Authority:
         key = key or _new_key(rsa_bits)
         subject = _name(name)
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)
-        names = [x509.DNSName(entry) for entry in dns]
+        names: list[x509.GeneralName] = [x509.DNSName(entry) for entry in dns]
         names += [x509.IPAddress(ipaddress.ip_address(entry)) for entry in ips]
         builder = _builder(subject, issuer, key, starts, ends)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
