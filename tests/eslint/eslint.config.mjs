@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ESLint checks (tests/lint): its own and typescript-eslint's recommended rules, for programs of a page and of Node.
+// What ESLint checks (tests/lint): its own and typescript-eslint's recommended rules, for pages and for Node.
 import js from "@eslint/js";
 import globals from "globals";
 import typescript from "typescript-eslint";

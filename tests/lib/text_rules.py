@@ -82,7 +82,7 @@ def check(root: Path, files: list[str]) -> list[str]:
         if NOT_TEXT.search(name):
             continue
         try:
-            text = (root / name).read_text()
+            text = (root / name).read_bytes().decode()
         except UnicodeDecodeError:
             found.append(f"{name}:1: is not UTF-8")
             continue
