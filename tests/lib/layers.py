@@ -54,9 +54,9 @@ def find_circle(graph: dict[str, set[str]]) -> list[str]:
 
 def check(root: Path, files: list[str]) -> list[str]:
     """What is wrong with the includes of these C files, named from the root, as "file:line: text"."""
-    found = []
+    found: list[str] = []
     graph: dict[str, set[str]] = {}
-    places = {}
+    places: dict[tuple[str, str], str] = {}
     for file in files:
         allowed = next((allowed for prefix, allowed in LAYERS.items() if file.startswith(prefix)), None)
         if allowed is None:

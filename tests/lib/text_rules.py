@@ -44,7 +44,7 @@ def indentation_of(line: str) -> str:
 
 
 def check_text(name: str, text: str) -> list[str]:
-    found = []
+    found: list[str] = []
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         indentation = indentation_of(line)
@@ -77,7 +77,7 @@ def long_comments(name: str, text: str) -> list[str]:
 
 def check(root: Path, files: list[str]) -> list[str]:
     """What is wrong with these files, named from the root, as "file:line: text"."""
-    found = []
+    found: list[str] = []
     for name in files:
         if NOT_TEXT.search(name):
             continue
