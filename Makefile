@@ -94,13 +94,12 @@ endif
 LIB := crypto ws $(basename $(wildcard lib/*.c))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
-proxxy-status := $(basename $(wildcard status/*.c)) \
-	$(addprefix lib/,error http http_exchange http_write io tls_socket uri)
+proxxy-status := $(basename $(wildcard status/*.c)) $(addprefix lib/,error http http_exchange http_write io tls_socket uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs terminal places unit check lint format demo bench install uninstall dist clean
+.PHONY: all programs terminal places unit check demo bench install uninstall dist clean
 
 all: programs terminal $(if $(filter build,$(BUILD)),compile_commands.json)
 programs: $(PROGRAMS:%=$(BUILD)/%)
@@ -200,7 +199,7 @@ endif
 # written again only if it changed.
 SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url bench tests tests/unit tests/unit/* \
 	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
-.PHONY: compile_commands.json
+.PHONY: lint format compile_commands.json
 compile_commands.json:
 	@mkdir -p $(BUILD)
 	@options=$$(printf '%s\n' $(CC) $(ALL_CPPFLAGS) $(filter-out -Werror,$(ALL_CFLAGS)) | \

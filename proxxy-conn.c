@@ -101,7 +101,7 @@ static int harden(void)
 /* The client's address, an IPv4 one without its IPv6 clothes: alone, and with its port for the log. */
 static void name_peer(char *peer, size_t size)
 {
-	struct sockaddr_storage address = { 0 };
+	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 	const char *plain_host = host;

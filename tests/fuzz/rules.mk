@@ -19,13 +19,11 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
 # A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
 # ask of libc, the target answers.
-FUZZ_SESSION := $(filter-out lib/io,$(LIB)) \
-	$(addprefix session/,direction framer log relay sandbox silence upgrade wipe) \
+FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,direction framer log relay sandbox silence upgrade wipe) \
 	$(addprefix tests/fuzz/session/,world libc upstream_fake)
-FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time \
-	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
-	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load \
-	replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run
+FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
+	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault \
+	signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run
 
 # Which folder each target tests.
 fuzz_place := http=lib json=lib payload=lib framer=session session=session
