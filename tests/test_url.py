@@ -559,7 +559,8 @@ def test_tickets_send_a_terminal_no_controls(command: UrlCommand, key: str, tick
 def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
     payload = seal_jwe(details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600), key)
     text = command.ok("open", input=payload)
-    lines = dict(re.match(r"(\S+) +(.*)", line).groups() for line in text.splitlines())
+    matches = [re.match(r"(\S+) +(.*)", line) for line in text.splitlines()]
+    lines = {found[1]: found[2] for found in matches}
     assert lines["guest"] == "qemu 100 on node pve01, console port 5900"
     assert lines["host"] == "pve01.example.com:8006"
     assert lines["ticket"] == "PVEAPIToken=root@pam!proxxy=… (36 bytes)"

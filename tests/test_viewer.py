@@ -80,7 +80,7 @@ def test_tigervnc_shows_the_desktop_and_types_into_it(
         display = {name: screen.environment()[name] for name in ("DISPLAY", "XAUTHORITY", "HOME")}
         arguments = [*GUEST, ECHO, "--vnc", "--", "-FullScreen", "-RemoteResize=0", "-AlertOnFatalError=0", "-ReconnectOnError=0"]
         with log.open("wb") as out:
-            viewer = spawn([command.path, *arguments], env=command.environment(**display), stdout=out, stderr=out)
+            viewer = spawn([command.path, *map(str, arguments)], env=command.environment(**display), stdout=out, stderr=out)
         stack.callback(stop_tree, viewer)
         said = lambda: f"{log.read_text()}\n{relay.log()}"  # noqa: E731
         wait_for(lambda: is_drawn(screen), DRAW_SECONDS, lambda: f"the desktop is not drawn:\n{said()}")
@@ -191,11 +191,11 @@ def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -
 def test_console_that_proxmox_refuses(command: UrlCommand, standin: StandIn) -> None:
     """Its 401 comes when the viewer is there already: the reason is in proxxy's Close."""
     check = standin.access.check_vnc_ticket
-    standin.access.check_vnc_ticket = lambda *_: check("x", "x", "x", 0)  # type: ignore[method-assign]
+    standin.access.check_vnc_ticket = lambda *_: check("x", "x", "x", 0)  # type: ignore[assignment, method-assign]
     try:
         done = view(command, "print(console.recv(1))")
     finally:
-        standin.access.check_vnc_ticket = check  # type: ignore[method-assign]
+        standin.access.check_vnc_ticket = check  # type: ignore[assignment, method-assign]
     assert done.returncode == 69 and done.stdout == "b''\n"
     assert done.stderr == "proxxy-url: proxxy closed the console: 1011 Proxmox: 401 permission denied - invalid PVEVNC ticket\n"
 
