@@ -112,7 +112,8 @@ func ask(guest Guest, token, form string, ca []byte) (string, []byte, error) {
 
 // The first of keys, "HEX" or "NAME:HEX" with commas between, seals.
 func seal(claims map[string]any, keys string) (string, error) {
-	found := regexp.MustCompile(`(?i)^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)`).FindStringSubmatch(strings.TrimSpace(keys))
+	pattern := regexp.MustCompile(`(?i)^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)`)
+	found := pattern.FindStringSubmatch(strings.TrimSpace(keys))
 	if found == nil {
 		return "", errors.New("the key is not 64 hex digits")
 	}
