@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ciphers and encodings, see crypto.h.
+ * Encrypts and decrypts with OpenSSL's AES-256-GCM and AES-256-CBC, and converts hexadecimal and
+ * base64url text.
  */
 #include "crypto.h"
 
@@ -87,7 +88,8 @@ int crypto_base64url_decode(const char *text, size_t len, uint8_t *out, size_t s
 		if (i % 4 != 0)
 			out[n++] = (uint8_t)(bits >> (6 - i % 4 * 2));
 	}
-	/* Two digits carry 12 bits for 8, three 18 for 16: the rest must be 0. */
+	/* A last group of 2 digits has 12 bits for 1 byte, one of 3 digits 18 bits for 2 bytes. The
+	 * unused bits must be 0. */
 	if ((len % 4 == 2 && bits & 0xF) || (len % 4 == 3 && bits & 0x3))
 		return ERR_PAYLOAD_INVALID;
 	return (int)n;
@@ -143,7 +145,8 @@ int crypto_seal_gcm(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t nonce[CRYPT
 	if (cipher && len <= INT_MAX && aad_len <= INT_MAX &&
 	    EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
 	    EVP_EncryptUpdate(cipher, NULL, &n, aad, (int)aad_len) == 1 &&
-	    EVP_EncryptUpdate(cipher, text, &n, text, (int)len) == 1 && EVP_EncryptFinal_ex(cipher, text + len, &n) == 1 &&
+	    EVP_EncryptUpdate(cipher, text, &n, text, (int)len) == 1 &&
+	    EVP_EncryptFinal_ex(cipher, text + len, &n) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, CRYPTO_TAG_LEN, ret_tag) == 1)
 		rc = OK;
 	EVP_CIPHER_CTX_free(cipher);
@@ -170,7 +173,7 @@ int crypto_open_cbc(const uint8_t key[CRYPTO_KEY_LEN], const char *payload, size
 	cipher = EVP_CIPHER_CTX_new();
 	if (!cipher || EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, iv) != 1)
 		rc = ERR_SYSTEM;
-	/* In place: EVP allows it when the buffers are the same. */
+	/* Decrypts in place: EVP allows this if input and output are the same buffer. */
 	else if (EVP_DecryptUpdate(cipher, plain, &opened, plain, (int)sealed) == 1 &&
 		 EVP_DecryptFinal_ex(cipher, plain + opened, &last) == 1)
 		rc = opened + last;
@@ -194,7 +197,8 @@ int crypto_seal_cbc(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t *plain, siz
 	cipher = EVP_CIPHER_CTX_new();
 	if (sealed && cipher && RAND_bytes(iv, sizeof(iv)) == 1 &&
 	    EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, iv) == 1 &&
-	    EVP_EncryptUpdate(cipher, sealed, &n, plain, (int)len) == 1 && EVP_EncryptFinal_ex(cipher, sealed + n, &last) == 1) {
+	    EVP_EncryptUpdate(cipher, sealed, &n, plain, (int)len) == 1 &&
+	    EVP_EncryptFinal_ex(cipher, sealed + n, &last) == 1) {
 		end = crypto_hex_encode(text, iv, sizeof(iv));
 		*end++ = ':';
 		end = crypto_hex_encode(end, sealed, padded);

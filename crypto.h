@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Opening and sealing payloads, and the text that bytes are in. Pure: no I/O, no logging, secrets only in the caller's buffers.
+ * Decrypts and encrypts payloads, and converts bytes to and from hexadecimal and base64url. Pure:
+ * does no I/O, never logs, and leaves secrets in no memory but the caller's buffers. "Open" means
+ * decrypt, and "seal" encrypt.
  */
 #ifndef PROXXY_CRYPTO_H
 #define PROXXY_CRYPTO_H
@@ -10,47 +12,55 @@
 
 enum {
 	CRYPTO_KEY_LEN = 32, /* bytes: AES-256 */
-	CRYPTO_IV_LEN = 16,  /* bytes: AES's block */
-	CRYPTO_NONCE_LEN = 12, /* bytes: GCM's (NIST SP 800-38D section 8.2) */
-	CRYPTO_TAG_LEN = 16,   /* bytes: GCM's, whole */
+	CRYPTO_IV_LEN = 16,  /* bytes: an AES block */
+	CRYPTO_NONCE_LEN = 12, /* bytes: a GCM nonce (NIST SP 800-38D section 8.2) */
+	CRYPTO_TAG_LEN = 16,   /* bytes: a GCM tag that is not truncated */
 	CRYPTO_FINGERPRINT_LEN = 32, /* bytes: SHA-256 */
 };
 
-/* Decodes exactly 2 * size hexadecimal digits of text[0..len), in either case, to out.
+/* Decodes text[0..len), hexadecimal digits in either case, to out[0..size). len must be 2 * size.
  * Returns 0, or ERR_PAYLOAD_INVALID for any other length or character. */
 int crypto_hex(const char *text, size_t len, uint8_t *out, size_t size);
 
-/* Encodes data as 2 * len lower-case digits, NUL-terminated, to text. Returns where the NUL is. */
+/* Encodes data[0..len) to text as lower-case hexadecimal digits, NUL-terminated: 2 * len + 1 bytes.
+ * Returns a pointer to the NUL. */
 char *crypto_hex_encode(char *text, const uint8_t *data, size_t len);
 
-/* crypto_hex() for a fingerprint as openssl and pvenode print it: 64 digits, with or without a colon after every second. */
+/* Decodes a SHA-256 fingerprint as openssl(1) and pvenode(1) print it: 64 hexadecimal digits, with
+ * a colon after every second digit or without colons. Returns 0 or ERR_PAYLOAD_INVALID. */
 int crypto_fingerprint(const char *text, size_t len, uint8_t out[CRYPTO_FINGERPRINT_LEN]);
 
-/* Decodes base64url without padding (RFC 7515 section 2) to out, size bytes of room. One text for each value: no
- * white space, and no bits set behind the last byte.
- * Returns the count of bytes, or ERR_PAYLOAD_INVALID for anything else, and for what does not fit. */
+/* Decodes base64url without padding (RFC 7515 section 2) to out, which has room for size bytes.
+ * Accepts only one text for each value: no white space, and unused bits of the last character must
+ * be 0.
+ * Returns the number of bytes, or ERR_PAYLOAD_INVALID for any other text or if out is too small. */
 int crypto_base64url_decode(const char *text, size_t len, uint8_t *out, size_t size);
 
-/* Encodes data the same way into text, NUL-terminated. Returns the length, or ERR_SYSTEM when it does not fit. */
+/* Encodes data[0..len) as base64url without padding to text, NUL-terminated. text has room for size
+ * bytes. Returns the length, or ERR_SYSTEM if text is too small. */
 int crypto_base64url_encode(const uint8_t *data, size_t len, char *text, size_t size);
 
-/* Opens text[0..len) in place with AES-256-GCM, the tag behind it being apart. Returns len, ERR_PAYLOAD_INVALID when
- * it was not sealed with this key, nonce and aad, or ERR_SYSTEM; text holds no secret unless it succeeds. */
+/* Decrypts text[0..len) in place with AES-256-GCM. aad is the additional authenticated data.
+ * Returns len. Returns ERR_PAYLOAD_INVALID if it was not encrypted with this key, nonce and aad, or
+ * ERR_SYSTEM; text is then overwritten with zeros. */
 int crypto_open_gcm(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t nonce[CRYPTO_NONCE_LEN], const void *aad,
 		    size_t aad_len, uint8_t *text, size_t len, const uint8_t tag[CRYPTO_TAG_LEN]);
 
-/* Seals text[0..len) in place, the same way. Returns 0 or ERR_SYSTEM. A nonce is for one message only. */
+/* Encrypts text[0..len) in place with AES-256-GCM. The caller must not use a nonce twice with one
+ * key.
+ * Returns 0 or ERR_SYSTEM. */
 int crypto_seal_gcm(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t nonce[CRYPTO_NONCE_LEN], const void *aad,
 		    size_t aad_len, uint8_t *text, size_t len, uint8_t ret_tag[CRYPTO_TAG_LEN]);
 
-/* Opens "<iv hex>:<ciphertext hex>", AES-256-CBC with PKCS#7 padding, into plain, which has room
- * for size bytes; len / 2 are always enough.
- * Returns the plaintext's length, ERR_PAYLOAD_INVALID whatever is wrong with the payload, or
- * ERR_SYSTEM. plain holds no secret unless it succeeds. */
+/* Decrypts "<iv hex>:<ciphertext hex>", AES-256-CBC with PKCS#7 padding, to plain, which has room
+ * for size bytes. len / 2 bytes are always enough.
+ * Returns the plaintext's length. Returns ERR_PAYLOAD_INVALID for every fault of the payload, or
+ * ERR_SYSTEM; plain then holds no secret. */
 int crypto_open_cbc(const uint8_t key[CRYPTO_KEY_LEN], const char *payload, size_t len, uint8_t *plain, size_t size);
 
-/* Seals plain[0..len) the same way, with a fresh IV, into text, NUL-terminated, with size bytes of room.
- * Returns the length, or ERR_SYSTEM when it does not fit or there is no randomness. */
+/* Encrypts plain[0..len) to that format with a random IV. text has room for size bytes; it is
+ * NUL-terminated. Returns the length, or ERR_SYSTEM if text is too small or OpenSSL has no random
+ * bytes. */
 int crypto_seal_cbc(const uint8_t key[CRYPTO_KEY_LEN], const uint8_t *plain, size_t len, char *text, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * RFC 6455, see ws.h.
+ * Parses and writes the parts of the WebSocket protocol (RFC 6455) that ws.h lists.
  */
 #include "ws.h"
 
@@ -16,8 +16,8 @@ static const char accept_guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* sec
 
 bool ws_key_valid(const char *key, size_t len)
 {
-	/* 16 bytes are 22 characters of base64 and two of padding. OpenSSL's decoder would skip white
-	 * space at the ends, so the alphabet is checked here. */
+	/* 16 bytes are 22 base64 characters and 2 padding characters. OpenSSL's decoder would skip
+	 * white space at the ends. So we check the alphabet ourselves. */
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	if (len != WS_KEY_LEN || key[22] != '=' || key[23] != '=')
@@ -25,8 +25,8 @@ bool ws_key_valid(const char *key, size_t len)
 	for (size_t i = 0; i < 22; i++)
 		if (key[i] == '\0' || !strchr(alphabet, key[i]))
 			return false;
-	/* Only the upper two bits of the last character count. Some clients leave others set, and
-	 * decoders that are less strict accept them: so do we. */
+	/* Only the upper two bits of the last character are part of the 16 bytes. Some clients set
+	 * the others too, and common decoders ignore them: so do we. */
 	return true;
 }
 
@@ -68,7 +68,7 @@ static void write_be(uint8_t *p, uint64_t value, size_t n)
 		p[i] = (uint8_t)value;
 }
 
-/* Bytes of extended length for a payload of length bytes: the shortest is the only legal one. */
+/* Returns the size in bytes of the extended length field. Only the shortest encoding is valid. */
 static size_t extended_size(uint64_t length)
 {
 	return length < 126 ? 0 : length <= UINT16_MAX ? 2 : 8;
@@ -89,7 +89,7 @@ int ws_parse_header(const uint8_t *buf, size_t len, enum ws_sender sender, struc
 
 	if (len < 1)
 		return 0;
-	if (buf[0] & 0x70) /* no extension was agreed on */
+	if (buf[0] & 0x70) /* only extensions use these bits, and we negotiate none */
 		return violation(sender, ret_why, "reserved bit set");
 	h.fin = buf[0] & 0x80;
 	switch (buf[0] & 0x0F) {
@@ -191,8 +191,8 @@ size_t ws_write_close(uint8_t *buf, int code, const char *reason)
 	return 2 + len;
 }
 
-/* Codes that may stand in a Close: the registered ones (RFC 6455 section 7.4.1 and the IANA
- * registry) less those that are only for use inside an endpoint, and the ranges for libraries and applications. */
+/* Returns true if a Close frame may carry code: a registered code (RFC 6455 section 7.4.1 and the
+ * IANA registry) that is not reserved for local use, or a code for libraries or applications. */
 static bool close_code_valid(int code)
 {
 	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
@@ -253,7 +253,7 @@ bool ws_utf8_valid(const uint8_t *p, size_t len)
 		else if (c == 0xF0)
 			low = 0x90; /* no overlong form */
 		else if (c == 0xF4)
-			high = 0x8F; /* no higher than U+10FFFF */
+			high = 0x8F; /* at most U+10FFFF */
 
 		if ((size_t)(end - p) < more)
 			return false;

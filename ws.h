@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * RFC 6455: the accept key, frame headers, control frames and close codes. Everything here is
- * pure: it works on (buffer, length), does no I/O and never logs.
+ * The WebSocket protocol, RFC 6455: reads and writes handshake keys, frame headers, control frames
+ * and Close payloads. Section numbers below are those of RFC 6455. Pure: does no I/O, never logs.
  */
 #ifndef PROXXY_WS_H
 #define PROXXY_WS_H
@@ -16,7 +16,7 @@ enum {
 	WS_HEADER_MAX = 14,  /* 2 + 8 bytes of length + 4 of mask key (section 5.2) */
 	WS_CONTROL_MAX = 125, /* payload of a control frame (section 5.5) */
 	WS_REASON_MAX = WS_CONTROL_MAX - 2, /* a Close's reason, after its code (section 5.5.1) */
-	WS_CONTROL_FRAME_MAX = WS_CONTROL_MAX + 6, /* a whole control frame, masked */
+	WS_CONTROL_FRAME_MAX = WS_CONTROL_MAX + 6, /* a masked control frame with its header */
 };
 
 /* Section 11.8. */
@@ -46,51 +46,59 @@ struct ws_control {
 	uint8_t payload[WS_CONTROL_MAX]; /* unmasked */
 };
 
-/* True when key[0..len) is a Sec-WebSocket-Key: the base64 of 16 bytes. */
+/* Returns true if key[0..len) is a Sec-WebSocket-Key: the base64 of 16 bytes (section 4.1). */
 bool ws_key_valid(const char *key, size_t len);
 
-/* Makes a fresh Sec-WebSocket-Key with its terminating NUL. Returns 0, or ERR_SYSTEM when there
- * is no randomness. */
+/* Makes a random Sec-WebSocket-Key, NUL-terminated. Returns 0, or ERR_SYSTEM if OpenSSL has no
+ * random bytes. */
 int ws_key_make(char ret_key[WS_KEY_LEN + 1]);
 
-/* The Sec-WebSocket-Accept that answers key (section 4.2.2, item 5.4), with its terminating NUL.
- * key must be valid. Returns 0, or ERR_SYSTEM when SHA-1 is not to be had. */
+/* Computes the Sec-WebSocket-Accept for key (section 4.2.2, item 5.4), NUL-terminated. key must be
+ * valid: ws_key_valid(). Returns 0, or ERR_SYSTEM if OpenSSL does not offer SHA-1. */
 int ws_accept(const char *key, char ret_accept[WS_ACCEPT_LEN + 1]);
 
-/* Reads one frame header from buf[0..len), as sent by sender, and checks all of section 5.2 that
- * one header shows: reserved bits, opcode, masking, shortest length encoding, 63-bit length, and
- * that a control frame is whole and small.
- * Returns the header's size in bytes (2 to 14), 0 when more bytes are needed, or
- * ERR_CLIENT_PROTOCOL / ERR_UPSTREAM_PROTOCOL by sender, *ret_why then being a static phrase. */
+/* Parses the frame header at the start of buf[0..len), which sender sent. Checks every rule of
+ * section 5.2 that concerns one header: reserved bits, opcode, masking, shortest encoding of the
+ * length, at most 63 bits of length, and that a control frame is not fragmented and has at most 125
+ * bytes.
+ * Returns the header's size in bytes (2 to 14), or 0 if it needs more bytes. If sender broke a
+ * rule, returns ERR_CLIENT_PROTOCOL or ERR_UPSTREAM_PROTOCOL and sets *ret_why to a static
+ * phrase. */
 int ws_parse_header(const uint8_t *buf, size_t len, enum ws_sender sender, struct ws_header *ret_header,
 		    const char **ret_why);
 
-/* Writes header's shortest encoding to buf (WS_HEADER_MAX bytes of room). Returns its size. */
+/* Writes header to buf, which has room for WS_HEADER_MAX bytes. Uses the shortest encoding of the
+ * length. Returns the size in bytes. */
 size_t ws_write_header(uint8_t *buf, const struct ws_header *header);
 
-/* How many bytes ws_write_header() will write. */
+/* Returns how many bytes ws_write_header() will write. */
 size_t ws_header_size(const struct ws_header *header);
 
-/* Writes a whole control frame to buf (WS_CONTROL_FRAME_MAX bytes of room), masked with mask when
- * that is not NULL. length <= WS_CONTROL_MAX. Returns the frame's size. */
+/* Writes a control frame to buf, which has room for WS_CONTROL_FRAME_MAX bytes. length is at most
+ * WS_CONTROL_MAX. The frame is masked with mask (4 bytes) unless mask is NULL. Returns its size. */
 size_t ws_write_control(uint8_t *buf, enum ws_opcode opcode, const void *payload, size_t length,
 			const uint8_t *mask);
 
-/* Applies the mask key to data, whose first byte is the payload's first (section 5.3). */
+/* Masks or unmasks data in place (section 5.3). data[0] must be the first byte of a payload, or a
+ * multiple of 4 bytes after it. */
 void ws_mask(uint8_t *data, size_t len, const uint8_t mask[4]);
 
-/* Writes a Close's payload: code in network order and as much of the UTF-8 string reason as fits,
- * never half a character. buf has WS_CONTROL_MAX bytes of room. Returns the size. */
+/* Writes the payload of a Close frame (section 5.5.1) to buf, which has room for WS_CONTROL_MAX
+ * bytes: code, then reason, a UTF-8 string. If reason is too long, it is cut off between two
+ * characters.
+ * Returns the size in bytes. */
 size_t ws_write_close(uint8_t *buf, int code, const char *reason);
 
-/* Reads the payload of a Close that sender sent (section 5.5.1). On success *ret_code is the close
- * code, 0 when the payload is empty, and ret_reason the reason, NUL-terminated, with controls
- * replaced by '?'. Returns 0; ERR_CLIENT_PROTOCOL / ERR_UPSTREAM_PROTOCOL for one byte or a code that must not be
- * sent (section 7.4); ERR_CLIENT_UTF8 / ERR_UPSTREAM_PROTOCOL for a reason that is not UTF-8. */
+/* Parses the payload of a Close frame that sender sent (section 5.5.1). Sets *ret_code to the close
+ * code, or 0 if the payload is empty. Copies the reason to ret_reason, NUL-terminated, with '?' in
+ * place of each control character.
+ * Returns 0. If the payload has one byte, or a code that must not be sent (section 7.4), returns
+ * ERR_CLIENT_PROTOCOL or ERR_UPSTREAM_PROTOCOL. If the reason is not UTF-8, returns ERR_CLIENT_UTF8
+ * or ERR_UPSTREAM_PROTOCOL. */
 int ws_parse_close(const struct ws_control *close, enum ws_sender sender, int *ret_code,
 		   char ret_reason[WS_REASON_MAX + 1]);
 
-/* True when data is well-formed UTF-8 (RFC 3629). */
+/* Returns true if data[0..len) is well-formed UTF-8 (RFC 3629). */
 bool ws_utf8_valid(const uint8_t *data, size_t len);
 
 #endif

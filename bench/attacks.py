@@ -259,7 +259,7 @@ def from_nowhere(goal: Goal, a_second: int, answer: bytes) -> str:
                     answered += 1
         except BlockingIOError:
             time.sleep(0.005)
-    return f"{answered:,} of {sent:,} went on" if answer else f"{sent:,} SYNs"
+    return f"{answered:,} of {sent:,} handshakes completed" if answer else f"{sent:,} SYNs"
 
 
 class Attack(NamedTuple):
@@ -275,11 +275,11 @@ def masked(opcode: int, payload: bytes) -> bytes:
 
 REQUEST = b"GET /?payload="
 ATTACKS = [
-    Attack("1,000 slow request heads, a byte a second", lambda goal: hold(goal, REQUEST, b"0")),
+    Attack("1,000 slow request heads, one byte per second", lambda goal: hold(goal, REQUEST, b"0")),
     # Past proxxy.socket's DeferAcceptSec=30: until then they cost nothing.
-    Attack("1,000 connections that say nothing", lambda goal: hold(goal, b"", b""), systemd_seconds=45),
+    Attack("1,000 connections that send nothing", lambda goal: hold(goal, b"", b""), systemd_seconds=45),
     Attack("resets in request, upgrade and frames, 8 at a time", resets, seconds=30, systemd_seconds=30),
-    Attack("bad payloads: random, another key's, 16 KiB; 16 at a time", bad_payloads),
+    Attack("bad payloads: random, made with another key, 16 KiB long; 16 at a time", bad_payloads),
     Attack("8 clients that never read, consoles that send without end",
            lambda goal: flood(goal, b"", send_without_end, readers=0)),
     Attack("8 clients that send without end, a Proxmox that never reads",
@@ -289,8 +289,8 @@ ATTACKS = [
     Attack("floods of frames with 0 and 1 bytes from 8 clients",
            lambda goal: flood(goal, (masked(BINARY, b"") + masked(BINARY, b"x")) * 4000)),
     # These leave the kernel something to do, for a minute or more.
-    Attack("clients that vanish within the request, without a FIN, 20 a second",
+    Attack("clients that vanish during the request, without a FIN, 20 per second",
            lambda goal: from_nowhere(goal, 20, REQUEST)),
-    Attack("half-open: SYNs that are never completed, 1,000 a second",
+    Attack("half-open connections: SYNs that are never completed, 1,000 per second",
            lambda goal: from_nowhere(goal, 1000, b"")),
 ]

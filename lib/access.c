@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who gets which console, see access.h.
+ * Opens payloads of both formats, and checks their host and claims.
  */
 #include "lib/access.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,23 +17,16 @@
 #include "lib/host.h"
 #include "lib/jwe.h"
 
-static int __attribute__((format(printf, 3, 4))) fail(struct access *a, int code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(a->why, sizeof(a->why), format, args);
-	va_end(args);
-	return code;
-}
+/* Sets a->why. Returns code. */
+#define fail(a, code, ...) error_why((a)->why, sizeof((a)->why), code, __VA_ARGS__)
 
 /* --- opening ------------------------------------------------------------------------------ */
 
-/* The old format, with whichever key gives a console. */
+/* Opens the original's format with the first key that yields a console. */
 static int open_cbc(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
 		    size_t size)
 {
-	const char *why = form_wrong(text, len), *schema = NULL;
+	const char *why = form_error_cbc(text, len), *schema = NULL;
 	int rc = ERR_PAYLOAD_INVALID;
 
 	a->format = "cbc";
@@ -45,7 +37,7 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 		rc = crypto_open_cbc(config->keys[i].key, text, len, plain, size);
 		if (rc >= 0)
 			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &schema);
-		/* A wrong key yields valid padding in one of 256 cases, but never JSON. */
+		/* A wrong key yields valid padding in about 1 of 256 cases, but never JSON. */
 		if (rc == ERR_PAYLOAD_INVALID && schema)
 			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema :
 			      "made with another key, or not from a JSON object";
@@ -54,11 +46,11 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);
-	/* Accepted anyway, as by the original: an unauthenticated payload must not get another
-	 * answer. */
-	why = console_ticket_wrong(&a->console);
+	/* Accept a wrong ticket, as the original does: the answer to an unauthenticated payload must
+	 * not depend on its contents. Only the log gets the reason. */
+	why = console_ticket_error(&a->console);
 	if (why)
-		fail(a, OK, "%s", why);
+		snprintf(a->why, sizeof(a->why), "%s", why);
 	return OK;
 }
 
@@ -66,7 +58,7 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 		    size_t size)
 {
 	const struct key *key;
-	const char *why = form_wrong_jwe(text, len);
+	const char *why = form_error_jwe(text, len);
 	int rc = why ? ERR_PAYLOAD_INVALID : jwe_open(config->keys, config->n_keys, text, len, plain, size, &key, &why);
 
 	a->format = "jwe";
@@ -76,13 +68,14 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 	memcpy(a->kid, key->kid, sizeof(a->kid));
 	rc = payload_parse((const char *)plain, (size_t)rc, &a->console, &a->claims, &why);
 	if (rc == OK)
-		why = console_ticket_wrong(&a->console);
-	/* Tell the payload's maker at once: Proxmox would only answer 401, after 3 s. */
+		why = console_ticket_error(&a->console);
+	/* Reject a wrong ticket now: Proxmox would only answer 401, after 3 s. */
 	return why ? fail(a, ERR_PAYLOAD_INVALID, "%s", why) : OK;
 }
 
-/* An address can be judged now, a name only as far as the list goes by names. */
-static bool may_dial(const struct config *config, const struct console *c)
+/* Returns false if PROXXY_ALLOWED_HOSTS rules the console's host out. For a name, this is only what
+ * can be decided before DNS; connect_any() in session/upstream.c checks its addresses. */
+static bool may_connect(const struct config *config, const struct console *c)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
@@ -102,14 +95,16 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	int rc;
 
 	memset(a, 0, sizeof(*a));
-	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_wrong(text, len))
+	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_error_cbc(text, len))
 		return fail(a, ERR_PAYLOAD_INVALID, "PROXXY_PAYLOADS does not accept this format");
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
-	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain)); /* what is opened is shorter than its text */
-	if (rc == OK && !may_dial(config, &a->console))
+	/* The plaintext is shorter than its payload. */
+	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain));
+	/* A Close's reason has 123 bytes: this is as long as it can be. */
+	if (rc == OK && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,
-			  *config->allowed_hosts ? "its host is not in PROXXY_ALLOWED_HOSTS" :
-			  "its host is loopback, link-local or a metadata service, which PROXXY_ALLOWED_HOSTS must name");
+			  *config->allowed_hosts ? "host is not in PROXXY_ALLOWED_HOSTS" :
+			  "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS");
 	return rc;
 }
 
@@ -122,16 +117,16 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 	if (!a->authenticated)
 		return OK;
 	if (now > c->expires + ACCESS_LEEWAY)
-		return fail(a, ERR_PAYLOAD_EXPIRED, "%lld s ago", (long long)(now - c->expires));
+		return fail(a, ERR_PAYLOAD_EXPIRED, "exp was %lld s ago", (long long)(now - c->expires));
 	if (c->expires > now + config->payload_lifetime + ACCESS_LEEWAY)
 		return fail(a, ERR_PAYLOAD_INVALID, "exp is %lld s ahead, more than PROXXY_PAYLOAD_LIFETIME",
 			    (long long)(c->expires - now));
 	if (c->not_before > now + ACCESS_LEEWAY)
-		return fail(a, ERR_PAYLOAD_EARLY, "%lld s too early", (long long)(c->not_before - now));
+		return fail(a, ERR_PAYLOAD_EARLY, "nbf is %lld s ahead", (long long)(c->not_before - now));
 	if (*c->origin && (!origin.at || !host_origin_allowed(c->origin, origin.at, origin.len)))
 		return fail(a, ERR_ORIGIN, "the payload is for another origin");
 	if (*c->client && !host_in_network(c->client, client))
-		return fail(a, ERR_CLIENT_ADDRESS, "the payload is for another client's address");
+		return fail(a, ERR_CLIENT_ADDRESS, "the payload is for another client address");
 	return OK;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who gets which console: opens a payload with whichever key and format we accept, and holds what
- * it says against the settings, the clock and who asks.
+ * Decides whether a payload gives access to a console: opens it with the configured keys, and
+ * checks its contents against the settings, the clock, the request's Origin and the client's
+ * address.
  */
 #ifndef PROXXY_ACCESS_H
 #define PROXXY_ACCESS_H
@@ -15,33 +16,35 @@
 #include "lib/payload.h"
 
 enum {
-	ACCESS_LEEWAY = 5, /* seconds that the backend's clock and ours may differ (RFC 7519 section 4.1.4) */
-	ACCESS_WHY_MAX = 160,
+	ACCESS_LEEWAY = 5,    /* seconds by which the backend's clock and ours may differ (RFC 7519 4.1.4) */
+	ACCESS_WHY_MAX = 160, /* bytes of why, with its NUL */
 };
 
 struct access {
-	const char *format;           /* "cbc" or "jwe", static storage; NULL when neither */
-	char kid[KEY_NAME_MAX + 1]; /* of the key that opened it, "" when it has no name */
-	bool authenticated;           /* made by a holder of the key: it may be told what is wrong */
+	const char *format;         /* "cbc" or "jwe", static storage; NULL if the format is not accepted */
+	char kid[KEY_NAME_MAX + 1]; /* name of the key that opened the payload, "" if it has none */
+	bool authenticated;         /* a holder of the key sealed it, so the client may see why */
 	struct console console;
-	struct claims claims;         /* all zero unless authenticated */
-	char why[ACCESS_WHY_MAX];     /* what is wrong, for the log; nothing of the payload, safe inside JSON */
+	struct claims claims;       /* all zero unless authenticated */
+	char why[ACCESS_WHY_MAX];   /* the fault, for the log: nothing of the payload, safe inside JSON */
 };
 
-/* Opens text[0..len), at most HTTP_HEAD_MAX bytes, and checks that the console's host may be dialled as far as that
- * can be told before DNS.
- * Returns 0; a->why is set if Proxmox will refuse the ticket. Or returns ERR_PAYLOAD_INVALID,
- * ERR_HOST_FORBIDDEN (only if authenticated) or ERR_SYSTEM, and sets a->why. Keeps nothing of the
- * payload in memory except *a. */
+/* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. Checks PROXXY_ALLOWED_HOSTS as far
+ * as possible before DNS; session/upstream.c checks the addresses that a name resolves to.
+ * Returns 0; a->why is then set if Proxmox will reject the ticket. Otherwise returns
+ * ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN (only if authenticated) or ERR_SYSTEM, and sets a->why.
+ * Leaves nothing of the payload in memory except *a, which the caller wipes with access_wipe(). */
 int access_open(struct access *a, const struct config *config, const char *text, size_t len);
 
-/* Holds an authenticated payload's claims against now (seconds since 1970), the request's Origin (at is NULL when it
- * has none) and the client's address in text ("" when it is not known).
- * Returns 0, or ERR_PAYLOAD_EXPIRED, ERR_PAYLOAD_EARLY, ERR_PAYLOAD_INVALID (exp too far ahead), ERR_ORIGIN or
- * ERR_CLIENT_ADDRESS with a->why. */
+/* Checks the claims of an authenticated payload against now (Unix time in seconds), the request's
+ * Origin (at is NULL if it has none) and the client's address as text ("" if it is unknown).
+ * Accepts any unauthenticated payload: it has no claims.
+ * Returns 0. Otherwise returns ERR_PAYLOAD_EXPIRED, ERR_PAYLOAD_EARLY, ERR_PAYLOAD_INVALID (exp is
+ * too far ahead), ERR_ORIGIN or ERR_CLIENT_ADDRESS, and sets a->why. */
 int access_check(struct access *a, const struct config *config, int64_t now, struct slice origin, const char *client);
 
-/* Overwrites the tickets and the claims, once the console is connected: what the log needs stays. */
+/* Overwrites the tickets and claims. The members that the log needs stay: format, kid, why, and the
+ * console's guest, node and host. */
 void access_wipe(struct access *a);
 
 #endif

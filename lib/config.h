@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A session's settings, from the environment, else from the file that PROXXY_CONFIG names and its
- * drop-in directory; and the keys.
+ * Loads the settings and keys of a session (proxxy-conn): from the environment, else from the file
+ * that PROXXY_CONFIG names and the files of its drop-in directory. man/proxxy.conf.5 describes
+ * them.
  */
 #ifndef PROXXY_CONFIG_H
 #define PROXXY_CONFIG_H
@@ -16,48 +17,51 @@
 #include "lib/settings.h"
 
 enum {
-	CONFIG_FINGERPRINTS_MAX = 64, /* one a node of a large cluster */
-	CONFIG_LIST_MAX = 2 * 1024,   /* bytes of a list of hosts or origins */
+	CONFIG_FINGERPRINTS_MAX = 64, /* one for each node of a large cluster */
+	CONFIG_LIST_MAX = 2 * 1024,   /* bytes of a list of hosts or origins, with its NUL */
 };
 
 enum log_target { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR };
 
-/* What is large comes last: its pages cost nothing until they are used. */
+/* The large members come last. Untouched pages of a static struct config are never allocated. */
 struct config {
-	struct key keys[KEYS_MAX];
-	size_t n_keys; /* at least 1 */
+	struct key keys[KEYS_MAX]; /* secret */
+	size_t n_keys; /* at least 1 after config_load() */
 	bool tls_verify;
 	bool accept_cbc, accept_jwe;
 	int payload_lifetime; /* seconds */
 	int upstream_port;
-	int port; /* where the foreground program listens; a session has its connection already */
+	int port; /* on which the foreground program listens */
 	int request_timeout, connect_timeout; /* seconds */
-	int ping_interval, idle_timeout, session_max; /* seconds; 0 is never */
+	int ping_interval, idle_timeout, session_max; /* seconds; 0 means off */
 	enum log_target log;
 	char state_directory[256];
 	size_t n_fingerprints;
 	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
-	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* as host.h has them */
+	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* lists as in host.h */
 	char ca_file[SETTINGS_PATH_MAX]; /* "" for the system's directory */
 };
 
-/* Reads all of it. SIGNATURE_KEY is overwritten in the environment.
- * Returns 0, or ERR_CONFIG with a sentence for the log in why[0..size) that holds no secret.
- * *ret_config is filled as far as it was understood in either case, so that the error can be
- * logged where the operator wants it and answered in time. */
+/* Reads all settings and the keys. Overwrites SIGNATURE_KEY in the environment.
+ * Returns 0. Otherwise returns ERR_CONFIG, and a sentence for the log in why[0..size) that holds no
+ * secret; *ret_config then holds the values that were read before the error. So the caller can log
+ * to the configured target and use the configured timeouts. */
 int config_load(struct config *ret_config, char *why, size_t size);
 
-/* The same without the keys: how a session would judge a payload. */
+/* Does the same without the keys. proxxy-url uses it to check a payload as a session would. The
+ * caller then calls keys_wipe(). */
 int config_load_settings(struct config *ret_config, char *why, size_t size);
 
-/* Overwrites the keys. */
+/* Overwrites the keys in *config. */
 void config_wipe_keys(struct config *config);
 
-/* Prints which files the settings are read from, one a line. */
+/* Prints the paths of the existing files that the settings are read from, one per line. */
 void config_print_files(FILE *out);
 
-/* Prints the settings' names, for --help; and with their defaults and meanings, as the commented file. */
+/* Prints the names of the settings, for --help. */
 void config_print_help(FILE *out);
+
+/* Prints a commented settings file: each setting with its default and meaning, for --settings. */
 void config_print_file(FILE *out);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one table of error.h.
+ * Maps each error code to its HTTP status, close code, exit status, priority and sentence.
  */
 #include "lib/error.h"
 
-#include <stddef.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <sysexits.h>
 #include <syslog.h>
 
@@ -34,10 +35,10 @@ static const struct {
 	{ ERR_REQUEST_TOO_LARGE,  { "request-too-large",  431, 1009, EX_DATAERR,     LOG_NOTICE,
 	  "Request head too large" } },
 	{ ERR_REQUEST_TIMEOUT,    { "request-timeout",    408, 1002, EX_TEMPFAIL,    LOG_NOTICE,
-	  "Request was not complete in time" } },
+	  "Request did not arrive in time" } },
 	{ ERR_REQUEST_VERSION,    { "request-version",    505, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "HTTP version not supported" } },
-	/* The original's words; the header Allow names HEAD and OPTIONS too. */
+	/* The original's sentence. The header Allow lists HEAD and OPTIONS too. */
 	{ ERR_METHOD,             { "method",             405, 1002, EX_DATAERR,     LOG_NOTICE,
 	  "Method not allowed. Supported methods: GET" } },
 	{ ERR_PAYLOAD_MISSING,    { "payload-missing",    400, 1008, EX_DATAERR,     LOG_NOTICE,
@@ -61,15 +62,15 @@ static const struct {
 	{ ERR_CLIENT_ADDRESS,     { "client-address",     403, 1008, EX_NOPERM,      LOG_NOTICE,
 	  "Client address not allowed" } },
 	{ ERR_HOST_FORBIDDEN,     { "host-forbidden",     403, 1008, EX_NOPERM,      LOG_WARNING,
-	  "Proxmox: its address may not be dialled" } },
+	  "Proxmox: connecting to its address is not allowed" } },
 	{ ERR_CLIENT_GONE,        { "client-gone",        0,   1001, EX_TEMPFAIL,    LOG_INFO,
 	  "Client dropped the connection" } },
 	{ ERR_CLIENT_SILENT,      { "client-silent",      0,   1001, EX_TEMPFAIL,    LOG_NOTICE,
 	  "Client did not answer a Ping" } },
 	{ ERR_CLIENT_PROTOCOL,    { "client-protocol",    0,   1002, EX_PROTOCOL,    LOG_NOTICE,
-	  "Client broke the WebSocket protocol" } },
+	  "Client violated the WebSocket protocol" } },
 	{ ERR_CLIENT_UTF8,        { "client-utf8",        0,   1007, EX_PROTOCOL,    LOG_NOTICE,
-	  "Close reason is not UTF-8" } },
+	  "Client sent a Close reason that is not UTF-8" } },
 	{ ERR_UPSTREAM_RESOLVE,   { "upstream-resolve",   0,   1011, EX_UNAVAILABLE, LOG_WARNING,
 	  "Proxmox: its name cannot be resolved" } },
 	{ ERR_UPSTREAM_CONNECT,   { "upstream-connect",   0,   1011, EX_UNAVAILABLE, LOG_WARNING,
@@ -85,9 +86,9 @@ static const struct {
 	{ ERR_UPSTREAM_ANSWER,    { "upstream-answer",    0,   1011, EX_UNAVAILABLE, LOG_WARNING,
 	  "Proxmox: no WebSocket answer" } },
 	{ ERR_UPSTREAM_BROKE,     { "upstream-broke",     0,   1011, EX_UNAVAILABLE, LOG_WARNING,
-	  "Proxmox: connection broke off" } },
+	  "Proxmox: connection lost" } },
 	{ ERR_UPSTREAM_PROTOCOL,  { "upstream-protocol",  0,   1011, EX_UNAVAILABLE, LOG_WARNING,
-	  "Proxmox broke the WebSocket protocol" } },
+	  "Proxmox violated the WebSocket protocol" } },
 	{ ERR_CONFIG,             { "config",             500, 1011, EX_CONFIG,      LOG_ERR,
 	  "Internal server error" } },
 	{ ERR_SYSTEM,             { "system",             500, 1011, EX_OSERR,       LOG_ERR,
@@ -96,10 +97,21 @@ static const struct {
 
 const struct error_info *error_info(int code)
 {
-	static const struct error_info unknown = { "internal", 500, 1011, EX_SOFTWARE, LOG_ERR, "Internal server error" };
+	static const struct error_info unknown = { "internal", 500, 1011, EX_SOFTWARE, LOG_ERR,
+						   "Internal server error" };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].code == code)
 			return &table[i].info;
 	return &unknown;
+}
+
+int error_why(char *why, size_t size, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, size, format, args);
+	va_end(args);
+	return code;
 }

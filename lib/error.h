@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How a session can end, and what each ending means to everyone who hears of it: the HTTP
- * status, the WebSocket close code, the exit status (sysexits.h) and the words for the log.
- * Functions of this project return >= 0 when they are done and one of these codes otherwise.
+ * The error codes of all programs, and one table that maps each code to an HTTP status, a WebSocket
+ * close code, an exit status (sysexits.h), a syslog priority and a sentence. Functions of this
+ * project return 0 or more on success, otherwise one of these codes.
  */
 #ifndef PROXXY_ERROR_H
 #define PROXXY_ERROR_H
 
+#include <stddef.h>
+
 enum error {
 	OK = 0,
 
-	/* The session ended as sessions do. */
+	/* Ends of a session that are no errors. */
 	END_CLIENT_CLOSED = -1,   /* the client sent a Close */
-	END_UPSTREAM_CLOSED = -2, /* the console ended: a Close, or an end of TLS between frames */
-	END_IDLE = -3,            /* PROXXY_IDLE_TIMEOUT */
-	END_SESSION_MAX = -4,     /* PROXXY_SESSION_MAX */
-	END_TERMINATED = -5,      /* SIGTERM: the operator, a shutdown */
-	END_UPSTREAM_EMPTY = -6,  /* the console ended before it sent a byte */
-	END_PASSWORD_REFUSED = -7, /* the console ended during VNC authentication */
+	END_UPSTREAM_CLOSED = -2, /* Proxmox sent a Close, or a close_notify between two frames */
+	END_IDLE = -3,            /* PROXXY_IDLE_TIMEOUT passed */
+	END_SESSION_MAX = -4,     /* PROXXY_SESSION_MAX or the payload's session_max passed */
+	END_TERMINATED = -5,      /* SIGTERM, from the operator or at shutdown */
+	END_UPSTREAM_EMPTY = -6,  /* as END_UPSTREAM_CLOSED, before the console sent a byte */
+	END_PASSWORD_REFUSED = -7, /* as END_UPSTREAM_CLOSED, during VNC authentication */
 
-	/* The request: answered in HTTP. */
+	/* Faults of the request. The answer is an HTTP error. */
 	ERR_REQUEST_MALFORMED = -10,
 	ERR_REQUEST_TOO_LARGE = -11,
 	ERR_REQUEST_TIMEOUT = -12,
@@ -30,45 +32,52 @@ enum error {
 	ERR_UPGRADE_MISSING = -17,
 	ERR_WEBSOCKET_VERSION = -18,
 	ERR_WEBSOCKET_KEY = -19,
-	ERR_ORIGIN = -20,          /* PROXXY_ALLOWED_ORIGINS, or the payload's own */
-	ERR_PAYLOAD_EXPIRED = -21, /* these are said of authenticated payloads only */
-	ERR_PAYLOAD_EARLY = -22,
-	ERR_PAYLOAD_USED = -23,
-	ERR_CLIENT_ADDRESS = -24,
-	ERR_HOST_FORBIDDEN = -25,  /* PROXXY_ALLOWED_HOSTS: the payload's host, or what it resolved to */
+	ERR_ORIGIN = -20,          /* not in PROXXY_ALLOWED_ORIGINS, or not the payload's origin */
+	/* These apply only to authenticated payloads. */
+	ERR_PAYLOAD_EXPIRED = -21, /* exp */
+	ERR_PAYLOAD_EARLY = -22,   /* nbf */
+	ERR_PAYLOAD_USED = -23,    /* jti */
+	ERR_CLIENT_ADDRESS = -24,  /* not in the payload's client network */
+	ERR_HOST_FORBIDDEN = -25,  /* PROXXY_ALLOWED_HOSTS does not allow the host or its addresses */
 
-	/* The client, once it speaks WebSocket. */
-	ERR_CLIENT_GONE = -30,     /* dropped without a Close */
-	ERR_CLIENT_SILENT = -31,   /* did not answer a Ping */
-	ERR_CLIENT_PROTOCOL = -32, /* broke RFC 6455 */
-	ERR_CLIENT_UTF8 = -33,     /* a Close reason that is not UTF-8 */
+	/* Faults of the client after the upgrade. */
+	ERR_CLIENT_GONE = -30,     /* it ended the connection without a Close */
+	ERR_CLIENT_SILENT = -31,   /* it did not answer a Ping */
+	ERR_CLIENT_PROTOCOL = -32, /* it violated RFC 6455 */
+	ERR_CLIENT_UTF8 = -33,     /* its Close reason is not UTF-8 */
 
-	/* Proxmox. */
+	/* Failures of the connection to Proxmox (in proxxy-url, also of its connection to
+	 * proxxy). */
 	ERR_UPSTREAM_RESOLVE = -40,
 	ERR_UPSTREAM_CONNECT = -41,
 	ERR_UPSTREAM_TIMEOUT = -42,
 	ERR_UPSTREAM_TLS = -43,
 	ERR_UPSTREAM_UNTRUSTED = -44,
-	ERR_UPSTREAM_REFUSED = -45,  /* it answered, but not with 101 */
-	ERR_UPSTREAM_ANSWER = -46,   /* its answer is not that of a WebSocket server */
+	ERR_UPSTREAM_REFUSED = -45,  /* its HTTP status is not 101, or not 200 for an API call */
+	ERR_UPSTREAM_ANSWER = -46,   /* its answer is not that of a WebSocket server, or of the API */
 	ERR_UPSTREAM_BROKE = -47,    /* ended without a Close or close_notify, or inside a frame */
-	ERR_UPSTREAM_PROTOCOL = -48, /* a frame that RFC 6455 does not allow */
+	ERR_UPSTREAM_PROTOCOL = -48, /* it violated RFC 6455 */
 
-	/* This machine. */
-	ERR_CONFIG = -60,
-	ERR_SYSTEM = -61,
+	/* Failures of this machine. */
+	ERR_CONFIG = -60, /* a setting or key is missing or invalid */
+	ERR_SYSTEM = -61, /* out of memory, or a system call or OpenSSL failed */
 };
 
 struct error_info {
-	const char *name; /* one word, for searching the log */
-	int http_status; /* answered before the upgrade; 0 when there is nothing to answer */
-	int close_code;  /* sent after the upgrade (RFC 6455 section 7.4) */
-	int exit_status; /* sysexits.h */
-	int priority;    /* syslog's */
-	const char *words; /* what happened, as a sentence's beginning; static storage */
+	const char *name;  /* one word, the log's outcome field */
+	int http_status;   /* for an answer before the upgrade; 0 if there is no answer */
+	int close_code;    /* for a Close after the upgrade (RFC 6455 section 7.4) */
+	int exit_status;   /* sysexits.h */
+	int priority;      /* syslog's */
+	const char *words; /* what happened: a sentence without a full stop, which ": detail" may follow */
 };
 
-/* What code means. A code that is not in the table is an internal error (never NULL). */
+/* Returns what code means, in static storage. A code that is not in the table means an internal
+ * error. Never returns NULL. */
 const struct error_info *error_info(int code);
+
+/* Writes a formatted sentence about a failure to why[0..size), cut off if it is too long. It must
+ * hold no secret. Returns code, so that a caller can write and return in one statement. */
+int error_why(char *why, size_t size, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

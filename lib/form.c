@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Guesses what is wrong with a payload's text, see form.h.
+ * Guesses from the characters of an invalid payload which mistake its maker made.
  */
 #include "lib/form.h"
 
@@ -32,7 +32,7 @@ static size_t count(const char *text, size_t len, char character)
 	return n;
 }
 
-/* True if text, hex digits, decodes to hex digits and colons only. */
+/* Returns true if text, which consists of hex digits, decodes to hex digits and colons only. */
 static bool is_hex_of_hex(const char *text, size_t len)
 {
 	for (size_t i = 0; i + 1 < len; i += 2) {
@@ -44,8 +44,8 @@ static bool is_hex_of_hex(const char *text, size_t len)
 	return len > 0 && len % 2 == 0;
 }
 
-/* Judges a text of hex digits and colons. */
-static const char *wrong_hex(const char *text, size_t len)
+/* Checks a text of hex digits and colons. Returns NULL or the mistake. */
+static const char *hex_error(const char *text, size_t len)
 {
 	const char *colon = memchr(text, ':', len);
 	const size_t iv = colon ? (size_t)(colon - text) : 0, cipher = colon ? len - iv - 1 : 0;
@@ -63,30 +63,30 @@ static const char *wrong_hex(const char *text, size_t len)
 	       "its ciphertext is not a multiple of 32 hex digits: it was cut off" : NULL;
 }
 
-const char *form_wrong(const char *text, size_t len)
+const char *form_error_cbc(const char *text, size_t len)
 {
 	const size_t dots = count(text, len, '.');
 
 	if (len > 0 && *text == '{')
-		return "it is plain JSON, not sealed";
+		return "it is plain JSON, not encrypted";
 	if (len > 0 && (*text == '"' || *text == '\''))
 		return "it is in quotes";
 	if (memmem(text, len, "://", 3))
-		return "it is a URL, not only a payload";
+		return "it is a URL, not only the payload";
 	if (memchr(text, '%', len))
 		return "it is URL-encoded twice";
 	if (consists_of(text, len, HEX ":"))
-		return wrong_hex(text, len);
+		return hex_error(text, len);
 	if (dots == 2 && consists_of(text, len, BASE64URL "."))
 		return "it has three parts: it is a signed JWT, not an encrypted one (JWE)";
 	if (dots > 0)
 		return "it has dots, but not the five parts of a JWE";
-	if (consists_of(text, len, BASE64URL "+/=: ")) /* a plus sign in a URL is a space */
+	if (consists_of(text, len, BASE64URL "+/=: ")) /* a '+' in a URL is decoded to a space */
 		return "it is in base64, not hex";
 	return "it is neither <iv hex>:<ciphertext hex> nor a JWE";
 }
 
-const char *form_wrong_jwe(const char *text, size_t len)
+const char *form_error_jwe(const char *text, size_t len)
 {
 	if (consists_of(text, len, BASE64URL "."))
 		return NULL;
@@ -94,5 +94,5 @@ const char *form_wrong_jwe(const char *text, size_t len)
 		return "it is URL-encoded twice";
 	if (consists_of(text, len, BASE64URL ".+/= "))
 		return "it is in base64, not base64url without padding";
-	return "it has characters that base64url does not have";
+	return "it has characters that are not in base64url";
 }

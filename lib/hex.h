@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One hexadecimal digit.
+ * Decodes one hexadecimal digit; shared by the decoders of hexadecimal text, JSON escapes and URIs.
  */
 #ifndef PROXXY_HEX_H
 #define PROXXY_HEX_H
 
-/* The value of a hexadecimal digit in either case, or -1. */
+/* Returns the value of a hexadecimal digit in either case, or -1 for any other character. */
 static inline int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Hosts, networks and origins, see host.h.
+ * Validates hosts, networks and origins, and checks them against lists.
  */
 #include "lib/host.h"
 
@@ -20,13 +20,14 @@ struct network {
 	unsigned bits;
 };
 
-/* Addresses that lead to this machine, to whoever is on its link, or to nobody; and where clouds answer questions
- * about the machine that asks, credentials included. */
+/* Addresses of this machine, of its link, and those that are no host's; and the addresses of
+ * clouds' metadata services, which give a machine its credentials. */
 static const char special[] =
 	"0.0.0.0/8,127.0.0.0/8,224.0.0.0/3,::/128,::1/128,ff00::/8," /* RFC 6890, RFC 1112, RFC 4291 */
 	"169.254.0.0/16,fe80::/10,fec0::/10," /* link-local, with 169.254.169.254, and site-local */
-	"100.100.100.200,168.63.129.16,192.0.0.192,fd00:ec2::254,fd20:ce::254," /* Alibaba, Azure, Oracle, AWS, Google, */
-	"fd00:42::42,fd00:a9fe:a9fe::1,fd00:c1::a9fe:a9fe"; /* Scaleway, Linode, Oracle */
+	"100.100.100.200,168.63.129.16,192.0.0.192," /* metadata: Alibaba, Azure, Oracle, */
+	"fd00:ec2::254,fd20:ce::254,fd00:42::42," /* AWS, Google, Scaleway, */
+	"fd00:a9fe:a9fe::1,fd00:c1::a9fe:a9fe"; /* Linode, Oracle */
 
 bool host_is_name(const char *s, size_t len)
 {
@@ -68,7 +69,8 @@ bool host_is_address(int family, const char *text)
 
 /* --- networks ----------------------------------------------------------------------------- */
 
-/* "address" or "address/bits". An address with bits behind its prefix set is a slip, and none. */
+/* Parses "address" or "address/bits". Returns false if it is neither, or if the address has bits
+ * set outside its prefix, which is likely a mistake. */
 static bool parse_network(const char *text, size_t len, struct network *ret)
 {
 	char copy[NETWORK_TEXT_MAX];
@@ -104,7 +106,7 @@ static bool parse_network(const char *text, size_t len, struct network *ret)
 	return true;
 }
 
-static bool holds(const struct network *n, int family, const uint8_t *address)
+static bool contains(const struct network *n, int family, const uint8_t *address)
 {
 	const unsigned whole = n->bits / 8, rest = n->bits % 8;
 
@@ -118,8 +120,8 @@ static bool is_localhost(const char *item, size_t len)
 	return len == strlen("localhost") && strncasecmp(item, "localhost", len) == 0;
 }
 
-/* True when a network of the list holds the address. */
-static bool list_holds(const char *list, int family, const uint8_t *address)
+/* Returns true if a network of the list contains the address. */
+static bool list_contains(const char *list, int family, const uint8_t *address)
 {
 	const char *item;
 	size_t len;
@@ -127,23 +129,23 @@ static bool list_holds(const char *list, int family, const uint8_t *address)
 	while ((item = list_next(&list, &len))) {
 		struct network n;
 
-		if (parse_network(item, len, &n) && holds(&n, family, address))
+		if (parse_network(item, len, &n) && contains(&n, family, address))
 			return true;
-		if (is_localhost(item, len) && list_holds("127.0.0.0/8,::1", family, address))
+		if (is_localhost(item, len) && list_contains("127.0.0.0/8,::1", family, address))
 			return true;
 	}
 	return false;
 }
 
-/* The IPv6 forms that embed an IPv4 address to which the kernel, a tunnel or a translator would
- * deliver: the bytes that identify the form, under a mask, and the positions of the four IPv4
- * bytes. Prefixes that an operator chooses cannot be known here (RFC 6052 section 2.2, 6rd of RFC
- * 5969, MAP of RFC 7597). 6over4 (RFC 2529) is link-local. */
-static const struct carrier {
-	const char *mark, *mask;
+/* The formats of IPv6 addresses that embed an IPv4 address to which the kernel, a tunnel or a
+ * translator would send: the bits that identify the format, their mask, and the positions of the
+ * four IPv4 bytes. Formats with a prefix that an operator chooses cannot be recognized (RFC 6052
+ * section 2.2, 6rd of RFC 5969, MAP of RFC 7597). 6over4 (RFC 2529) is link-local. */
+static const struct embedding {
+	const char *prefix, *mask;
 	uint8_t at[4];
-	bool inverted; /* the form stores the address with every bit inverted */
-} carriers[] = {
+	bool inverted; /* every bit of the IPv4 address is inverted */
+} embeddings[] = {
 	{ "::ffff:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },   /* mapped: RFC 4291 2.5.5.2 */
 	{ "::", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false },           /* compatible: 2.5.5.1 */
 	{ "::ffff:0:0:0", "ffff:ffff:ffff:ffff:ffff:ffff::", { 12, 13, 14, 15 }, false }, /* translated: RFC 2765 2.1 */
@@ -154,50 +156,50 @@ static const struct carrier {
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ff:ffff", { 9, 10, 11, 12 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ffff:ffff", { 7, 9, 10, 11 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:ff:ffff:ffff", { 6, 7, 9, 10 }, false },
-	{ "2002::", "ffff::", { 2, 3, 4, 5 }, false },                                    /* 6to4: RFC 3056 section 2 */
-	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false },                               /* Teredo server: RFC 4380 4 */
-	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true },                            /* Teredo client */
-	{ "::5efe:0:0", "::fdff:ffff:0:0", { 12, 13, 14, 15 }, false },                   /* ISATAP, 0 or 0200: RFC 5214 6.1 */
+	{ "2002::", "ffff::", { 2, 3, 4, 5 }, false }, /* 6to4: RFC 3056 section 2 */
+	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false }, /* Teredo server: RFC 4380 4 */
+	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true }, /* Teredo client */
+	{ "::5efe:0:0", "::fdff:ffff:0:0", { 12, 13, 14, 15 }, false }, /* ISATAP: RFC 5214 6.1 */
 };
 
-/* True if address has the carrier's form. ret is then the embedded IPv4 address. */
-static bool carries(const struct carrier *c, const uint8_t *address, uint8_t ret[4])
+/* Copies the embedded IPv4 address to ret. Returns false if address does not have the format e. */
+static bool extract_ipv4(const struct embedding *e, const uint8_t *address, uint8_t ret[4])
 {
-	uint8_t mark[ADDRESS_MAX], mask[ADDRESS_MAX];
+	uint8_t prefix[ADDRESS_MAX], mask[ADDRESS_MAX];
 
-	if (inet_pton(AF_INET6, c->mark, mark) != 1 || inet_pton(AF_INET6, c->mask, mask) != 1)
+	if (inet_pton(AF_INET6, e->prefix, prefix) != 1 || inet_pton(AF_INET6, e->mask, mask) != 1)
 		return false;
 	for (size_t i = 0; i < ADDRESS_MAX; i++)
-		if ((address[i] & mask[i]) != mark[i])
+		if ((address[i] & mask[i]) != prefix[i])
 			return false;
 	for (size_t i = 0; i < 4; i++)
-		ret[i] = (uint8_t)(address[c->at[i]] ^ (c->inverted ? UINT8_MAX : 0));
+		ret[i] = (uint8_t)(address[e->at[i]] ^ (e->inverted ? UINT8_MAX : 0));
 	return true;
 }
 
-/* True if an IPv6 address embeds a special IPv4 address. If several forms match, those that yield
- * an address in 0.0.0.0/8 do not count: nobody forwards such addresses. */
-static bool carries_special(const uint8_t *address)
+/* Returns true if an IPv6 address embeds a special IPv4 address. If several formats match, those
+ * that yield an address in 0.0.0.0/8 do not count: such addresses are not forwarded. */
+static bool embeds_special(const uint8_t *address)
 {
-	bool is_carrier = false, is_other = false;
-	uint8_t inner[4];
+	bool has_ipv4 = false, has_forwarded = false;
+	uint8_t ipv4[4];
 
-	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
-		if (!carries(&carriers[i], address, inner))
+	for (size_t i = 0; i < sizeof(embeddings) / sizeof(embeddings[0]); i++) {
+		if (!extract_ipv4(&embeddings[i], address, ipv4))
 			continue;
-		is_carrier = true;
-		if (inner[0] == 0)
+		has_ipv4 = true;
+		if (ipv4[0] == 0)
 			continue;
-		is_other = true;
-		if (list_holds(special, AF_INET, inner))
+		has_forwarded = true;
+		if (list_contains(special, AF_INET, ipv4))
 			return true;
 	}
-	return is_carrier && !is_other;
+	return has_ipv4 && !has_forwarded;
 }
 
 static bool is_special(int family, const uint8_t *address)
 {
-	return list_holds(special, family, address) || (family == AF_INET6 && carries_special(address));
+	return list_contains(special, family, address) || (family == AF_INET6 && embeds_special(address));
 }
 
 bool host_address_allowed(const char *list, const struct sockaddr *address, enum host_verdict verdict)
@@ -216,7 +218,7 @@ bool host_address_allowed(const char *list, const struct sockaddr *address, enum
 	} else {
 		return false;
 	}
-	return list_holds(list, family, bytes) || (verdict == HOST_NAMED && !is_special(family, bytes));
+	return list_contains(list, family, bytes) || (verdict == HOST_NAMED && !is_special(family, bytes));
 }
 
 bool host_is_network(const char *text)
@@ -231,12 +233,12 @@ bool host_in_network(const char *network, const char *address)
 	struct network n, a;
 
 	return parse_network(network, strlen(network), &n) && parse_network(address, strlen(address), &a) &&
-	       holds(&n, a.family, a.prefix);
+	       contains(&n, a.family, a.prefix);
 }
 
 /* --- lists -------------------------------------------------------------------------------- */
 
-/* A name, or a wildcard before one. */
+/* Returns true if s is a host name, or "*." and a host name. */
 static bool is_pattern(const char *s, size_t len)
 {
 	if (len > 2 && s[0] == '*' && s[1] == '.') {
@@ -292,7 +294,7 @@ enum host_verdict host_list_judge(const char *list, const char *host)
 
 /* --- origins ------------------------------------------------------------------------------ */
 
-/* scheme "://" host [":" port], split. The host may be a pattern. */
+/* The parts of scheme "://" host [":" port]. In a list, the host may be a wildcard. */
 struct origin {
 	const char *scheme, *host, *port;
 	size_t scheme_len, host_len, port_len;
@@ -328,6 +330,7 @@ static bool split_origin(const char *s, size_t len, struct origin *ret)
 	return true;
 }
 
+/* Returns true if s is an IPv6 address in brackets. */
 static bool is_bracketed(const char *s, size_t len)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -351,35 +354,38 @@ bool host_origins_valid(const char *list)
 		if (!split_origin(item, len, &o) || o.port_len > 5)
 			return false;
 		for (size_t i = 0; i < o.scheme_len; i++)
-			if (!((o.scheme[i] | 0x20) >= 'a' && (o.scheme[i] | 0x20) <= 'z') && !(i > 0 && strchr("0123456789+-.", o.scheme[i])))
+			if (!((o.scheme[i] | 0x20) >= 'a' && (o.scheme[i] | 0x20) <= 'z') &&
+			    !(i > 0 && strchr("0123456789+-.", o.scheme[i])))
 				return false;
 		for (size_t i = 0; i < o.port_len; i++)
 			if (o.port[i] < '0' || o.port[i] > '9')
 				return false;
-		if (!is_pattern(o.host, o.host_len) && !is_bracketed(o.host, o.host_len) && !parse_network(o.host, o.host_len, &n))
+		if (!is_pattern(o.host, o.host_len) && !is_bracketed(o.host, o.host_len) &&
+		    !parse_network(o.host, o.host_len, &n))
 			return false;
 	}
 	return true;
 }
 
-static bool same(const char *a, size_t a_len, const char *b, size_t b_len)
+static bool equal(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	return a_len == b_len && strncasecmp(a, b, a_len) == 0;
 }
 
 bool host_origin_allowed(const char *list, const char *origin, size_t len)
 {
-	struct origin asked, o;
+	struct origin requested, o;
 	const char *item;
 	size_t n;
 
-	if (len > HOST_ORIGIN_MAX || !split_origin(origin, len, &asked))
+	if (len > HOST_ORIGIN_MAX || !split_origin(origin, len, &requested))
 		return false;
 	while ((item = list_next(&list, &n)))
-		if (split_origin(item, n, &o) && same(o.scheme, o.scheme_len, asked.scheme, asked.scheme_len) &&
-		    same(o.port, o.port_len, asked.port, asked.port_len) &&
-		    matches(o.host, o.host_len, asked.host, asked.host_len) &&
-		    (o.host[0] != '*' || host_is_name(asked.host, asked.host_len)))
+		if (split_origin(item, n, &o) &&
+		    equal(o.scheme, o.scheme_len, requested.scheme, requested.scheme_len) &&
+		    equal(o.port, o.port_len, requested.port, requested.port_len) &&
+		    matches(o.host, o.host_len, requested.host, requested.host_len) &&
+		    (o.host[0] != '*' || host_is_name(requested.host, requested.host_len)))
 			return true;
 	return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads HTTP/1.1 heads, see http.h.
+ * Parses HTTP/1.1 request and response heads.
  */
 #include "lib/http.h"
 
@@ -13,7 +13,7 @@
 
 #define LITERAL(s) s, sizeof(s) - 1
 
-/* RFC 9110 section 5.6.2 */
+/* A character of a token: RFC 9110 section 5.6.2. */
 static bool is_tchar(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -42,7 +42,8 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
-/* Takes the next element off a comma-separated list, trimmed. Returns false at the end. */
+/* Moves *list behind its next element, and returns that element, trimmed, in *ret_element. Returns
+ * false at the end of the list. */
 static bool next_in_list(struct slice *list, struct slice *ret_element)
 {
 	const char *comma;
@@ -69,8 +70,8 @@ static bool list_has(struct slice list, const char *token)
 	return false;
 }
 
-/* A line up to its CRLF. Returns 1 and moves *at behind it, 0 when more bytes are needed, -1 for a control
- * character, which includes a CR or LF that stands alone. */
+/* Finds the end of the line at *at. Returns 1 and moves *at behind its CRLF, 0 if it needs more
+ * bytes, or -1 if the line has a control character, which includes a single CR or LF. */
 static int next_line(const char **at, const char *end, struct slice *ret_line)
 {
 	for (const char *p = *at; p < end; p++) {
@@ -95,7 +96,8 @@ struct field {
 	struct slice name, value;
 };
 
-/* RFC 9112 section 5.1. A line that begins with white space (obs-fold) has no token before its colon. */
+/* Splits a field line (RFC 9112 section 5.1). Returns false if it has no valid name and colon, as
+ * in a folded line (obs-fold), which begins with white space. */
 static bool parse_field(struct slice line, struct field *ret)
 {
 	const char *colon = memchr(line.at, ':', line.len);
@@ -107,7 +109,7 @@ static bool parse_field(struct slice line, struct field *ret)
 	return is_token(ret->name);
 }
 
-/* Sets a field that may come once only. */
+/* Stores the value of a field that may occur only once. Returns false the second time. */
 static bool set_once(struct slice *ret, struct slice value)
 {
 	if (ret->at)
@@ -116,7 +118,8 @@ static bool set_once(struct slice *ret, struct slice value)
 	return true;
 }
 
-/* Walks over the fields behind the first line and gives each to take. Returns as http_parse_request(). */
+/* Parses the fields after the first line, and calls take for each. Returns as
+ * http_parse_request(). */
 static int parse_fields(const char *buf, const char *at, const char *end, bool (*take)(const struct field *, void *),
 			void *context)
 {
@@ -193,7 +196,7 @@ static bool take_request_field(const struct field *f, void *context)
 	return true;
 }
 
-/* The request line: method SP target SP HTTP/1.x (RFC 9112 section 3). */
+/* Parses the request line: method SP target SP HTTP/1.x (RFC 9112 section 3). */
 static int parse_request_line(struct slice line, struct http_request *r)
 {
 	const char *end = line.at + line.len;
@@ -211,13 +214,14 @@ static int parse_request_line(struct slice line, struct http_request *r)
 	version = (struct slice){ space + 1, (size_t)(end - space - 1) };
 
 	if (version.len != 8 || memcmp(version.at, LITERAL("HTTP/")) != 0 || version.at[6] != '.' ||
-	    !slice_is_digits((struct slice){ version.at + 5, 1 }) || !slice_is_digits((struct slice){ version.at + 7, 1 }))
+	    !slice_is_digits((struct slice){ version.at + 5, 1 }) ||
+	    !slice_is_digits((struct slice){ version.at + 7, 1 }))
 		return ERR_REQUEST_MALFORMED;
 	if (version.at[5] != '1')
 		return ERR_REQUEST_VERSION;
-	r->minor = version.at[7] == '0' ? 0 : 1; /* a higher one is to be read as 1.1: RFC 9110 section 2.5 */
+	r->minor = version.at[7] == '0' ? 0 : 1; /* 1.2 and later count as 1.1: RFC 9110 section 2.5 */
 
-	/* Only what a URI may hold (RFC 3986), and no fragment. */
+	/* Only visible ASCII can be part of a URI (RFC 3986). A request target has no fragment. */
 	for (size_t i = 0; i < r->target.len; i++)
 		if (r->target.at[i] <= 0x20 || r->target.at[i] >= 0x7F || r->target.at[i] == '#')
 			return ERR_REQUEST_MALFORMED;
@@ -272,7 +276,7 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 
 	if (!r->host.at ? r->minor == 1 : !uri_is_authority(r->host))
 		return ERR_REQUEST_MALFORMED;
-	/* A length that is too long for a number is a body all the same. */
+	/* Content-Length may have any number of digits: only whether it is 0 matters. */
 	if (fields.content_length.at && (fields.transfer_encoding.at || fields.content_length.len == 0 ||
 					 !slice_is_digits(fields.content_length)))
 		return ERR_REQUEST_MALFORMED;
@@ -284,8 +288,8 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 
 /* --- a request that is read piece by piece -------------------------------------------------- */
 
-/* Looks at the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is kept
- * or its name is not complete, or an error. */
+/* Decides by the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is
+ * kept or its name is not complete, or an error. */
 static int is_dropped(struct slice line)
 {
 	struct field field;
@@ -295,7 +299,7 @@ static int is_dropped(struct slice line)
 	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
 }
 
-/* Checks the lines in the buffer, drops unused ones and closes the gaps. Returns 1 after the last
+/* Checks the lines in the buffer, and removes those that are not needed. Returns 1 after the last
  * line of the head, 0 if it needs more bytes, or an error. */
 static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 {
@@ -329,7 +333,7 @@ static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 			return ERR_REQUEST_TOO_LARGE;
 		n += 2;
 		if (s->dropping) {
-			s->passed += n;
+			s->dropped += n;
 		} else {
 			memmove(out, line, n);
 			out += n;
@@ -340,7 +344,7 @@ static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 		s->dropping = false;
 	}
 	if (s->dropping) {
-		s->passed += n;
+		s->dropped += n;
 		line += n;
 		n = 0;
 	}
@@ -361,10 +365,10 @@ int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct
 	rc = drop_lines(reader, buf, len);
 	if (rc < 0)
 		return rc;
-	whole = reader->passed + reader->kept;
+	whole = reader->dropped + reader->kept;
 	if (rc > 0 ? whole > HTTP_REQUEST_MAX : whole + reader->checked >= HTTP_REQUEST_MAX)
 		return ERR_REQUEST_TOO_LARGE;
-	/* A line without a complete name may still have to be dropped. */
+	/* A line whose name is not complete may still be dropped. So it does not count yet. */
 	if (rc == 0 && reader->kept + reader->checked >= HTTP_HEAD_MAX + (reader->kept > 2 ? HTTP_NAME_MAX : 0))
 		return ERR_REQUEST_TOO_LARGE;
 	return reader->kept > before ? http_parse_request(buf, reader->kept, ret_request) : 0;
@@ -391,7 +395,8 @@ static bool take_response_field(const struct field *f, void *context)
 	return true;
 }
 
-/* HTTP/1.x SP 3DIGIT SP reason (RFC 9112 section 4); the space is left away by some with an empty reason. */
+/* Parses HTTP/1.x SP 3DIGIT SP reason (RFC 9112 section 4). Some servers omit the last space if the
+ * reason is empty. */
 static bool parse_status_line(struct slice line, struct http_response *r)
 {
 	if (line.len < 12 || memcmp(line.at, LITERAL("HTTP/1.")) != 0 || (line.at[7] != '0' && line.at[7] != '1') ||

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/1.1 heads (RFC 9112): the client's request, our answers, and Proxmox's answer to the
- * upgrade. Pure: (buffer, length) in, slices of that buffer out. Strict where leniency would let
- * two parsers disagree: CRLF only, no folding, no white space before a colon, no body.
+ * Parses and writes HTTP/1.1 heads (RFC 9112): the client's request, our answers, and Proxmox's
+ * answer to the upgrade. Pure: slices are parts of the caller's buffer. It is strict where a
+ * lenient parser could disagree with the front proxy's: lines end in CRLF only, no folding, no
+ * white space before a colon, no body.
  */
 #ifndef PROXXY_HTTP_H
 #define PROXXY_HTTP_H
@@ -13,8 +14,8 @@
 #include "lib/slice.h"
 
 enum {
-	/* Bytes of a head that is parsed: a response, or a request's line and the fields that are
-	 * read. A payload with a CA makes a URL of about 12 KiB. */
+	/* Bytes of a response's head, or of a request's first line and the fields that are kept. A
+	 * payload with a CA makes a URL of about 12 KiB. */
 	HTTP_HEAD_MAX = 16 * 1024,
 	/* Bytes of a request's whole head, including the fields that are dropped. A panel's cookies
 	 * can exceed 16 KiB; browsers send less than half of this limit. */
@@ -23,7 +24,7 @@ enum {
 	HTTP_NAME_MAX = 256,   /* bytes of a request field's name; registered ones have at most 50 */
 };
 
-/* Slices are of the buffer that was parsed. */
+/* Slices are parts of the buffer that was parsed. */
 struct http_request {
 	struct slice method, target;
 	int minor; /* of HTTP/1.minor */
@@ -40,11 +41,11 @@ struct http_request {
 	struct slice ws_protocol; /* chosen from all offers by http_choose_protocol() */
 };
 
-/* The state of a request's head that is being read. Starts as all zero. */
+/* The state of http_read_request() between two calls. Starts as all zero. */
 struct http_reader {
 	size_t kept;    /* bytes of whole lines at the start of the buffer that are kept */
 	size_t checked; /* bytes checked of the line after them */
-	size_t passed;  /* bytes of the head that were dropped */
+	size_t dropped; /* bytes of the head that were dropped */
 	int fields;
 	bool dropping;  /* the start of the current line was dropped */
 };
@@ -54,40 +55,45 @@ struct http_response {
 	struct slice reason; /* the reason phrase: Proxmox puts its error there */
 	bool upgrade;        /* Upgrade lists websocket, and Connection lists upgrade */
 	struct slice ws_accept, ws_protocol;
-	bool ws_extensions;  /* it has the field, whatever it says */
+	bool ws_extensions;  /* it has Sec-WebSocket-Extensions, with any value */
 };
 
-/* Each parses one head from buf[0..len).
- * Returns its size in bytes (what follows is no longer HTTP), 0 when more bytes are needed, or
- * ERR_REQUEST_MALFORMED, ERR_REQUEST_TOO_LARGE (over HTTP_HEAD_MAX or HTTP_FIELDS_MAX),
- * ERR_REQUEST_VERSION; for a response always ERR_UPSTREAM_ANSWER. A request that is whole but may
- * not be served is the caller's to refuse: see the fields. For GET and HEAD, its target is the
- * result of uri_to_origin_form(). */
+/* Parses the request head at the start of buf[0..len). The target of a GET or HEAD is converted by
+ * uri_to_origin_form(). The caller checks whether the request can be served: method, upgrade,
+ * has_body.
+ * Returns the head's size in bytes, or 0 if it needs more bytes. Otherwise returns
+ * ERR_REQUEST_MALFORMED, ERR_REQUEST_VERSION, or ERR_REQUEST_TOO_LARGE (over HTTP_HEAD_MAX or
+ * HTTP_FIELDS_MAX). */
 int http_parse_request(const char *buf, size_t len, struct http_request *ret_request);
+
+/* Parses the response head at the start of buf[0..len).
+ * Returns the head's size in bytes, 0 if it needs more bytes, or ERR_UPSTREAM_ANSWER. */
 int http_parse_response(const char *buf, size_t len, struct http_response *ret_response);
 
-/* Parses a request that is read piece by piece into buf. Call it whenever *len has grown. It checks
- * every field line, and removes from buf those that http_request does not need; *len shrinks
- * accordingly. So a head of HTTP_REQUEST_MAX bytes needs only HTTP_HEAD_MAX bytes plus one read. It
- * looks at each byte at most twice, however small the pieces.
- * Returns as http_parse_request(); the size is that of the part of the head left in buf. It reports
- * a fault at the end of the faulty line or earlier. */
+/* Parses a request that the caller reads piece by piece into buf. Call it whenever *len has grown.
+ * It checks every field line, and removes from buf those that struct http_request does not need;
+ * *len shrinks accordingly. So a head of HTTP_REQUEST_MAX bytes needs only HTTP_HEAD_MAX bytes plus
+ * one read. It looks at each byte at most twice, however small the pieces.
+ * Returns as http_parse_request() does; the size is that of the part of the head that is left in
+ * buf. It reports an error at the end of the malformed line or earlier. */
 int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct http_request *ret_request);
 
 /* Chooses the subprotocol for the answer: "binary" if a list has it, else the first token of the
  * first list (RFC 6455 section 4.2.2; several fields count as one list, section 11.3.4). before is
- * the choice from earlier lists. In before and in the result, at is NULL if nothing usable was
- * offered. */
+ * the choice from earlier lists, and offered the value of the next field. In before and in the
+ * result, at is NULL if no list had a token. */
 struct slice http_choose_protocol(struct slice before, struct slice offered);
 
-/* Writes a whole answer to buf: status, the fields that every answer has, extra and body. extra is
- * "" or lines that each end in CRLF; a Content-Type or Connection in it replaces ours. For HEAD,
- * with_body is false: the body is omitted, its length is not. An answer of 204 has neither body nor
- * length (RFC 9110 section 8.6).
- * Returns the size, or ERR_SYSTEM when size is too small. */
+/* Writes a whole answer to buf, which has room for size bytes: status, the fields that every answer
+ * has, extra and body. extra is "" or lines that each end in CRLF; a Content-Type or Connection in
+ * it replaces ours. For HEAD, with_body is false: the body is omitted, its Content-Length is not. A
+ * 204 has neither (RFC 9110 section 8.6).
+ * Returns the size in bytes, or ERR_SYSTEM if buf is too small. */
 int http_write_answer(char *buf, size_t size, int status, const char *extra, const char *body, bool with_body);
 
-/* Writes the 101 of RFC 6455 section 4.2.2. protocol.at may be NULL. Returns as above. */
+/* Writes the 101 answer to an upgrade (RFC 6455 section 4.2.2). accept is ws_accept()'s result. If
+ * protocol.at is NULL, the answer has no Sec-WebSocket-Protocol.
+ * Returns the size in bytes, or ERR_SYSTEM if buf is too small. */
 int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice protocol);
 
 #endif

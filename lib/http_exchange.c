@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One HTTP exchange, see http_exchange.h.
+ * Reads an HTTP request's head from a connection and sends an answer. proxxy-conn and proxxy-status
+ * use it; http.h parses and http_write.c formats.
  */
 #include "lib/http_exchange.h"
 
@@ -13,7 +14,7 @@
 
 enum {
 	ANSWER_HEAD_MAX = 512, /* bytes; the longest is a 426's */
-	REFUSAL_MAX = 512,     /* bytes of a refusal's body */
+	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
 int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline,
@@ -25,7 +26,7 @@ int exchange_read(struct endpoint *client, char *head, size_t size, int64_t dead
 	*ret_used = 0;
 	for (;;) {
 		ssize_t n = io_read(client, head + len, size - len);
-		int rc;
+		int rc = ERR_CLIENT_GONE;
 
 		if (n > 0) {
 			len += (size_t)n;
@@ -36,10 +37,10 @@ int exchange_read(struct endpoint *client, char *head, size_t size, int64_t dead
 				rc = ERR_REQUEST_TOO_LARGE;
 		} else if (n == IO_AGAIN) {
 			rc = io_wait(client, POLLIN, NULL, deadline);
-			if (rc == ERR_REQUEST_TIMEOUT && len == 0)
-				rc = ERR_CLIENT_GONE;
-		} else {
-			rc = ERR_CLIENT_GONE;
+			if (rc == IO_TIMEOUT)
+				rc = len == 0 ? ERR_CLIENT_GONE : ERR_REQUEST_TIMEOUT;
+			else if (rc == IO_TERMINATED)
+				rc = END_TERMINATED;
 		}
 		*ret_len = len;
 		if (rc != 0)
@@ -47,7 +48,7 @@ int exchange_read(struct endpoint *client, char *head, size_t size, int64_t dead
 	}
 }
 
-bool exchange_knows(const struct http_request *request)
+bool exchange_accepts_method(const struct http_request *request)
 {
 	const struct slice method = request->method;
 
@@ -61,27 +62,26 @@ bool exchange_wants_body(const struct http_request *request)
 
 int exchange_send(struct endpoint *client, const char *answer, size_t size)
 {
-	return io_write_all(client, answer, size, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS) == OK ? OK : ERR_CLIENT_GONE;
+	return io_write_all(client, answer, size, io_now() + EXCHANGE_ANSWER_TIMEOUT_MS);
 }
 
-int exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body)
+void exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body)
 {
 	const size_t size = ANSWER_HEAD_MAX + strlen(body);
 	char *answer = malloc(size);
-	int rc = answer ? http_write_answer(answer, size, status, extra, body, with_body) : ERR_SYSTEM;
+	int n = answer ? http_write_answer(answer, size, status, extra, body, with_body) : 0;
 
-	if (rc > 0)
-		rc = exchange_send(client, answer, (size_t)rc);
+	if (n > 0)
+		exchange_send(client, answer, (size_t)n);
 	free(answer);
-	return rc;
 }
 
-void exchange_refuse(struct endpoint *client, const struct http_request *request, int code, const char *detail)
+void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail)
 {
 	const struct error_info *info = error_info(code);
 	const bool tell = *detail;
 	const char *extra = "";
-	char body[REFUSAL_MAX];
+	char body[ERROR_BODY_MAX];
 
 	if (code == ERR_METHOD)
 		extra = EXCHANGE_ALLOW;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writes HTTP/1.1 answers, see http.h.
+ * Writes HTTP/1.1 answers.
  */
 #include "lib/http.h"
 
@@ -27,7 +27,8 @@ static const char *reason_phrase(int status)
 	}
 }
 
-static int fits(int n, size_t size)
+/* Returns snprintf()'s result n, or ERR_SYSTEM if the text was cut off. */
+static int written(int n, size_t size)
 {
 	return n >= 0 && (size_t)n < size ? n : ERR_SYSTEM;
 }
@@ -39,32 +40,33 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 
 	if (has_content)
 		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", strlen(body));
-	return fits(snprintf(buf, size,
-			     "HTTP/1.1 %d %s\r\n"
-			     "%s%s"
-			     "Cache-Control: no-store\r\n"
-			     "X-Content-Type-Options: nosniff\r\n"
-			     "%s"
-			     "%s"
-			     "\r\n"
-			     "%s",
-			     status, reason_phrase(status),
-			     !has_content || strstr(extra, "Content-Type:") ? "" : "Content-Type: application/json\r\n",
-			     length, extra, strstr(extra, "Connection:") ? "" : "Connection: close\r\n",
-			     has_content && with_body ? body : ""),
-		    size);
+	return written(snprintf(buf, size,
+				"HTTP/1.1 %d %s\r\n"
+				"%s%s"
+				"Cache-Control: no-store\r\n"
+				"X-Content-Type-Options: nosniff\r\n"
+				"%s"
+				"%s"
+				"\r\n"
+				"%s",
+				status, reason_phrase(status),
+				!has_content || strstr(extra, "Content-Type:") ? "" :
+				"Content-Type: application/json\r\n",
+				length, extra, strstr(extra, "Connection:") ? "" : "Connection: close\r\n",
+				has_content && with_body ? body : ""),
+		       size);
 }
 
 int http_write_upgrade(char *buf, size_t size, const char *accept, struct slice protocol)
 {
-	return fits(snprintf(buf, size,
-			     "HTTP/1.1 101 Switching Protocols\r\n"
-			     "Upgrade: websocket\r\n"
-			     "Connection: Upgrade\r\n"
-			     "Sec-WebSocket-Accept: %s\r\n"
-			     "%s%.*s%s"
-			     "\r\n",
-			     accept, protocol.at ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len,
-			     protocol.at ? protocol.at : "", protocol.at ? "\r\n" : ""),
-		    size);
+	return written(snprintf(buf, size,
+				"HTTP/1.1 101 Switching Protocols\r\n"
+				"Upgrade: websocket\r\n"
+				"Connection: Upgrade\r\n"
+				"Sec-WebSocket-Accept: %s\r\n"
+				"%s%.*s%s"
+				"\r\n",
+				accept, protocol.at ? "Sec-WebSocket-Protocol: " : "", (int)protocol.len,
+				protocol.at ? protocol.at : "", protocol.at ? "\r\n" : ""),
+		       size);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Time, connections and waiting, see io.h.
+ * Reads, writes and polls non-blocking TCP connections, with or without TLS, and lets SIGTERM interrupt
+ * only the waiting. All programs do their network I/O through it.
  */
 #include "lib/io.h"
 
@@ -11,7 +12,6 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,18 +23,14 @@
 #include "lib/error.h"
 #include "lib/tls_socket.h"
 
-enum { SIGTERM_EVERY_MS = 20 }; /* how soon a busy session hears it */
+enum {
+	SIGTERM_CHECK_MS = 20,  /* between two checks for SIGTERM while the session is busy */
+	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; older headers do not have it */
+};
 static const int64_t POLL_LONGEST_MS = INT32_MAX * INT64_C(1000); /* 68 years: fits into every time_t */
 
-enum {
-	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; older kernels do not have it */
-	PARTING_READS = 16,    /* reads of 16 KiB between two looks at the clock */
-	PARTING_LOOK_MS = 100, /* between two looks whether the peer still accepts data */
-	PARTING_SOON_MS = 10,  /* the same after the peer closed, until it has the last bytes */
-};
-
 static volatile sig_atomic_t terminated;
-static sigset_t waiting_mask; /* signals that stay blocked while we wait */
+static sigset_t waiting_mask; /* the signal mask while io_poll_until() waits: the process's own without SIGTERM */
 
 int64_t io_now(void)
 {
@@ -127,7 +123,8 @@ static unsigned long last_tls_error(void)
 	return error;
 }
 
-/* What a TLS call that did not get on waits for, or how it ended. */
+/* Handles a TLS call that failed with rc. Returns IO_AGAIN if it waits for the socket: then *may is
+ * false and *events is what to poll for. Else returns IO_END or IO_BROKEN. */
 static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 {
 	switch (SSL_get_error(e->tls, rc)) {
@@ -150,33 +147,39 @@ static ssize_t tls_result(struct endpoint *e, int rc, bool *may, short *events)
 	return IO_AGAIN;
 }
 
+static ssize_t read_tls(struct endpoint *e, void *buf, size_t size)
+{
+	size_t got;
+	ssize_t n;
+	int rc;
+
+	tls_socket_enter(e->tls);
+	rc = SSL_read_ex(e->tls, buf, size, &got);
+	/* This read may have taken the input that a write waits for, so poll() would not report
+	 * it. */
+	if (!e->writable && e->write_events == POLLIN)
+		e->writable = true;
+	if (rc != 1) {
+		n = tls_result(e, rc, &e->readable, &e->read_events);
+		e->timed_out = n == IO_BROKEN && tls_socket_error(e->tls) == ETIMEDOUT;
+		return n;
+	}
+	e->readable = !tls_socket_is_drained(e->tls);
+	e->read_events = POLLIN;
+	return (ssize_t)got;
+}
+
 ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 {
 	ssize_t n;
 
-	if (e->tls) {
-		size_t got;
-		int rc;
-
-		tls_socket_enter(e->tls);
-		rc = SSL_read_ex(e->tls, buf, size, &got);
-		/* This read may have got input that a write waits for: poll() does not report it. */
-		if (!e->writable && e->write_events == POLLIN)
-			e->writable = true;
-		if (rc != 1) {
-			n = tls_result(e, rc, &e->readable, &e->read_events);
-			e->timed_out = n == IO_BROKEN && tls_socket_error(e->tls) == ETIMEDOUT;
-			return n;
-		}
-		e->readable = !tls_socket_is_drained(e->tls);
-		e->read_events = POLLIN;
-		return (ssize_t)got;
-	}
+	if (e->tls)
+		return read_tls(e, buf, size);
 	do {
 		n = recv(e->fd, buf, size, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0) {
-		/* Less than asked for is all there is: poll() can tell, no need to ask again. */
+		/* A short read took all there was: poll() reports what comes next. */
 		e->readable = (size_t)n == size || n == 0;
 		return n; /* 0 is IO_END */
 	}
@@ -188,7 +191,7 @@ ssize_t io_read(struct endpoint *e, void *buf, size_t size)
 	return IO_AGAIN;
 }
 
-/* Sends the waiting TLS bytes, and notes whether there is room for more. Returns 0 or IO_BROKEN. */
+/* Sends the waiting TLS bytes, and notes whether more can be written. Returns 0 or IO_BROKEN. */
 static ssize_t flush_tls(struct endpoint *e)
 {
 	if (!tls_socket_flush(e->tls))
@@ -219,8 +222,9 @@ static ssize_t write_tls(struct endpoint *e, const void *buf, size_t size)
 	} else {
 		n = tls_result(e, rc, &e->writable, &e->write_events);
 	}
-	/* After a partly read handshake message, SSL_write() also reads, and poll() does not report what it
-	 * has buffered. The same holds for a read that waited for room to write. */
+	/* If a handshake message was read in part, SSL_write() continues to read it, and may buffer
+	 * data behind it, which poll() does not report. Nor does poll() report a read that waited
+	 * for POLLOUT. */
 	if (tls_socket_has_input(e->tls) || (e->writable && e->read_events == POLLOUT))
 		e->readable = true;
 	return n == IO_END ? IO_BROKEN : n;
@@ -272,28 +276,28 @@ ssize_t io_handshake(struct endpoint *e)
 	return n == IO_END ? IO_BROKEN : n;
 }
 
-/* Takes a SIGTERM that waits. Returns true when there was one. */
-static bool take_sigterm(void)
+/* Notes a SIGTERM that is pending because it is blocked. Returns true if there is one. */
+static bool note_pending_sigterm(void)
 {
-	sigset_t waiting;
+	sigset_t pending;
 
-	if (terminated || sigpending(&waiting) < 0 || sigismember(&waiting, SIGTERM) != 1)
+	if (terminated || sigpending(&pending) < 0 || sigismember(&pending, SIGTERM) != 1)
 		return false;
 	terminated = 1;
 	return true;
 }
 
-/* ppoll() with SIGTERM let through, until the deadline. Returns as ppoll(). */
-static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
+int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 {
-	static int64_t looked;
+	static int64_t last_sigterm_check;
 	int64_t now = io_now(), left = deadline - now;
 	struct timespec ts = { 0, 0 };
 
-	/* ppoll() delivers no signal when something is ready at once, and with a busy session something always is. */
-	if (now >= looked + SIGTERM_EVERY_MS) {
-		looked = now;
-		if (take_sigterm()) {
+	/* ppoll() delivers no signal if a descriptor is ready at once; in a busy session one always
+	 * is. */
+	if (now >= last_sigterm_check + SIGTERM_CHECK_MS) {
+		last_sigterm_check = now;
+		if (note_pending_sigterm()) {
 			errno = EINTR;
 			return -1;
 		}
@@ -305,33 +309,33 @@ static int poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 	return ppoll(fds, n, &ts, &waiting_mask);
 }
 
-int io_wait(struct endpoint *e, short events, const struct endpoint *client, int64_t deadline)
+int io_wait(struct endpoint *e, short events, const struct endpoint *watched, int64_t deadline)
 {
 	const short wanted = events == POLLIN ? e->read_events : e->write_events;
 	struct pollfd fds[2] = {
 		{ .fd = e->fd },
-		{ .fd = client ? client->fd : -1, .events = POLLRDHUP },
+		{ .fd = watched ? watched->fd : -1, .events = POLLRDHUP },
 	};
 
 	for (;;) {
 		int n;
 
-		/* Waiting TLS bytes must be sent, or the peer never answers. */
+		/* The peer may answer only after it got the waiting TLS bytes. */
 		fds[0].events = io_backlog(e) > 0 ? wanted | POLLOUT : wanted;
-		n = poll_until(fds, 2, deadline);
+		n = io_poll_until(fds, 2, deadline);
 
 		if (terminated)
-			return END_TERMINATED;
+			return IO_TERMINATED;
 		if (n < 0 && errno != EINTR)
 			return ERR_SYSTEM;
 		if (n == 0)
-			return ERR_REQUEST_TIMEOUT;
+			return IO_TIMEOUT;
 		if (n > 0 && fds[1].revents)
-			return ERR_CLIENT_GONE;
+			return IO_HANGUP;
 		if (n > 0) {
-			/* A peer that always has something has no more time than others. */
+			/* The deadline also holds for a peer that always has something to read. */
 			if (io_now() >= deadline)
-				return ERR_REQUEST_TIMEOUT;
+				return IO_TIMEOUT;
 			if (io_backlog(e) > 0 && flush_tls(e) == 0 && !(fds[0].revents & ~(POLLOUT & ~wanted)))
 				continue;
 			e->readable = e->writable = true;
@@ -356,10 +360,11 @@ void io_poll(const struct io_want want[2], int64_t deadline)
 			events |= POLLOUT;
 		if (!want[i].read && !e->hung_up)
 			events |= POLLRDHUP;
-		/* Never poll for nothing: a hang-up would wake us over and over. */
+		/* poll() reports POLLHUP even if no event is asked for, and would then return at
+		 * once each time. */
 		fds[i] = (struct pollfd){ .fd = events ? e->fd : -1, .events = events };
 	}
-	if (poll_until(fds, 2, deadline) <= 0)
+	if (io_poll_until(fds, 2, deadline) <= 0)
 		return;
 	for (int i = 0; i < 2; i++) {
 		struct endpoint *e = want[i].endpoint;
@@ -390,7 +395,7 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 			continue;
 		}
 		if (n != IO_AGAIN)
-			return ERR_CLIENT_GONE;
+			return IO_BROKEN;
 		rc = io_wait(e, POLLOUT, NULL, deadline);
 		if (rc < 0)
 			return rc;
@@ -398,7 +403,7 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 	return OK;
 }
 
-void io_give_back(void *at, size_t size)
+void io_release_pages(void *at, size_t size)
 {
 	const uintptr_t page = (uintptr_t)getpagesize();
 	const uintptr_t begin = ((uintptr_t)at + page - 1) / page * page, end = ((uintptr_t)at + size) / page * page;
@@ -407,123 +412,8 @@ void io_give_back(void *at, size_t size)
 		madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-void io_rest(struct endpoint *e)
+void io_release_buffers(struct endpoint *e)
 {
 	if (e->tls)
-		tls_socket_rest(e->tls);
-}
-
-/* --- the end ------------------------------------------------------------------------------ */
-
-/* The state of an endpoint that is being ended. */
-struct parting {
-	struct endpoint *e; /* NULL when it has ended */
-	size_t left;        /* unacknowledged bytes at the last look */
-	int64_t moved;      /* when left last changed */
-	bool closed;        /* the peer sends no more; our last bytes may still be under way */
-};
-
-static void begin_parting(struct parting *p, struct endpoint *e, int64_t now)
-{
-	static const int timeout = IO_ORPHAN_TIMEOUT_MS;
-
-	*p = (struct parting){ .e = e && e->fd >= 0 && !e->shut ? e : NULL, .moved = now };
-	if (!p->e)
-		return;
-	p->closed = e->said_all;
-	/* Without a process there is nobody whose pause to bear with: vanished clients must not pile up in the kernel. */
-	setsockopt(e->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
-	if (e->tls) {
-		ERR_clear_error();
-		SSL_shutdown(e->tls);
-		ERR_clear_error();
-	}
-	p->left = io_unacknowledged(e);
-}
-
-/* Reads and discards input, and notes whether the peer closed. Returns false if the connection is broken. */
-static bool read_away(struct parting *p)
-{
-	uint8_t rest[16384];
-
-	for (int i = 0; i < PARTING_READS && !p->closed; i++) {
-		ssize_t n = recv(p->e->fd, rest, sizeof(rest), 0);
-
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-			return false;
-		p->closed = n == 0;
-		if (n < (ssize_t)sizeof(rest))
-			break;
-	}
-	return true;
-}
-
-/* True if a reset ended the connection: the peer will acknowledge nothing more. */
-static bool was_reset(const struct endpoint *e)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
-}
-
-/* Continues to end an endpoint. Returns when to look again, or 0 if it has ended. */
-static int64_t part(struct parting *p, int64_t now)
-{
-	struct endpoint *e = p->e;
-	size_t left;
-
-	if (e->tls && !tls_socket_flush(e->tls))
-		return 0;
-	if (!e->shut && io_backlog(e) == 0) {
-		shutdown(e->fd, SHUT_WR);
-		e->shut = true;
-	}
-	if (!read_away(p))
-		return 0;
-	left = io_unacknowledged(e);
-	if (left != p->left)
-		p->moved = now;
-	p->left = left;
-	if (now >= p->moved + IO_LINGER_MS || (p->closed && (left == 0 || was_reset(e))))
-		return 0;
-	if (p->closed) /* no poll event reports an acknowledgement */
-		return now + PARTING_SOON_MS;
-	return left > 0 ? now + PARTING_LOOK_MS : p->moved + IO_LINGER_MS;
-}
-
-void io_linger(struct endpoint *a, struct endpoint *b, int64_t deadline)
-{
-	struct parting ends[2];
-	int64_t now = io_now();
-	bool cut = false;
-
-	begin_parting(&ends[0], a, now);
-	begin_parting(&ends[1], b, now);
-	while (ends[0].e || ends[1].e) {
-		struct pollfd fds[2];
-		int64_t look = deadline;
-
-		now = io_now();
-		if (terminated && !cut) {
-			cut = true;
-			deadline = look = now + IO_LINGER_MS < deadline ? now + IO_LINGER_MS : deadline;
-		}
-		for (int i = 0; i < 2; i++) {
-			struct endpoint *e = ends[i].e;
-			int64_t again = e && now < deadline ? part(&ends[i], now) : 0;
-
-			if (again == 0)
-				ends[i].e = NULL;
-			else if (again < look)
-				look = again;
-			fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
-			if (again && io_backlog(e) > 0)
-				fds[i] = (struct pollfd){ .fd = e->fd, .events = POLLIN | POLLOUT };
-			else if (again && !ends[i].closed)
-				fds[i].fd = e->fd;
-		}
-		if (ends[0].e || ends[1].e)
-			poll_until(fds, 2, look);
-	}
+		tls_socket_release(e->tls);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JWE compact serialization, see jwe.h.
+ * Opens and seals JWE in compact serialization. Section numbers are those of RFC 7516.
  */
 #include "lib/jwe.h"
 
@@ -13,7 +13,7 @@
 #include "lib/error.h"
 #include "lib/strict_json.h"
 
-/* protected header . encrypted key . nonce . ciphertext . tag (RFC 7516 section 7.1) */
+/* The parts, in order, with dots between them (section 7.1). */
 enum { HEADER, ENCRYPTED_KEY, NONCE, CIPHERTEXT, TAG, PARTS };
 
 struct part {
@@ -21,7 +21,7 @@ struct part {
 	size_t len;
 };
 
-/* Cuts at the dots. Returns false unless there are exactly four. */
+/* Splits text at its dots. Returns false unless there are exactly four. */
 static bool split(const char *text, size_t len, struct part parts[PARTS])
 {
 	const char *at = text, *end = text + len;
@@ -44,7 +44,8 @@ bool jwe_looks_like(const char *text, size_t len)
 	return split(text, len, parts);
 }
 
-/* Whitelists a protected header and takes its kid, "" when it has none. Returns NULL, or what is wrong. */
+/* Checks the protected header and copies its kid, "" if it has none. Returns NULL, or a phrase that
+ * says what is wrong. */
 static const char *parse_header(struct part text, char kid[KEY_NAME_MAX + 1])
 {
 	uint8_t bytes[JWE_HEADER_MAX];
@@ -65,9 +66,9 @@ static const char *parse_header(struct part text, char kid[KEY_NAME_MAX + 1])
 	else if (!enc || strcmp(enc, "A256GCM") != 0)
 		why = "its enc is not A256GCM";
 	else if (strict_json_has(header, "zip") || strict_json_has(header, "crit"))
-		why = "its header asks for an extension"; /* which must be refused then: section 4.1.13 */
+		why = "its header requires an extension, zip or crit"; /* we have none: section 4.1.13 */
 	else if (strict_json_has(header, "kid") && (!id || n == 0 || n > KEY_NAME_MAX))
-		why = "its kid names no key of ours";
+		why = "its kid is not the name of a key here";
 	else if (id)
 		memcpy(kid, id, n + 1);
 	strict_json_wipe(header);
@@ -81,25 +82,26 @@ int jwe_open(const struct key *keys, size_t n_keys, const char *text, size_t len
 	uint8_t nonce[CRYPTO_NONCE_LEN], tag[CRYPTO_TAG_LEN];
 	char kid[KEY_NAME_MAX + 1];
 
-	*ret_why = "not five parts with dots between";
+	*ret_why = "it does not have five parts with dots between them";
 	if (!split(text, len, parts))
 		return ERR_PAYLOAD_INVALID;
 	*ret_why = parse_header(parts[HEADER], kid);
 	if (*ret_why)
 		return ERR_PAYLOAD_INVALID;
-	*ret_why = "not a nonce of 12 bytes, no encrypted key, and a tag of 16 bytes, in base64url";
+	*ret_why = "it needs an empty encrypted key, a nonce of 12 bytes and a tag of 16 bytes, in base64url";
 	if (parts[ENCRYPTED_KEY].len != 0 ||
 	    crypto_base64url_decode(parts[NONCE].at, parts[NONCE].len, nonce, sizeof(nonce)) != sizeof(nonce) ||
 	    crypto_base64url_decode(parts[TAG].at, parts[TAG].len, tag, sizeof(tag)) != sizeof(tag))
 		return ERR_PAYLOAD_INVALID;
 
-	*ret_why = "its kid names no key of ours";
+	*ret_why = "its kid is not the name of a key here";
 	for (size_t i = 0; i < n_keys; i++) {
 		int n, rc;
 
 		if (*kid && *keys[i].kid && strcmp(kid, keys[i].kid) != 0)
 			continue;
-		/* Opening is in place and a failure wipes it: each key begins anew. */
+		/* crypto_open_gcm() works in place and wipes the buffer if it fails. So decode
+		 * again for each key. */
 		n = crypto_base64url_decode(parts[CIPHERTEXT].at, parts[CIPHERTEXT].len, plain, size);
 		if (n <= 0) {
 			*ret_why = "its ciphertext is not base64url";
@@ -115,7 +117,7 @@ int jwe_open(const struct key *keys, size_t n_keys, const char *text, size_t len
 	return ERR_PAYLOAD_INVALID;
 }
 
-/* Appends dots and data to text[0..*at). Returns false when it does not fit. */
+/* Appends dots and base64url of data to text[0..*at). Returns false if text is too small. */
 static bool append(char *text, size_t size, size_t *at, const char *dots, const uint8_t *data, size_t len)
 {
 	const size_t n_dots = strlen(dots);
@@ -142,9 +144,9 @@ int jwe_seal(const struct key *key, const uint8_t *plain, size_t len, char *text
 	if (!cipher)
 		return ERR_SYSTEM;
 	memcpy(cipher, plain, len);
-	snprintf(header, sizeof(header), "{\"alg\":\"dir\",\"enc\":\"A256GCM\"%s%s%s}", *key->kid ? ",\"kid\":\"" : "", key->kid,
-		 *key->kid ? "\"" : "");
-	/* With "dir" the encrypted key is empty: two dots before the nonce. */
+	snprintf(header, sizeof(header), "{\"alg\":\"dir\",\"enc\":\"A256GCM\"%s%s%s}",
+		 *key->kid ? ",\"kid\":\"" : "", key->kid, *key->kid ? "\"" : "");
+	/* With "dir" the encrypted key is empty: so there are two dots before the nonce. */
 	done = RAND_bytes(nonce, sizeof(nonce)) == 1 &&
 	       append(text, size, &at, "", (const uint8_t *)header, strlen(header)) &&
 	       crypto_seal_gcm(key->key, nonce, text, at, cipher, len, tag) == OK &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keys that backend and proxxy share, see keys.h.
+ * Loads and parses the keys that the backend and proxxy share.
  */
 #include "lib/keys.h"
 
@@ -18,7 +18,7 @@
 
 #define CREDENTIAL "signature-key"
 
-/* What the settings said. Static: pages that stay untouched cost nothing. */
+/* The values of the two settings. Untouched pages of a static buffer are never allocated. */
 static struct {
 	char text[SETTINGS_VALUE_MAX]; /* SIGNATURE_KEY; secret */
 	char file[SETTINGS_PATH_MAX];
@@ -38,8 +38,8 @@ bool keys_parse_text(void *config, const struct setting *s, const char *value)
 	(void)config;
 	(void)s;
 	if (strcmp(source.text, value) == 0)
-		return true; /* "" most often: its page stays untouched */
-	OPENSSL_cleanse(source.text, strlen(source.text)); /* an earlier file's text may be longer */
+		return true; /* "" in most cases: do not touch the page */
+	OPENSSL_cleanse(source.text, strlen(source.text)); /* the value of an earlier file may be longer */
 	return copy_value(source.text, sizeof(source.text), value);
 }
 
@@ -61,8 +61,9 @@ bool keys_name_valid(const char *s, size_t len)
 	return true;
 }
 
-/* "hex", or "kid:hex,kid:hex,…", which came from place. */
-static int take(struct key keys[KEYS_MAX], size_t *ret_n, const char *list, const char *place, char *why, size_t size)
+/* Parses "hex" or "kid:hex,kid:hex,…". Error messages name its source, place. */
+static int parse_keys(struct key keys[KEYS_MAX], size_t *ret_n, const char *list, const char *place, char *why,
+		      size_t size)
 {
 	const char *item;
 	size_t len, n = 0;
@@ -73,19 +74,21 @@ static int take(struct key keys[KEYS_MAX], size_t *ret_n, const char *list, cons
 		const char *hex = colon ? colon + 1 : item;
 
 		if (n == KEYS_MAX)
-			return settings_fail(why, size, "%s: more than %d keys", place, KEYS_MAX);
+			return error_why(why, size, ERR_CONFIG, "%s: more than %d keys", place, KEYS_MAX);
 		if (colon && !keys_name_valid(item, kid_len))
-			return settings_fail(why, size, "%s: key %zu has a name that is not 1 to %d letters, digits, '-', '_' or '.'", place,
-				    n + 1, KEY_NAME_MAX);
+			return error_why(why, size, ERR_CONFIG,
+					 "%s: the name of key %zu is not 1 to %d letters, digits, '-', '_' or '.'",
+					 place, n + 1, KEY_NAME_MAX);
 		if (crypto_hex(hex, len - (size_t)(hex - item), keys[n].key, sizeof(keys[n].key)) < 0)
-			return settings_fail(why, size, "%s: key %zu is not 64 hex digits (32 bytes); \"openssl rand -hex 32\" makes one",
-				    place, n + 1);
+			return error_why(why, size, ERR_CONFIG, "%s: key %zu is not 64 hex digits (32 bytes); "
+					 "\"openssl rand -hex 32\" makes one", place, n + 1);
 		memcpy(keys[n].kid, item, kid_len);
 		keys[n].kid[kid_len] = '\0';
 		*ret_n = ++n;
 	}
 	if (n == 0)
-		return settings_fail(why, size, "%s: no key in it; \"openssl rand -hex 32\" makes one", place);
+		return error_why(why, size, ERR_CONFIG, "%s: there is no key; \"openssl rand -hex 32\" makes one",
+				 place);
 	return OK;
 }
 
@@ -110,14 +113,14 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char path[SETTINGS_PATH_MAX + 100] = "", *end, text[SETTINGS_VALUE_MAX];
-	bool asked_for = source.file_is_set;
+	bool required = source.file_is_set;
 	ssize_t n = -ENOENT;
 	int rc;
 
 	if (credentials) {
 		snprintf(path, sizeof(path), "%.4095s/" CREDENTIAL, credentials);
 		n = settings_read_file(path, text, sizeof(text));
-		asked_for |= n != -ENOENT;
+		required |= n != -ENOENT;
 	}
 	if (n == -ENOENT) {
 		snprintf(path, sizeof(path), "%s", source.file);
@@ -127,28 +130,29 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 		end = text + n;
 		while (end > text && strchr(" \t\r\n", end[-1]))
 			*--end = '\0';
-		rc = take(keys, ret_n, text, path, why, size);
+		rc = parse_keys(keys, ret_n, text, path, why, size);
 		OPENSSL_cleanse(text, sizeof(text));
 		return rc;
 	}
-	/* A file that was asked for and cannot be read is an error; the default one need not be there. */
-	if (source.text[0] && !asked_for)
-		return take(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
+	/* It is an error if a configured file, or an existing credential, cannot be read. The
+	 * default file is optional. */
+	if (source.text[0] && !required)
+		return parse_keys(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
 	if (n == -EACCES)
-		return settings_fail(why, size, "no key: %.300s: %s%s", path, strerror((int)-n),
+		return error_why(why, size, ERR_CONFIG, "no key: %.300s: %s%s", path, strerror((int)-n),
 				     keys_who_may_read(path, text, sizeof(text)));
-	return settings_fail(why, size, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path, strerror((int)-n),
-		    source.text[0] ? "" : ", and no SIGNATURE_KEY");
+	return error_why(why, size, ERR_CONFIG, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path,
+			 strerror((int)-n), source.text[0] ? "" : ", and SIGNATURE_KEY is not set");
 }
 
-void keys_forget(void)
+void keys_wipe(void)
 {
 	char *environment = getenv("SIGNATURE_KEY");
 
 	OPENSSL_cleanse(source.text, strlen(source.text));
-	io_give_back(&source, sizeof(source));
+	io_release_pages(&source, sizeof(source));
 	if (environment)
-		OPENSSL_cleanse(environment, strlen(environment)); /* it is what /proc/PID/environ shows */
+		OPENSSL_cleanse(environment, strlen(environment)); /* the memory that /proc/PID/environ shows */
 }
 
 int keys_load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size)
@@ -157,6 +161,6 @@ int keys_load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size)
 
 	*ret_n = 0;
 	rc = load(keys, ret_n, why, size);
-	keys_forget();
+	keys_wipe();
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Comma-separated lists, as settings have them.
+ * Walks over a comma-separated list, the format of list settings.
  */
 #ifndef PROXXY_LIST_H
 #define PROXXY_LIST_H
@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Takes the next item off the list, without spaces around it; it is not NUL-terminated. Returns NULL at the end. */
+/* Returns the next item of *list, and moves *list behind it. Sets *ret_len to its length without
+ * surrounding spaces and tabs. The item is not NUL-terminated. Returns NULL at the end of the
+ * list. */
 static inline const char *list_next(const char **list, size_t *ret_len)
 {
 	const char *item = *list + strspn(*list, " \t");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From JSON to a console and claims, see payload.h.
+ * Parses and validates the JSON of a payload.
  */
 #include "lib/payload.h"
 
@@ -17,7 +17,7 @@
 
 static const int64_t CLAIMS_DATE_MAX = INT64_C(253402300799); /* the end of year 9999 */
 
-/* 1 to 65535 in decimal, all of it. Returns 0 for anything else. */
+/* Parses s[0..len), a decimal number from 1 to 65535. Returns it, or 0 for any other text. */
 static uint16_t parse_port(const char *s, size_t len)
 {
 	unsigned port = 0;
@@ -65,7 +65,8 @@ int payload_parse_host(const char *text, struct console *ret_console)
 		if (host_port == 0)
 			return ERR_PAYLOAD_INVALID;
 	}
-	/* Remove the dot of a fully qualified name: certificates and our lists do not have it. */
+	/* Remove the final dot of a fully qualified name: names in certificates and in our lists do
+	 * not have it. */
 	if (!ipv6 && len > 1 && host[len - 1] == '.')
 		len--;
 	if (len > CONSOLE_HOST_MAX)
@@ -87,13 +88,13 @@ int payload_parse_host(const char *text, struct console *ret_console)
 	return OK;
 }
 
-/* strict_json_copy() for a member that need not be there: ret stays as it is then. */
+/* Copies an optional member as strict_json_copy() does. If it is missing, ret stays unchanged. */
 static bool copy_optional(json_object *object, const char *name, char *ret, size_t size)
 {
 	return !strict_json_has(object, name) || strict_json_copy(object, name, ret, size);
 }
 
-/* The console's part of the schema. Returns NULL, or what is wrong. */
+/* Reads and validates the console's members. Returns NULL, or a phrase that says what is wrong. */
 static const char *read_console(json_object *object, struct console *c)
 {
 	const char *text;
@@ -116,9 +117,9 @@ static const char *read_console(json_object *object, struct console *c)
 		return "node is not a host name";
 
 	if (!strict_json_copy(object, "ticket", c->ticket, sizeof(c->ticket)))
-		return "ticket is not a string of 1 to 4096 bytes without controls";
+		return "ticket is not a string of 1 to 4096 bytes without control characters";
 	if (!strict_json_copy(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
-		return "vncticket is not a string of 1 to 512 bytes without controls";
+		return "vncticket is not a string of 1 to 512 bytes without control characters";
 
 	text = strict_json_string(object, "port", &len);
 	c->vnc_port = text ? parse_port(text, len) : (uint16_t)strict_json_integer(object, "port", UINT16_MAX);
@@ -127,7 +128,8 @@ static const char *read_console(json_object *object, struct console *c)
 	return NULL;
 }
 
-/* A PEM text: the one string that has line ends. Returns NULL when it is none. */
+/* Returns a copy of ca, a PEM text, for free(). It is the only string that may have line feeds.
+ * Returns NULL if it is missing, too long or no PEM, or without memory. */
 static char *copy_ca(json_object *object)
 {
 	json_object *member;
@@ -140,7 +142,8 @@ static char *copy_ca(json_object *object)
 	return strdup(text);
 }
 
-/* NumericDate (RFC 7519 section 2), which may have a fraction: cut off. Returns 0 for what is none. */
+/* Reads a NumericDate (RFC 7519 section 2), and drops its fraction if it has one. Returns Unix time
+ * in seconds, or 0 if it is missing or invalid. */
 static int64_t read_date(json_object *object, const char *name)
 {
 	json_object *member;
@@ -155,7 +158,7 @@ static int64_t read_date(json_object *object, const char *name)
 	return strict_json_integer(object, name, CLAIMS_DATE_MAX);
 }
 
-/* The claims' part of the schema. Returns NULL, or what is wrong. */
+/* Reads and validates the claims. Returns NULL, or a phrase that says what is wrong. */
 static const char *read_claims(json_object *object, struct claims *c)
 {
 	const char *text;
@@ -163,36 +166,36 @@ static const char *read_claims(json_object *object, struct claims *c)
 
 	c->expires = read_date(object, "exp");
 	if (c->expires == 0)
-		return "exp is not there, or not seconds since 1970";
+		return "exp is missing or not in seconds since 1970";
 	c->not_before = read_date(object, "nbf");
 	if (c->not_before == 0 && strict_json_has(object, "nbf"))
-		return "nbf is not seconds since 1970";
+		return "nbf is not in seconds since 1970";
 	if (!copy_optional(object, "jti", c->jti, sizeof(c->jti)))
-		return "jti is not a string of 1 to 256 bytes without controls";
+		return "jti is not a string of 1 to 256 bytes without control characters";
 	if (!copy_optional(object, "origin", c->origin, sizeof(c->origin)) || strpbrk(c->origin, ",* \t") ||
 	    !host_origins_valid(c->origin))
 		return "origin is not an origin, like https://panel.example.com";
 	if (!copy_optional(object, "client", c->client, sizeof(c->client)) ||
 	    (*c->client && !host_is_network(c->client)))
-		return "client is not an address or network";
+		return "client is not an IP address or network";
 	text = strict_json_string(object, "fingerprint", &len);
 	c->has_fingerprint = text && crypto_fingerprint(text, len, c->fingerprint) == OK;
 	if (!c->has_fingerprint && strict_json_has(object, "fingerprint"))
-		return "fingerprint is not that of SHA-256, 64 hex digits";
+		return "fingerprint is not a SHA-256 fingerprint, 64 hex digits";
 	c->session_max = (int)strict_json_integer(object, "session_max", CLAIMS_SESSION_MAX);
 	if (c->session_max == 0 && strict_json_has(object, "session_max"))
-		return "session_max is not seconds from 1 to 31536000";
+		return "session_max is not a number of seconds from 1 to 31536000";
 	c->ca = copy_ca(object);
 	if (!c->ca && strict_json_has(object, "ca"))
-		return "ca is not a certificate in PEM of at most 8192 bytes";
+		return "ca is not a PEM certificate of at most 8192 bytes";
 	return NULL;
 }
 
 int payload_parse(const char *json, size_t len, struct console *ret_console, struct claims *ret_claims,
 		  const char **ret_why)
 {
-	/* RFC 8259 section 8.1 allows a parser to ignore the mark. The original does, and some
-	 * backends send it. */
+	/* RFC 8259 section 8.1 allows a parser to ignore a byte order mark. The original does so,
+	 * and some backends send one. */
 	const size_t mark = byte_order_mark_len(json, len);
 	struct console console = { 0 };
 	struct claims claims = { 0 };
@@ -225,18 +228,20 @@ static bool begins(const char *text, const char *with)
 	return strncasecmp(text, with, strlen(with)) == 0;
 }
 
-const char *console_ticket_wrong(const struct console *console)
+const char *console_ticket_error(const struct console *console)
 {
 	const char *const ticket = console->ticket, *const bang = strchr(ticket, '!');
 
-	if (strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 || strncmp(ticket, "PVE:", strlen("PVE:")) == 0 ||
+	if (strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ||
+	    strncmp(ticket, "PVE:", strlen("PVE:")) == 0 ||
 	    begins(ticket, "PVE%3A"))
 		return NULL;
 	if (begins(ticket, "PVEAuthCookie=") || begins(ticket, "Authorization:") || begins(ticket, "Cookie:"))
-		return "ticket has a name before it: a user's ticket begins with PVE:, a token with PVEAPIToken=";
+		return "ticket has a header or cookie name before it: a user's ticket begins with PVE:, "
+		       "a token with PVEAPIToken=";
 	if (strstr(ticket, "PVEVNC:"))
-		return "ticket holds the console's ticket, which belongs into vncticket: "
-		       "it must say who asked for the console";
+		return "ticket is a VNC ticket, which belongs in vncticket; "
+		       "ticket is for a token or a user's ticket";
 	if (bang && memchr(ticket, '@', (size_t)(bang - ticket)) && strchr(bang, '='))
 		return "ticket is an API token without PVEAPIToken= before it";
 	return "ticket is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's ticket, which begins with PVE:";

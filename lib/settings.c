@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Settings as KEY=VALUE, see settings.h.
+ * Loads settings from the environment, the settings file and its drop-in directory, and prints
+ * them.
  */
 #include "lib/settings.h"
 
@@ -8,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,32 +18,23 @@
 #include "lib/slice.h"
 
 enum {
-	NAME_SIZE = 256,           /* bytes of a file's name, with its NUL: NAME_MAX */
-	ENTRIES_SIZE = 2 * 1024,   /* bytes of a directory's entries read at once; one takes up to 280 */
+	NAME_SIZE = 256,           /* bytes of a file's name, with its NUL: NAME_MAX + 1 */
+	ENTRIES_SIZE = 2 * 1024,   /* bytes of directory entries that are read at once; one has up to 280 */
 };
 
-/* The names of the drop-in files, in byte order. */
+/* The names of the drop-in files, sorted in byte order. */
 struct listing {
 	size_t n;
 	char names[SETTINGS_FILES_MAX][NAME_SIZE];
 };
 
+/* What settings_load() was called with. */
 struct context {
 	const struct settings *settings;
 	void *config;
 	char *why;
 	size_t why_size;
 };
-
-int settings_fail(char *why, size_t size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, size, format, args);
-	va_end(args);
-	return ERR_CONFIG;
-}
 
 bool settings_parse_number(void *config, const struct setting *s, const char *value)
 {
@@ -81,13 +72,15 @@ static const struct setting *find_setting(const struct settings *settings, const
 
 static int set(const struct context *c, const struct setting *s, const char *value, const char *source)
 {
-	/* The value is not repeated: it may be a key that went to the wrong line. */
+	/* The message must not contain the value: it may be a key on the wrong line. */
 	if (!s->parse(c->config, s, value))
-		return settings_fail(c->why, c->why_size, "%s: %s has a value that is not understood (%s)", source, s->name, s->meaning);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s has an invalid value (%s)", source, s->name,
+				 s->meaning);
 	return OK;
 }
 
-/* Cuts white space off both ends, and one pair of quotes around all of it. */
+/* Removes white space from both ends of s and, if quotes is true, one pair of quotes around the
+ * rest. Changes s. Returns the new beginning. */
 static char *strip(char *s, bool quotes)
 {
 	size_t len;
@@ -103,6 +96,7 @@ static char *strip(char *s, bool quotes)
 	return s;
 }
 
+/* Sets the settings in text, the contents of the file at path, unless the environment sets them. */
 static int parse_file(const struct context *c, const char *path, char *text)
 {
 	int number = 0;
@@ -122,11 +116,11 @@ static int parse_file(const struct context *c, const char *path, char *text)
 		snprintf(source, sizeof(source), "%s line %d", path, number);
 		equals = strchr(line, '=');
 		if (!equals)
-			return settings_fail(c->why, c->why_size, "%s is not KEY=VALUE", source);
+			return error_why(c->why, c->why_size, ERR_CONFIG, "%s is not KEY=VALUE", source);
 		*equals = '\0';
 		setting = find_setting(c->settings, strip(line, false));
 		if (!setting)
-			return settings_fail(c->why, c->why_size, "%s names no setting of proxxy", source);
+			return error_why(c->why, c->why_size, ERR_CONFIG, "%s: there is no such setting", source);
 		if (getenv(setting->name))
 			continue;
 		rc = set(c, setting, strip(equals + 1, true), source);
@@ -136,8 +130,9 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-/* listed: the name comes from a directory. A broken link is then an error, unlike a missing file:
- * the file may have held a restriction. A name that was removed in the meantime is no error. */
+/* Loads the file at path. A missing file is no error. If listed is true, the path comes from a
+ * directory listing: then a broken link is an error, because the file may have held a restriction.
+ * A file that was removed after the listing is no error. */
 static int load_file(const struct context *c, const char *path, bool listed)
 {
 	char *text = malloc(SETTINGS_FILE_MAX);
@@ -146,22 +141,23 @@ static int load_file(const struct context *c, const char *path, bool listed)
 	int rc = OK;
 
 	if (!text)
-		return settings_fail(c->why, c->why_size, "%s: out of memory", path);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: out of memory", path);
 	n = settings_read_file(path, text, SETTINGS_FILE_MAX);
 	if (n >= 0) {
 		if (strlen(text) != (size_t)n)
-			rc = settings_fail(c->why, c->why_size, "%s holds a NUL byte", path);
+			rc = error_why(c->why, c->why_size, ERR_CONFIG, "%s contains a NUL byte", path);
 		else
 			rc = parse_file(c, path, text + byte_order_mark_len(text, (size_t)n));
 		OPENSSL_cleanse(text, (size_t)n);
 	} else if (n != -ENOENT || (listed && lstat(path, &ignored) == 0)) {
-		rc = settings_fail(c->why, c->why_size, "%s: %s", path, strerror((int)-n));
+		rc = error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", path, strerror((int)-n));
 	}
 	free(text);
 	return rc;
 }
 
-/* False for hidden files and for leftovers of editors and dpkg: site.conf~, site.conf.dpkg-old. */
+/* Returns true for *.conf, but not for hidden files. So files that editors and dpkg leave are
+ * ignored: site.conf~, site.conf.dpkg-old. */
 static bool is_settings_name(const char *name)
 {
 	static const char end[] = ".conf";
@@ -170,7 +166,7 @@ static bool is_settings_name(const char *name)
 	return *name != '.' && len > strlen(end) && len < NAME_SIZE && strcmp(name + len - strlen(end), end) == 0;
 }
 
-/* Inserts a name in order. Returns 0 or -E2BIG. */
+/* Inserts a name at its place in the order. Returns 0, or -E2BIG if the list is full. */
 static int insert(struct listing *l, const char *name)
 {
 	size_t at = l->n;
@@ -231,23 +227,25 @@ static int each_drop_in(const char *path, use_file *use, const struct context *c
 	int rc, len = snprintf(at, sizeof(at), "%s" SETTINGS_DIRECTORY_SUFFIX, path);
 
 	if (len < 0 || len >= (int)sizeof(at))
-		return settings_fail(c->why, c->why_size, "%.200s…: its name is too long", path);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: the path is too long", path);
 	rc = list_directory(at, &l);
 	if (rc == -E2BIG)
-		return settings_fail(c->why, c->why_size, "%s holds more than %d files", at, SETTINGS_FILES_MAX);
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s contains more than %d files", at,
+				 SETTINGS_FILES_MAX);
 	if (rc < 0)
-		return settings_fail(c->why, c->why_size, "%s: %s", at, strerror(-rc));
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", at, strerror(-rc));
 	for (size_t i = 0; l && rc == OK && i < l->n; i++) {
 		if ((size_t)snprintf(at + len, sizeof(at) - (size_t)len, "/%s", l->names[i]) < sizeof(at) - (size_t)len)
 			rc = use(c, at, true);
 		else
-			rc = settings_fail(c->why, c->why_size, "%.200s…: its name is too long", at);
+			rc = error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: the path is too long", at);
 	}
 	free(l);
 	return rc;
 }
 
-/* Docker hands a line of its environment file on with the quotes that other readers of such files take off. */
+/* Sets s from the environment, if it is there, without one pair of quotes: Docker passes the lines
+ * of an environment file on with the quotes that systemd and shells remove. */
 static int set_from_environment(const struct context *c, const struct setting *s)
 {
 	const char *value = getenv(s->name);
@@ -276,7 +274,7 @@ int settings_load(const struct settings *settings, void *config, const char *pat
 	return rc == OK ? each_drop_in(path, load_file, &c) : rc;
 }
 
-/* c->config is the stream. */
+/* Prints the path of a file that exists. c->config is the stream. */
 static int print_name(const struct context *c, const char *path, bool listed)
 {
 	struct stat found;
@@ -293,7 +291,7 @@ void settings_print_files(const char *path, FILE *out)
 	const struct context c = { NULL, out, why, sizeof(why) };
 
 	print_name(&c, path, false);
-	each_drop_in(path, print_name, &c); /* settings_load() reports its errors */
+	each_drop_in(path, print_name, &c); /* settings_load() reports errors */
 }
 
 void settings_print_names(const struct settings *settings, FILE *out)
@@ -305,5 +303,6 @@ void settings_print_names(const struct settings *settings, FILE *out)
 void settings_print_file(const struct settings *settings, FILE *out)
 {
 	for (size_t i = 0; i < settings->n; i++)
-		fprintf(out, "\n# %s.\n#%s=%s\n", settings->table[i].meaning, settings->table[i].name, settings->table[i].fallback);
+		fprintf(out, "\n# %s.\n#%s=%s\n", settings->table[i].meaning, settings->table[i].name,
+			settings->table[i].fallback);
 }

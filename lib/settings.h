@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Settings as KEY=VALUE: from the environment, else from a settings file and the files of its drop-in
- * directory. A program has one table of settings: it drives reading, the help and the commented file.
+ * Loads settings, KEY=VALUE, from the environment, else from a settings file and the files of its
+ * drop-in directory. Each program defines its settings in one table, from which this module also
+ * prints the help and the commented settings file.
  */
 #ifndef PROXXY_SETTINGS_H
 #define PROXXY_SETTINGS_H
@@ -18,15 +19,15 @@ enum {
 	SETTINGS_PATH_MAX = 4096,      /* bytes of a path, with its NUL: PATH_MAX */
 };
 
-/* The drop-in directory's name is the file's name with this suffix: proxxy.conf.d. */
+/* The name of the drop-in directory is the file's name with this suffix: proxxy.conf.d. */
 #define SETTINGS_DIRECTORY_SUFFIX ".d"
 
 struct setting {
-	const char *name, *fallback, *meaning;
-	/* Takes value into config. Returns false when it is not a value of this kind. */
+	const char *name, *fallback, *meaning; /* fallback: the default; meaning: a sentence without full stop */
+	/* Stores value in config, the program's struct. Returns false if value is invalid. */
 	bool (*parse)(void *config, const struct setting *s, const char *value);
-	size_t offset; /* of the member of config that it goes to */
-	int min, max;  /* of a number; max is a text's size in bytes, with its NUL */
+	size_t offset; /* of the member of config that gets the value; 0 if parse does not use it */
+	int min, max;  /* limits of a number; for a text, max is its size in bytes, with its NUL */
 };
 
 struct settings {
@@ -34,31 +35,33 @@ struct settings {
 	size_t n;
 };
 
-/* Puts a sentence into why[0..size). Returns ERR_CONFIG. */
-int settings_fail(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Two kinds for a table's parse: a whole number that goes to an int, and any text that goes to a char[]. */
+/* Two functions for struct setting's parse. The first stores a whole number from min to max in an
+ * int, the second a text in a char[]. */
 bool settings_parse_number(void *config, const struct setting *s, const char *value);
 bool settings_parse_text(void *config, const struct setting *s, const char *value);
 
-/* Gives every setting its fallback, then its value from the environment. Settings that the
- * environment does not set are then read from the file at path, and from the files of the directory
- * "<path>.d" whose names end in ".conf" and do not begin with a dot, in the byte order of their
- * names. If several lines set one setting, the last one counts. A missing file or directory is no
- * error.
- * Returns 0, or ERR_CONFIG with a sentence for the log in why[0..size) that names the place and
- * never the value. What was understood before is in config in either case. */
+/* Sets every setting to its fallback, then to its value in the environment, if any. Settings that
+ * the environment does not set are then read from the file at path, and from the files of the
+ * directory "<path>.d" whose names end in ".conf" and do not begin with a dot, in the byte order of
+ * their names. If several lines set one setting, the last one counts. A missing file or directory
+ * is no error.
+ * Returns 0. Otherwise returns ERR_CONFIG, and a sentence for the log in why[0..size) that names
+ * the place and never the value; config then holds the values that were read before the error. */
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size);
 
-/* Reads a small file whole, NUL-terminated. Returns its size, or -errno; -EFBIG when it does not fit. */
+/* Reads the whole file at path to buf, which has room for size bytes, NUL-terminated. The caller
+ * wipes buf if the file is secret. Returns the file's size, or -errno; -EFBIG if buf is too
+ * small. */
 ssize_t settings_read_file(const char *path, char *buf, size_t size);
 
-/* Prints which existing files settings_load() reads, one a line, in its order. Prints no error for
- * a directory that cannot be read: settings_load() reports it. */
+/* Prints the existing files that settings_load() reads, one per line, in that order. Prints no
+ * error for a directory that cannot be read: settings_load() reports it. */
 void settings_print_files(const char *path, FILE *out);
 
-/* Prints the names, for --help; and with defaults and meanings, as the commented file's body. */
+/* Prints the names of the settings in three columns, for --help. */
 void settings_print_names(const struct settings *settings, FILE *out);
+
+/* Prints each setting with its meaning and default, as lines of a commented settings file. */
 void settings_print_file(const struct settings *settings, FILE *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * settings_read_file(), see settings.h. It has its own file so that a test can replace it.
+ * Reads a settings or key file whole. It is a file of its own so that tests can replace it.
  */
 #include "lib/settings.h"
 
@@ -28,7 +28,7 @@ ssize_t settings_read_file(const char *path, char *buf, size_t size)
 	if (got >= 0 && n == size)
 		got = -EFBIG;
 	if (got < 0) {
-		OPENSSL_cleanse(buf, n); /* it may be a key */
+		OPENSSL_cleanse(buf, n); /* it may hold a key */
 		return got;
 	}
 	buf[n] = '\0';

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Part of a buffer that somebody else owns.
+ * A slice: a pointer to text in another's buffer, with its length. Parsers return slices of their
+ * input, so that they copy nothing.
  */
 #ifndef PROXXY_SLICE_H
 #define PROXXY_SLICE_H
@@ -10,13 +11,14 @@
 #include <string.h>
 #include <strings.h>
 
-/* Not NUL-terminated. at is NULL when there is none. */
+/* The text is not NUL-terminated. at is NULL if there is no text, such as for a missing field. */
 struct slice {
 	const char *at;
 	size_t len;
 };
 
-/* True when s is exactly text, in any case for the second. */
+/* Returns true if s equals text, which is NUL-terminated. The second function ignores ASCII
+ * case. */
 static inline bool slice_is(struct slice s, const char *text)
 {
 	return s.at && s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
@@ -27,7 +29,7 @@ static inline bool slice_is_nocase(struct slice s, const char *text)
 	return s.at && s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
 }
 
-/* True when it has digits only, or nothing. */
+/* Returns true if s consists of decimal digits. An empty slice does. */
 static inline bool slice_is_digits(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -36,7 +38,8 @@ static inline bool slice_is_digits(struct slice s)
 	return true;
 }
 
-/* Returns 3 if text begins with a byte order mark, as some editors write into UTF-8 files, else 0. */
+/* Returns 3 if text[0..len) begins with the byte order mark that some editors put at the start of a
+ * UTF-8 file, else 0. */
 static inline size_t byte_order_mark_len(const char *text, size_t len)
 {
 	return len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads members of strict JSON, see strict_json.h; strict_json_parse() has its own file.
+ * Reads, adds and wipes members of a JSON object. strict_json_parse() is in strict_json_parse.c.
  */
 #include "lib/strict_json.h"
 
@@ -19,7 +19,7 @@ static void wipe_strings(json_object *object)
 		for (size_t i = 0; i < json_object_array_length(object); i++)
 			wipe_strings(json_object_array_get_idx(object, i));
 	} else if (json_object_is_type(object, json_type_string)) {
-		/* The string belongs to the object, which dies right after. */
+		/* The string belongs to the object, which is freed next. */
 		OPENSSL_cleanse((char *)(uintptr_t)json_object_get_string(object),
 				(size_t)json_object_get_string_len(object));
 	}
@@ -74,7 +74,8 @@ int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 		double value = json_object_get_double(member);
 
 		/* 2^63 fits into a double, but not into int64_t. */
-		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ? (int64_t)value : 0;
+		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ?
+		       (int64_t)value : 0;
 	}
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON as RFC 8259 defines it, independent of json-c's version, with additions that a payload needs:
- * bounded nesting, strings without control characters, and a way to wipe it from memory. Pure.
+ * Parses JSON exactly as RFC 8259 defines it, whatever json-c's version accepts, and reads members
+ * of the result. Adds what a payload needs: limited nesting, strings without control characters,
+ * and wiping from memory. Pure.
  */
 #ifndef PROXXY_STRICT_JSON_H
 #define PROXXY_STRICT_JSON_H
@@ -13,35 +14,41 @@
 
 enum {
 	STRICT_JSON_MAX = 16 * 1024, /* bytes of a text; no payload is longer */
-	STRICT_JSON_DEPTH = 8,       /* nested objects and arrays; the schema needs 1, ignored members may need more */
+	STRICT_JSON_DEPTH = 8,       /* nested objects and arrays; ours need 1, ignored members may need more */
 };
 
-/* Parses text[0..len), one object in UTF-8. Where RFC 8259 leaves a choice (sections 4, 8 and 9),
- * this refuses: two members of the object with the same name, a byte order mark, \u0000, and half
- * of a surrogate pair. In nested objects the last member of a name counts. Numbers may have any
- * size.
- * Returns NULL for any other text, or without memory. Free the result with strict_json_wipe(). */
+/* Parses text[0..len), which must be one object in UTF-8. Where RFC 8259 leaves a choice (sections
+ * 4, 8 and 9), this function does not accept: two members of the object with the same name, a byte
+ * order mark, \u0000, and half of a surrogate pair. In nested objects the last member with a name
+ * counts. Numbers may have any size.
+ * Returns the object, which the caller frees with strict_json_wipe(). Returns NULL for any other
+ * text, or without memory. */
 struct json_object *strict_json_parse(const char *text, size_t len);
 
-/* Overwrites every string of the object, which may be NULL, and frees it. */
+/* Overwrites every string in object and frees it. object may be NULL. */
 void strict_json_wipe(struct json_object *object);
 
-/* The member as a string, NUL-terminated and without controls (they would end a header line); NULL when there is
- * none, or not of that kind. */
+/* In the functions below object may be NULL, which has no members. */
+
+/* Returns the member name as a NUL-terminated string, which object owns, and its length in
+ * *ret_len.
+ * Returns NULL if the member is missing, is no string, or has a control character: one could end a
+ * header line. */
 const char *strict_json_string(struct json_object *object, const char *name, size_t *ret_len);
 
-/* Copies such a string of at least 1 and at most size - 1 bytes to ret. Returns false, ret as it was, when there is none. */
+/* Copies that string to ret, which has room for size bytes. Returns false if strict_json_string()
+ * returns NULL, or if the string is empty or too long; ret is then unchanged. */
 bool strict_json_copy(struct json_object *object, const char *name, char *ret, size_t size);
 
-/* The member as a whole number from 1 to max. JSON does not tell 100 from 100.0 or 1e2, so neither do we.
- * Returns 0 for anything else. */
+/* Returns the member as a whole number from 1 to max, or 0 for any other value. 100.0 and 1e2 count
+ * as whole numbers, because JSON does not distinguish them from 100. */
 int64_t strict_json_integer(struct json_object *object, const char *name, int64_t max);
 
-/* Adds a member to an object that is being made. */
+/* Returns true if the member exists, even if it is null. */
+bool strict_json_has(struct json_object *object, const char *name);
+
+/* Adds a member to object, which must not be NULL. */
 void strict_json_add_string(struct json_object *object, const char *name, const char *text);
 void strict_json_add_integer(struct json_object *object, const char *name, int64_t number);
-
-/* True when the member is there, null or not. */
-bool strict_json_has(struct json_object *object, const char *name);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * strict_json_parse(), see strict_json.h: the grammar of RFC 8259. json-c only stores the tree, because its
- * versions differ in the texts that they accept.
+ * Parses JSON: a recursive descent over the grammar of RFC 8259. json-c only stores the values,
+ * because its versions differ in the texts that they accept.
  */
 #include "lib/strict_json.h"
 
@@ -16,7 +16,7 @@
 
 struct reader {
 	const char *at, *end; /* the text that is not parsed yet */
-	char *decoded;        /* buffer for the next string with its NUL; never longer than its quoted text */
+	char *decoded; /* buffer for the next string with its NUL; never longer than its quoted text */
 	int depth;            /* open arrays and objects */
 };
 
@@ -48,7 +48,7 @@ static bool take_word(struct reader *r, const char *word)
 	return true;
 }
 
-/* Parses at least one digit. */
+/* Parses one digit or more. */
 static bool take_digits(struct reader *r)
 {
 	const char *first = r->at;
@@ -100,11 +100,11 @@ static int read_unit(struct reader *r)
 	return unit;
 }
 
-/* Parses the part after \u: a character of one or two UTF-16 units. Refuses NUL: json-c ends a
- * member's name there, so "vmid\u0000" would become vmid. */
+/* Parses the part after \u: a character of one or two UTF-16 units. Does not accept NUL: json-c
+ * ends a member's name there, so "vmid\u0000" would become vmid. */
 static bool read_unicode(struct reader *r)
 {
-	static const uint8_t marks[] = { 0, 0xC0, 0xE0, 0xF0 }; /* of the first byte, by how many follow */
+	static const uint8_t marks[] = { 0, 0xC0, 0xE0, 0xF0 }; /* the first byte's, by how many follow */
 	int32_t c = read_unit(r), more;
 
 	if (c >= 0xD800 && c <= 0xDBFF) {
@@ -169,8 +169,8 @@ static const char *read_string(struct reader *r, size_t *ret_len)
 
 /* --- values ------------------------------------------------------------------------------- */
 
-/* Takes what may be NULL for want of memory. */
-static bool made(json_object *value, json_object **ret_value)
+/* Stores a new value. Returns false if it is NULL, which means out of memory. */
+static bool set_value(json_object *value, json_object **ret_value)
 {
 	*ret_value = value;
 	return value != NULL;
@@ -181,11 +181,11 @@ static bool read_string_value(struct reader *r, json_object **ret_value)
 	size_t len;
 	const char *string = read_string(r, &len);
 
-	return string && made(json_object_new_string_len(string, (int)len), ret_value);
+	return string && set_value(json_object_new_string_len(string, (int)len), ret_value);
 }
 
-/* Parses a number. If it is not a 64-bit integer, it keeps its text, so that it can be sealed again
- * unchanged; as a double it may be infinite. */
+/* Parses a number. One that is not a 64-bit integer keeps its text, so that json-c prints it
+ * unchanged when the object is sealed. As a double it may be infinite. */
 static bool read_number(struct reader *r, json_object **ret_value)
 {
 	const char *first = r->at;
@@ -215,10 +215,10 @@ static bool read_number(struct reader *r, json_object **ret_value)
 		const int64_t number = strtoll(text, NULL, 10);
 
 		whole = errno == 0;
-		good = whole && made(json_object_new_int64(number), ret_value);
+		good = whole && set_value(json_object_new_int64(number), ret_value);
 	}
 	if (!whole)
-		good = made(json_object_new_double_s(strtod(text, NULL), text), ret_value);
+		good = set_value(json_object_new_double_s(strtod(text, NULL), text), ret_value);
 	free(text);
 	return good;
 }
@@ -300,10 +300,10 @@ static bool read_value(struct reader *r, json_object **ret_value)
 		good = read_string_value(r, &value);
 		break;
 	case 't':
-		good = take_word(r, "true") && made(json_object_new_boolean(true), &value);
+		good = take_word(r, "true") && set_value(json_object_new_boolean(true), &value);
 		break;
 	case 'f':
-		good = take_word(r, "false") && made(json_object_new_boolean(false), &value);
+		good = take_word(r, "false") && set_value(json_object_new_boolean(false), &value);
 		break;
 	case 'n':
 		good = take_word(r, "null");

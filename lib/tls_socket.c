@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The BIO for OpenSSL, see tls_socket.h.
+ * A BIO that gives OpenSSL many records with one read, and lets it write only whole records. io.c
+ * attaches one to each TLS connection.
  */
 #include "lib/tls_socket.h"
 
@@ -22,12 +23,12 @@ enum {
 
 struct tls_socket {
 	int fd;
-	size_t budget;  /* bytes that may still be read in this call */
+	size_t budget;  /* bytes that this call into OpenSSL may still read */
 	size_t ahead;   /* bytes to read beyond those that OpenSSL asks for */
-	size_t at, end; /* in[at..end) was read from the kernel, but not yet by OpenSSL */
+	size_t at, end; /* in[at..end) was read from the kernel, but OpenSSL has not read it yet */
 	size_t sent, queued; /* out[sent..queued) waits until the kernel has room */
 	int error;      /* errno of the last read */
-	bool drained;   /* the last read returned less than it could: poll() reports more */
+	bool drained;   /* the last read emptied the kernel's buffer: poll() reports what comes next */
 	/* Untouched pages of both buffers are never allocated. */
 	uint8_t in[TLS_SOCKET_AT_ONCE];
 	uint8_t out[TLS_SOCKET_BACKLOG];
@@ -40,8 +41,8 @@ static struct tls_socket *socket_of(SSL *tls)
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-/* Reads size bytes into buf, and further bytes into the buffer, which is empty. Returns as
- * readv(). */
+/* Reads up to size bytes into buf, and up to s->ahead more into s->in, which must be empty. Returns
+ * as readv(); fails with EAGAIN if the budget is used up. */
 static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 {
 	const struct iovec to[2] = { { buf, size }, { s->in, s->ahead } };
@@ -64,9 +65,9 @@ static ssize_t read_ahead(struct tls_socket *s, char *buf, size_t size)
 }
 
 /* OpenSSL reads each record's header and then its body; without a buffer these are two system
- * calls. Its own read-ahead moves all buffered bytes with each record. Therefore this reads many
- * small records at once and copies them. A large record goes directly to its destination; only the
- * header of the next record is read with it. */
+ * calls. OpenSSL's own read-ahead would move all buffered bytes for each record. Therefore this
+ * function reads many small records with one call and copies them. It reads a large record directly
+ * to its destination, and only the next record's header into the buffer. */
 static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
@@ -107,6 +108,7 @@ static ssize_t send_some(const struct tls_socket *s, const void *bytes, size_t s
 	return n;
 }
 
+/* Writes the waiting bytes. Returns false if the connection is broken: then it drops them. */
 static bool flush_backlog(struct tls_socket *s)
 {
 	ssize_t n = 0;
@@ -115,12 +117,13 @@ static bool flush_backlog(struct tls_socket *s)
 		n = send_some(s, s->out + s->sent, s->queued - s->sent);
 	if (n >= 0)
 		s->sent += (size_t)n;
-	if (n < 0 || s->sent == s->queued) /* a broken connection loses the rest */
+	if (n < 0 || s->sent == s->queued)
 		s->sent = s->queued = 0;
 	return n >= 0;
 }
 
-/* Writes a whole record. Refuses it only if the backlog has no room for all of it. */
+/* Writes a whole record, or buffers the part that the kernel has no room for. Lets OpenSSL retry if
+ * the buffer has no room for all of it. */
 static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 {
 	struct tls_socket *s = BIO_get_data(bio);
@@ -143,7 +146,7 @@ static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 			BIO_set_retry_write(bio);
 			return 0;
 		}
-		*ret_n = (size_t)n; /* no record is this large; OpenSSL would retry the rest */
+		*ret_n = (size_t)n; /* does not happen: no record is this large. OpenSSL would retry the rest. */
 		return 1;
 	}
 	memcpy(s->out + s->queued, buf + n, size - (size_t)n);
@@ -155,7 +158,7 @@ static int on_write(BIO *bio, const char *buf, size_t size, size_t *ret_n)
 static long on_control(BIO *bio, int command, long number, void *pointer)
 {
 	(void)bio, (void)number, (void)pointer;
-	return command == BIO_CTRL_FLUSH; /* tls_socket_flush() sends the backlog later */
+	return command == BIO_CTRL_FLUSH; /* reports success; tls_socket_flush() sends the backlog later */
 }
 
 static int on_destroy(BIO *bio)
@@ -228,11 +231,11 @@ bool tls_socket_flush(SSL *tls)
 	return flush_backlog(socket_of(tls));
 }
 
-void tls_socket_rest(SSL *tls)
+void tls_socket_release(SSL *tls)
 {
 	struct tls_socket *s = socket_of(tls);
 	const size_t used = tls_socket_has_input(tls) ? s->end : 0;
 
-	io_give_back(s->in + used, sizeof(s->in) - used);
-	io_give_back(s->out + s->queued, sizeof(s->out) - s->queued);
+	io_release_pages(s->in + used, sizeof(s->in) - used);
+	io_release_pages(s->out + s->queued, sizeof(s->out) - s->queued);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The BIO between OpenSSL and a non-blocking TCP socket. It reads many records with one system call. For
- * writing it accepts only whole records, and buffers what the kernel has no room for. So OpenSSL never
- * has a partial write. That matters because OpenSSL answers a peer's KeyUpdate inside SSL_read(), and
- * ends the connection if a write is partly done at that time (OpenSSL issues 8677 and 13729).
+ * The BIO between OpenSSL and a non-blocking TCP socket. It reads many records with one system call. It
+ * accepts only whole records to write, and buffers what the kernel has no room for, so OpenSSL never has
+ * a partial write. This matters because OpenSSL answers a peer's KeyUpdate inside SSL_read(), and ends
+ * the connection if a write is incomplete at that time (OpenSSL issues 8677 and 13729).
  */
 #ifndef PROXXY_TLS_SOCKET_H
 #define PROXXY_TLS_SOCKET_H
@@ -20,24 +20,25 @@ enum {
 	TLS_SOCKET_BACKLOG = 24 * 1024,
 };
 
-/* Makes tls, which is new, read and write fd. tls owns the buffers.
+/* Makes tls, which is new, read and write fd. SSL_free() frees the buffers; the caller closes fd.
  * Returns false without memory: then tls is unchanged. */
 bool tls_socket_attach(SSL *tls, int fd);
 
-/* Call this before each call into OpenSSL, which may then read TLS_SOCKET_BUDGET bytes. Otherwise
- * records without data (session tickets, key updates) could keep OpenSSL from ever returning. */
+/* Call this before each call into OpenSSL: it allows that call to read TLS_SOCKET_BUDGET bytes.
+ * Without a limit, a peer's records without data (session tickets, key updates) could keep OpenSSL
+ * busy for ever. */
 void tls_socket_enter(SSL *tls);
 
 /* True if the buffer holds bytes that OpenSSL has not read yet. */
 bool tls_socket_has_input(SSL *tls);
 
-/* True if another read would find nothing in OpenSSL, in our buffer or in the kernel. */
+/* True if nothing is left to read: not in OpenSSL, not in the buffer, and not in the kernel. */
 bool tls_socket_is_drained(SSL *tls);
 
-/* The errno of the last read from the kernel; 0 if it returned bytes or the peer's end. */
+/* Returns the errno of the last read from the kernel; 0 if it returned bytes or the peer's FIN. */
 int tls_socket_error(SSL *tls);
 
-/* Returns how many bytes wait until the kernel has room. */
+/* Returns how many bytes of records wait until the kernel has room. */
 size_t tls_socket_backlog(SSL *tls);
 
 /* Writes the waiting bytes, as many as the kernel accepts. Returns false if the connection is
@@ -45,6 +46,6 @@ size_t tls_socket_backlog(SSL *tls);
 bool tls_socket_flush(SSL *tls);
 
 /* Returns unused pages of the buffers to the kernel. */
-void tls_socket_rest(SSL *tls);
+void tls_socket_release(SSL *tls);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * URIs, see uri.h.
+ * Parses request targets and their queries, and percent-encodes text.
  */
 #include "lib/uri.h"
 
@@ -11,10 +11,12 @@
 
 static bool is_unreserved(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("-._~", c));
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("-._~", c));
 }
 
-/* Unreserved characters, sub-delims and whole percent-escapes (RFC 3986 section 3.2.2). */
+/* Returns true for unreserved characters, sub-delims and complete percent-escapes (RFC 3986 section
+ * 3.2.2). */
 static bool is_reg_name(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -67,7 +69,7 @@ int uri_to_origin_form(struct slice *target)
 			continue;
 		while (authority.at + authority.len < end && !strchr("/?", authority.at[authority.len]))
 			authority.len++;
-		/* It needs a host. */
+		/* In an http URI the host must not be empty (RFC 9110 section 4.2.1). */
 		if (authority.len == 0 || authority.at[0] == ':' || !uri_is_authority(authority))
 			break;
 		*target = (struct slice){ authority.at + authority.len, (size_t)(end - authority.at) - authority.len };
@@ -116,7 +118,7 @@ int uri_query(struct slice target, const char *name, char *buf, size_t size)
 	const char *at = path.at + path.len, *end = target.at + target.len;
 
 	while (at < end) {
-		const char *begin = at + 1; /* behind the '?' or '&' */
+		const char *begin = at + 1; /* after the '?' or '&' */
 		const char *stop = memchr(begin, '&', (size_t)(end - begin));
 		const char *equals;
 		struct slice value = { NULL, 0 };
@@ -126,7 +128,7 @@ int uri_query(struct slice target, const char *name, char *buf, size_t size)
 		equals = memchr(begin, '=', (size_t)(at - begin));
 		if (equals)
 			value = (struct slice){ equals + 1, (size_t)(at - equals - 1) };
-		/* A name that does not fit, or is not well-formed, is another parameter's. */
+		/* A name that is too long or malformed cannot be the one that we look for. */
 		rc = form_decode((struct slice){ begin, (size_t)((equals ? equals : at) - begin) }, buf, size);
 		if (rc >= 0 && strcmp(buf, name) == 0)
 			return form_decode(value, buf, size);

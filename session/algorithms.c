@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A small view of OpenSSL's default provider, see algorithms.h and provider(7).
+ * An OpenSSL provider (provider(7)) that offers a few algorithms of the default provider. proxxy-conn.c
+ * starts OpenSSL with it.
  */
 #include "session/algorithms.h"
 
@@ -14,13 +15,13 @@
 
 #include "lib/error.h"
 
-enum { SHOWN_MAX = 8 }; /* algorithms of one operation, with the empty one at the end */
+enum { OFFERED_MAX = 8 }; /* algorithms of one operation, with the empty one at the end */
 
 struct operation {
 	int id;
-	const char *names[SHOWN_MAX - 1]; /* the first of the names that an algorithm has */
-	const char *property;             /* that it must have as well, or NULL */
-	OSSL_ALGORITHM shown[SHOWN_MAX];
+	const char *names[OFFERED_MAX - 1]; /* the first name of each algorithm */
+	const char *property;               /* that each must have too, or NULL */
+	OSSL_ALGORITHM offered[OFFERED_MAX];
 };
 
 static struct operation operations[] = {
@@ -34,54 +35,62 @@ static struct operation operations[] = {
 	{ .id = OSSL_OP_KEYEXCH, .names = { "ECDH", "X25519" } },
 	{ .id = OSSL_OP_SIGNATURE, .names = { "RSA", "ECDSA", "ED25519" } },
 	/* A certificate's public key. */
-	{ .id = OSSL_OP_DECODER, .names = { "RSA", "RSA-PSS", "EC", "ED25519" }, .property = "structure=SubjectPublicKeyInfo" },
+	{ .id = OSSL_OP_DECODER, .names = { "RSA", "RSA-PSS", "EC", "ED25519" },
+	  .property = "structure=SubjectPublicKeyInfo" },
 };
 #define N_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
 static const OSSL_DISPATCH *of_default;
 static void *default_context;
 
-/* An algorithm's names stand with colons between. */
+/* True if name is the first of a's names, which are separated by colons. */
 static bool is_named(const OSSL_ALGORITHM *a, const char *name)
 {
 	const size_t len = strlen(name);
 
-	return strncmp(a->algorithm_names, name, len) == 0 && (a->algorithm_names[len] == ':' || a->algorithm_names[len] == '\0');
+	return strncmp(a->algorithm_names, name, len) == 0 &&
+	       (a->algorithm_names[len] == ':' || a->algorithm_names[len] == '\0');
 }
 
-static bool is_shown(const struct operation *o, const OSSL_ALGORITHM *a)
+/* True if a is one of o's algorithms. */
+static bool is_offered(const struct operation *o, const OSSL_ALGORITHM *a)
 {
 	if (o->property && !strstr(a->property_definition, o->property))
 		return false;
-	for (size_t i = 0; i < SHOWN_MAX - 1 && o->names[i]; i++)
+	for (size_t i = 0; i < OFFERED_MAX - 1 && o->names[i]; i++)
 		if (is_named(a, o->names[i]))
 			return true;
 	return false;
 }
 
+/* Copies o's algorithms out of all of the default provider's. */
 static void choose(struct operation *o, const OSSL_ALGORITHM *all)
 {
 	size_t n = 0;
 
-	for (; all && all->algorithm_names && n < SHOWN_MAX - 1; all++)
-		if (is_shown(o, all))
-			o->shown[n++] = *all;
+	for (; all && all->algorithm_names && n < OFFERED_MAX - 1; all++)
+		if (is_offered(o, all))
+			o->offered[n++] = *all;
 }
 
+/* OpenSSL calls this for an operation's algorithms. */
 static const OSSL_ALGORITHM *query(void *context, int id, int *no_cache)
 {
 	(void)context;
 	*no_cache = 0;
 	for (size_t i = 0; i < N_OPERATIONS; i++)
 		if (operations[i].id == id)
-			return operations[i].shown;
+			return operations[i].offered;
 	return NULL;
 }
 
+/* OpenSSL calls this when the provider is loaded. */
 static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const OSSL_DISPATCH **ret_dispatch,
 		void **ret_context)
 {
-	static OSSL_DISPATCH dispatch[] = { { OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query }, { 0, NULL }, { 0, NULL } };
+	static OSSL_DISPATCH dispatch[] = {
+		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query }, { 0, NULL }, { 0, NULL },
+	};
 
 	(void)handle;
 	(void)core;
@@ -93,8 +102,9 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const
 	return 1;
 }
 
-/* No openssl.cnf, nothing of which is for us; no error texts, for which upstream.c has its own; no cleaning up behind
- * a process that ends; and of the old tables only the digests that certificates name. */
+/* Starts OpenSSL without openssl.cnf, without error texts (tls_verify.c has its own), and without
+ * clean-up at exit. Of the old tables of algorithms it loads only the digests that certificates
+ * name. */
 static bool start(void)
 {
 	return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT |
@@ -112,12 +122,12 @@ int algorithms_restrict(void)
 		return ERR_SYSTEM;
 	for (size_t i = 0; i < N_OPERATIONS; i++) {
 		choose(&operations[i], OSSL_PROVIDER_query_operation(all, operations[i].id, &no_cache));
-		if (!operations[i].shown[0].algorithm_names)
+		if (!operations[i].offered[0].algorithm_names)
 			return ERR_SYSTEM;
 	}
 	of_default = OSSL_PROVIDER_get0_dispatch(all);
 	default_context = OSSL_PROVIDER_get0_provider_ctx(all);
-	/* What it has shown is static, and the library keeps it, but it is not asked any more. */
+	/* Its tables are static and stay valid. It must not be asked for further algorithms. */
 	OSSL_PROVIDER_unload(all);
 	if (OSSL_PROVIDER_add_builtin(NULL, "proxxy", init) != 1 || !OSSL_PROVIDER_load(NULL, "proxxy"))
 		return ERR_SYSTEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Moves bytes in one direction, see direction.h.
+ * Reads from one peer into a framer, and writes the framer's bytes and queued control frames to the other.
+ * relay.c drives one of these for each direction.
  */
 #include "session/direction.h"
 
@@ -8,12 +9,13 @@
 
 void direction_init(struct direction *d, enum ws_sender sender, struct endpoint *from, struct endpoint *to)
 {
-	/* No memset of the whole struct: untouched pages of the buffers are never allocated. */
+	/* No memset of the whole struct: the buffers' pages are allocated when they are first
+	 * used. */
 	framer_init(&d->framer, sender);
 	d->from = from;
 	d->to = to;
-	d->ended = d->broke = d->lost = d->heard = d->told = d->moved = false;
-	d->sent = d->begun = d->queued = d->own = 0;
+	d->ended = d->broke = d->lost = d->did_read = d->did_write = d->did_relay = false;
+	d->sent = d->retry_end = d->queued = d->own_at_end = 0;
 }
 
 bool direction_has_room(const struct direction *d)
@@ -34,8 +36,8 @@ void direction_queue(struct direction *d, enum ws_opcode opcode, const void *pay
 void direction_lose(struct direction *d)
 {
 	d->lost = true;
-	d->sent = d->begun = d->queued = 0;
-	framer_forget(&d->framer);
+	d->sent = d->retry_end = d->queued = 0;
+	framer_drop_ready(&d->framer);
 }
 
 void direction_fill(struct direction *d)
@@ -43,7 +45,7 @@ void direction_fill(struct direction *d)
 	size_t size;
 	uint8_t *space;
 
-	/* Read until the buffer is full: several TLS records make one large write. */
+	/* Read several TLS records before one large write. */
 	for (int i = 0; i < DIRECTION_READS; i++) {
 		ssize_t n;
 
@@ -53,7 +55,7 @@ void direction_fill(struct direction *d)
 		n = io_read(d->from, space, size);
 		if (n > 0) {
 			framer_filled(&d->framer, (size_t)n);
-			d->heard = true;
+			d->did_read = true;
 		} else if (n != IO_AGAIN) {
 			d->ended = true;
 			d->broke = n == IO_BROKEN;
@@ -61,69 +63,74 @@ void direction_fill(struct direction *d)
 	}
 }
 
-/* Writes bytes[0..size). Returns how many; fewer if the other side blocks or is lost. */
-static size_t drain(struct direction *d, const uint8_t *bytes, size_t size)
+/* Writes bytes[0..size). Returns how many; fewer if "to" has no room or is lost. */
+static size_t write_some(struct direction *d, const uint8_t *bytes, size_t size)
 {
 	size_t written = 0;
 
 	while (written < size && d->to->writable && !d->lost) {
 		ssize_t n = io_write(d->to, bytes + written, size - written);
 
-		if (n == IO_BROKEN) /* keep reading: the peer's last data, and how it ended, may follow */
+		if (n == IO_BROKEN) /* the peer's last data, and how it ended, may still be read */
 			d->lost = true;
 		else if (n == IO_AGAIN)
 			break;
 		else
 			written += (size_t)n;
 	}
-	d->told |= written > 0;
+	d->did_write |= written > 0;
 	return written;
 }
 
 /* Writes the queue up to end. Returns true if all of it is written. */
-static bool drain_queue(struct direction *d, size_t end)
+static bool flush_queue(struct direction *d, size_t end)
 {
 	size_t written;
 
-	d->begun = end;
-	written = drain(d, d->queue + d->sent, end - d->sent);
+	if (d->sent >= end)
+		return true;
+	d->retry_end = end;
+	written = write_some(d, d->queue + d->sent, end - d->sent);
 	d->sent += written;
-	d->own += written;
+	d->own_at_end += written;
 	return d->sent == end;
+}
+
+/* Writes the framer's ready bytes. Returns true if all of them are written. */
+static bool flush_data(struct direction *d)
+{
+	size_t size, written;
+	const uint8_t *bytes = framer_ready(&d->framer, &size);
+
+	if (size == 0)
+		return true;
+	written = write_some(d, bytes, size);
+	framer_written(&d->framer, written);
+	if (written > 0) {
+		d->did_relay = true;
+		d->own_at_end = 0;
+	}
+	return written == size;
 }
 
 bool direction_flush(struct direction *d)
 {
-	size_t size, written;
-	const uint8_t *bytes;
+	bool done = flush_queue(d, d->retry_end) && flush_data(d);
 
-	if (d->sent < d->begun && !d->lost && !drain_queue(d, d->begun) && !d->lost)
-		return false;
-	bytes = framer_cleared(&d->framer, &size);
-	if (size > 0 && !d->lost) {
-		written = drain(d, bytes, size);
-		framer_written(&d->framer, written);
-		d->moved |= written > 0;
-		d->own = written > 0 ? 0 : d->own;
-		if (written < size && !d->lost)
-			return false;
+	if (done && framer_at_boundary(&d->framer)) {
+		done = flush_queue(d, d->queued);
+		if (done)
+			d->sent = d->queued = d->retry_end = 0;
 	}
-	if (!d->lost && !framer_at_boundary(&d->framer))
-		return true;
-	if (d->sent < d->queued && !d->lost && !drain_queue(d, d->queued) && !d->lost)
-		return false;
 	if (d->lost)
 		direction_lose(d);
-	d->sent = d->queued = d->begun = 0;
-	return true;
+	return done || d->lost;
 }
 
 bool direction_wants_write(const struct direction *d)
 {
-	size_t left;
-
-	framer_cleared(&d->framer, &left);
-	return !d->lost && (left > 0 || d->sent < d->begun || (d->sent < d->queued && framer_at_boundary(&d->framer)));
+	return !d->lost && (framer_ready_size(&d->framer) > 0 || d->sent < d->retry_end ||
+			    (d->sent < d->queued && framer_at_boundary(&d->framer)));
 }
 
 bool direction_wants_read(struct direction *d)

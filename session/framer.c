@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Frames on their way through, see framer.h.
+ * Parses WebSocket frame headers in place, takes control frames out, and rewrites the client's headers as
+ * Proxmox needs them. direction.c reads into it and writes from it; relay.c scans.
  */
 #include "session/framer.h"
 
@@ -10,22 +11,23 @@
 
 void framer_init(struct framer *f, enum ws_sender sender)
 {
-	/* Not the buffer: its pages cost nothing until they are used. */
+	/* Not the buffer: a page of it is allocated when it is first used. */
 	memset(f, 0, offsetof(struct framer, buf));
 	f->sender = sender;
-	f->out = f->clear = f->in = FRAMER_HEADROOM;
+	f->out = f->scanned = f->in = FRAMER_HEADROOM;
 }
 
 uint8_t *framer_space(struct framer *f, size_t *ret_size)
 {
-	if (f->out == f->clear && f->out > FRAMER_HEADROOM) {
-		/* All is written. What is left is nothing, or a header or control frame in parts; or,
-		 * after a flush that a control frame waited for, frames that are still to be looked at. */
-		size_t rest = f->in - f->clear;
+	if (f->out == f->scanned && f->out > FRAMER_HEADROOM) {
+		/* Everything ready is written. The rest is not scanned yet: a part of a header or
+		 * control frame, or frames behind a control frame that had to wait. Move it to the
+		 * front. */
+		size_t rest = f->in - f->scanned;
 
 		if (rest == 0 || f->in == sizeof(f->buf)) {
-			memmove(f->buf + FRAMER_HEADROOM, f->buf + f->clear, rest);
-			f->out = f->clear = FRAMER_HEADROOM;
+			memmove(f->buf + FRAMER_HEADROOM, f->buf + f->scanned, rest);
+			f->out = f->scanned = FRAMER_HEADROOM;
 			f->in = FRAMER_HEADROOM + rest;
 		}
 	}
@@ -38,9 +40,14 @@ void framer_filled(struct framer *f, size_t n)
 	f->in += n;
 }
 
-const uint8_t *framer_cleared(const struct framer *f, size_t *ret_size)
+size_t framer_ready_size(const struct framer *f)
 {
-	*ret_size = f->clear - f->out;
+	return f->scanned - f->out;
+}
+
+const uint8_t *framer_ready(const struct framer *f, size_t *ret_size)
+{
+	*ret_size = f->scanned - f->out;
 	return f->buf + f->out;
 }
 
@@ -51,8 +58,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 
 void framer_written(struct framer *f, size_t n)
 {
-	if (f->out + n == f->clear) { /* the usual case: no need to look at headers */
-		f->out = f->clear;
+	if (f->out + n == f->scanned) { /* the usual case: no header must be parsed */
+		f->out = f->scanned;
 		f->passed = f->payload;
 		f->out_left = f->piece_left;
 		f->out_head = 0;
@@ -63,11 +70,11 @@ void framer_written(struct framer *f, size_t n)
 		const char *why;
 		size_t part;
 
-		if (f->out_head == 0 && f->out_left == 0) { /* only whole, legal headers are cleared */
-			int size = ws_parse_header(f->buf + f->out, f->clear - f->out, f->sender, &h, &why);
+		if (f->out_head == 0 && f->out_left == 0) { /* headers that are ready are complete and legal */
+			int size = ws_parse_header(f->buf + f->out, f->scanned - f->out, f->sender, &h, &why);
 
 			f->out_head = size > 0 ? (size_t)size : 0;
-			f->out_left = size > 0 ? h.length : f->clear - f->out;
+			f->out_left = size > 0 ? h.length : f->scanned - f->out;
 		}
 		part = (size_t)smaller(n, f->out_head);
 		f->out_head -= part;
@@ -81,21 +88,21 @@ void framer_written(struct framer *f, size_t n)
 	}
 }
 
-void framer_forget(struct framer *f)
+void framer_drop_ready(struct framer *f)
 {
-	f->out = f->clear;
+	f->out = f->scanned;
 	f->out_left = f->piece_left;
 	f->out_head = 0;
 }
 
 bool framer_at_boundary(const struct framer *f)
 {
-	return f->dropping || (f->out == f->clear && f->piece_left == 0);
+	return f->dropping || (f->out == f->scanned && f->piece_left == 0);
 }
 
 bool framer_inside_frame(const struct framer *f)
 {
-	return f->frame_left > 0 || f->in > f->clear;
+	return f->frame_left > 0 || f->in > f->scanned;
 }
 
 bool framer_is_empty(const struct framer *f)
@@ -113,19 +120,20 @@ void framer_discard(struct framer *f)
 	f->discarding = true;
 }
 
-/* A message's fragments follow each other, with nothing but control frames between (section 5.4). */
+/* Checks that only control frames come between a message's fragments (RFC 6455 section 5.4).
+ * Returns NULL, or a static phrase if the frame breaks this rule. */
 static const char *follow_message(struct framer *f, const struct ws_header *h)
 {
 	if (h->opcode == WS_CONTINUATION && !f->in_message)
-		return "continuation of nothing";
+		return "continuation frame without a message";
 	if (h->opcode != WS_CONTINUATION && f->in_message)
 		return "new message inside a fragmented one";
 	f->in_message = !h->fin;
 	return NULL;
 }
 
-/* Puts the header of the frame's next piece right before its first byte, where everything has been
- * written already. */
+/* Writes the header of the frame's next piece over the bytes before the piece, which are all
+ * written. */
 static void begin_piece(struct framer *f, enum ws_opcode opcode)
 {
 	struct ws_header piece = { .fin = true, .opcode = opcode, .masked = true };
@@ -137,13 +145,14 @@ static void begin_piece(struct framer *f, enum ws_opcode opcode)
 	ws_write_header(f->buf + f->out, &piece);
 }
 
-/* Clears as much of the current data frame's payload as is there. Returns false when it cannot go on. */
-static bool clear_payload(struct framer *f)
+/* Makes the payload of the current data frame that was read ready to write, or skips it while
+ * dropping. Returns false if it made no progress. */
+static bool accept_payload(struct framer *f)
 {
-	size_t n = f->in - f->clear;
+	size_t n = f->in - f->scanned;
 
 	if (f->piece_left == 0 && !f->dropping) {
-		if (f->out != f->clear)
+		if (f->out != f->scanned)
 			return false;
 		if (f->discarding)
 			f->dropping = true;
@@ -154,20 +163,21 @@ static bool clear_payload(struct framer *f)
 		n = smaller(n, f->frame_left);
 		f->frame_left -= n;
 		f->piece_left = 0;
-		f->clear += n;
-		f->out = f->clear;
+		f->scanned += n;
+		f->out = f->scanned;
 		return n > 0;
 	}
 	n = smaller(n, f->piece_left);
-	f->clear += n;
+	f->scanned += n;
 	f->piece_left -= n;
 	f->frame_left -= n;
 	f->payload += n;
 	return n > 0;
 }
 
-/* Takes the header at clear, whose size is given, and lets the data frame that it opens pass. */
-static void clear_header(struct framer *f, const struct ws_header *h, size_t size)
+/* Makes the data frame header at scanned, which has size bytes, ready to write, in the form that
+ * the receiver needs; or skips it while dropping. */
+static void accept_header(struct framer *f, const struct ws_header *h, size_t size)
 {
 	f->frame_left = f->piece_left = h->length;
 	if (f->dropping) {
@@ -181,19 +191,60 @@ static void clear_header(struct framer *f, const struct ws_header *h, size_t siz
 			complete.opcode = WS_BINARY;
 		if (h->length > FRAMER_PIECE)
 			complete.length = f->piece_left = FRAMER_PIECE;
-		/* Same size as before: a length over FRAMER_PIECE and FRAMER_PIECE itself both take 8 bytes. */
-		ws_write_header(f->buf + f->clear, &complete);
+		/* The size stays: FRAMER_PIECE and any larger length are encoded in 8 bytes. */
+		ws_write_header(f->buf + f->scanned, &complete);
 	}
-	f->clear += size;
+	f->scanned += size;
 	if (f->dropping)
-		f->out = f->clear;
+		f->out = f->scanned;
 }
 
-/* Passes over size bytes at clear, everything before them being written. */
-static void drop(struct framer *f, size_t size)
+/* Skips size bytes of input, so that they are not written. Everything before them must be
+ * written. */
+static void skip(struct framer *f, size_t size)
 {
-	f->clear += size;
-	f->out = f->clear;
+	f->scanned += size;
+	f->out = f->scanned;
+}
+
+/* Takes the control frame at scanned, whose header has size bytes, out of the stream. Returns
+ * FRAMER_CONTROL, or FRAMER_BLOCKED until it is complete and everything before it is written. */
+static int take_control(struct framer *f, const struct ws_header *h, size_t size, struct ws_control *ret_control)
+{
+	if (f->out != f->scanned || f->in - f->scanned < size + h->length)
+		return FRAMER_BLOCKED;
+	ret_control->opcode = h->opcode;
+	ret_control->length = (size_t)h->length;
+	memcpy(ret_control->payload, f->buf + f->scanned + size, ret_control->length);
+	if (h->masked)
+		ws_mask(ret_control->payload, ret_control->length, h->mask);
+	skip(f, size + ret_control->length);
+	return FRAMER_CONTROL;
+}
+
+/* Begins the data frame at scanned, whose header has size bytes. Returns 1, FRAMER_BLOCKED, or the
+ * error with *ret_why. */
+static int begin_frame(struct framer *f, const struct ws_header *h, size_t size, const char **ret_why)
+{
+	const bool empty = h->length == 0 && f->sender == WS_FROM_CLIENT; /* means nothing in Proxmox's stream */
+	const bool drop = f->discarding && !f->dropping;
+	const char *why;
+
+	if (f->stopped || ((drop || empty) && f->out != f->scanned))
+		return FRAMER_BLOCKED;
+	if (drop)
+		f->dropping = true;
+	why = follow_message(f, h);
+	if (why) {
+		f->broken = true;
+		*ret_why = why;
+		return f->sender == WS_FROM_CLIENT ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL;
+	}
+	if (empty)
+		skip(f, size);
+	else
+		accept_header(f, h, size);
+	return 1;
 }
 
 int framer_scan(struct framer *f, struct ws_control *ret_control, const char **ret_why)
@@ -202,62 +253,28 @@ int framer_scan(struct framer *f, struct ws_control *ret_control, const char **r
 		return FRAMER_BLOCKED;
 	for (;;) {
 		struct ws_header h;
-		const char *why;
-		int size;
+		int size, rc;
 
 		if (f->frame_left > 0) {
-			if (f->in == f->clear || !clear_payload(f))
+			if (f->in == f->scanned || !accept_payload(f))
 				return FRAMER_BLOCKED;
 			continue;
 		}
-
-		size = ws_parse_header(f->buf + f->clear, f->in - f->clear, f->sender, &h, ret_why);
+		size = ws_parse_header(f->buf + f->scanned, f->in - f->scanned, f->sender, &h, ret_why);
 		f->broken = size < 0;
 		if (size <= 0)
-			return size; /* FRAMER_BLOCKED is 0: more bytes are needed */
-
-		if (h.opcode >= WS_CLOSE) {
-			if (f->out != f->clear || f->in - f->clear < (size_t)size + h.length)
-				return FRAMER_BLOCKED;
-			ret_control->opcode = h.opcode;
-			ret_control->length = (size_t)h.length;
-			memcpy(ret_control->payload, f->buf + f->clear + size, ret_control->length);
-			if (h.masked)
-				ws_mask(ret_control->payload, ret_control->length, h.mask);
-			drop(f, (size_t)size + ret_control->length);
-			return FRAMER_CONTROL;
-		}
-
-		if (f->stopped)
-			return FRAMER_BLOCKED;
-		if (f->discarding && !f->dropping) {
-			if (f->out != f->clear)
-				return FRAMER_BLOCKED;
-			f->dropping = true;
-		}
-		/* An empty frame says nothing to Proxmox, whose stream has no messages. */
-		if (h.length == 0 && f->sender == WS_FROM_CLIENT) {
-			if (f->out != f->clear)
-				return FRAMER_BLOCKED;
-			why = follow_message(f, &h);
-			if (!why)
-				drop(f, (size_t)size);
-		} else {
-			why = follow_message(f, &h);
-			if (!why)
-				clear_header(f, &h, (size_t)size);
-		}
-		if (why) {
-			f->broken = true;
-			*ret_why = why;
-			return f->sender == WS_FROM_CLIENT ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL;
-		}
+			return size; /* 0 is FRAMER_BLOCKED: the header is incomplete */
+		if (h.opcode >= WS_CLOSE)
+			return take_control(f, &h, (size_t)size, ret_control);
+		rc = begin_frame(f, &h, (size_t)size, ret_why);
+		if (rc <= 0)
+			return rc;
 	}
 }
 
 bool framer_can_scan(const struct framer *f)
 {
-	const bool all_written = f->out == f->clear;
+	const bool all_written = f->out == f->scanned;
 	struct ws_header h;
 	const char *why;
 	int size;
@@ -265,12 +282,12 @@ bool framer_can_scan(const struct framer *f)
 	if (f->broken)
 		return false;
 	if (f->frame_left > 0)
-		return f->in > f->clear && (f->piece_left > 0 || all_written);
-	size = ws_parse_header(f->buf + f->clear, f->in - f->clear, f->sender, &h, &why);
+		return f->in > f->scanned && (f->piece_left > 0 || all_written);
+	size = ws_parse_header(f->buf + f->scanned, f->in - f->scanned, f->sender, &h, &why);
 	if (size <= 0)
 		return size < 0;
 	if (h.opcode >= WS_CLOSE)
-		return all_written && f->in - f->clear >= (size_t)size + h.length;
+		return all_written && f->in - f->scanned >= (size_t)size + h.length;
 	if (f->stopped)
 		return false;
 	if ((f->discarding && !f->dropping) || (h.length == 0 && f->sender == WS_FROM_CLIENT))

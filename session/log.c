@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records for the operator, see log.h.
+ * Chooses where records go, and formats them: fields for the journal, one line for the others. proxxy-conn.c
+ * calls it; sink.c sends.
  */
 #include "session/log.h"
 
@@ -25,7 +26,7 @@
 #define IDENTIFIER "proxxy-conn"
 #define SYSLOG_SOCKET "/dev/log"
 
-/* Stable for ever: message catalogs and alerts go by them. */
+/* Never change these: message catalogs (deploy/proxxy.catalog) and alerts refer to them. */
 #define ID_BEGIN "44986482028040d1a59ea29db9241df0"
 #define ID_END "178fa1844e43409a8c44d62112e78ced"
 #define ID_REFUSED "f4e5318d3a4c416b8431f45119748846"
@@ -49,7 +50,8 @@ static bool same_file(int a, int b)
 	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-/* systemd sets JOURNAL_STREAM to "device:inode" of what it connected to the journal. */
+/* True if systemd connected fd to the journal: it sets JOURNAL_STREAM to that socket's
+ * "device:inode". */
 static bool is_journal(int fd)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -86,7 +88,7 @@ int log_open(enum log_target target)
 	if (target == LOG_TO_JOURNAL && systemd_open_journal() < 0)
 		target = inetd ? LOG_TO_SYSLOG : LOG_TO_STDERR;
 	if (target == LOG_TO_SYSLOG) {
-		tzset(); /* later the sandbox does not allow to read its file */
+		tzset(); /* now, because the sandbox will not let it open its file */
 		(void)sink_open_socket(SYSLOG_SOCKET); /* an error cannot be reported anywhere */
 	} else if (target == LOG_TO_STDERR) {
 		sink_open_stderr();
@@ -95,6 +97,7 @@ int log_open(enum log_target target)
 	return OK;
 }
 
+/* Adds a field "NAME=value"; drops it if the record is full. */
 static void __attribute__((format(printf, 2, 3))) add(struct record *r, const char *format, ...)
 {
 	va_list args;
@@ -104,9 +107,10 @@ static void __attribute__((format(printf, 2, 3))) add(struct record *r, const ch
 	va_start(args, format);
 	vsnprintf(r->fields[r->n], FIELD_MAX, format, args);
 	va_end(args);
-	terminal_clean(r->fields[r->n++]); /* a terminal will show it */
+	terminal_clean(r->fields[r->n++]); /* a terminal may show it */
 }
 
+/* Adds the fields that say which session it is. */
 static void add_session(struct record *r, const struct session *s)
 {
 	add(r, "PROXXY_PEER=%s", s->peer);
@@ -122,7 +126,7 @@ static void add_session(struct record *r, const struct session *s)
 		add(r, "PROXXY_KID=%s", s->kid);
 }
 
-/* One line for those who have no fields: the message, and the facts as name=value. */
+/* Sends the record as one line: the message, then each field as name=value. */
 static void write_line(int priority, const char *message, const struct record *r)
 {
 	char line[SINK_LINE_MAX - 64], text[SINK_LINE_MAX], head[48] = "", stamp[32];
@@ -142,8 +146,8 @@ static void write_line(int priority, const char *message, const struct record *r
 			line[n++] = (char)(*p == '_' ? '_' : *p | 0x20);
 		n += (size_t)snprintf(line + n, sizeof(line) - n, quote ? "=\"%s\"" : "=%s", value);
 	}
-	/* RFC 3164 section 4.1. syslog(3) is no choice: it waits for a logger that does not
-	 * read. */
+	/* The header of RFC 3164 section 4.1. syslog(3) would write it too, but blocks if the
+	 * logger does not read. */
 	if (log_target == LOG_TO_SYSLOG && localtime_r(&now, &local) &&
 	    strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &local) > 0)
 		snprintf(head, sizeof(head), "<%d>%s ", LOG_DAEMON | priority, stamp);
@@ -152,6 +156,7 @@ static void write_line(int priority, const char *message, const struct record *r
 	sink_put(text, n < sizeof(text) ? n : sizeof(text) - 1);
 }
 
+/* Sends a record in the form that its destination needs. message_id may be NULL. */
 static void emit(int priority, const char *message_id, const char *message, struct record *r)
 {
 	const char *fields[FIELDS_MAX];
@@ -181,6 +186,7 @@ void log_begin(const struct session *s)
 	emit(LOG_INFO, ID_BEGIN, message, &r);
 }
 
+/* Writes the message of an end: what, the outcome's words and the detail. */
 static void outcome_words(const struct session *s, char *message, size_t size, const char *what)
 {
 	snprintf(message, size, "%s: %s%s%s", what, error_info(s->outcome)->words, *s->detail ? ": " : "", s->detail);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory before it is needed, see prefault.h.
+ * Maps the pages that a session is about to use. proxxy-conn.c calls it after it read the request.
  */
 #include "session/prefault.h"
 
@@ -18,10 +18,11 @@
 #endif
 
 enum {
-	HEAP = 320 * 1024, /* bytes that opening a console takes, libseccomp's share with it */
-	STACK = 28 * 1024, /* bytes that it takes */
+	HEAP = 320 * 1024, /* bytes of heap that opening a console uses, with libseccomp */
+	STACK = 28 * 1024, /* bytes of stack that it uses */
 };
 
+/* Maps all pages of [begin, end); how is a MADV_POPULATE_ constant. Ignores errors. */
 static void map(uintptr_t begin, uintptr_t end, int how)
 {
 	const uintptr_t page = (uintptr_t)getpagesize();
@@ -32,7 +33,8 @@ static void map(uintptr_t begin, uintptr_t end, int how)
 		madvise((void *)begin, end - begin, how);
 }
 
-/* Code and constants, as they are in the page cache. Variables would become copies of our own, used or not. */
+/* Maps an object's code and constants from the page cache. Skips segments of variables: mapping
+ * them would copy every page. */
 static int map_object(struct dl_phdr_info *object, size_t size, void *unused)
 {
 	(void)size, (void)unused;
@@ -40,7 +42,8 @@ static int map_object(struct dl_phdr_info *object, size_t size, void *unused)
 		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
 		const uintptr_t begin = object->dlpi_addr + segment->p_vaddr;
 
-		/* What is written while linking, and constant from then on, is a part of a segment for variables. */
+		/* RELRO is written while linking and constant afterwards; it is a part of a
+		 * writable segment. */
 		if ((segment->p_type == PT_LOAD && !(segment->p_flags & PF_W)) || segment->p_type == PT_GNU_RELRO)
 			map(begin, begin + segment->p_memsz, MADV_POPULATE_READ);
 	}
@@ -57,7 +60,7 @@ static void map_heap(void)
 	begin = (uintptr_t)first;
 	end = (uintptr_t)sbrk(0);
 	free(first);
-	if (begin < end && end - begin < 2 * HEAP) /* else malloc is another's, with a heap elsewhere */
+	if (begin < end && end - begin < 2 * HEAP) /* else malloc() is not glibc's, and its heap is elsewhere */
 		map(begin, end, MADV_POPULATE_WRITE);
 }
 

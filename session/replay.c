@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The cache of used jti, see replay.h.
+ * Keeps the used jti as empty files in a directory, and deletes expired ones. proxxy-conn.c calls it before it
+ * accepts a client.
  */
 #include "session/replay.h"
 
@@ -17,16 +18,21 @@
 #include "crypto.h"
 #include "lib/error.h"
 
-enum { HASH_LEN = 32, NAME_LEN = 2 * HASH_LEN, SWEPT_DIGIT = 2 /* the first byte says whether to sweep */ };
+enum {
+	HASH_LEN = 32,
+	NAME_LEN = 2 * HASH_LEN,
+	SWEPT_DIGIT = 2, /* not 0 or 1: the first byte decides whether to sweep */
+};
 
+/* True if a file's name is a hash, as name_file() makes it. */
 static bool is_ours(const char *name)
 {
 	return strlen(name) == NAME_LEN && strspn(name, "0123456789abcdef") == NAME_LEN;
 }
 
 /* Deletes expired files. To bound the work, each sweep looks only at names whose third hex digit
- * equals that of name: a random digit, so 1/16 of them, and other ones in another sweep. mtime is the
- * expiry. REPLAY_SLACK protects a file between its creation and futimens(). */
+ * equals that of name: a random digit, so 1/16 of them, and other ones in another sweep. mtime is
+ * the expiry. REPLAY_SLACK protects a file between its creation and futimens(). */
 static void sweep(int directory, const char *name, time_t now)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -48,6 +54,7 @@ static void sweep(int directory, const char *name, time_t now)
 	closedir(entries);
 }
 
+/* Takes the jti by creating its file. Returns as replay_take(). */
 static int take(int directory, const char *name, int64_t expires)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)expires } };
@@ -57,8 +64,8 @@ static int take(int directory, const char *name, int64_t expires)
 		return errno == EEXIST ? ERR_PAYLOAD_USED : ERR_CONFIG;
 	rc = futimens(fd, times) == 0 ? OK : ERR_CONFIG;
 	close(fd);
-	/* The caller checked the expiry some time ago. If the payload has expired since, an earlier file of
-	 * this name may have been swept, so O_EXCL proves nothing. */
+	/* The caller checked the expiry some time ago. If the payload has expired since, an earlier
+	 * file of this name may have been swept, so O_EXCL proves nothing. */
 	if (rc == OK && time(NULL) > expires)
 		rc = ERR_PAYLOAD_EXPIRED;
 	return rc;
@@ -113,9 +120,9 @@ bool replay_taken(const char *directory, const void *id, size_t len)
 
 enum { ID_MAX = KEY_NAME_MAX + 1 + CLAIMS_JTI_MAX + 1 };
 
-/* Writes the jti's identifier and returns its length. The kid before it gives each key a namespace of
- * its own, so that the holder of one key cannot use up another key's payloads. A kid has no ':', so
- * the prefix is unambiguous. */
+/* Writes the jti's identifier and returns its length. The kid before it gives each key a namespace
+ * of its own, so that the holder of one key cannot use up another key's payloads. A kid has no ':',
+ * so the prefix is unambiguous. */
 static size_t make_id(const struct access *a, char id[ID_MAX])
 {
 	return (size_t)snprintf(id, ID_MAX, "%s:%s", a->kid, a->claims.jti);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Single use: a payload with a jti opens one console. The first process that takes the jti gets it;
- * every other process is refused until the payload expires.
+ * every other process gets ERR_PAYLOAD_USED until the payload expires.
  *
  * A taken jti is an empty file, named by its hash, in a directory that only the service's user can
  * write. Creating the file takes the jti. Later sessions delete expired files.
@@ -22,17 +22,17 @@ enum {
 };
 
 /* Takes a's jti. Call this last, when nothing else can refuse the client.
- * Returns 0 if the jti was free, or if there is none. Returns ERR_PAYLOAD_USED, ERR_PAYLOAD_EXPIRED,
- * ERR_SYSTEM, or ERR_CONFIG with a->why. */
+ * Returns 0 if the jti was free, or if there is none. Returns ERR_PAYLOAD_USED,
+ * ERR_PAYLOAD_EXPIRED, ERR_SYSTEM, or ERR_CONFIG with a->why. */
 int replay_use_jti(struct access *a, const struct config *config);
 
 /* True if replay_use_jti() would return ERR_PAYLOAD_USED now. Takes nothing. */
 bool replay_is_used(const struct access *a, const struct config *config);
 
 /* Takes id[0..len) in directory until expires, in seconds since 1970 (CLOCK_REALTIME).
- * Returns 0 to exactly one caller, and ERR_PAYLOAD_USED to the others. Returns ERR_PAYLOAD_EXPIRED if
- * expires is over, ERR_SYSTEM if the hash fails, or ERR_CONFIG with errno if the directory cannot be
- * written. */
+ * Returns 0 to exactly one caller, and ERR_PAYLOAD_USED to the others. Returns ERR_PAYLOAD_EXPIRED
+ * if expires is over, ERR_SYSTEM if the hash fails, or ERR_CONFIG with errno if the directory
+ * cannot be written. */
 int replay_take(const char *directory, const void *id, size_t len, int64_t expires);
 
 /* True if id was taken already. Does not take it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names, see resolve.h.
+ * Looks a host's name up in a thread, so that the lookup can be abandoned at a deadline. upstream.c
+ * calls it.
  */
 #include "session/resolve.h"
 
@@ -14,7 +15,7 @@
 
 #include "lib/error.h"
 
-/* Static: the thread may outlive its caller's interest. */
+/* Static: after a time-out the thread still uses it. */
 static struct {
 	char host[CONSOLE_HOST_MAX + 1], port[6];
 	struct addrinfo hints, *found;
@@ -22,8 +23,9 @@ static struct {
 	int done; /* an eventfd */
 } lookup;
 
-/* A thread that returns. getaddrinfo_a() has one that idles for a second and ends with pthread_exit(), which loads
- * libgcc_s: from inside the sandbox it cannot, and aborts the process. */
+/* The thread. It returns instead of calling pthread_exit(), which loads libgcc_s; in the sandbox
+ * that fails and aborts the process. getaddrinfo_a() is not used because its thread idles for a
+ * second and then does this. */
 static void *look_up(void *unused)
 {
 	(void)unused;
@@ -32,7 +34,7 @@ static void *look_up(void *unused)
 	return NULL;
 }
 
-/* Returns 0 when it is done, ERR_SYSTEM when it cannot be begun, or as io_wait(). */
+/* Returns 0 when the lookup is done, ERR_SYSTEM if it cannot start, or as io_wait(). */
 static int await_lookup(const struct endpoint *client, int64_t deadline)
 {
 	struct endpoint done;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a host's name to its addresses, with a deadline.
+ * Resolves a host's name to addresses, with a deadline.
  */
 #ifndef PROXXY_RESOLVE_H
 #define PROXXY_RESOLVE_H
@@ -11,11 +11,11 @@
 #include "lib/io.h"
 #include "lib/payload.h"
 
-/* Asks the system for c->host's addresses, in the order of RFC 6724, while watching that the client does not leave;
- * once in a process. An address is its own answer. A lookup that is not awaited any longer goes on in a thread of
- * its own, which the end of the process ends.
- * Returns 0 and *ret_addresses for freeaddrinfo(), ERR_UPSTREAM_RESOLVE and why in *ret_why, which is static, ERR_SYSTEM
- * without a thread or descriptor for it, or as io_wait(). */
+/* Resolves c->host to addresses with port, in the order of RFC 6724. Call it once in a process. If
+ * the host is an address, asks nobody. Ends early if client leaves. If it ends early or at the
+ * deadline, an io_now(), the lookup continues in a thread of its own until the process ends.
+ * Returns 0 with *ret_addresses for freeaddrinfo(); ERR_UPSTREAM_RESOLVE with a static text in
+ * *ret_why; ERR_SYSTEM without a thread or descriptor; or as io_wait(). */
 int resolve(const struct console *c, uint16_t port, const struct endpoint *client, int64_t deadline,
 	    struct addrinfo **ret_addresses, const char **ret_why);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sandbox, see sandbox.h.
+ * Builds the system call filter, the Landlock ruleset and the resource limits of a session. proxxy-conn.c
+ * enters the sandbox when both connections are open.
  */
 #include "session/sandbox.h"
 
@@ -33,21 +34,24 @@ int sandbox_enter(void)
 
 /* --- seccomp ------------------------------------------------------------------------------ */
 
-/* All that the handshake, relaying, logging and ending take, with OpenSSL's and malloc's share of it. */
+/* All calls that the TLS handshake, relaying, logging and ending need, including those of OpenSSL
+ * and malloc(). */
 static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom), /* the connections; sendto has conditions */
 	SCMP_SYS(recv), SCMP_SYS(send), /* calls of 32-bit processors, without an address */
 	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(poll),
 	SCMP_SYS(close), SCMP_SYS(shutdown),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), /* time, chance */
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+	SCMP_SYS(getrandom),
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), /* memory */
 	SCMP_SYS(futex), SCMP_SYS(futex_time64),
-	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
+	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
 	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
-/* What no mistake of ours would ever ask for: whoever does is an intruder, and is not asked again. Everything else
- * that is not allowed fails with EPERM. */
+/* Calls that only an attacker's code would make: they kill the process. All other calls that are
+ * not allowed fail with EPERM. */
 static const int fatal[] = {
 	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace),
 	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(pidfd_open),
@@ -58,7 +62,7 @@ static const int fatal[] = {
 	SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
 };
 
-/* On 32-bit processors a filter can check mmap2(), but not the older mmap(): its arguments are in
+/* On 32-bit processors a filter can check mmap2(), but not the older mmap(), whose arguments are in
  * memory. */
 #ifdef SYS_mmap2
 #define SCMP_MMAP SCMP_SYS(mmap2)
@@ -81,12 +85,12 @@ static int add_socket_calls(scmp_filter_ctx filter)
 {
 	int rc = 0;
 
-	/* Only to the socket's peer: no address, and no TCP Fast Open, which could open a new
-	 * connection on a broken socket. sendmsg() is not allowed: it can name an address and pass
-	 * descriptors, in memory that a filter cannot see. */
+	/* sendto() only to the socket's peer: without an address, and without TCP Fast Open, which
+	 * could open a new connection on a broken socket. sendmsg() is not allowed: it can name an
+	 * address and pass descriptors, in memory that a filter cannot see. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
 			       SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0, 0));
-	/* For the timeout while closing. */
+	/* linger.c sets the time-out of a closed connection. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
 			       SCMP_A2(SCMP_CMP_EQ, TCP_USER_TIMEOUT, 0));
 	/* silence.c asks whether a peer still acknowledges. */
@@ -98,31 +102,33 @@ static int add_socket_calls(scmp_filter_ctx filter)
 }
 #endif
 
-/* Calls that are allowed by their arguments: one of them must have the masked value. */
+/* Allows calls only with certain arguments. Returns false if a rule cannot be added. */
 static bool add_conditional(scmp_filter_ctx filter)
 {
 	static const unsigned long requests[] = { FIONREAD, SIOCOUTQ };
 	int rc = 0;
 
-	/* No memory that can be executed, and none that is a file. */
+	/* Only anonymous memory that cannot be executed. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_MMAP, 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 			       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	for (size_t i = 0; i < COUNT(requests); i++)
 		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
-	/* abort() signals itself, and no other. */
+	/* abort() signals its own process. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	rc |= add_socket_calls(filter);
 	return rc == 0;
 }
 
+/* Loads the system call filter. Returns false with errno if it cannot. */
 static bool enter_seccomp(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	bool done = filter != NULL;
 	int rc = 0;
 
-	/* For every thread: one that looks a name up in vain may still be there. no_new_privs is set already. */
+	/* For all threads: that of an abandoned name lookup may still run. no_new_privs is set
+	 * already. */
 	done = done && seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
 	       seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) == 0;
 	for (size_t i = 0; i < COUNT(allowed) && done; i++)
@@ -140,14 +146,14 @@ static bool enter_seccomp(void)
 
 /* --- Landlock ----------------------------------------------------------------------------- */
 
-/* As linux/landlock.h has it since Linux 6.12; older kernels know its beginning. */
+/* struct landlock_ruleset_attr of Linux 6.12; older kernels know only the first members. */
 struct landlock_ruleset {
 	uint64_t handled_access_fs, handled_access_net, scoped;
 };
 
-/* A ruleset without a single rule: nothing on any file system, no TCP connection begun or taken (Linux 6.7), no
- * signal and no abstract Unix socket beyond this process (6.12). The system call filter forbids the same; two locks
- * are not broken by one mistake. */
+/* Enters a ruleset without rules. It forbids all file access, TCP connect and bind (Linux 6.7), and
+ * signals and abstract Unix sockets outside this process (6.12). The system call filter forbids the
+ * same; this is a second barrier in case the filter has a mistake. */
 static void enter_landlock(void)
 {
 	static const struct landlock_ruleset by_version[] = {
@@ -158,7 +164,7 @@ static void enter_landlock(void)
 	size_t size = sizeof(rules);
 
 	if (version < 1)
-		return; /* not in this kernel, or switched off */
+		return; /* the kernel has no Landlock, or it is disabled */
 	if (version > (long)COUNT(by_version))
 		version = (long)COUNT(by_version);
 	rules = by_version[version - 1];
@@ -175,13 +181,15 @@ static void enter_landlock(void)
 
 /* --- limits ------------------------------------------------------------------------------- */
 
+/* Sets resource limits; ignores errors, as the filter forbids the same. */
 static void enter_limits(void)
 {
 	static const struct {
 		__rlimit_resource_t resource;
 		rlim_t limit;
 	} table[] = {
-		/* fds 0 to 2 are taken and stay so: no descriptor is ever free. poll() wants this above its count. */
+		/* fds 0 to 2 stay open, so that no new descriptor can be opened. Not 0: poll(2)
+		 * fails if it gets more descriptors than this limit. */
 		{ RLIMIT_NOFILE, 3 },
 		{ RLIMIT_NPROC, 0 }, { RLIMIT_MEMLOCK, 0 }, { RLIMIT_MSGQUEUE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_SIGPENDING, 0 },
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Detects peers that vanish, see silence.h.
+ * Asks the kernel (TCP_INFO, SIOCOUTQ) whether a peer still acknowledges data. relay_time.c calls it for
+ * both peers of a session.
  */
 #include "session/silence.h"
 
@@ -10,56 +11,71 @@
 
 void silence_init(struct silence *s)
 {
-	*s = (struct silence){ .look_at = INT64_MAX, .since = -1 };
+	*s = (struct silence){ .next_check = INT64_MAX, .silent_since = -1 };
 }
 
-/* Returns how many milliseconds ago the peer's kernel last acknowledged anything, or -1 if no
- * answer is due. A reachable kernel answers everything: also zero-window probes, and data that it
+/* Returns how many milliseconds ago the peer's kernel last sent anything, or -1 if no answer is
+ * due. A reachable kernel answers everything: also zero-window probes, and data that it
  * drops because its buffer is full. But it limits these answers to two a second (Linux's
  * tcp_invalid_ratelimit), so a single missing answer means nothing. */
-static int64_t owed_for(int fd)
+static int64_t silent_for(int fd)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
-	bool owed;
+	bool due;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return -1;
-	owed = info.tcpi_probes > 1 || (info.tcpi_unacked > 0 && info.tcpi_retransmits > 1 &&
-					info.tcpi_last_data_sent < info.tcpi_last_ack_recv);
-	return owed ? (int64_t)info.tcpi_last_ack_recv : -1;
+	due = info.tcpi_probes > 1 || (info.tcpi_unacked > 0 && info.tcpi_retransmits > 1 &&
+				       info.tcpi_last_data_sent < info.tcpi_last_ack_recv);
+	/* Linux does not count data that acknowledges nothing new as an acknowledgement. */
+	if (info.tcpi_last_data_recv < info.tcpi_last_ack_recv)
+		info.tcpi_last_ack_recv = info.tcpi_last_data_recv;
+	return due ? (int64_t)info.tcpi_last_ack_recv : -1;
 }
 
-const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,
+bool silence_received_since(const struct endpoint *e, int64_t since)
+{
+	enum { TICK_MS = 20 }; /* the kernel counts in ticks of at most 10 ms */
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	       (int64_t)info.tcpi_last_data_recv <= io_now() - since + TICK_MS;
+}
+
+const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool wrote, int64_t step,
 			  int64_t gone)
 {
-	size_t left;
-	int64_t owed;
+	size_t unacknowledged;
+	int64_t silent;
 
-	if (told && s->look_at == INT64_MAX) {
-		s->look_at = now + step;
-		s->moved = now;
+	if (wrote && s->next_check == INT64_MAX) {
+		s->next_check = now + step;
+		s->progress_at = now;
 	}
-	if (now < s->look_at)
+	if (now < s->next_check)
 		return NULL;
-	left = io_unacknowledged(e);
-	if (left == 0) {
+	unacknowledged = io_unacknowledged(e);
+	if (unacknowledged == 0) {
 		silence_init(s);
 		return NULL;
 	}
-	s->look_at = now + step;
-	if (left != s->left)
-		s->moved = now;
-	s->left = left;
+	s->next_check = now + step;
+	if (unacknowledged != s->unacknowledged)
+		s->progress_at = now;
+	s->unacknowledged = unacknowledged;
 
-	/* An answer may be under way: it counts as missing only if it was due at the last look
-	 * too. */
-	owed = owed_for(e->fd);
-	if (owed < 0)
-		s->since = -1;
-	else if (s->since < 0 || owed < now - s->since)
-		s->since = now;
-	if (s->since >= 0 && now - s->since >= gone)
+	/* An answer may be in transit: it is missing only if it was due at the last check too. */
+	silent = silent_for(e->fd);
+	if (silent < 0)
+		s->silent_since = -1;
+	else if (s->silent_since < 0 || silent < now - s->silent_since)
+		s->silent_since = now;
+	/* Before the data, keepalive probed the peer. If nothing came for so long that keepalive
+	 * would have ended the connection, the data must not extend the wait. */
+	if (s->silent_since >= 0 && (now - s->silent_since >= gone ||
+				     (now > s->silent_since && silent >= SILENCE_KEEPALIVE_MS)))
 		return "it acknowledges no data";
-	return now - s->moved >= SILENCE_PAUSE_MS ? "it has accepted no data for 15 minutes" : NULL;
+	return now - s->progress_at >= SILENCE_PAUSE_MS ? "it has accepted no data for 15 minutes" : NULL;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Distinguishes a peer that vanished without FIN or RST (a cable, a VPN, a host) from a peer that does
- * not read. If a peer does not read, its kernel still acknowledges data while it has room, and then
- * answers zero-window probes. If it vanished, nothing is acknowledged. TCP_INFO shows both.
+ * Detects a peer that vanished without FIN or RST (a cable, a VPN, a host), and does not mistake a peer
+ * that only does not read for one. The kernel of a peer that does not read acknowledges data while it has
+ * room, and then answers zero-window probes. A peer that vanished acknowledges nothing. TCP_INFO shows
+ * both.
  */
 #ifndef PROXXY_SILENCE_H
 #define PROXXY_SILENCE_H
@@ -10,25 +11,34 @@
 #include "lib/io.h"
 
 enum {
-	SILENCE_STEP_MS = 5000,   /* between two looks, while data is unacknowledged */
-	SILENCE_GONE_MS = 45000,  /* without acknowledgement: the peer is gone; plus a step, under a minute */
-	SILENCE_PAUSE_MS = 15 * 60 * 1000, /* a peer that acknowledges but accepts no data is given up */
+	SILENCE_STEP_MS = 5000,   /* between two checks, while data is unacknowledged */
+	SILENCE_GONE_MS = 45000,  /* without an acknowledgement: the peer vanished; with a step, under a minute */
+	SILENCE_KEEPALIVE_MS = (IO_KEEPALIVE_IDLE_S + IO_KEEPALIVE_PROBES * IO_KEEPALIVE_INTERVAL_S) * 1000,
+	SILENCE_PAUSE_MS = 15 * 60 * 1000, /* for which a peer may acknowledge but accept no data */
 };
 
+/* What is known of one peer. Times are io_now(). */
 struct silence {
-	int64_t look_at; /* when to look again; INT64_MAX while nothing is unacknowledged */
-	int64_t since;   /* the first look that found nothing acknowledged since, or -1 */
-	size_t left;     /* unacknowledged bytes at the last look */
-	int64_t moved;   /* when left last changed */
+	int64_t next_check;    /* INT64_MAX while nothing is unacknowledged */
+	int64_t silent_since;  /* the first check since which nothing was acknowledged; -1 while the peer answers */
+	size_t unacknowledged; /* bytes at the last check */
+	int64_t progress_at;   /* when unacknowledged last changed */
 };
 
+/* Starts with a peer that has acknowledged everything. */
 void silence_init(struct silence *s);
 
-/* Call this whenever the session looks at the clock. told: something was written to e since then,
- * or is waiting. step: milliseconds between two looks at the socket. Returns NULL, or a static
- * phrase if e's peer is given up: it acknowledged nothing for gone milliseconds and a step, or
- * accepted no data for SILENCE_PAUSE_MS. Always NULL for a socket that is not TCP. */
-const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool told, int64_t step,
+/* True if data from e's peer arrived after since, an io_now(). Data that arrived before, and is read
+ * only now, does not show that the peer is still there. Always true for a socket that is not TCP. */
+bool silence_received_since(const struct endpoint *e, int64_t since);
+
+/* Checks e's peer, if s->next_check has come. Call this whenever the session checks the time: now
+ * is io_now(); wrote says whether data was written to e since the last call, or is waiting to be;
+ * step is the milliseconds between two checks. Returns NULL, or a static phrase if the peer is to
+ * be given up: it acknowledged nothing for gone milliseconds and a step, sent nothing for
+ * SILENCE_KEEPALIVE_MS although an answer is due, or accepted no data for SILENCE_PAUSE_MS. Always
+ * returns NULL for a socket that is not TCP. */
+const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool wrote, int64_t step,
 			  int64_t gone);
 
 #endif

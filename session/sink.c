@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sends log records, see sink.h.
+ * Sends log records to a datagram socket or to standard error, and keeps those that would block. log.c and
+ * systemd.c call it.
  */
 #include "session/sink.h"
 
@@ -18,18 +19,19 @@
 #include "lib/error.h"
 #include "lib/io.h"
 
-enum { TAKEN = 0, NOT_NOW = -1, REFUSED = -2 };
+/* Results of try_put(). */
+enum { SENT = 0, WOULD_BLOCK = -1, FAILED = -2 };
 
 static struct {
 	int fd;
 	bool is_socket;
-	bool waits;     /* writing to fd may block: poll() it first */
-	unsigned lost;
-	size_t kept; /* bytes of backlog */
+	bool may_block; /* writing to fd may block: poll() it first */
+	unsigned lost;  /* records that were dropped */
+	size_t kept;    /* bytes of backlog that are in use */
 } sink = { .fd = -1 };
 
-/* The waiting records, each as its length and its bytes. It is no member of sink, whose initial value would put it into the
- * program's file: untouched pages of zeroes are never allocated. */
+/* The records that wait, each as its length and its bytes. Not a member of sink: its initial value
+ * would put the array into the program's file. */
 static uint8_t backlog[SINK_BACKLOG_MAX];
 
 int sink_connect(const char *path)
@@ -72,37 +74,37 @@ void sink_open_stderr(void)
 	int fd;
 
 	sink.fd = STDERR_FILENO;
-	sink.is_socket = sink.waits = false;
+	sink.is_socket = sink.may_block = false;
 	if (fstat(STDERR_FILENO, &st) < 0 || S_ISREG(st.st_mode))
-		return; /* writing to a file never blocks for long, and keeps its position */
+		return; /* writing to a file does not block; a reopened file would have another position */
 	sink.is_socket = S_ISSOCK(st.st_mode);
-	sink.waits = !sink.is_socket;
-	if (!sink.waits)
+	sink.may_block = !sink.is_socket;
+	if (!sink.may_block)
 		return;
-	/* Fails for another user's pipe, and without /proc. */
+	/* This fails for another user's pipe, and without /proc: then fd stays -1. */
 	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0) {
-		sink.waits = dup2(fd, STDERR_FILENO) < 0;
+		sink.may_block = dup2(fd, STDERR_FILENO) < 0;
 		close(fd);
 	}
 }
 
-/* Sends one record. Returns TAKEN, NOT_NOW or REFUSED. */
+/* Sends one record without blocking. Returns SENT, WOULD_BLOCK or FAILED. */
 static int try_put(const uint8_t *record, size_t len)
 {
 	struct pollfd fd = { .fd = sink.fd, .events = POLLOUT };
 	ssize_t n;
 
-	if (sink.waits && poll(&fd, 1, 0) == 0)
-		return NOT_NOW;
+	if (sink.may_block && poll(&fd, 1, 0) == 0)
+		return WOULD_BLOCK;
 	do {
 		n = sink.is_socket ? send(sink.fd, record, len, MSG_NOSIGNAL | MSG_DONTWAIT) :
 				     write(sink.fd, record, len);
 	} while (n < 0 && errno == EINTR);
-	return n >= 0 ? TAKEN : errno == EAGAIN || errno == EWOULDBLOCK ? NOT_NOW : REFUSED;
+	return n >= 0 ? SENT : errno == EAGAIN || errno == EWOULDBLOCK ? WOULD_BLOCK : FAILED;
 }
 
-/* Sends the kept records, as many as the log accepts. Returns true if none is left. */
+/* Sends the kept records until the log would block. Returns true if none is left. */
 static bool send_kept(void)
 {
 	size_t at = 0;
@@ -113,9 +115,9 @@ static bool send_kept(void)
 
 		memcpy(&len, backlog + at, sizeof(len));
 		rc = try_put(backlog + at + sizeof(len), len);
-		if (rc == NOT_NOW)
+		if (rc == WOULD_BLOCK)
 			break;
-		sink.lost += rc == REFUSED;
+		sink.lost += rc == FAILED;
 		at += sizeof(len) + len;
 	}
 	if (at > 0)
@@ -127,17 +129,17 @@ static bool send_kept(void)
 void sink_put(const void *record, size_t len)
 {
 	const uint32_t size = (uint32_t)len;
-	int rc = NOT_NOW;
+	int rc = WOULD_BLOCK;
 
 	if (sink.fd < 0)
 		return;
 	if (send_kept())
 		rc = try_put(record, len);
-	if (rc == NOT_NOW && sizeof(backlog) - sink.kept >= sizeof(size) + len) {
+	if (rc == WOULD_BLOCK && sizeof(backlog) - sink.kept >= sizeof(size) + len) {
 		memcpy(backlog + sink.kept, &size, sizeof(size));
 		memcpy(backlog + sink.kept + sizeof(size), record, len);
 		sink.kept += sizeof(size) + len;
-	} else if (rc != TAKEN) {
+	} else if (rc != SENT) {
 		sink.lost++;
 	}
 }

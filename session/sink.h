@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sends log records to a datagram socket (the journal's or syslog's) or to standard error. Only
- * sink_drain(), which is for the end, waits for the reader: a blocked log must not delay a console.
+ * Sends log records to a datagram socket (the journal's or syslog's) or to standard error, without
+ * blocking: a blocked log must not delay a console. Only sink_drain(), called at the end, waits.
  */
 #ifndef PROXXY_SINK_H
 #define PROXXY_SINK_H
@@ -13,7 +13,7 @@
 enum {
 	SINK_LINE_MAX = PIPE_BUF,     /* bytes of a line for standard error: a pipe writes these atomically */
 	SINK_BACKLOG_MAX = 32 * 1024, /* bytes of waiting records; a session makes about 4 KiB */
-	SINK_DRAIN_MS = 1000,         /* for a slow reader, after the client has left */
+	SINK_DRAIN_MS = 1000,         /* to wait for a slow reader, after the client has left */
 };
 
 /* Creates a non-blocking datagram socket and connects it, so that it can reach nothing else. path

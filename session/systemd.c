@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The journal and the service manager, see systemd.h.
+ * Formats records for the journal, and status lines for the service manager. log.c and proxxy-conn.c
+ * call it.
  */
 #include "session/systemd.h"
 
@@ -18,8 +19,9 @@ int systemd_open_journal(void)
 	return sink_open_socket(SYSTEMD_JOURNAL);
 }
 
-/* Adds "NAME\n", the value's length in 64 bits, low byte first, the value and "\n": the form in which a line feed in a
- * value does not end it. Returns the record's new length; a field that does not fit is left out. */
+/* Adds a field at record[at..]: "NAME\n", the value's length as 64 bits in little-endian order, the
+ * value and "\n". In this form a value may contain line feeds. Returns the record's new length;
+ * leaves a field out that does not fit. */
 static size_t add(uint8_t *record, size_t at, const char *field)
 {
 	const char *equals = strchr(field, '=');

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What systemd is told by a session, in its two datagram protocols. libsystemd would say it as well, but brings seven
- * libraries into a process that holds keys and reads what strangers send, and costs it 200 KiB and a millisecond.
+ * Speaks systemd's two datagram protocols: the journal's and the service manager's. libsystemd does the
+ * same, but it would load seven libraries into a process that holds keys and reads what strangers send,
+ * and would cost each session 200 KiB and a millisecond.
  */
 #ifndef PROXXY_SYSTEMD_H
 #define PROXXY_SYSTEMD_H
@@ -11,15 +12,15 @@
 #define SYSTEMD_JOURNAL "/run/systemd/journal/socket"
 
 enum {
-	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record on the wire; log.c's are shorter */
+	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record as it is sent; log.c's are shorter */
 };
 
 /* Connects sink.h to the journal, so that records can be sent later from inside the sandbox.
  * Returns 0 or ERR_SYSTEM. */
 int systemd_open_journal(void);
 
-/* Sends a record of n fields, each "NAME=value" (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). A value may hold
- * anything but NUL. */
+/* Sends a record of n fields, each "NAME=value" (https://systemd.io/JOURNAL_NATIVE_PROTOCOL),
+ * through sink.h. A value may contain any byte but NUL. */
 void systemd_record(const char *const fields[], size_t n);
 
 /* Sets the line that systemctl status shows (sd_notify(3)), if the service manager asked for it.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whose TLS certificate may be Proxmox's, see tls_verify.h.
+ * Makes the TLS context of a session, verifies Proxmox's certificate during the handshake, and explains
+ * why TLS failed. upstream.c calls it.
  */
 #include "session/tls_verify.h"
 
@@ -13,20 +14,21 @@
 
 #include "lib/error.h"
 
-/* Accepts a certificate by its fingerprint, else by its chain and name. During the handshake, so that not a byte
- * of HTTP goes to a stranger. A fingerprint in the payload is the only one that counts. */
+/* OpenSSL calls this during the handshake, before any HTTP is sent. Returns 1 if the certificate
+ * has an accepted fingerprint, or else if its chain and name are valid. If the payload has a
+ * fingerprint, nothing else counts. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
-	const struct trust *t = arg;
+	const struct tls_verify *v = arg;
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	const bool pinned = t->claims->has_fingerprint;
-	const size_t n = pinned ? 1 : t->claims->ca ? 0 : t->config->n_fingerprints;
+	const bool pinned = v->claims->has_fingerprint;
+	const size_t n = pinned ? 1 : v->claims->ca ? 0 : v->config->n_fingerprints;
 	unsigned len = 0;
 
 	if (leaf && n > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 && len == CRYPTO_FINGERPRINT_LEN)
 		for (size_t i = 0; i < n; i++)
-			if (CRYPTO_memcmp(digest, pinned ? t->claims->fingerprint : t->config->fingerprints[i], len) == 0)
+			if (CRYPTO_memcmp(digest, pinned ? v->claims->fingerprint : v->config->fingerprints[i], len) == 0)
 				return 1;
 	if (pinned) {
 		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
@@ -35,7 +37,8 @@ static int verify(X509_STORE_CTX *store, void *arg)
 	return X509_verify_cert(store);
 }
 
-/* The payload's CAs, and no others. */
+/* Adds the certificates of the payload's PEM text to the store, which is empty. Returns false if
+ * there are none. */
 static bool load_pem(SSL_CTX *tls, const char *pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
@@ -47,44 +50,46 @@ static bool load_pem(SSL_CTX *tls, const char *pem)
 		n += X509_STORE_add_cert(store, cert);
 		X509_free(cert);
 	}
-	ERR_clear_error(); /* of the end */
+	ERR_clear_error(); /* reading the last certificate left the error "no start line" */
 	BIO_free(bio);
 	return n > 0;
 }
 
-bool trust_needs_files(const struct trust *t)
+bool tls_verify_needs_files(const struct tls_verify *v)
 {
-	return t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca && !*t->config->ca_file;
+	return v->config->tls_verify && !v->claims->has_fingerprint && !v->claims->ca && !*v->config->ca_file;
 }
 
-/* Trusts a certificate that the site names, even if it is an intermediate CA's or the server's own.
- * Otherwise the site would have to name the root, which also signs for others. Name, dates, purpose
- * and a CA's right to sign are still checked. Only the signature on the named certificate is
- * not. */
-static bool accept_named(SSL_CTX *tls)
+/* Makes each certificate that the setting or the payload names a trust anchor, even if it is an
+ * intermediate CA's or the server's own. Otherwise the root would have to be named, which may also
+ * sign for others. Name, dates, purpose and a CA's right to sign are still checked; only the
+ * signature on the named certificate is not. */
+static bool accept_partial_chain(SSL_CTX *tls)
 {
 	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
 }
 
-/* Loads the CAs. Returns 0, or an error with why. */
-static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
+/* Loads the CAs that count into tls. Returns 0, or ERR_PAYLOAD_INVALID or ERR_CONFIG with words in
+ * why[0..size). */
+static int load_cas(const struct tls_verify *v, SSL_CTX *tls, char *why, size_t size)
 {
-	const char *ca_file = t->config->ca_file, *wrong = NULL;
+	const char *ca_file = v->config->ca_file, *wrong = NULL;
 
 	ERR_clear_error();
-	if (t->claims->has_fingerprint)
+	if (v->claims->has_fingerprint)
 		return OK;
-	if (t->claims->ca) {
-		if (load_pem(tls, t->claims->ca) && accept_named(tls))
+	if (v->claims->ca) {
+		if (load_pem(tls, v->claims->ca) && accept_partial_chain(tls))
 			return OK;
 		snprintf(why, size, "ca holds no certificate that can be read");
 		return ERR_PAYLOAD_INVALID;
 	}
-	if (trust_needs_files(t)) {
-		/* The directory, not the bundle beside it: that one is read and parsed whole, for each session. */
+	if (tls_verify_needs_files(v)) {
+		/* The hashed directory: OpenSSL opens one file of it when it needs one. It would
+		 * parse the whole bundle beside it for each session. */
 		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
 			wrong = "cannot be used";
-	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_named(tls)) {
+	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_partial_chain(tls)) {
 		wrong = "no certificate can be read from it";
 	}
 	if (wrong) {
@@ -94,11 +99,11 @@ static int load_cas(const struct trust *t, SSL_CTX *tls, char *why, size_t size)
 	return OK;
 }
 
-int trust_context(const struct trust *t, SSL_CTX **ret, char *why, size_t size)
+int tls_verify_context(const struct tls_verify *v, SSL_CTX **ret, char *why, size_t size)
 {
 	SSL_CTX *tls = *ret = SSL_CTX_new(TLS_client_method());
 
-	/* The suites of TLS 1.2 for which there are algorithms, see algorithms.h. */
+	/* For TLS 1.2, the cipher suites whose algorithms algorithms.c loads. */
 	if (!tls || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(tls, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
 		snprintf(why, size, "OpenSSL cannot make a context");
@@ -107,15 +112,15 @@ int trust_context(const struct trust *t, SSL_CTX **ret, char *why, size_t size)
 	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-	if (!t->config->tls_verify && !t->claims->has_fingerprint && !t->claims->ca)
+	if (!v->config->tls_verify && !v->claims->has_fingerprint && !v->claims->ca)
 		return OK;
 
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(tls, verify, (void *)(uintptr_t)t);
-	return load_cas(t, tls, why, size);
+	SSL_CTX_set_cert_verify_callback(tls, verify, (void *)(uintptr_t)v);
+	return load_cas(v, tls, why, size);
 }
 
-/* What the certificate's check said, in words that lead to the mend. */
+/* Returns why the certificate was not accepted, worded as a hint how to fix it. */
 static const char *untrusted_words(long result)
 {
 	switch (result) {
@@ -157,7 +162,7 @@ static const char *alert_words(int alert)
 	}
 }
 
-/* What OpenSSL says went wrong with TLS itself, whose own texts are not loaded: see algorithms.h. */
+/* Writes the words for an error of TLS. algorithms.c does not load OpenSSL's own error texts. */
 static void tls_words(unsigned long error, char *words, size_t size)
 {
 	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
@@ -174,7 +179,7 @@ static void tls_words(unsigned long error, char *words, size_t size)
 		snprintf(words, size, "openssl errstr %lX", error);
 }
 
-int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
+int tls_verify_explain_handshake(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
 {
 	const long result = SSL_get_verify_result(tls);
 	const bool untrusted = result != X509_V_OK && SSL_get_verify_mode(tls) != SSL_VERIFY_NONE;
@@ -185,7 +190,8 @@ int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
 		snprintf(ret_words, size, "%s", untrusted_words(result));
 	else
 		tls_words(error, ret_words, size);
-	/* If no byte came: pveproxy closes the connection like this if it excludes this machine. */
+	/* pveproxy closes the connection before it sends a byte if it does not admit this
+	 * machine. */
 	if (!untrusted && error == 0 && BIO_number_read(SSL_get_rbio(tls)) == 0)
 		*ret_hint = " before TLS began: check that ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy "
 			    "admit this machine";
@@ -193,7 +199,7 @@ int trust_failure(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
 	return untrusted ? ERR_UPSTREAM_UNTRUSTED : ERR_UPSTREAM_TLS;
 }
 
-bool trust_broken(unsigned long error, char *ret_words, size_t size)
+bool tls_verify_explain_break(unsigned long error, char *ret_words, size_t size)
 {
 	const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
 
@@ -202,7 +208,7 @@ bool trust_broken(unsigned long error, char *ret_words, size_t size)
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
 	case SSL_R_PROTOCOL_IS_SHUTDOWN:
 		return false;
-	case SSL_R_WRONG_VERSION_NUMBER: /* after the handshake: the data is no record */
+	case SSL_R_WRONG_VERSION_NUMBER: /* after the handshake, this means that the data is no record */
 	case SSL_R_PACKET_LENGTH_TOO_LONG:
 	case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
 	case SSL_R_BAD_RECORD_TYPE:
@@ -217,7 +223,7 @@ bool trust_broken(unsigned long error, char *ret_words, size_t size)
 	}
 }
 
-bool trust_expect(SSL *tls, const struct console *c)
+bool tls_verify_set_host(SSL *tls, const struct console *c)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(tls);
 

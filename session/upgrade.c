@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server's side of the opening handshake, see upgrade.h.
+ * Checks a client's WebSocket request and writes the 101. proxxy-conn.c calls it; http_write.c formats.
  */
 #include "session/upgrade.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The way to Proxmox, see upstream.h.
+ * Connects to Proxmox and opens the console's WebSocket. proxxy-conn.c calls it; upstream.h says where in
+ * this file to find what.
  */
 #include "session/upstream.h"
 
@@ -24,8 +25,8 @@
 #include "ws.h"
 
 enum {
-	REQUEST_MAX = 8 * 1024, /* bytes; Proxmox takes no larger head */
-	UPSTREAM_PHRASE_MAX = 128, /* bytes of a reason phrase that the log gets, with its NUL */
+	REQUEST_MAX = 8 * 1024, /* bytes; Proxmox accepts no larger request head */
+	PHRASE_MAX = 128,       /* bytes of Proxmox's reason phrase that the log gets, with its NUL */
 };
 
 void upstream_init(struct upstream *u)
@@ -34,9 +35,9 @@ void upstream_init(struct upstream *u)
 	u->endpoint = io_endpoint(-1, NULL);
 }
 
-/* Says why: text goes behind code's own words, for the log with the host between. Returns code. */
-static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const struct console *c, int code,
-						      const char *format, ...)
+/* Sets the reason of a failure: u->reason is code's words and the formatted text, u->detail is the
+ * host and that text. Returns code. */
+static int __attribute__((format(printf, 3, 4))) fail(struct upstream *u, int code, const char *format, ...)
 {
 	char text[UPSTREAM_REASON_MAX];
 	va_list args;
@@ -45,8 +46,89 @@ static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const 
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	snprintf(u->reason, sizeof(u->reason), "%s: %.100s", error_info(code)->words, text);
-	snprintf(u->detail, sizeof(u->detail), "%.120s: %s", c->host, text);
+	snprintf(u->detail, sizeof(u->detail), "%.120s: %s", u->console->host, text);
 	return code;
+}
+
+/* Maps a result of io_wait() to a code of error.h, the only place that does. late is the reason if
+ * the deadline passed. Codes of error.h, and OK, stay as they are. */
+static int map_wait(struct upstream *u, int rc, const char *late)
+{
+	switch (rc) {
+	case IO_TIMEOUT:
+		return fail(u, ERR_UPSTREAM_TIMEOUT, "%s", late);
+	case IO_HANGUP: /* only the client is watched */
+		return ERR_CLIENT_GONE;
+	case IO_TERMINATED:
+		return END_TERMINATED;
+	default:
+		return rc;
+	}
+}
+
+/* --- TCP ---------------------------------------------------------------------------------- */
+
+/* Waits until connect(2) on fd is done. Returns 0 with its errno, or ETIMEDOUT, in *ret_errno; or
+ * as io_wait(). */
+static int finish_connect(const struct upstream *u, int fd, int64_t deadline, int *ret_errno)
+{
+	struct endpoint connecting = io_endpoint(fd, NULL);
+	socklen_t len = sizeof(*ret_errno);
+	int rc = io_wait(&connecting, POLLOUT, u->client, deadline);
+
+	if (rc == IO_TIMEOUT)
+		*ret_errno = ETIMEDOUT;
+	else if (rc == OK)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, ret_errno, &len);
+	return rc == IO_TIMEOUT ? OK : rc;
+}
+
+/* Connects to one address. Returns 0 with u->endpoint, ERR_UPSTREAM_CONNECT with the errno in
+ * *ret_errno, or as io_wait(). */
+static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t deadline, int *ret_errno)
+{
+	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), rc = OK;
+
+	*ret_errno = 0;
+	if (fd < 0 || io_prepare(fd) < 0 || connect(fd, a->ai_addr, a->ai_addrlen) < 0)
+		*ret_errno = errno;
+	if (*ret_errno == EINPROGRESS)
+		rc = finish_connect(u, fd, deadline, ret_errno);
+	if (rc == OK && *ret_errno == 0) {
+		u->endpoint = io_endpoint(fd, NULL);
+		return OK;
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
+}
+
+/* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. Only
+ * here is the host known by its addresses: access.c checked what the payload says before DNS. Each
+ * address gets an equal share of the remaining time, so that one that does not answer leaves time
+ * for the next. */
+static int connect_any(struct upstream *u, const struct addrinfo *addresses)
+{
+	const char *list = u->config->allowed_hosts;
+	const enum host_verdict verdict = host_list_judge(list, u->console->host);
+	int left = 0, error = 0, rc;
+
+	for (const struct addrinfo *a = addresses; a && left < UPSTREAM_ADDRESSES_MAX; a = a->ai_next)
+		left += host_address_allowed(list, a->ai_addr, verdict);
+	if (left == 0)
+		return fail(u, ERR_HOST_FORBIDDEN, "not in PROXXY_ALLOWED_HOSTS");
+	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next) {
+		int64_t now = io_now();
+
+		if (!host_address_allowed(list, a->ai_addr, verdict))
+			continue;
+		rc = connect_address(u, a, now + (u->deadline - now) / left--, &error);
+		if (rc != ERR_UPSTREAM_CONNECT)
+			return map_wait(u, rc, "");
+	}
+	if (error == ETIMEDOUT)
+		return fail(u, ERR_UPSTREAM_TIMEOUT, "it does not answer at all");
+	return fail(u, ERR_UPSTREAM_CONNECT, "%s", strerror(error));
 }
 
 /* --- TLS ---------------------------------------------------------------------------------- */
@@ -54,36 +136,40 @@ static int __attribute__((format(printf, 4, 5))) fail(struct upstream *u, const 
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
 {
 	u->config = config;
-	u->trust = (struct trust){ config, claims };
-	return trust_context(&u->trust, &u->tls, u->detail, sizeof(u->detail));
+	u->verify = (struct tls_verify){ config, claims };
+	return tls_verify_context(&u->verify, &u->tls, u->detail, sizeof(u->detail));
 }
 
-static int tls_failed(struct upstream *u, const struct console *c)
+/* Returns the error of a failed handshake; u->detail also gets a hint how to fix it. */
+static int tls_failed(struct upstream *u)
 {
-	char words[TRUST_WORDS_MAX];
+	char words[TLS_VERIFY_WORDS_MAX];
 	const char *hint;
-	int code = trust_failure(u->endpoint.tls, words, sizeof(words), &hint);
+	int code = tls_verify_explain_handshake(u->endpoint.tls, words, sizeof(words), &hint);
 
-	fail(u, c, code, "%s", words);
-	snprintf(u->detail, sizeof(u->detail), "%.120s: %s%s", c->host, words, hint);
+	fail(u, code, "%s", words);
+	snprintf(u->detail, sizeof(u->detail), "%.120s: %s%s", u->console->host, words, hint);
 	return code;
 }
 
-/* Returns the error if the connection ended before an answer came. TLS may be the reason. */
-static int no_answer(struct upstream *u, const struct console *c)
+/* Returns the error if the connection ended before an answer came: of TLS, if that was the
+ * reason. */
+static int no_answer(struct upstream *u)
 {
-	char words[TRUST_WORDS_MAX];
+	char words[TLS_VERIFY_WORDS_MAX];
 
-	if (trust_broken(u->endpoint.tls_error, words, sizeof(words)))
-		return fail(u, c, ERR_UPSTREAM_TLS, "%s", words);
-	return fail(u, c, ERR_UPSTREAM_ANSWER, "connection closed");
+	if (tls_verify_explain_break(u->endpoint.tls_error, words, sizeof(words)))
+		return fail(u, ERR_UPSTREAM_TLS, "%s", words);
+	return fail(u, ERR_UPSTREAM_ANSWER, "connection closed");
 }
 
-static int start_tls(struct upstream *u, const struct console *c, const struct endpoint *client)
+/* Does the TLS handshake, with the certificate check of tls_verify.c. Returns 0 or an error of
+ * upstream_open(). */
+static int start_tls(struct upstream *u)
 {
 	SSL *tls = SSL_new(u->tls);
 
-	if (!tls || !trust_expect(tls, c) || io_begin_tls(&u->endpoint, tls) < 0) {
+	if (!tls || !tls_verify_set_host(tls, u->console) || io_begin_tls(&u->endpoint, tls) < 0) {
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
@@ -95,85 +181,22 @@ static int start_tls(struct upstream *u, const struct console *c, const struct e
 		if (n > 0)
 			return OK;
 		if (n != IO_AGAIN)
-			return tls_failed(u, c);
-		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
-		if (rc == ERR_REQUEST_TIMEOUT)
-			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer TLS");
+			return tls_failed(u);
+		rc = io_wait(&u->endpoint, POLLIN, u->client, u->deadline);
 		if (rc < 0)
-			return rc;
+			return map_wait(u, rc, "it does not answer TLS");
 	}
 }
 
-/* --- TCP ---------------------------------------------------------------------------------- */
+/* --- WebSocket ---------------------------------------------------------------------------- */
 
-/* One address. Returns 0 and u->endpoint, an errno as ERR_UPSTREAM_CONNECT in *ret_errno, or io_wait()'s errors. */
-static int connect_address(struct upstream *u, const struct addrinfo *a, const struct endpoint *client,
-			   int64_t deadline, int *ret_errno)
+/* Writes the request for the console, as Proxmox's own pages send it. A ticket that is an API token
+ * goes into Authorization as it is, any other as the cookie PVEAuthCookie, which Proxmox also
+ * accepts there. Releases before 7 require the subprotocol "binary". Returns the request's size, or
+ * ERR_SYSTEM if it does not fit. */
+static int write_request(const struct upstream *u, char *buf, size_t size, const char *key)
 {
-	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
-	socklen_t len = sizeof(*ret_errno);
-	int rc = OK;
-
-	*ret_errno = 0;
-	if (fd < 0 || io_prepare(fd) < 0) {
-		*ret_errno = errno;
-	} else if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
-		struct endpoint connecting = io_endpoint(fd, NULL);
-
-		if (errno != EINPROGRESS) {
-			*ret_errno = errno;
-		} else {
-			rc = io_wait(&connecting, POLLOUT, client, deadline);
-			if (rc == ERR_REQUEST_TIMEOUT) {
-				rc = OK;
-				*ret_errno = ETIMEDOUT;
-			} else if (rc == OK) {
-				getsockopt(fd, SOL_SOCKET, SO_ERROR, ret_errno, &len);
-			}
-		}
-	}
-	if (rc == OK && *ret_errno == 0) {
-		u->endpoint = io_endpoint(fd, NULL);
-		return OK;
-	}
-	if (fd >= 0)
-		close(fd);
-	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
-}
-
-/* Each address in the order of RFC 6724 that may be dialled, until one takes the connection; each gets its share of
- * the time that is left, so that one that never answers leaves some to the next. */
-static int connect_any(struct upstream *u, const struct console *c, const struct addrinfo *addresses,
-		       const struct endpoint *client)
-{
-	const char *list = u->config->allowed_hosts;
-	const enum host_verdict verdict = host_list_judge(list, c->host);
-	int left = 0, error = 0, rc;
-
-	for (const struct addrinfo *a = addresses; a && left < UPSTREAM_ADDRESSES_MAX; a = a->ai_next)
-		left += host_address_allowed(list, a->ai_addr, verdict);
-	if (left == 0)
-		return fail(u, c, ERR_HOST_FORBIDDEN, "not in PROXXY_ALLOWED_HOSTS");
-	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next) {
-		int64_t now = io_now();
-
-		if (!host_address_allowed(list, a->ai_addr, verdict))
-			continue;
-		rc = connect_address(u, a, client, now + (u->deadline - now) / left--, &error);
-		if (rc != ERR_UPSTREAM_CONNECT)
-			return rc;
-	}
-	if (error == ETIMEDOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not answer at all");
-	return fail(u, c, ERR_UPSTREAM_CONNECT, "%s", strerror(error));
-}
-
-/* --- upgrade ------------------------------------------------------------------------------ */
-
-/* GET …/vncwebsocket, as Proxmox's own pages ask for it. "binary" is what releases before 7 insisted on.
- * Returns its size or ERR_SYSTEM when it does not fit. */
-static int write_request(char *buf, size_t size, const struct console *c, uint16_t port, const char *key)
-{
+	const struct console *c = u->console;
 	char vncticket[3 * CONSOLE_VNCTICKET_MAX + 1], authority[CONSOLE_AUTHORITY_MAX];
 	const bool token = strncmp(c->ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0;
 	int n = uri_percent_encode(c->vncticket, vncticket, sizeof(vncticket));
@@ -191,7 +214,8 @@ static int write_request(char *buf, size_t size, const struct console *c, uint16
 		     "Authorization: %s%s\r\n"
 		     "User-Agent: proxxy/" PROXXY_VERSION "\r\n"
 		     "\r\n",
-		     c->node, c->type, c->vmid, c->vnc_port, vncticket, console_authority(c, port, authority), key, token ? "" : "PVEAuthCookie=", c->ticket);
+		     c->node, c->type, c->vmid, c->vnc_port, vncticket, console_authority(c, u->port, authority), key,
+		     token ? "" : "PVEAuthCookie=", c->ticket);
 	OPENSSL_cleanse(vncticket, sizeof(vncticket));
 	return n > 0 && (size_t)n < size ? n : ERR_SYSTEM;
 }
@@ -201,7 +225,8 @@ static bool has(struct slice s, const char *text)
 	return memmem(s.at, s.len, text, strlen(text));
 }
 
-/* True should a strange server send our own secrets back: as they are, as we sent them, or a token's alone. */
+/* True if s holds a secret of c: a ticket as it is or percent-encoded, or the secret part of an API
+ * token. A server that is not Proxmox may echo them. */
 static bool has_secret(struct slice s, const struct console *c)
 {
 	char encoded[3 * CONSOLE_VNCTICKET_MAX + 1];
@@ -213,17 +238,19 @@ static bool has_secret(struct slice s, const struct console *c)
 	return found;
 }
 
-/* Proxmox says what is wrong in its reason phrase, which can name nodes, hosts and users: the log gets it whole, as
- * plain text that cannot pass for the log's own; the client only phrases that say nothing of the kind. */
-static int refused(struct upstream *u, const struct console *c, const struct http_response *r)
+/* Returns ERR_UPSTREAM_REFUSED for an answer that is not 101. Proxmox gives the reason in its
+ * reason phrase, which can name nodes, hosts and users. The log gets the phrase, without characters
+ * that could look like fields of the log. The client gets only phrases of this list, which name
+ * nothing. */
+static int rejected(struct upstream *u, const struct http_response *r)
 {
 	static const char *const for_client[] = {
 		"permission denied - invalid PVEVNC ticket", "permission denied - invalid PVE ticket", "Permission check failed",
 		"Parameter verification failed", "Authentication failed", "No ticket",
 	};
-	const bool tell = !has_secret(r->reason, c);
+	const bool tell = !has_secret(r->reason, u->console);
 	const char *known = NULL;
-	char phrase[UPSTREAM_PHRASE_MAX];
+	char phrase[PHRASE_MAX];
 	size_t n = 0;
 
 	for (; tell && n < r->reason.len && n < sizeof(phrase) - 1; n++) {
@@ -235,13 +262,14 @@ static int refused(struct upstream *u, const struct console *c, const struct htt
 	for (size_t i = 0; i < sizeof(for_client) / sizeof(for_client[0]) && !known; i++)
 		if (tell && has(r->reason, for_client[i]))
 			known = for_client[i];
-	fail(u, c, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, known ? " " : "", known ? known : "");
-	snprintf(u->detail, sizeof(u->detail), "%.100s: %d%s%s", c->host, r->status, n ? " " : "", phrase);
+	fail(u, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, known ? " " : "", known ? known : "");
+	snprintf(u->detail, sizeof(u->detail), "%.100s: %d%s%s", u->console->host, r->status, n ? " " : "", phrase);
 	return ERR_UPSTREAM_REFUSED;
 }
 
-/* Reads more of Proxmox's answer into u->early, of which *len bytes are there. Returns 0 or an error. */
-static int read_more(struct upstream *u, const struct console *c, const struct endpoint *client, size_t *len)
+/* Reads more of Proxmox's answer to u->early + *len, and adds to *len. Returns 0 or an error of
+ * upstream_open(). */
+static int read_more(struct upstream *u, size_t *len)
 {
 	for (;;) {
 		ssize_t n = io_read(&u->endpoint, u->early + *len, sizeof(u->early) - *len);
@@ -249,23 +277,24 @@ static int read_more(struct upstream *u, const struct console *c, const struct e
 
 		if (n > 0) {
 			*len += (size_t)n;
-			/* It can write: this only looks at the clock, the client and SIGTERM. */
-			rc = io_wait(&u->endpoint, POLLOUT, client, u->deadline);
-			return rc == ERR_REQUEST_TIMEOUT ? fail(u, c, ERR_UPSTREAM_TIMEOUT, "its answer does not end") : rc;
+			/* The endpoint is writable, so this does not wait, but checks the clock,
+			 * the client and SIGTERM. */
+			rc = io_wait(&u->endpoint, POLLOUT, u->client, u->deadline);
+			return map_wait(u, rc, "its answer does not end");
 		}
 		if (n != IO_AGAIN)
-			return no_answer(u, c);
-		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
-		if (rc == ERR_REQUEST_TIMEOUT)
-			return fail(u, c, ERR_UPSTREAM_TIMEOUT, "the console's ticket may be used or expired");
+			return no_answer(u);
+		rc = io_wait(&u->endpoint, POLLIN, u->client, u->deadline);
 		if (rc < 0)
-			return rc;
+			return map_wait(u, rc, "the console's ticket may be used or expired");
 	}
 }
 
-/* Reads Proxmox's answer, passing over interim ones, which something between may send (RFC 9110 section 15.2); what
- * is behind it stays in u->early, u->n_early bytes. The response's slices are of the same buffer: good until then. */
-static int read_answer(struct upstream *u, const struct console *c, const char *key, const struct endpoint *client)
+/* Reads Proxmox's answer and checks it (RFC 6455 section 4.1). Skips interim answers, which a proxy
+ * in between may send (RFC 9110 section 15.2). Leaves the bytes after the answer in u->early,
+ * u->n_early of them; until then the response's slices point into this buffer. Returns 0 or an
+ * error of upstream_open(). */
+static int read_answer(struct upstream *u, const char *key)
 {
 	char accept[WS_ACCEPT_LEN + 1];
 	struct http_response r;
@@ -275,7 +304,7 @@ static int read_answer(struct upstream *u, const struct console *c, const char *
 	for (;;) {
 		head = http_parse_response((char *)u->early, len, &r);
 		if (head < 0 || (head == 0 && len == sizeof(u->early)))
-			return fail(u, c, ERR_UPSTREAM_ANSWER, "it is not HTTP");
+			return fail(u, ERR_UPSTREAM_ANSWER, "it is not HTTP");
 		if (head > 0 && (r.status == 101 || r.status >= 200))
 			break;
 		if (head > 0) {
@@ -283,42 +312,44 @@ static int read_answer(struct upstream *u, const struct console *c, const char *
 			memmove(u->early, u->early + head, len);
 			continue;
 		}
-		rc = read_more(u, c, client, &len);
+		rc = read_more(u, &len);
 		if (rc < 0)
 			return rc;
 	}
 	if (r.status != 101)
-		return refused(u, c, &r);
+		return rejected(u, &r);
 	if (ws_accept(key, accept) < 0)
 		return ERR_SYSTEM;
-	/* RFC 6455 section 4.1: what was not asked for may not be there. Proxmox echoes the protocol. */
+	/* The server may select only what was offered: no extension, and "binary", which Proxmox
+	 * echoes. */
 	if (!r.upgrade || !slice_is(r.ws_accept, accept) || r.ws_extensions ||
 	    (r.ws_protocol.at && !slice_is(r.ws_protocol, "binary")))
-		return fail(u, c, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
+		return fail(u, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
 	u->n_early = len - (size_t)head;
 	memmove(u->early, u->early + head, u->n_early);
 	return OK;
 }
 
-static int upgrade(struct upstream *u, const struct console *c, const struct endpoint *client)
+/* Sends the request and reads the answer. Returns 0 or an error of upstream_open(). */
+static int open_websocket(struct upstream *u)
 {
 	char request[REQUEST_MAX], key[WS_KEY_LEN + 1];
 	int rc = ws_key_make(key), n;
 
 	if (rc < 0)
 		return rc;
-	n = write_request(request, sizeof(request), c, u->port, key);
+	n = write_request(u, request, sizeof(request), key);
 	if (n < 0)
 		return n;
 	rc = io_write_all(&u->endpoint, request, (size_t)n, u->deadline);
 	OPENSSL_cleanse(request, sizeof(request));
-	if (rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "it does not accept the request");
-	/* If Proxmox is gone, it may have sent its reason before. */
-	if (rc < 0 && rc != ERR_CLIENT_GONE)
-		return rc;
-	return read_answer(u, c, key, client);
+	/* If Proxmox closed the connection, it may have sent its reason before. */
+	if (rc < 0 && rc != IO_BROKEN)
+		return map_wait(u, rc, "it does not accept the request");
+	return read_answer(u, key);
 }
+
+/* --- upstream.h --------------------------------------------------------------------------- */
 
 int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
@@ -326,29 +357,31 @@ int upstream_dial(struct upstream *u, const struct console *c, const struct endp
 	const char *why = "";
 	int rc;
 
+	u->console = c;
+	u->client = client;
 	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
 	u->port = c->host_port ? c->host_port : (uint16_t)u->config->upstream_port;
 	rc = resolve(c, u->port, client, u->deadline, &addresses, &why);
 	if (rc == ERR_UPSTREAM_RESOLVE)
-		return fail(u, c, rc, "%s", why);
-	if (rc == ERR_REQUEST_TIMEOUT)
-		return fail(u, c, ERR_UPSTREAM_TIMEOUT, "its name is still not resolved");
+		return fail(u, rc, "%s", why);
+	rc = map_wait(u, rc, "its name is still not resolved");
 	if (rc == OK)
-		rc = connect_any(u, c, addresses, client);
+		rc = connect_any(u, addresses);
 	if (addresses)
 		freeaddrinfo(addresses);
-	if (rc == OK && trust_needs_files(&u->trust))
-		rc = start_tls(u, c, client);
+	if (rc == OK && tls_verify_needs_files(&u->verify))
+		rc = start_tls(u);
 	return rc;
 }
 
-int upstream_open(struct upstream *u, const struct console *c, const struct endpoint *client)
+int upstream_open(struct upstream *u)
 {
-	int rc = u->endpoint.tls ? OK : start_tls(u, c, client);
+	int rc = u->endpoint.tls ? OK : start_tls(u);
 
 	if (rc == OK)
-		rc = upgrade(u, c, client);
-	/* What only the handshake needed: the CAs. There is no second one, and the rest goes with the connection. */
+		rc = open_websocket(u);
+	/* Only the handshake needs the CAs. The connection keeps a reference to the rest of the
+	 * context. */
 	SSL_CTX_set_cert_store(u->tls, NULL);
 	SSL_CTX_free(u->tls);
 	u->tls = NULL;
@@ -357,7 +390,7 @@ int upstream_open(struct upstream *u, const struct console *c, const struct endp
 
 void upstream_close(struct upstream *u)
 {
-	char words[TRUST_WORDS_MAX];
+	char words[TLS_VERIFY_WORDS_MAX];
 	bool broken;
 
 	if (u->endpoint.tls) {
@@ -369,7 +402,7 @@ void upstream_close(struct upstream *u)
 	SSL_CTX_free(u->tls);
 	if (u->endpoint.fd >= 0)
 		close(u->endpoint.fd);
-	broken = trust_broken(u->endpoint.tls_error, words, sizeof(words));
+	broken = tls_verify_explain_break(u->endpoint.tls_error, words, sizeof(words));
 	upstream_init(u);
 	if (broken)
 		snprintf(u->detail, sizeof(u->detail), "%s", words);

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The way to Proxmox: name, TCP, verified TLS, and the upgrade of its vncwebsocket endpoint.
+ * Connects a session to Proxmox: DNS, TCP, TLS, and the WebSocket of the console (vncwebsocket).
+ * proxxy-conn.c calls upstream_prepare() before it accepts the client, upstream_dial() before the
+ * sandbox, and upstream_open() inside it. Where to find what in upstream.c:
+ *
+ *     connect_any()    checks each address that DNS returned against PROXXY_ALLOWED_HOSTS, and dials
+ *     start_tls()      the handshake; tls_verify.c decides which certificate is accepted
+ *     write_request()  the request, with the API token or the cookie, and the VNC ticket
+ *     read_answer()    the answer: a 101, or rejected() with Proxmox's reason
+ *     map_wait()       time-outs, a client that leaves, SIGTERM
+ *     fail()           the reason of a failure, for the client and for the log
  */
 #ifndef PROXXY_UPSTREAM_H
 #define PROXXY_UPSTREAM_H
@@ -15,49 +24,54 @@
 #include "session/tls_verify.h"
 
 enum {
-	UPSTREAM_REASON_MAX = 124, /* bytes of a sentence for the customer, with its NUL: fits a Close */
-	UPSTREAM_HEAD_MAX = 8 * 1024, /* bytes of Proxmox's answer; it sends some 200 */
-	UPSTREAM_ADDRESSES_MAX = 8,   /* of a name; more are not tried */
+	UPSTREAM_REASON_MAX = 124,    /* bytes of a sentence for the customer, with its NUL: fits into a Close */
+	UPSTREAM_HEAD_MAX = 8 * 1024, /* bytes of Proxmox's answer; Proxmox sends about 200 */
+	UPSTREAM_ADDRESSES_MAX = 8,   /* addresses of one name that are tried */
 };
 
 struct upstream {
-	struct endpoint endpoint; /* fd and TLS, once connected */
-	SSL_CTX *tls;
+	struct endpoint endpoint; /* after upstream_dial(): the connection; upstream_close() frees it */
+	SSL_CTX *tls;             /* from upstream_prepare() to upstream_open() */
 	const struct config *config;
-	struct trust trust;
+	const struct console *console;
+	const struct endpoint *client; /* watched while connecting: if the client leaves, connecting stops */
+	struct tls_verify verify;
 	uint16_t port;
-	int64_t deadline; /* of dialling and opening, an io_now() */
-	char reason[UPSTREAM_REASON_MAX]; /* why it failed, without names of machines: for the client's Close */
-	char detail[256];                 /* the same for the log: with them, never with a secret */
-	/* What came right behind Proxmox's answer: the first frames. */
+	int64_t deadline; /* for connecting in total, an io_now() */
+	char reason[UPSTREAM_REASON_MAX]; /* of a failure, for the client's Close: without names of machines */
+	char detail[256];                 /* of a failure, for the log: with names; never holds a secret */
+	/* What Proxmox sent after its answer: its first frames. */
 	size_t n_early;
 	uint8_t early[UPSTREAM_HEAD_MAX];
 };
 
-/* Begins with nothing. */
+/* Makes u empty, without a connection. */
 void upstream_init(struct upstream *u);
 
-/* Loads what TLS is verified with, before anything is promised to the client: the payload's own fingerprint and CA
- * when claims has them, and then nothing else, whatever the settings say.
- * Returns 0, or ERR_CONFIG / ERR_PAYLOAD_INVALID / ERR_SYSTEM with u->detail. claims must outlive upstream_open(). */
+/* Makes the TLS context with the certificates or fingerprints to verify with, while the client can
+ * still get an HTTP error. If claims has a fingerprint or CA, only that counts, whatever the
+ * settings say. config and claims must stay valid until upstream_open() returns.
+ * Returns 0, or ERR_CONFIG, ERR_PAYLOAD_INVALID or ERR_SYSTEM, each with u->detail. */
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims);
 
-/* The first half: finds the host and connects, before the settings' connect_timeout is over in all; gives up when the
- * client leaves. Each address that the host resolves to is held against PROXXY_ALLOWED_HOSTS; it is the very one that is
- * dialled. Nothing is said to the host or read from it, unless its certificate has to be held against the system's
- * directory of CAs, in files of their own: then TLS's handshake is done here.
- * Returns 0 and u->endpoint, or ERR_HOST_FORBIDDEN, ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS, _UNTRUSTED with u->reason and
- * u->detail, or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM. */
+/* Resolves console->host and connects to the first of its allowed addresses that answers. All of
+ * upstream_dial() and upstream_open() must be done in the setting PROXXY_CONNECT_TIMEOUT. Ends
+ * early if client leaves. console and client must stay valid until upstream_open() returns. Sends
+ * and reads nothing, with one exception: if the system's CAs are needed, it does the TLS handshake,
+ * because each CA is a file that the sandbox would not let OpenSSL open.
+ * Returns 0 with u->endpoint; ERR_HOST_FORBIDDEN or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS
+ * or _UNTRUSTED, each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or
+ * ERR_SYSTEM. */
 int upstream_dial(struct upstream *u, const struct console *console, const struct endpoint *client);
 
-/* The second half: the handshake, unless it is done, and the console's upgrade, within the same time. It needs no file and no
- * further socket. Returns 0, or ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED, _ANSWER with u->reason and u->detail,
- * or ERR_CLIENT_GONE, END_TERMINATED, ERR_SYSTEM.
- * Proxmox refuses after 3 s, and does not answer at all for a console that is gone. */
-int upstream_open(struct upstream *u, const struct console *console, const struct endpoint *client);
+/* Does the TLS handshake if it is not done, and opens the console's WebSocket. Opens no file and no
+ * socket. Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the
+ * VNC port. Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER,
+ * each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
+int upstream_open(struct upstream *u);
 
-/* Sends close_notify, if TLS is established, and closes. u->detail then says why TLS broke, or is
- * "". */
+/* Sends close_notify, if TLS is established, closes the connection and frees everything. Afterwards
+ * u->detail is why TLS broke during the session, or "". */
 void upstream_close(struct upstream *u);
 
 #endif

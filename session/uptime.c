@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Uptime, see uptime.h.
+ * Reads since when the socket unit, or without systemd the parent process, accepts connections.
+ * proxxy-conn.c calls it for /api/status.
  */
 #include "session/uptime.h"
 
@@ -11,10 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What proxxy.socket leaves when it is activated: a copy of /proc/uptime, in seconds since boot. */
+/* proxxy.socket writes this file when it is activated: a copy of /proc/uptime, in seconds since
+ * boot. */
 #define ACTIVATED "/run/proxxy/activated"
 
-/* Reads a small file into line, NUL-terminated. */
+/* Reads a small file into line[0..size), NUL-terminated. Returns false if it is empty or cannot be
+ * read. */
 static bool read_line(const char *path, char *line, size_t size)
 {
 	FILE *file = fopen(path, "re");
@@ -28,8 +31,8 @@ static bool read_line(const char *path, char *line, size_t size)
 	return n > 0;
 }
 
-/* Under systemd the parent is the manager, which has been there since boot: the socket unit says since when it
- * listens. Returns seconds since boot, or -1. */
+/* Returns when proxxy.socket was activated, in seconds since boot, or -1 if the parent is not
+ * systemd. The parent's own start would be the boot. */
 static int64_t socket_activated(void)
 {
 	char line[128];
@@ -39,9 +42,9 @@ static int64_t socket_activated(void)
 		       seconds : -1;
 }
 
-/* Field 22 of /proc/PID/stat: start time in clock ticks since boot (proc(5)). Fields are counted
- * behind the command's name, which may hold spaces and parentheses itself. Returns seconds since
- * boot, or -1. */
+/* Returns when a process started, in seconds since boot, or -1. It is field 22 of /proc/PID/stat,
+ * in clock ticks (proc(5)). Fields are counted from the last parenthesis, because the command's
+ * name before it may contain spaces and parentheses. */
 static int64_t process_started(pid_t pid)
 {
 	const int64_t hz = sysconf(_SC_CLK_TCK);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How long proxxy has been accepting connections, for a process that has only just begun.
+ * Tells how long proxxy has accepted connections, which one session's process cannot know itself.
  */
 #ifndef PROXXY_UPTIME_H
 #define PROXXY_UPTIME_H
 
 #include <stdint.h>
 
-/* Whole seconds since proxxy.socket was activated, or, without systemd as the parent, since the
- * parent (xinetd, systemd-socket-activate) started. 0 when that cannot be told. */
+/* Returns whole seconds since proxxy.socket was activated or, if the parent is not systemd, since
+ * the parent (xinetd, systemd-socket-activate) started; 0 if that is not known. */
 int64_t uptime_seconds(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wipes copies of secrets, see wipe.h.
+ * Overwrites the stack below the caller and the vector registers. proxxy-conn.c calls it when the tickets
+ * were used.
  */
 #include "session/wipe.h"
 
@@ -18,5 +19,5 @@ void __attribute__((noinline)) wipe_stack(void)
 	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* memcpy() uses different registers for each size */
 		memmove(below + sizeof(below) / 2, below, n);
 	OPENSSL_cleanse(below, sizeof(below));
-	io_give_back(below, sizeof(below)); /* the stack will not be that deep again */
+	io_release_pages(below, sizeof(below)); /* the stack will not grow that deep again */
 }

@@ -5,7 +5,7 @@
 #ifndef PROXXY_WIPE_H
 #define PROXXY_WIPE_H
 
-enum { WIPE_STACK = 32 * 1024 }; /* bytes; opening, connecting and upgrading use half of it */
+enum { WIPE_STACK = 32 * 1024 }; /* bytes; opening the payload and the console uses half of it */
 
 /* Overwrites WIPE_STACK bytes below the caller's frame, then returns these pages to the kernel.
  * Also overwrites the vector registers, which still hold what memcpy() moved last: with lazy

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * proxxy-status: answers one HTTP request about proxxy as a whole: its counters, its metrics, its
- * sessions. It keeps no state and needs no privilege: systemd has counted everything, and is asked
- * over D-Bus. Spawned for each connection by proxxy-status.socket.
+ * proxxy-status: answers one HTTP request with proxxy's counters, metrics or list of sessions.
+ * Health checks and Prometheus send such requests. systemd counts the connections; this program
+ * asks it over D-Bus, keeps no state and needs no privilege. proxxy-status.socket starts it for
+ * each connection.
  */
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -17,14 +18,15 @@
 
 #include "lib/error.h"
 #include "lib/http_exchange.h"
+#include "lib/linger.h"
 #include "lib/uri.h"
 
 enum {
-	REQUEST_MAX = 4096 + EXCHANGE_ROOM, /* bytes of a request's head: a scraper's is some 300 */
-	REQUEST_TIMEOUT_MS = 5000, /* for the request, */
-	BUS_TIMEOUT_US = 5 * 1000 * 1000, /* and for systemd to answer one question */
-	SESSIONS_MAX = 4096,       /* listed at the most; proxxy.slice allows as many tasks */
-	METRICS_MAX = 2048,        /* bytes of all metrics */
+	REQUEST_MAX = 4096 + EXCHANGE_ROOM, /* bytes of a request's head; Prometheus sends about 300 */
+	REQUEST_TIMEOUT_MS = 5000, /* for the whole request */
+	BUS_TIMEOUT_US = 5 * 1000 * 1000, /* for systemd's answer to one call */
+	SESSIONS_MAX = 4096,       /* sessions in the list; proxxy.slice allows as many tasks */
+	METRICS_MAX = 2048,        /* bytes of all metrics, with the NUL */
 };
 
 #define MANAGER "org.freedesktop.systemd1"
@@ -39,21 +41,22 @@ struct answer {
 	char *body;        /* owned */
 };
 
-/* What systemd has counted since proxxy.socket was activated. */
+/* systemd's counters since the activation of proxxy.socket. */
 struct counters {
 	bool listening;
-	uint64_t since, uptime; /* Unix time of the activation, seconds since; 0 when it does not listen */
-	uint32_t accepted, active, refused;
+	uint64_t since, uptime; /* Unix time of the activation, and seconds since; 0 if not listening */
+	uint32_t accepted, active, refused; /* connections */
 };
 
-/* --- asking systemd ----------------------------------------------------------------------- */
+/* --- queries to systemd ------------------------------------------------------------------- */
 
+/* Reads a property whose D-Bus type is type to *ret. Returns >= 0, or a negative errno. */
 static int get_number(sd_bus *bus, const char *path, const char *interface, const char *name, char type, void *ret)
 {
 	return sd_bus_get_property_trivial(bus, MANAGER, path, interface, name, NULL, type, ret);
 }
 
-/* Returns >= 0, or a negative errno. */
+/* Reads all counters to *ret. Returns >= 0, or a negative errno. */
 static int get_counters(sd_bus *bus, struct counters *ret)
 {
 	struct counters c = { 0 };
@@ -86,7 +89,7 @@ static int get_counters(sd_bus *bus, struct counters *ret)
 	return rc;
 }
 
-/* One session of the list. One that has ended meanwhile is no error: it is left out. */
+/* Adds one session to list. Omits a session that has ended since the list was made. */
 static void add_session(sd_bus *bus, json_object *list, const char *unit, const char *path)
 {
 	json_object *session;
@@ -107,7 +110,7 @@ static void add_session(sd_bus *bus, json_object *list, const char *unit, const 
 	free(status);
 }
 
-/* The running instances of proxxy@.service. Returns >= 0, or a negative errno. */
+/* Adds the running instances of proxxy@.service to list. Returns >= 0, or a negative errno. */
 static int get_sessions(sd_bus *bus, json_object *list)
 {
 	sd_bus_message *reply = NULL;
@@ -125,11 +128,13 @@ static int get_sessions(sd_bus *bus, json_object *list)
 	return rc;
 }
 
-/* --- the answers -------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------ */
 
+/* Frees object. Returns it as JSON text, which the caller frees, or NULL without memory. */
 static char *to_text(json_object *object)
 {
-	char *text = strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	char *text = strdup(json_object_to_json_string_ext(object,
+							   JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 
 	json_object_put(object);
 	return text;
@@ -145,10 +150,11 @@ static struct answer error_answer(int status, const char *extra, const char *wor
 	return (struct answer){ status, extra, to_text(object) };
 }
 
+/* Logs the negative errno rc. Returns a 503. */
 static struct answer unavailable(int rc)
 {
-	fprintf(stderr, "systemd cannot be asked: %s\n", strerror(-rc));
-	return error_answer(503, "", "systemd cannot be asked");
+	fprintf(stderr, "systemd cannot be queried: %s\n", strerror(-rc));
+	return error_answer(503, "", "systemd cannot be queried");
 }
 
 static struct answer answer_status(sd_bus *bus)
@@ -167,14 +173,15 @@ static struct answer answer_status(sd_bus *bus)
 	return (struct answer){ 200, "", to_text(object) };
 }
 
-/* Prometheus' text format, version 0.0.4. */
+/* Answers in Prometheus' text format, version 0.0.4. */
 static struct answer answer_metrics(sd_bus *bus)
 {
 	static const char format[] =
 		"# HELP proxxy_up Whether proxxy.socket listens.\n"
 		"# TYPE proxxy_up gauge\n"
 		"proxxy_up %d\n"
-		"# HELP proxxy_start_time_seconds Unix time when proxxy.socket was activated, 0 when it does not listen.\n"
+		"# HELP proxxy_start_time_seconds Unix time when proxxy.socket was activated, 0 if it does not "
+		"listen.\n"
 		"# TYPE proxxy_start_time_seconds gauge\n"
 		"proxxy_start_time_seconds %" PRIu64 "\n"
 		"# HELP proxxy_sessions Connections that are open.\n"
@@ -213,15 +220,15 @@ static struct answer answer_sessions(sd_bus *bus)
 static const struct {
 	const char *path;
 	struct answer (*answer)(sd_bus *bus);
-	bool named; /* it says who is on which guest: not for everyone on this machine */
+	bool unix_only; /* it names clients and guests, and all users of this machine can use TCP */
 } routes[] = {
 	{ "/api/status", answer_status, false },
 	{ "/api/sessions", answer_sessions, true },
 	{ "/metrics", answer_metrics, false },
 };
 
-/* True on the UNIX socket, whose mode says who may ask. */
-static bool is_entitled(void)
+/* Returns true if the connection came over the UNIX socket, whose mode limits who can connect. */
+static bool is_unix_socket(void)
 {
 	int domain;
 	socklen_t len = sizeof(domain);
@@ -233,7 +240,7 @@ static struct answer route(const struct http_request *request)
 {
 	const struct slice path = uri_path(request->target);
 
-	if (!exchange_knows(request))
+	if (!exchange_accepts_method(request))
 		return error_answer(405, EXCHANGE_ALLOW, error_info(ERR_METHOD)->words);
 	if (slice_is(request->method, "OPTIONS"))
 		return (struct answer){ 204, EXCHANGE_ALLOW, strdup("") };
@@ -244,7 +251,7 @@ static struct answer route(const struct http_request *request)
 
 		if (!slice_is(path, routes[i].path))
 			continue;
-		if (routes[i].named && !is_entitled())
+		if (routes[i].unix_only && !is_unix_socket())
 			return error_answer(403, "", "Only on the UNIX socket /run/proxxy-status.sock");
 		rc = sd_bus_open_system(&bus);
 		if (rc >= 0)
@@ -253,10 +260,10 @@ static struct answer route(const struct http_request *request)
 		sd_bus_flush_close_unref(bus);
 		return answer;
 	}
-	return error_answer(404, "", "Not found. There is /api/status, /api/sessions and /metrics");
+	return error_answer(404, "", "Not found. There are /api/status, /api/sessions and /metrics");
 }
 
-/* --- the connection ----------------------------------------------------------------------- */
+/* --- connection --------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
 {
@@ -284,6 +291,6 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	exchange_answer(&client, answer.status, answer.extra, answer.body, exchange_wants_body(&request));
 	free(answer.body);
-	io_linger(&client, NULL, io_now() + IO_LINGER_MS);
+	linger(&client, NULL, io_now() + LINGER_MS);
 	return EX_OK;
 }

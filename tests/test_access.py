@@ -162,19 +162,19 @@ def test_unauthenticated_payloads_get_one_answer(proxxy: Activator, key: str) ->
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
-        ({"exp": None}, (400, "Invalid payload", "exp is not there, or not seconds since 1970")),
-        ({"exp": "soon"}, (400, "Invalid payload", "exp is not there, or not seconds since 1970")),
-        ({"exp": -10}, (403, "Payload has expired", "10 s ago")),
+        ({"exp": None}, (400, "Invalid payload", "exp is missing or not in seconds since 1970")),
+        ({"exp": "soon"}, (400, "Invalid payload", "exp is missing or not in seconds since 1970")),
+        ({"exp": -10}, (403, "Payload has expired", "exp was 10 s ago")),
         ({"exp": 400}, (400, "Invalid payload", "exp is 400 s ahead, more than PROXXY_PAYLOAD_LIFETIME")),
-        ({"nbf": 60}, (403, "Payload is not valid yet", "60 s too early")),
-        ({"nbf": "now"}, (400, "Invalid payload", "nbf is not seconds since 1970")),
-        ({"jti": ""}, (400, "Invalid payload", "jti is not a string of 1 to 256 bytes without controls")),
-        ({"jti": 7}, (400, "Invalid payload", "jti is not a string of 1 to 256 bytes without controls")),
+        ({"nbf": 60}, (403, "Payload is not valid yet", "nbf is 60 s ahead")),
+        ({"nbf": "now"}, (400, "Invalid payload", "nbf is not in seconds since 1970")),
+        ({"jti": ""}, (400, "Invalid payload", "jti is not a string of 1 to 256 bytes without control characters")),
+        ({"jti": 7}, (400, "Invalid payload", "jti is not a string of 1 to 256 bytes without control characters")),
         ({"origin": "panel"}, (400, "Invalid payload", "origin is not an origin, like https://panel.example.com")),
-        ({"client": "everyone"}, (400, "Invalid payload", "client is not an address or network")),
-        ({"fingerprint": "AB:CD"}, (400, "Invalid payload", "fingerprint is not that of SHA-256, 64 hex digits")),
-        ({"ca": "a file"}, (400, "Invalid payload", "ca is not a certificate in PEM of at most 8192 bytes")),
-        ({"session_max": 0}, (400, "Invalid payload", "session_max is not seconds from 1 to 31536000")),
+        ({"client": "everyone"}, (400, "Invalid payload", "client is not an IP address or network")),
+        ({"fingerprint": "AB:CD"}, (400, "Invalid payload", "fingerprint is not a SHA-256 fingerprint, 64 hex digits")),
+        ({"ca": "a file"}, (400, "Invalid payload", "ca is not a PEM certificate of at most 8192 bytes")),
+        ({"session_max": 0}, (400, "Invalid payload", "session_max is not a number of seconds from 1 to 31536000")),
         ({"vmid": 0}, (400, "Invalid payload", "vmid is not an integer from 1 to 999999999")),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
@@ -210,7 +210,7 @@ def mistakes(key: str) -> dict[str, str]:
         seal(console(8006), "ab" * 32): "made with another key",
         seal_jwe(console(8006), "ab" * 32): "not made with our key",
         payload[:-2]: "it was cut off",
-        json.dumps(console(8006)): "it is plain JSON, not sealed",
+        json.dumps(console(8006)): "it is plain JSON, not encrypted",
         payload.replace(":", ""): "no colon",
         seal(b"no JSON", key): "not from a JSON object",
         seal_jwe(console(8006), key).replace(".", "=.", 1): "not base64url without padding",
@@ -234,9 +234,9 @@ def test_each_mistake_has_its_words_in_the_log_and_one_answer(settings: dict[str
 TOKEN = "panel@pve!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
 WRONG_TICKETS = {
     TOKEN: "API token without PVEAPIToken= before it",
-    "PVEAuthCookie=PVE:alice@pve:65A1B2C3::x": "name before it",
-    f"Authorization: PVEAPIToken={TOKEN}": "name before it",
-    "aB3$ xyz:PVEVNC:65A1B2C3::x": "which belongs into vncticket",
+    "PVEAuthCookie=PVE:alice@pve:65A1B2C3::x": "name before it: ",
+    f"Authorization: PVEAPIToken={TOKEN}": "name before it: ",
+    "aB3$ xyz:PVEVNC:65A1B2C3::x": "which belongs in vncticket",
     "PBS:root@pam:65A1B2C3::x": "neither PVEAPIToken=",
 }
 
@@ -361,11 +361,11 @@ def test_unauthenticated_payload_cannot_bring_its_own_trust(
 
 PAGE = {"Origin": "https://panel.example.com"}
 CLOSES: dict[str, tuple[dict[str, Any], tuple[str, str], str]] = {
-    "expired": ({"exp": -60}, ("Payload has expired", "60 s ago"), "payload-expired"),
-    "early": ({"nbf": 60}, ("Payload is not valid yet", "60 s too early"), "payload-early"),
+    "expired": ({"exp": -60}, ("Payload has expired", "exp was 60 s ago"), "payload-expired"),
+    "early": ({"nbf": 60}, ("Payload is not valid yet", "nbf is 60 s ahead"), "payload-early"),
     "origin": ({"origin": "https://x.example"}, ("Origin not allowed", "the payload is for another origin"), "origin"),
-    "client": ({"client": "192.0.2.1"}, ("Client address not allowed", "the payload is for another client's address"), "client-address"),
-    "host": ({"host": "169.254.169.254"}, ("Proxmox: its address may not be dialled", ""), "host-forbidden"),
+    "client": ({"client": "192.0.2.1"}, ("Client address not allowed", "the payload is for another client address"), "client-address"),
+    "host": ({"host": "169.254.169.254"}, ("Proxmox: connecting to its address is not allowed", ""), "host-forbidden"),
     "too far ahead": ({"exp": 400}, ("Invalid payload", "exp is 400 s ahead, more than PROXXY_PAYLOAD_LIFETIME"), "payload-invalid"),
     "schema": ({"vmid": 0}, ("Invalid payload", "vmid is not an integer from 1 to 999999999"), "payload-invalid"),
     "ca": ({"ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, ("Invalid payload", ""), "payload-invalid"),
@@ -535,8 +535,8 @@ def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, h
     """Loopback, link-local and metadata: an unauthenticated payload is not even told why."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": ""}) as proxxy:
         assert ask(proxxy, seal(console(8006) | {"host": f"{host}:8006"}, key)) == (400, INVALID)
-        expected = (403, "Proxmox: its address may not be dialled",
-                    "its host is loopback, link-local or a metadata service, which PROXXY_ALLOWED_HOSTS must name")
+        expected = (403, "Proxmox: connecting to its address is not allowed",
+                    "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS")
         assert refusal(proxxy, seal_jwe(console(8006) | {"host": f"{host}:8006"}, key)) == expected
 
 
@@ -547,7 +547,7 @@ def test_name_that_resolves_to_loopback_is_not_dialled(
     """It is the resolved address that is looked at, and then dialled."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": allowed}) as proxxy, Upstream(cert, serve) as upstream:
         payload = seal_jwe(console(upstream.port, "localhost"), key)
-        assert result(proxxy, payload) == "Proxmox: its address may not be dialled: not in PROXXY_ALLOWED_HOSTS"
+        assert result(proxxy, payload) == "Proxmox: connecting to its address is not allowed: not in PROXXY_ALLOWED_HOSTS"
         assert "outcome=host-forbidden" in proxxy.wait_log("Session ended")
         assert upstream.connections == 0
 
@@ -558,7 +558,7 @@ def test_hosts_that_are_allowed(settings: dict[str, Any], standin: StandIn, key:
         assert echoes(proxxy, seal(standin.console("qemu", ECHO), key))
         refused = console(8006) | {"host": "192.0.2.1"}
         assert ask(proxxy, seal(refused, key)) == (400, INVALID)
-        assert refusal(proxxy, seal_jwe(refused, key))[2] == "its host is not in PROXXY_ALLOWED_HOSTS"
+        assert refusal(proxxy, seal_jwe(refused, key))[2] == "host is not in PROXXY_ALLOWED_HOSTS"
 
 
 @pytest.mark.parametrize(
@@ -572,7 +572,7 @@ def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], k
     name, value = setting.split("=")
     with Activator(settings | {name: value}) as proxxy:
         assert ask(proxxy, seal(console(8006), key))[0] == 500
-        assert f"{name} has a value that is not understood" in proxxy.wait_log("Request refused")
+        assert f"{name} has an invalid value" in proxxy.wait_log("Request refused")
 
 
 # --- --check ---------------------------------------------------------------------------------

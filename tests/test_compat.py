@@ -517,7 +517,7 @@ def test_upstream_breaks_off_between_frames(scripted: Open) -> None:
 
     client = scripted(broken)
     assert client.read_data(4) == b"last"
-    assert client.close_code() == (1011, "Proxmox: connection broke off: without close_notify")
+    assert client.close_code() == (1011, "Proxmox: connection lost: without close_notify")
 
 
 def test_upstream_breaks_off_inside_a_frame(scripted: Open, opened: Open) -> None:

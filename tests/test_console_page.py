@@ -382,9 +382,9 @@ def support(browser: webdriver.Remote) -> str:
 
 DETAILS: dict[str, tuple[dict[str, Any], str]] = {
     "clock ahead": ({"exp": 900}, r"1008 Invalid payload: exp is (899|900) s ahead, more than PROXXY_PAYLOAD_LIFETIME"),
-    "made wrong": ({"fingerprint": "AB:CD"}, r"1008 Invalid payload: fingerprint is not that of SHA-256, 64 hex digits"),
+    "made wrong": ({"fingerprint": "AB:CD"}, r"1008 Invalid payload: fingerprint is not a SHA-256 fingerprint, 64 hex digits"),
     "other origin": ({"origin": "https://elsewhere.example", "jti": "o"}, r"1008 Origin not allowed: the payload is for another origin"),
-    "expired": ({"exp": -60}, r"1008 Payload has expired: 6[01] s ago"),
+    "expired": ({"exp": -60}, r"1008 Payload has expired: exp was 6[01] s ago"),
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from lib.upstream import Connection, Upstream
 from lib.wire import Client
 
 LIMITS = {"PROXXY_CONNECT_TIMEOUT": 1, "PROXXY_SESSION_MAX": 2}
-GOODBYE = 5 + 2  # seconds: RELAY_STOP_MS and IO_LINGER_MS, and some
+GOODBYE = 5 + 2  # seconds: RELAY_STOP_MS and LINGER_MS, and some
 
 
 def expand(secret: bytes, label: bytes, size: int) -> bytes:

@@ -328,7 +328,7 @@ def test_upstream_that_breaks_the_protocol(scripted: Open, frame: bytes) -> None
     client = scripted(breaking)
     assert client.read_data(4) == b"fine"
     code, reason = client.close_code()
-    assert code == 1011 and reason.startswith("Proxmox broke the WebSocket protocol")
+    assert code == 1011 and reason.startswith("Proxmox violated the WebSocket protocol")
 
 
 def test_fragments_from_upstream_pass_as_they_are(scripted: Open) -> None:
@@ -375,7 +375,7 @@ def test_log_says_how_proxmox_broke_off(settings: dict[str, Any], scripted: Open
     with Activator(settings) as proxxy:
         scripted(broken, proxxy).read_all()
         log = proxxy.wait_log("Session ended")
-        assert "connection broke off: inside a frame" in log and "outcome=upstream-broke" in log
+        assert "connection lost: inside a frame" in log and "outcome=upstream-broke" in log
         assert "close_code" not in log  # no Close could be sent
 
 

@@ -149,7 +149,7 @@ def test_without_the_bus_it_is_503(machine: Machine) -> None:
     machine.run(["systemctl", "stop", "dbus.socket", "dbus.service"])
     try:
         status, _, body = ask("/api/status")
-        assert status == 503 and body == {"error": "systemd cannot be asked", "code": 503, "issues": []}
+        assert status == 503 and body == {"error": "systemd cannot be queried", "code": 503, "issues": []}
     finally:
         machine.run(["systemctl", "start", "dbus.socket", "dbus.service"])
     wait_for(lambda: ask("/api/status")[0] == 200, 10, "the bus is back, but not the status")

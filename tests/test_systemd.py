@@ -311,6 +311,6 @@ def test_socket_says_at_its_start_what_should_not_last(machine: Machine) -> None
     try:
         machine.run(["systemctl", "restart", "proxxy.socket"])  # it starts all the same, and answers 500
         told = machine.run(["journalctl", "-u", "proxxy.socket", "-o", "cat", "-p", "warning"]).stdout
-        assert f"{SETTINGS} line 1: PROXXY_PAYLOADS has a value that is not understood" in told
+        assert f"{SETTINGS} line 1: PROXXY_PAYLOADS has an invalid value" in told
     finally:
         machine.run(["sed", "-i", "1d", SETTINGS])

@@ -387,7 +387,7 @@ def test_tls_that_breaks_while_a_console_is_open(settings: dict[str, Any], cert:
         os.write(c.sock.fileno(), b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with Activator(settings) as proxxy, Upstream(cert, script) as upstream:
-        assert result(proxxy, key, console(upstream.port)) == "Proxmox: connection broke off: without close_notify"
+        assert result(proxxy, key, console(upstream.port)) == "Proxmox: connection lost: without close_notify"
         assert "without close_notify: TLS: it sent data that is not TLS" in proxxy.wait_log("Session ended")
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The backend's settings, see backend.h.
+ * Defines proxxy-url's settings in one table, and reads the token, password and keys.
  */
 #include "url/backend.h"
 
@@ -18,12 +18,17 @@
 #define DEFAULT_TOKEN_FILE "/etc/proxxy/proxmox.token"
 #define DEFAULT_PASSWORD_FILE "/etc/proxxy/proxmox.password"
 
-/* True for "SCHEME://authority/path", without a query or fragment, of which *ret_path is where the path begins. */
+/* Returns true if text is a URL with this scheme ("https://"), without a query or fragment. Sets
+ * *ret_path to the offset of its path. */
 static bool is_url(const char *text, const char *scheme, size_t *ret_path)
 {
-	const size_t n = strlen(scheme), authority = strcspn(text + (strncmp(text, scheme, n) == 0 ? n : strlen(text)), "/");
+	const size_t n = strlen(scheme);
+	size_t authority;
 
-	if (strncmp(text, scheme, n) != 0 || authority == 0)
+	if (strncmp(text, scheme, n) != 0)
+		return false;
+	authority = strcspn(text + n, "/");
+	if (authority == 0)
 		return false;
 	for (const char *at = text; *at; at++)
 		if (*at <= ' ' || *at >= 0x7F || strchr("?#\"<>\\^`{|}", *at))
@@ -32,7 +37,7 @@ static bool is_url(const char *text, const char *scheme, size_t *ret_path)
 	return uri_is_authority((struct slice){ text + n, authority });
 }
 
-/* Where the pages are; a slash at the end is put there when it is missing. */
+/* Stores the pages' URL, with a slash at its end, and its origin. */
 static bool parse_page(void *at, const struct setting *s, const char *value)
 {
 	struct backend *b = at;
@@ -44,13 +49,13 @@ static bool parse_page(void *at, const struct setting *s, const char *value)
 	b->page[0] = '\0';
 	if (len == 0)
 		return true;
-	if (len + sizeof("/wss") > sizeof(b->page) || /* the WebSocket's is longer */
+	if (len + sizeof("/wss") > sizeof(b->page) || /* backend_load() makes the WebSocket's URL of it */
 	    (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) ||
 	    path > HOST_ORIGIN_MAX)
 		return false;
 	snprintf(b->page, sizeof(b->page), "%s%s", value, value[len - 1] == '/' && len > path ? "" : "/");
 	snprintf(b->origin, sizeof(b->origin), "%.*s", (int)path, value);
-	/* Browsers leave the scheme's own port out (RFC 6454 section 6.2). */
+	/* Browsers omit the scheme's default port (RFC 6454 section 6.2). */
 	port = strrchr(b->origin, ':');
 	if (strcmp(port, strncmp(value, "https:", 6) == 0 ? ":443" : ":80") == 0)
 		*port = '\0';
@@ -61,7 +66,8 @@ static bool parse_websocket(void *backend, const struct setting *s, const char *
 {
 	size_t path;
 
-	return (!*value || is_url(value, "wss://", &path) || is_url(value, "ws://", &path)) && settings_parse_text(backend, s, value);
+	return (!*value || is_url(value, "wss://", &path) || is_url(value, "ws://", &path)) &&
+	       settings_parse_text(backend, s, value);
 }
 
 static bool parse_host(void *backend, const struct setting *s, const char *value)
@@ -74,18 +80,21 @@ static bool parse_host(void *backend, const struct setting *s, const char *value
 #define TEXT(parse, member) parse, offsetof(struct backend, member), 0, (int)sizeof(((struct backend *)NULL)->member)
 
 static const struct setting table[] = {
-	{ "PROXMOX_HOST", "", "Name or address of Proxmox's API, with :port unless 8006. Default: the guest's node, by its own name",
+	{ "PROXMOX_HOST", "", "Name or address of Proxmox's API, with :port unless 8006. Default: the guest's node",
 	  TEXT(parse_host, host) },
-	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "File with an API token, USER@REALM!NAME=SECRET", TEXT(settings_parse_text, token_file) },
-	{ "PROXMOX_USER", "", "User that logs in, in place of the token: USER@REALM", TEXT(settings_parse_text, user) },
-	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "File with that user's password", TEXT(settings_parse_text, password_file) },
-	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate must chain to; proxxy is told it in the payload. "
-	  "Default: the system's", TEXT(settings_parse_text, ca_file) },
-	{ "SIGNATURE_KEY", "", "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of which the "
-	  "first seals. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
-	{ "PROXXY_KEY_FILE", KEY_FILE, "File with the same, read if it is there", keys_parse_file, 0, 0, 0 },
-	{ "PROXXY_PAGE", "", "Where the console pages are: https://panel.example.com/console/", TEXT(parse_page, page) },
-	{ "PROXXY_WEBSOCKET", "", "Where proxxy is: wss://panel.example.com/console/ws. Default: ws beside the pages",
+	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "File with an API token, USER@REALM!NAME=SECRET",
+	  TEXT(settings_parse_text, token_file) },
+	{ "PROXMOX_USER", "", "User that logs in, instead of the token: USER@REALM",
+	  TEXT(settings_parse_text, user) },
+	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "File with that user's password",
+	  TEXT(settings_parse_text, password_file) },
+	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them "
+	  "to proxxy. Default: the system's", TEXT(settings_parse_text, ca_file) },
+	{ "SIGNATURE_KEY", "", "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of "
+	  "which the first seals. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
+	{ "PROXXY_KEY_FILE", KEY_FILE, "File with that key or keys, read if it exists", keys_parse_file, 0, 0, 0 },
+	{ "PROXXY_PAGE", "", "URL of the console pages: https://panel.example.com/console/", TEXT(parse_page, page) },
+	{ "PROXXY_WEBSOCKET", "", "URL of proxxy: wss://panel.example.com/console/ws. Default: ws beside the pages",
 	  TEXT(parse_websocket, websocket) },
 };
 static const struct settings settings = { table, sizeof(table) / sizeof(table[0]) };
@@ -98,10 +107,10 @@ int backend_load(struct backend *ret, char *why, size_t size)
 	memset(ret, 0, sizeof(*ret));
 	rc = settings_load(&settings, ret, path && *path ? path : DEFAULT_CONFIG, why, size);
 	if (rc < 0) {
-		keys_forget();
+		keys_wipe();
 		return rc;
 	}
-	if (!*ret->websocket && *ret->page) /* http to ws, https to wss */
+	if (!*ret->websocket && *ret->page) /* http becomes ws, and https wss */
 		snprintf(ret->websocket, sizeof(ret->websocket), "ws%.500sws", ret->page + strlen("http"));
 	return keys_load(ret->keys, &ret->n_keys, why, size);
 }
@@ -113,7 +122,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 	size_t len;
 
 	if (n < 0)
-		return settings_fail(why, size, "%s %s: %s%s", setting, path, strerror((int)-n),
+		return error_why(why, size, ERR_CONFIG, "%s %s: %s%s", setting, path, strerror((int)-n),
 				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
 	len = byte_order_mark_len(text, strlen(text));
 	memmove(text, text + len, strlen(text + len) + 1);
@@ -125,12 +134,12 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 			len = 0;
 	if (len == 0) {
 		OPENSSL_cleanse(text, (size_t)n);
-		return settings_fail(why, size, "%s %s is not one line", setting, path);
+		return error_why(why, size, ERR_CONFIG, "%s %s must contain exactly one line", setting, path);
 	}
 	return OK;
 }
 
-/* Removes surrounding spaces and one pair of quotes. Returns the new beginning of text. */
+/* Removes surrounding spaces and one pair of quotes from text. Returns its new beginning. */
 static char *unwrap(char *text)
 {
 	size_t len;
@@ -158,12 +167,12 @@ const char *backend_token(char *text, char *why, size_t size)
 	bang = strchr(at, '!');
 	secret = bang ? strchr(bang, '=') : NULL;
 	if (bang && !secret)
-		settings_fail(why, size, "has no =SECRET after USER@REALM!NAME: "
-			      "Proxmox shows it only once, when it makes the token");
+		error_why(why, size, ERR_CONFIG, "has no =SECRET after USER@REALM!NAME: "
+			      "Proxmox shows the secret only once, when the token is created");
 	else if (!bang || !memchr(at, '@', (size_t)(bang - at)) || !secret[1])
-		settings_fail(why, size, "does not hold USER@REALM!NAME=SECRET");
+		error_why(why, size, ERR_CONFIG, "does not contain USER@REALM!NAME=SECRET");
 	else if (strpbrk(at, " \t\"'"))
-		settings_fail(why, size, "has a space or quote inside USER@REALM!NAME=SECRET");
+		error_why(why, size, ERR_CONFIG, "has a space or quote inside USER@REALM!NAME=SECRET");
 	else
 		return at;
 	return NULL;

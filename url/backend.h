@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The backend's settings: from the environment, else from the file that PROXXY_URL_CONFIG names, and the keys. Where
- * Proxmox is and who asks it, and where the browser finds proxxy.
+ * Loads proxxy-url's settings and keys: from the environment, else from the file that
+ * PROXXY_URL_CONFIG names and the files of its drop-in directory. They say where Proxmox's API is,
+ * how to authenticate there, and where browsers reach proxxy and the console pages.
+ * man/proxxy-url.1 describes them.
  */
 #ifndef PROXXY_BACKEND_H
 #define PROXXY_BACKEND_H
@@ -20,36 +22,41 @@ enum {
 };
 
 struct backend {
-	struct key keys[KEYS_MAX]; /* the first seals */
+	struct key keys[KEYS_MAX]; /* secret; the first seals */
 	size_t n_keys;
 	char host[CONSOLE_HOST_MAX + 16]; /* of Proxmox's API; "" for the guest's node */
 	char token_file[SETTINGS_PATH_MAX];
-	char user[PROXMOX_USER_MAX]; /* "" for the token */
+	char user[PROXMOX_USER_MAX]; /* "" to use the token */
 	char password_file[SETTINGS_PATH_MAX];
 	char ca_file[SETTINGS_PATH_MAX]; /* "" for the system's store */
-	char page[BACKEND_URL_MAX];      /* where the console pages are, with a slash at the end; "" when not set */
-	char websocket[BACKEND_URL_MAX]; /* where proxxy is; "" when neither it nor page is set */
+	char page[BACKEND_URL_MAX];      /* URL of the console pages, ending in a slash; "" if not set */
+	char websocket[BACKEND_URL_MAX]; /* URL of proxxy; "" if neither it nor page is set */
 	char origin[HOST_ORIGIN_MAX + 1]; /* of page */
 };
 
-/* Reads all of it but what token_file and password_file hold, and the keys. SIGNATURE_KEY is overwritten in the
- * environment. Returns 0, or ERR_CONFIG with a sentence in why[0..size) that holds no secret. */
+/* Reads all settings and the keys, but not the token and password files. Overwrites SIGNATURE_KEY
+ * in the environment. The caller wipes the keys with backend_wipe().
+ * Returns 0. Otherwise returns ERR_CONFIG, and a sentence in why[0..size) that holds no secret. */
 int backend_load(struct backend *ret, char *why, size_t size);
 
-/* Reads a file that holds one line, a secret, into text, NUL-terminated. setting is the name that the sentence in why
- * gives. Returns 0 or ERR_CONFIG. */
+/* Reads the file at path to text, NUL-terminated. It must have one line, which is secret. setting
+ * is the name of the setting, for the error message.
+ * Returns 0. Otherwise returns ERR_CONFIG, and a sentence in why[0..size). */
 int backend_read_secret(const char *path, const char *setting, char text[BACKEND_SECRET_MAX], char *why, size_t size);
 
-/* Returns the API token in text, USER@REALM!NAME=SECRET, without a header's parts (Authorization:,
- * PVEAPIToken=) and without quotes or spaces around it. Changes text. Returns NULL if there is no
- * token, with a sentence in why[0..size) that holds nothing of text. */
+/* Finds the API token, USER@REALM!NAME=SECRET, in text. Removes the parts of a header
+ * (Authorization:, PVEAPIToken=), and quotes and spaces around it. Changes text.
+ * Returns a pointer into text. Otherwise returns NULL, and in why[0..size) the end of a sentence
+ * whose subject is the file; it holds nothing of text. */
 const char *backend_token(char *text, char *why, size_t size);
 
 /* Overwrites the keys. */
 void backend_wipe(struct backend *backend);
 
-/* Prints the settings' names, for --help; and with their defaults and meanings, as the commented file. */
+/* Prints the names of the settings, for --help. */
 void backend_print_help(FILE *out);
+
+/* Prints a commented settings file: each setting with its default and meaning, for --settings. */
 void backend_print_file(FILE *out);
 
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * proxxy as its clients see it, see client.h.
+ * Opens a WebSocket to proxxy through libcurl, and sends and receives bytes on it.
  */
 #include "url/client.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +18,11 @@
 
 enum {
 	ORIGIN_MAX = 600, /* bytes of a URL up to its path, with its NUL */
-	BODY_MS = 1000,   /* for the rest of a refusal, whose connection may stay open */
+	BODY_MS = 1000,   /* for the body of an HTTP error, after which the connection may stay open */
 };
 
-static int __attribute__((format(printf, 3, 4))) fail(struct client *c, int code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(c->why, c->why_size, format, args);
-	va_end(args);
-	return code;
-}
+/* Sets c->why. Returns code. */
+#define fail(c, code, ...) error_why((c)->why, (c)->why_size, code, __VA_ARGS__)
 
 ssize_t client_transmit(struct client *c, const void *data, size_t len)
 {
@@ -68,17 +60,19 @@ static int connect_url(struct client *c, const char *url)
 	CURLcode code;
 	curl_socket_t fd;
 
-	/* The rest of it, payload and all, is ours to send. */
+	/* libcurl only connects. send_request() sends the rest of the URL, which includes the
+	 * payload. */
 	if ((size_t)snprintf(origin, sizeof(origin), "%s%.*s", strncmp(url, "wss:", 4) == 0 ? "https" : "http",
 			     (int)(3 + strcspn(rest + 3, "/?")), rest) >= sizeof(origin))
 		return fail(c, ERR_SYSTEM, "the URL's host is too long");
 	c->curl = curl_easy_init();
 	if (!c->curl)
-		return fail(c, ERR_SYSTEM, "libcurl does not start");
+		return fail(c, ERR_SYSTEM, "libcurl cannot be initialized");
 	curl_easy_setopt(c->curl, CURLOPT_URL, origin);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECT_ONLY, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPPROXYTUNNEL, 1L); /* should there be one between */
-	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* in ALPN: a WebSocket needs it */
+	curl_easy_setopt(c->curl, CURLOPT_HTTPPROXYTUNNEL, 1L); /* if the environment sets an HTTP proxy */
+	/* Offer only HTTP/1.1 in ALPN: our upgrade request needs it. */
+	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, (long)CLIENT_TIMEOUT_S);
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
@@ -93,9 +87,10 @@ static int connect_url(struct client *c, const char *url)
 	code = curl_easy_perform(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, NULL);
 	if (code != CURLE_OK)
-		return fail(c, ERR_UPSTREAM_CONNECT, "proxxy at %.100s: %s", origin, *error ? error : curl_easy_strerror(code));
+		return fail(c, ERR_UPSTREAM_CONNECT, "proxxy at %.100s: %s", origin,
+			    *error ? error : curl_easy_strerror(code));
 	if (curl_easy_getinfo(c->curl, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
-		return fail(c, ERR_SYSTEM, "libcurl has no connection");
+		return fail(c, ERR_SYSTEM, "libcurl returned no connection");
 	c->fd = fd;
 	return OK;
 }
@@ -124,24 +119,26 @@ static int send_request(struct client *c, const char *url, const char *key, int6
 		if (got < 0)
 			rc = fail(c, ERR_UPSTREAM_CONNECT, "proxxy closed the connection");
 		else if (got == 0 && !client_wait(c->fd, POLLOUT, deadline))
-			rc = fail(c, ERR_UPSTREAM_TIMEOUT, "proxxy does not take the request");
+			rc = fail(c, ERR_UPSTREAM_TIMEOUT, "proxxy does not read the request");
 	}
 	OPENSSL_cleanse(request, sizeof(request));
 	return rc;
 }
 
-/* The sentence in proxxy's JSON, when it refuses. */
-static int refused(struct client *c, int status, const char *body, size_t len)
+/* Describes an HTTP error by its status and the "error" in proxxy's JSON. Returns
+ * ERR_UPSTREAM_REFUSED. */
+static int describe_refusal(struct client *c, int status, const char *body, size_t len)
 {
 	struct json_object *answer = strict_json_parse(body, len);
 	const char *error = strict_json_string(answer, "error", &len);
 
-	fail(c, ERR_UPSTREAM_REFUSED, "proxxy: %d%s%.200s", status, error ? " " : "", error ? error : "");
+	fail(c, ERR_UPSTREAM_REFUSED, "proxxy answered %d%s%.200s", status, error ? " " : "", error ? error : "");
 	strict_json_wipe(answer);
 	return ERR_UPSTREAM_REFUSED;
 }
 
-/* Reads until there is a whole head, or of a refusal the end. What is behind a 101 stays in c->in. */
+/* Reads the answer: the head of a 101, or the head and body of an HTTP error. Bytes after a 101
+ * stay in c->in. */
 static int read_answer(struct client *c, const char *key, int64_t deadline)
 {
 	char accept[WS_ACCEPT_LEN + 1];
@@ -155,7 +152,7 @@ static int read_answer(struct client *c, const char *key, int64_t deadline)
 
 		head = http_parse_response((char *)c->in, c->n_in, &r);
 		if (head < 0 || (head == 0 && (ended || c->n_in == sizeof(c->in))))
-			return fail(c, ERR_UPSTREAM_ANSWER, "what answers there is not proxxy");
+			return fail(c, ERR_UPSTREAM_ANSWER, "the server at that address is not proxxy");
 		if (head > 0 && (r.status == 101 || ended || c->n_in == sizeof(c->in)))
 			break;
 		got = client_receive(c, c->in + c->n_in, sizeof(c->in) - c->n_in);
@@ -170,9 +167,9 @@ static int read_answer(struct client *c, const char *key, int64_t deadline)
 		}
 	}
 	if (r.status != 101)
-		return refused(c, r.status, (char *)c->in + head, c->n_in - (size_t)head);
+		return describe_refusal(c, r.status, (char *)c->in + head, c->n_in - (size_t)head);
 	if (ws_accept(key, accept) < 0 || !r.upgrade || !slice_is(r.ws_accept, accept))
-		return fail(c, ERR_UPSTREAM_ANSWER, "what answers there does not accept the upgrade");
+		return fail(c, ERR_UPSTREAM_ANSWER, "the server at that address does not accept the upgrade");
 	c->n_in -= (size_t)head;
 	memmove(c->in, c->in + head, c->n_in);
 	return OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a payload says, see explain.h.
+ * Prints the contents of a payload and the verdict, as text or JSON.
  */
 #include "url/explain.h"
 
@@ -18,8 +18,8 @@
 #include "lib/terminal.h"
 #include "lib/uri.h"
 
-/* Finds the payload in text: all of text, plain or URL-encoded, or a URL's parameter. Returns its
- * length, or -1. */
+/* Copies the payload from text: all of text, plain or URL-encoded, or the parameter of a URL.
+ * Returns its length, or -1. */
 static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 {
 	static char query[sizeof("?payload=") + EXPLAIN_PAYLOAD_MAX];
@@ -42,7 +42,7 @@ static int find_payload(char *text, char payload[EXPLAIN_PAYLOAD_MAX])
 		memcpy(payload, text, len + 1);
 		return (int)len;
 	}
-	/* As the query's first parameter, wherever in the URL it was. */
+	/* The parameter may also be in the URL's fragment. So make it a query of its own. */
 	text = (char *)(uintptr_t)parameter - 1;
 	*text = '?';
 	return uri_query((struct slice){ text, strcspn(text, "#") }, "payload", payload, EXPLAIN_PAYLOAD_MAX);
@@ -62,30 +62,37 @@ static void print_time(const char *name, int64_t when)
 	printf("%-11s %s, %lld s %s\n", name, text, left < 0 ? -left : left, left < 0 ? "ago" : "ahead");
 }
 
-/* Prints text[0..len), which the payload's maker chose. Only printable ASCII gets to the
- * terminal. */
-static void print_free(const char *text, size_t len)
+/* Prints text[0..len), which comes from the payload. Replaces all but printable ASCII, because a
+ * terminal obeys control characters. */
+static void print_untrusted(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		putchar(text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?');
 }
 
-/* A ticket's identity without what makes it a secret. */
+/* Prints the user and token name in a ticket, but not its secret part. */
 static void print_ticket(const char *name, const char *ticket)
 {
-	const char *token = strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ? strchr(ticket + strlen("PVEAPIToken="), '=') : NULL;
-	const bool cookie = strncmp(ticket, "PVE:", strlen("PVE:")) == 0;
-	const size_t shown = token ? (size_t)(token - ticket) + 1 : cookie ? 4 + strcspn(ticket + 4, ":") : 0;
+	static const char token[] = "PVEAPIToken=", cookie[] = "PVE:";
+	size_t shown = 0;
 
+	if (strncmp(ticket, token, strlen(token)) == 0) {
+		const char *equals = strchr(ticket + strlen(token), '=');
+
+		shown = equals ? (size_t)(equals - ticket) + 1 : 0;
+	} else if (strncmp(ticket, cookie, strlen(cookie)) == 0) {
+		shown = strlen(cookie) + strcspn(ticket + strlen(cookie), ":");
+	}
 	printf("%-11s ", name);
-	print_free(ticket, shown);
+	print_untrusted(ticket, shown);
 	printf("… (%zu bytes)\n", strlen(ticket));
 }
 
-/* For people: nothing in it opens a console. */
+/* Prints the payload for people. Nothing in the output can open a console. */
 static void print_text(const struct access *a, int port, const char *verdict)
 {
-	static const char no_jti[] = "none: it can be used again until exp";
+	static const char no_jti[] = "none: the payload can be used more than once until exp";
+	const char *jti = *a->claims.jti ? a->claims.jti : no_jti;
 	const struct console *c = &a->console;
 	char host[CONSOLE_AUTHORITY_MAX];
 
@@ -101,7 +108,7 @@ static void print_text(const struct access *a, int port, const char *verdict)
 		if (a->claims.not_before)
 			print_time("nbf", a->claims.not_before);
 		printf("%-11s ", "jti");
-		print_free(*a->claims.jti ? a->claims.jti : no_jti, strlen(*a->claims.jti ? a->claims.jti : no_jti));
+		print_untrusted(jti, strlen(jti));
 		putchar('\n');
 		printf("%-11s %s\n", "origin", *a->claims.origin ? a->claims.origin : "any");
 		printf("%-11s %s\n", "client", *a->claims.client ? a->claims.client : "any");
@@ -113,7 +120,7 @@ static void print_text(const struct access *a, int port, const char *verdict)
 	printf("%-11s %s\n", "verdict", verdict);
 }
 
-/* For programs: all of it, secrets too. */
+/* Prints the payload for programs, including secrets. */
 static void print_json(const struct access *a, int port, const char *verdict, bool accepted)
 {
 	struct json_object *object = json_object_new_object();
@@ -160,8 +167,10 @@ static void print_json(const struct access *a, int port, const char *verdict, bo
 	strict_json_wipe(object);
 }
 
-/* Whether proxxy would take it now from whoever it is for. What only proxxy knows, whether it was used, aside. */
-static int judge(const struct access *a, const struct config *config, char *verdict, size_t size)
+/* Checks the claims and writes the verdict. Does not check origin and client, which depend on who
+ * connects, nor whether the jti was used, which only proxxy knows. Returns access_check()'s
+ * result. */
+static int check_claims(const struct access *a, const struct config *config, char *verdict, size_t size)
 {
 	struct access anyone = *a;
 	int rc;
@@ -184,11 +193,11 @@ int explain_payload(char *text, const struct key *keys, size_t n_keys, bool json
 	int n = find_payload(text, payload), rc;
 
 	if (n <= 0) {
-		snprintf(why, size, "standard input holds no payload of at most %d bytes", EXPLAIN_PAYLOAD_MAX - 1);
+		snprintf(why, size, "standard input contains no payload of at most %d bytes", EXPLAIN_PAYLOAD_MAX - 1);
 		return ERR_PAYLOAD_MISSING;
 	}
 	rc = config_load_settings(&config, why, size);
-	keys_forget();
+	keys_wipe();
 	if (rc < 0)
 		return rc;
 	why[0] = '\0';
@@ -196,7 +205,7 @@ int explain_payload(char *text, const struct key *keys, size_t n_keys, bool json
 	config.n_keys = n_keys;
 	rc = access_open(&access, &config, payload, (size_t)n);
 	if (rc == OK)
-		rc = judge(&access, &config, verdict, sizeof(verdict));
+		rc = check_claims(&access, &config, verdict, sizeof(verdict));
 	else
 		snprintf(verdict, sizeof(verdict), "proxxy refuses it: %s: %s", error_info(rc)->words, access.why);
 	config_wipe_keys(&config);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a payload says and whether proxxy would take it, for whoever has to find out why a console does not open.
+ * Decrypts a payload, prints its contents, and checks whether proxxy would accept it. It is
+ * "proxxy-url open", which helps an operator to find out why a console does not open.
  */
 #ifndef PROXXY_EXPLAIN_H
 #define PROXXY_EXPLAIN_H
@@ -10,13 +11,17 @@
 
 #include "lib/keys.h"
 
-enum { EXPLAIN_PAYLOAD_MAX = 16 * 1024 }; /* bytes of a payload, with its NUL; proxxy takes no head over 16 KiB */
+enum { EXPLAIN_PAYLOAD_MAX = 16 * 1024 }; /* bytes of a payload, with its NUL; a request head has 16 KiB */
 
-/* Prints what the payload in text holds, which is the payload itself or a URL with one, and the verdict, by the session's
- * own settings where this machine has them: for people, with nothing in it that opens a console; or as JSON, with all of it,
- * secrets too. text begins with a space, and is changed.
- * Returns 0 when proxxy would take it now, from whoever it is for; else the error that it would be refused with, why
- * being "". ERR_PAYLOAD_MISSING, and ERR_CONFIG for those settings, come with a sentence in why[0..size) instead of a print. */
+/* Prints the contents of a payload and a verdict: whether proxxy would accept it now, apart from
+ * the origin and client address that it is limited to, and from whether it was used. If this
+ * machine has proxxy's settings (lib/config.h), they apply. text is a payload, or a URL that
+ * contains one; it must begin with a space, and is changed. As text the output has no secret; as
+ * JSON it has everything, including secrets.
+ * Returns 0 if proxxy would accept the payload. Otherwise returns the error of the refusal, and ""
+ * in why.
+ * Returns ERR_PAYLOAD_MISSING if text contains no payload, or ERR_CONFIG for an invalid setting;
+ * then it prints nothing, and why[0..size) is a sentence. */
 int explain_payload(char *text, const struct key *keys, size_t n_keys, bool json, char *why, size_t size);
 
 #endif

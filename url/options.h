@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * proxxy-url's command line.
+ * Parses proxxy-url's command line, and prints its help.
  */
 #ifndef PROXXY_URL_OPTIONS_H
 #define PROXXY_URL_OPTIONS_H
@@ -10,30 +10,38 @@
 #include <stdio.h>
 
 enum {
-	URL_LIFETIME_DEFAULT = 60,       /* seconds; Proxmox itself gives a console 10 */
-	URL_LIFETIME_MAX = 24 * 60 * 60, /* seconds; PROXXY_PAYLOAD_LIFETIME's largest */
+	URL_LIFETIME_DEFAULT = 60,       /* seconds; Proxmox's console itself waits 10 */
+	URL_LIFETIME_MAX = 24 * 60 * 60, /* seconds; the maximum of PROXXY_PAYLOAD_LIFETIME */
 	URL_TITLE_MAX = 200,             /* bytes of a page's title */
 };
 
-/* Strings are argv's. */
+/* The strings are those of argv. */
 struct url_options {
-	const char *command;  /* "seal", "open", "keygen"; NULL for a console */
-	const char *key_name; /* keygen's, or NULL */
-	const char *node, *type, *origin, *client, *title; /* NULL when not given; type is there for a console */
-	uint32_t vmid;
-	int lifetime, session_max; /* seconds */
-	bool xterm, vnc, json, jwe, cbc; /* neither format: JWE */
-	char **viewer_arguments; /* what is behind "--", to a NULL */
-	char why[128];           /* what is wrong */
+	const char *command;  /* "seal", "open" or "keygen"; NULL for a console */
+	const char *key_name; /* keygen's argument, or NULL */
+	const char *node, *type; /* node is NULL for a command; type is "qemu" or "lxc" */
+	const char *origin, *client, *title; /* NULL if not given */
+	uint32_t vmid;             /* 0 for a command */
+	int lifetime, session_max; /* seconds; session_max is 0 if not given */
+	bool xterm, vnc, json, jwe, cbc; /* if neither jwe nor cbc, the format is JWE */
+	char **viewer_arguments; /* the arguments after "--", up to a NULL */
+	char why[128];           /* the error, after URL_OPTIONS_ERROR */
 };
 
-enum url_options_result { URL_OPTIONS_WRONG, URL_OPTIONS_COMMAND, URL_OPTIONS_HELP, URL_OPTIONS_VERSION, URL_OPTIONS_SETTINGS };
+enum url_options_result {
+	URL_OPTIONS_ERROR,
+	URL_OPTIONS_COMMAND, /* a command, or a console */
+	URL_OPTIONS_HELP,
+	URL_OPTIONS_VERSION,
+	URL_OPTIONS_SETTINGS,
+};
 
-/* Takes the command line into *ret, and checks what can be checked without settings. URL_OPTIONS_WRONG comes with
- * ret->why. Changes argv's order, as getopt does. */
+/* Parses the command line into *ret, and checks what it can without the settings. Returns
+ * URL_OPTIONS_ERROR and sets ret->why for an invalid command line. Reorders argv, as getopt(3)
+ * does. */
 enum url_options_result url_options_parse(struct url_options *ret, int argc, char **argv);
 
-/* Prints a screen of help. Returns an exit status. */
+/* Prints one screen of help. Returns EX_OK. */
 int url_options_usage(FILE *out);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * proxxy-url: the backend's side in one call. Asks Proxmox for a guest's console, seals what it answers, and prints
- * the URL of the console's page; or opens it in a native viewer. Also seals and explains payloads, and makes keys.
+ * proxxy-url: does all that a backend must do for a console. Requests a guest's console from
+ * Proxmox, seals it as a payload, and prints the URL of the console's page or opens it in a VNC
+ * viewer. It also seals and explains payloads, and makes keys. Operators and backends run it.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -32,16 +33,17 @@
 #include "url/viewer.h"
 
 enum {
-	INPUT_MAX = 64 * 1024,      /* bytes of standard input: a payload, or details */
-	PAYLOAD_MAX = 16 * 1024,    /* bytes of a payload, with its NUL; proxxy takes no head over 16 KiB */
-	JTI_BYTES = 16,             /* as random as a UUID */
+	INPUT_MAX = 64 * 1024,      /* bytes of standard input: a payload or console details */
+	PAYLOAD_MAX = 16 * 1024,    /* bytes of a payload, with its NUL; a request head has 16 KiB */
+	JTI_BYTES = 16,             /* random bytes of a jti, as many as a UUID has */
 };
 
 static struct url_options options;
 static struct backend backend;
 
-/* Says what is wrong, as plain text whatever is in it: some of it came over the network. Returns status. */
-static int __attribute__((format(printf, 2, 3))) fail(int status, const char *format, ...)
+/* Prints an error message on standard error. Replaces all but printable ASCII, because some of the
+ * text comes from the network. Returns status. */
+static int __attribute__((format(printf, 2, 3))) print_error(int status, const char *format, ...)
 {
 	char text[1024];
 	va_list args;
@@ -51,30 +53,32 @@ static int __attribute__((format(printf, 2, 3))) fail(int status, const char *fo
 	va_end(args);
 	for (char *at = text; *at; at++)
 		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7F)
-			*at = '?'; /* terminals obey the controls above 0x7F, too */
+			*at = '?'; /* terminals also obey control characters above 0x7F */
 	fprintf(stderr, "proxxy-url: %s\n", text);
 	return status;
 }
 
-/* Tickets and keys go through here: no core dumps, and nobody else reads this process. */
+/* Protects the tickets and keys in this process: no core dumps, and other processes of the user
+ * cannot read its memory. */
 static void harden(void)
 {
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	prctl(PR_SET_DUMPABLE, 0);
 	umask(077);
-	signal(SIGPIPE, SIG_IGN); /* writing says so */
+	signal(SIGPIPE, SIG_IGN); /* write() then returns EPIPE */
 }
 
 /* --- sealing ------------------------------------------------------------------------------ */
 
-/* Claims that every JWE of ours has, unless it has them already. */
+/* Adds exp and jti, unless details has them already. */
 static int add_claims(struct json_object *details)
 {
 	uint8_t random[JTI_BYTES];
 	char jti[2 * JTI_BYTES + 1];
 
-	if (RAND_bytes(random, sizeof(random)) != 1 || crypto_base64url_encode(random, sizeof(random), jti, sizeof(jti)) < 0)
-		return fail(EX_OSERR, "no randomness");
+	if (RAND_bytes(random, sizeof(random)) != 1 ||
+	    crypto_base64url_encode(random, sizeof(random), jti, sizeof(jti)) < 0)
+		return print_error(EX_OSERR, "OpenSSL has no random bytes");
 	if (!strict_json_has(details, "exp"))
 		strict_json_add_integer(details, "exp", time(NULL) + options.lifetime);
 	if (!strict_json_has(details, "jti"))
@@ -82,7 +86,8 @@ static int add_claims(struct json_object *details)
 	return EX_OK;
 }
 
-/* Seals details, which it checks as proxxy will. Returns 0, or an exit status when it has said why. */
+/* Checks details as proxxy will, and seals them. Returns 0. Otherwise prints an error and returns
+ * an exit status. */
 static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 {
 	const struct key *key = &backend.keys[0];
@@ -94,27 +99,28 @@ static int seal(struct json_object *details, char payload[PAYLOAD_MAX])
 
 	if (rc != EX_OK)
 		return rc;
-	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+						 &len);
 	if (payload_parse(text, len, &console, options.cbc ? NULL : &claims, &why) < 0)
-		return fail(EX_DATAERR, "proxxy would refuse these details: %s", why);
-	why = console_ticket_wrong(&console);
+		return print_error(EX_DATAERR, "proxxy would refuse these details: %s", why);
+	why = console_ticket_error(&console);
 	console_wipe(&console);
 	free(claims.ca);
 	if (why)
-		return fail(EX_DATAERR, "Proxmox would refuse these details: %s", why);
+		return print_error(EX_DATAERR, "Proxmox would refuse these details: %s", why);
 	rc = options.cbc ? crypto_seal_cbc(key->key, (const uint8_t *)text, len, payload, PAYLOAD_MAX) :
 			   jwe_seal(key, (const uint8_t *)text, len, payload, PAYLOAD_MAX);
-	return rc < 0 ? fail(EX_DATAERR, "the details are too long to be sealed into a URL") : EX_OK;
+	return rc < 0 ? print_error(EX_DATAERR, "the details are too long for a URL") : EX_OK;
 }
 
 /* --- a console ---------------------------------------------------------------------------- */
 
-/* The CAs that proxxy is to trust for this console: those that we trust. Bundles are too long for a URL: proxxy's own
- * settings count then. */
+/* Adds the CAs that we trust, so that proxxy trusts them for this console. A bundle is too long for
+ * a URL. It is omitted, so that proxxy's own settings apply. */
 static void add_ca(struct json_object *details)
 {
 	char pem[CLAIMS_CA_MAX + 1];
-	const char *first = NULL; /* what is before it is a comment */
+	const char *first = NULL; /* text before the first certificate is a comment */
 
 	if (*backend.ca_file && settings_read_file(backend.ca_file, pem, sizeof(pem)) > 0)
 		first = strstr(pem, "-----BEGIN CERTIFICATE-----");
@@ -122,7 +128,8 @@ static void add_ca(struct json_object *details)
 		strict_json_add_string(details, "ca", first);
 }
 
-static struct json_object *details_of(const struct proxmox_console *console, const char *host)
+/* Returns the payload's contents, which the caller frees with strict_json_wipe(). */
+static struct json_object *make_details(const struct proxmox_console *console, const char *host)
 {
 	struct json_object *details = json_object_new_object();
 
@@ -145,7 +152,7 @@ static struct json_object *details_of(const struct proxmox_console *console, con
 	return details;
 }
 
-/* Appends name and value, percent-encoded, to a fragment. Returns false when it does not fit. */
+/* Appends "name=value" to url, with value percent-encoded. Returns false if url is too small. */
 static bool append(char *url, size_t size, const char *name, const char *value)
 {
 	size_t at = strlen(url);
@@ -154,25 +161,31 @@ static bool append(char *url, size_t size, const char *name, const char *value)
 	return n > 0 && (size_t)n < size - at && uri_percent_encode(value, url + at + n, size - at - (size_t)n) >= 0;
 }
 
-/* The page's URL. What it needs is in the fragment, which browsers keep to themselves. */
-static bool page_url(const struct proxmox_console *console, const char *payload, char *url, size_t size)
+/* Writes the page's URL. Its parameters are in the fragment, which browsers do not send to the
+ * server. */
+static bool write_page_url(const struct proxmox_console *console, const char *payload, char *url, size_t size)
 {
 	int n = snprintf(url, size, "%s%s", backend.page, options.xterm ? "xterm.html" : "novnc.html");
 
-	return n > 0 && (size_t)n < size && append(url, size, "#payload", payload) &&
-	       (options.xterm ? append(url, size, "&user", console->user) && append(url, size, "&ticket", console->vncticket) :
-				append(url, size, "&password", console->password)) &&
-	       (!options.title || append(url, size, "&title", options.title));
+	if (n <= 0 || (size_t)n >= size || !append(url, size, "#payload", payload))
+		return false;
+	if (options.xterm && (!append(url, size, "&user", console->user) ||
+			      !append(url, size, "&ticket", console->vncticket)))
+		return false;
+	if (!options.xterm && !append(url, size, "&password", console->password))
+		return false;
+	return !options.title || append(url, size, "&title", options.title);
 }
 
-static bool websocket_url(const char *payload, char *url, size_t size)
+static bool write_websocket_url(const char *payload, char *url, size_t size)
 {
 	int n = snprintf(url, size, "%s", backend.websocket);
 
 	return n > 0 && (size_t)n < size && append(url, size, "?payload", payload);
 }
 
-static void print_json(const struct proxmox_console *console, const char *payload, const char *page, const char *websocket)
+static void print_json(const struct proxmox_console *console, const char *payload, const char *page,
+		       const char *websocket)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -183,46 +196,52 @@ static void print_json(const struct proxmox_console *console, const char *payloa
 	strict_json_add_string(object, "type", options.type);
 	strict_json_add_integer(object, "vmid", options.vmid);
 	strict_json_add_string(object, "user", console->user);
-	strict_json_add_string(object, options.xterm ? "ticket" : "password", options.xterm ? console->vncticket : console->password);
+	strict_json_add_string(object, options.xterm ? "ticket" : "password",
+			       options.xterm ? console->vncticket : console->password);
 	terminal_print_json(object);
 	strict_json_wipe(object);
 }
 
-/* 401 and 403 are a matter of rights, what cannot be understood is one of protocol. */
+/* Maps an error to an exit status. status is that of Proxmox's answer: 401 and 403 mean
+ * EX_NOPERM. */
 static int exit_status_of(int code, int status)
 {
 	if (code == ERR_UPSTREAM_ANSWER)
 		return EX_PROTOCOL;
-	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM : error_info(code)->exit_status;
+	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM :
+	       error_info(code)->exit_status;
 }
 
 static int open_in_viewer(const char *websocket, const char *password)
 {
 	const char *program = getenv("VNCVIEWER");
-	char *argv[64] = { (char *)(uintptr_t)(program && *program ? program : "vncviewer") }, why[VIEWER_WHY_MAX];
+	char *argv[64] = { (char *)(uintptr_t)(program && *program ? program : "vncviewer") };
+	char why[VIEWER_WHY_MAX];
 	size_t n = 1;
 	int rc;
 
 	for (char **argument = options.viewer_arguments; *argument; argument++) {
 		if (n + 2 >= sizeof(argv) / sizeof(argv[0]))
-			return fail(EX_USAGE, "too many arguments for the viewer");
+			return print_error(EX_USAGE, "too many arguments for the viewer");
 		argv[n++] = *argument;
 	}
 	rc = viewer_run(websocket, password, argv, why, sizeof(why));
-	return rc < 0 ? fail(exit_status_of(rc, 0), "%s", why) : EX_OK;
+	return rc < 0 ? print_error(exit_status_of(rc, 0), "%s", why) : EX_OK;
 }
 
-/* What the settings lack for what is asked for. */
+/* Checks that the settings which the options need are set. */
 static int check_settings(void)
 {
 	if (options.vnc && !*backend.websocket)
-		return fail(EX_CONFIG, "where is proxxy? Set PROXXY_WEBSOCKET, wss://panel.example.com/console/ws");
+		return print_error(EX_CONFIG, "PROXXY_WEBSOCKET is not set. Set it to the URL of proxxy, such as "
+				   "wss://panel.example.com/console/ws");
 	if (!options.vnc && !options.json && !*backend.page)
-		return fail(EX_CONFIG, "where are the console pages? Set PROXXY_PAGE, https://panel.example.com/console/; --json needs none");
+		return print_error(EX_CONFIG, "PROXXY_PAGE is not set. Set it to the URL of the console pages, such as "
+				   "https://panel.example.com/console/, or use --json");
 	return EX_OK;
 }
 
-/* Who asks: reads the token, or the password. */
+/* Reads the token or the password to secret, and sets *p, which points into secret. */
 static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 {
 	const bool token = !*backend.user;
@@ -230,7 +249,7 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 
 	if (backend_read_secret(token ? backend.token_file : backend.password_file,
 				token ? "PROXMOX_TOKEN_FILE" : "PROXMOX_PASSWORD_FILE", secret, why, sizeof(why)) < 0)
-		return fail(EX_CONFIG, "%s", why);
+		return print_error(EX_CONFIG, "%s", why);
 	*p = (struct proxmox){ .host = *backend.host ? backend.host : options.node, .ca_file = backend.ca_file };
 	if (!token) {
 		p->user = backend.user;
@@ -238,18 +257,19 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 		return EX_OK;
 	}
 	p->token = backend_token(secret, why, sizeof(why));
-	return p->token ? EX_OK : fail(EX_CONFIG, "PROXMOX_TOKEN_FILE %s %s", backend.token_file, why);
+	return p->token ? EX_OK : print_error(EX_CONFIG, "PROXMOX_TOKEN_FILE %s %s", backend.token_file, why);
 }
 
-static int hand_out(const struct proxmox_console *console, const char *payload)
+/* Prints the page's URL or JSON, or opens the console in a viewer. */
+static int output_console(const struct proxmox_console *console, const char *payload)
 {
 	static char page[4 * PAYLOAD_MAX], websocket[CLIENT_URL_MAX];
 	const bool has_page = *backend.page && !options.vnc;
 	int rc = EX_OK;
 
-	if ((has_page && !page_url(console, payload, page, sizeof(page))) ||
-	    (*backend.websocket && !websocket_url(payload, websocket, sizeof(websocket))))
-		return fail(EX_SOFTWARE, "the URL is too long");
+	if ((has_page && !write_page_url(console, payload, page, sizeof(page))) ||
+	    (*backend.websocket && !write_websocket_url(payload, websocket, sizeof(websocket))))
+		return print_error(EX_SOFTWARE, "the URL is too long");
 	if (options.vnc)
 		rc = open_in_viewer(websocket, console->password);
 	else if (options.json)
@@ -272,23 +292,23 @@ static int command_url(void)
 	if (rc == EX_OK)
 		rc = prepare_proxmox(&proxmox, secret);
 	if (rc == EX_OK) {
-		/* The page alone may use it; a viewer has no page. */
+		/* By default only our page can use the payload. A viewer sends no Origin. */
 		if (!options.origin && !options.cbc && !options.vnc && *backend.origin)
 			options.origin = backend.origin;
 		rc = proxmox_open_console(&proxmox, options.node, options.type, options.vmid,
 					  options.xterm ? PROXMOX_TERMINAL : PROXMOX_VNC, &console);
-		rc = rc < 0 ? fail(exit_status_of(rc, proxmox.status), "%s", proxmox.why) : EX_OK;
+		rc = rc < 0 ? print_error(exit_status_of(rc, proxmox.status), "%s", proxmox.why) : EX_OK;
 	}
 	OPENSSL_cleanse(secret, sizeof(secret));
 	if (rc == EX_OK) {
-		details = details_of(&console, proxmox.host);
-		OPENSSL_cleanse(console.ticket, sizeof(console.ticket)); /* the payload has it */
+		details = make_details(&console, proxmox.host);
+		OPENSSL_cleanse(console.ticket, sizeof(console.ticket)); /* details has a copy */
 		rc = seal(details, payload);
 	}
 	strict_json_wipe(details);
 	backend_wipe(&backend);
 	if (rc == EX_OK)
-		rc = hand_out(&console, payload);
+		rc = output_console(&console, payload);
 	proxmox_wipe(&console);
 	OPENSSL_cleanse(payload, sizeof(payload));
 	return rc;
@@ -296,14 +316,14 @@ static int command_url(void)
 
 /* --- seal and open ------------------------------------------------------------------------ */
 
-/* All of standard input, NUL-terminated. */
+/* Reads all of standard input to text, NUL-terminated. */
 static int read_input(char *text, size_t size, size_t *ret_len)
 {
 	*ret_len = fread(text, 1, size, stdin);
 	if (ferror(stdin))
-		return fail(EX_IOERR, "standard input: %s", strerror(errno));
+		return print_error(EX_IOERR, "standard input: %s", strerror(errno));
 	if (*ret_len == size)
-		return fail(EX_DATAERR, "standard input is longer than %zu bytes", size - 1);
+		return print_error(EX_DATAERR, "standard input is longer than %zu bytes", size - 1);
 	text[*ret_len] = '\0';
 	return EX_OK;
 }
@@ -317,7 +337,9 @@ static int command_seal(void)
 
 	if (rc == EX_OK) {
 		details = strict_json_parse(text, len);
-		rc = details ? seal(details, payload) : fail(EX_DATAERR, "standard input is not one JSON object of at most %d bytes", STRICT_JSON_MAX);
+		rc = details ? seal(details, payload) :
+		     print_error(EX_DATAERR, "standard input is not one JSON object of at most %d bytes",
+				 STRICT_JSON_MAX);
 	}
 	if (rc == EX_OK)
 		puts(payload);
@@ -328,7 +350,7 @@ static int command_seal(void)
 
 static int command_open(void)
 {
-	static char text[INPUT_MAX] = " "; /* room for the question mark that explain_payload() puts before "payload=" */
+	static char text[INPUT_MAX] = " "; /* explain_payload() needs a space at the beginning */
 	char why[512];
 	size_t len = 0;
 	int rc = read_input(text + 1, sizeof(text) - 1, &len);
@@ -338,7 +360,7 @@ static int command_open(void)
 	rc = explain_payload(text, backend.keys, backend.n_keys, options.json, why, sizeof(why));
 	OPENSSL_cleanse(text, sizeof(text));
 	if (rc < 0 && *why)
-		return fail(rc == ERR_CONFIG ? EX_CONFIG : EX_DATAERR, "%s", why);
+		return print_error(rc == ERR_CONFIG ? EX_CONFIG : EX_DATAERR, "%s", why);
 	return rc < 0 ? EX_DATAERR : EX_OK;
 }
 
@@ -349,7 +371,7 @@ static int command_keygen(void)
 	char text[2 * CRYPTO_KEY_LEN + 1];
 
 	if (RAND_priv_bytes(key, sizeof(key)) != 1)
-		return fail(EX_OSERR, "no randomness");
+		return print_error(EX_OSERR, "OpenSSL has no random bytes");
 	crypto_hex_encode(text, key, sizeof(key));
 	printf("%s%s%s\n", name ? name : "", name ? ":" : "", text);
 	OPENSSL_cleanse(key, sizeof(key));
@@ -366,7 +388,7 @@ static int run(void)
 	if (command && strcmp(command, "keygen") == 0)
 		return command_keygen();
 	if (backend_load(&backend, why, sizeof(why)) < 0)
-		return fail(EX_CONFIG, "%s", why);
+		return print_error(EX_CONFIG, "%s", why);
 	rc = !command ? command_url() : strcmp(command, "seal") == 0 ? command_seal() : command_open();
 	backend_wipe(&backend);
 	return rc;
@@ -393,9 +415,9 @@ int main(int argc, char **argv)
 		status = run();
 		break;
 	default:
-		status = fail(EX_USAGE, "%s; see --help", options.why);
+		status = print_error(EX_USAGE, "%s; see --help", options.why);
 	}
 	if (fflush(stdout) != 0)
-		return fail(EX_IOERR, "standard output: %s", strerror(errno));
+		return print_error(EX_IOERR, "standard output: %s", strerror(errno));
 	return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A native VNC viewer in the browser's place, see viewer.h. The frames, and the viewer.
+ * Starts a VNC viewer on a UNIX socket, and relays between that socket and proxxy's WebSocket.
  */
 #include "url/viewer.h"
 
@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,40 +26,33 @@
 extern char **environ;
 
 enum {
-	PIECE = 32 * 1024, /* bytes of data that one frame or one write takes */
-	READS_AT_ONCE = 16, /* of proxxy, before the viewer's turn comes */
-	SLICE_MS = 100,    /* how soon a viewer that ended is noticed while nothing else happens */
+	PIECE_MAX = 32 * 1024, /* bytes that are read from the viewer at once, and sent as one frame */
+	READS_AT_ONCE = 16,    /* from proxxy, until the viewer's data is read */
+	START_POLL_MS = 100,   /* how often we check whether a viewer ended before it connected */
 };
 
 struct session {
 	struct client proxxy;
-	int fd; /* the viewer's end, non-blocking */
-	pid_t viewer;
-	uint64_t frame_left; /* of a data frame that began, bytes that are the viewer's */
-	bool has_data;       /* the console sent data */
-	/* Frames on their way to proxxy. Anything new waits until it is empty. */
-	uint8_t out[WS_HEADER_MAX + PIECE];
+	int fd;              /* connection to the viewer, non-blocking; -1 until it connects */
+	pid_t viewer;        /* -1 if it is not running */
+	uint64_t frame_left; /* bytes of a data frame from proxxy that the viewer has not got yet */
+	bool has_data;       /* the console sent at least a byte of data */
+	/* A frame to proxxy that is partly sent: out[out_at..out_at + n_out) is left. */
+	uint8_t out[WS_HEADER_MAX + PIECE_MAX];
 	size_t out_at, n_out;
-	struct ws_control pong; /* its opcode is WS_PONG while it waits */
-	bool viewer_left;
-	bool console_ended; /* proxxy sent a Close */
+	struct ws_control pong; /* to be sent next if its opcode is WS_PONG */
+	bool viewer_left;       /* the viewer closed the connection */
+	bool console_ended;     /* proxxy sent a Close, with these: */
 	int close_code;
 	char close_reason[WS_REASON_MAX + 1];
 };
 
-static int __attribute__((format(printf, 3, 4))) fail(struct session *s, int code, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(s->proxxy.why, s->proxxy.why_size, format, args);
-	va_end(args);
-	return code;
-}
+/* Writes a sentence to why. Returns code. */
+#define fail(s, code, ...) error_why((s)->proxxy.why, (s)->proxxy.why_size, code, __VA_ARGS__)
 
 /* --- viewer ------------------------------------------------------------------------------- */
 
-/* Starts argv with path for its last argument. */
+/* Starts argv with path as its last argument. */
 static int start_viewer(struct session *s, char **argv, char *path, const char *password)
 {
 	posix_spawn_file_actions_t actions;
@@ -75,7 +67,7 @@ static int start_viewer(struct session *s, char **argv, char *path, const char *
 	end[1] = NULL;
 	if (setenv("VNC_PASSWORD", password, 1) < 0)
 		return fail(s, ERR_SYSTEM, "%s", strerror(errno));
-	/* It has no part in our connection, nor in what libcurl keeps open. */
+	/* The viewer must not inherit our connection, or other descriptors of libcurl. */
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 	posix_spawnattr_init(&attributes);
@@ -89,11 +81,12 @@ static int start_viewer(struct session *s, char **argv, char *path, const char *
 	unsetenv("VNC_PASSWORD");
 	if (rc != 0) {
 		s->viewer = -1;
-		return fail(s, ERR_SYSTEM, "%.100s: %s; VNCVIEWER names another one", argv[0], strerror(rc));
+		return fail(s, ERR_SYSTEM, "%.100s: %s; VNCVIEWER can name another viewer", argv[0], strerror(rc));
 	}
 	return OK;
 }
 
+/* Returns true if the viewer has ended. If wait is true, waits for that. */
 static bool viewer_ended(struct session *s, bool wait)
 {
 	if (s->viewer > 0 && waitpid(s->viewer, NULL, wait ? 0 : WNOHANG) != 0)
@@ -101,16 +94,18 @@ static bool viewer_ended(struct session *s, bool wait)
 	return s->viewer < 0;
 }
 
-/* Where the viewer is awaited, for a signal in the meantime to clean up. */
-static struct sockaddr_un meeting_place = { .sun_family = AF_UNIX };
-static char meeting_directory[sizeof(meeting_place.sun_path) - sizeof("/console")];
+/* The socket on which the viewer connects, and its directory. Static for the signal handler. */
+static struct sockaddr_un viewer_socket = { .sun_family = AF_UNIX };
+static char viewer_directory[sizeof(viewer_socket.sun_path) - sizeof("/console")];
 
-static void leave_meeting_place(int signal_number)
+/* Removes the socket and its directory. As a signal handler, also exits, with a shell's status for
+ * that signal; the viewer then sees its connection end. */
+static void remove_viewer_socket(int signal_number)
 {
-	unlink(meeting_place.sun_path);
-	rmdir(meeting_directory);
+	unlink(viewer_socket.sun_path);
+	rmdir(viewer_directory);
 	if (signal_number)
-		_exit(128 + signal_number); /* as a shell says it; the viewer hears the end of its connection */
+		_exit(128 + signal_number);
 }
 
 static void on_signals(void (*handler)(int))
@@ -119,28 +114,30 @@ static void on_signals(void (*handler)(int))
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (signal(numbers[i], handler) == SIG_IGN)
-			signal(numbers[i], SIG_IGN); /* as nohup left it */
+			signal(numbers[i], SIG_IGN); /* keep it ignored, as under nohup */
 }
 
-/* A socket in a directory of this user's own, which is there until the viewer came. */
-static int meet_viewer(struct session *s, char **argv, const char *password)
+/* Creates a socket in a directory that only this user can enter, starts the viewer, and waits until
+ * it connects. Then removes both. */
+static int accept_viewer(struct session *s, char **argv, const char *password)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	const int64_t deadline = io_now() + VIEWER_START_TIMEOUT_S * INT64_C(1000);
 	int listener, rc = OK;
 
-	if (snprintf(meeting_directory, sizeof(meeting_directory), "%s/proxxy-XXXXXX", runtime && *runtime ? runtime : "/tmp") >=
-	    (int)sizeof(meeting_directory))
-		return fail(s, ERR_SYSTEM, "XDG_RUNTIME_DIR is too long for a socket's name");
-	if (!mkdtemp(meeting_directory))
+	if (snprintf(viewer_directory, sizeof(viewer_directory), "%s/proxxy-XXXXXX",
+		     runtime && *runtime ? runtime : "/tmp") >= (int)sizeof(viewer_directory))
+		return fail(s, ERR_SYSTEM, "XDG_RUNTIME_DIR is too long for a socket's path");
+	if (!mkdtemp(viewer_directory))
 		return fail(s, ERR_SYSTEM, "cannot make a directory for the viewer's socket: %s", strerror(errno));
-	snprintf(meeting_place.sun_path, sizeof(meeting_place.sun_path), "%s/console", meeting_directory);
-	on_signals(leave_meeting_place);
+	snprintf(viewer_socket.sun_path, sizeof(viewer_socket.sun_path), "%s/console", viewer_directory);
+	on_signals(remove_viewer_socket);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&meeting_place, sizeof(meeting_place)) < 0 || listen(listener, 1) < 0)
+	if (listener < 0 || bind(listener, (struct sockaddr *)&viewer_socket, sizeof(viewer_socket)) < 0 ||
+	    listen(listener, 1) < 0)
 		rc = fail(s, ERR_SYSTEM, "cannot make the viewer's socket: %s", strerror(errno));
 	if (rc == OK)
-		rc = start_viewer(s, argv, meeting_place.sun_path, password);
+		rc = start_viewer(s, argv, viewer_socket.sun_path, password);
 	while (rc == OK && s->fd < 0) {
 		s->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (s->fd >= 0)
@@ -150,25 +147,25 @@ static int meet_viewer(struct session *s, char **argv, const char *password)
 		else if (io_now() >= deadline)
 			rc = fail(s, ERR_SYSTEM, "the viewer did not open the console in %d s", VIEWER_START_TIMEOUT_S);
 		else
-			client_wait(listener, POLLIN, io_now() + SLICE_MS);
+			client_wait(listener, POLLIN, io_now() + START_POLL_MS);
 	}
 	if (listener >= 0)
 		close(listener);
-	leave_meeting_place(0);
+	remove_viewer_socket(0);
 	on_signals(SIG_DFL);
 	return rc;
 }
 
 /* --- relay -------------------------------------------------------------------------------- */
 
-/* Puts a whole frame into s->out, which is empty; data may be s->out's own room behind the header's largest size. */
+/* Puts a frame into s->out, which must be empty. data may be s->out + WS_HEADER_MAX. */
 static int queue_frame(struct session *s, enum ws_opcode opcode, const uint8_t *data, size_t len)
 {
 	struct ws_header header = { .fin = true, .opcode = opcode, .length = len, .masked = true };
 	size_t size;
 
 	if (RAND_bytes(header.mask, sizeof(header.mask)) != 1)
-		return fail(s, ERR_SYSTEM, "no randomness");
+		return fail(s, ERR_SYSTEM, "OpenSSL has no random bytes");
 	size = ws_header_size(&header);
 	memmove(s->out + size, data, len);
 	ws_write_header(s->out, &header);
@@ -178,14 +175,14 @@ static int queue_frame(struct session *s, enum ws_opcode opcode, const uint8_t *
 	return OK;
 }
 
-/* Sends what is queued. Returns 0, also when some of it has to wait. */
+/* Sends what is in s->out, as far as it does not block. Returns 0, or ERR_UPSTREAM_BROKE. */
 static int flush(struct session *s)
 {
 	while (s->n_out > 0) {
 		ssize_t got = client_transmit(&s->proxxy, s->out + s->out_at, s->n_out);
 
 		if (got < 0)
-			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy broke off");
+			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy was lost");
 		if (got == 0)
 			return OK;
 		s->out_at += (size_t)got;
@@ -194,7 +191,7 @@ static int flush(struct session *s)
 	return OK;
 }
 
-/* Viewer to proxxy. */
+/* Relays from the viewer to proxxy: sends the frame in s->out, then a Pong, then new data. */
 static int relay_up(struct session *s)
 {
 	int rc = flush(s);
@@ -204,7 +201,7 @@ static int relay_up(struct session *s)
 		rc = queue_frame(s, WS_PONG, s->pong.payload, s->pong.length);
 	}
 	if (rc == OK && s->n_out == 0) {
-		ssize_t n = read(s->fd, s->out + WS_HEADER_MAX, PIECE);
+		ssize_t n = read(s->fd, s->out + WS_HEADER_MAX, PIECE_MAX);
 
 		s->viewer_left |= n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 		if (n > 0)
@@ -213,22 +210,23 @@ static int relay_up(struct session *s)
 	return rc == OK ? flush(s) : rc;
 }
 
+/* Removes the first n bytes of s->proxxy.in. */
 static void consume(struct session *s, size_t n)
 {
 	s->proxxy.n_in -= n;
 	memmove(s->proxxy.in, s->proxxy.in + n, s->proxxy.n_in);
 }
 
-/* The frame that s->proxxy.in begins with: a control frame is dealt with, a data frame's payload becomes frame_left.
- * Returns 1 when there was one, 0 when more bytes are needed, or an error. */
-static int take_frame(struct session *s)
+/* Removes the frame header at the start of s->proxxy.in and sets frame_left, or handles a whole
+ * control frame. Returns 1, 0 if it needs more bytes, or an error. */
+static int parse_frame(struct session *s)
 {
 	struct ws_header header;
 	const char *why;
 	int size = ws_parse_header(s->proxxy.in, s->proxxy.n_in, WS_FROM_SERVER, &header, &why);
 
 	if (size < 0)
-		return fail(s, ERR_UPSTREAM_PROTOCOL, "proxxy broke the WebSocket protocol: %s", why);
+		return fail(s, ERR_UPSTREAM_PROTOCOL, "proxxy violated the WebSocket protocol: %s", why);
 	if (size == 0)
 		return 0;
 	if (header.opcode < WS_CLOSE) {
@@ -249,14 +247,15 @@ static int take_frame(struct session *s)
 		} else {
 			s->console_ended = true;
 			if (ws_parse_close(&control, WS_FROM_SERVER, &s->close_code, s->close_reason) < 0)
-				return fail(s, ERR_UPSTREAM_PROTOCOL, "proxxy sent a Close that is none");
+				return fail(s, ERR_UPSTREAM_PROTOCOL, "proxxy sent an invalid Close");
 		}
 	}
 	consume(s, (size_t)size + (size_t)header.length);
 	return 1;
 }
 
-/* What s->proxxy.in holds to the viewer, as far as it takes it. *ret_blocked when it does not. */
+/* Writes the data in s->proxxy.in to the viewer. Sets *ret_blocked to true if the viewer's socket
+ * has no room for the rest. Returns 0 or an error. */
 static int deliver(struct session *s, bool *ret_blocked)
 {
 	*ret_blocked = false;
@@ -266,7 +265,7 @@ static int deliver(struct session *s, bool *ret_blocked)
 		int rc;
 
 		if (s->frame_left == 0) {
-			rc = s->console_ended ? 0 : take_frame(s);
+			rc = s->console_ended ? 0 : parse_frame(s);
 			if (rc <= 0)
 				return rc;
 			continue;
@@ -284,7 +283,8 @@ static int deliver(struct session *s, bool *ret_blocked)
 	}
 }
 
-/* Proxxy to viewer. *ret_blocked when the viewer takes no more, *ret_more when there may be more to read. */
+/* Relays from proxxy to the viewer. Sets *ret_blocked as deliver() does, and *ret_more to true if
+ * there may be more to read from proxxy. */
 static int relay_down(struct session *s, bool *ret_blocked, bool *ret_more)
 {
 	*ret_more = true;
@@ -296,7 +296,7 @@ static int relay_down(struct session *s, bool *ret_blocked, bool *ret_more)
 			return rc;
 		got = client_receive(&s->proxxy, s->proxxy.in + s->proxxy.n_in, sizeof(s->proxxy.in) - s->proxxy.n_in);
 		if (got < 0)
-			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy broke off");
+			return fail(s, ERR_UPSTREAM_BROKE, "the connection to proxxy was lost");
 		if (got == 0) {
 			*ret_more = false;
 			return OK;
@@ -320,18 +320,18 @@ static int relay(struct session *s)
 		fds[0].events = (short)((blocked ? 0 : POLLIN) | (s->n_out ? POLLOUT : 0));
 		fds[1].events = (short)((blocked ? POLLOUT : 0) | (s->n_out ? 0 : POLLIN));
 		if (fds[0].events == 0)
-			fds[0].fd = -1; /* never polled for no events: its end would come up at once, again and again */
-		/* What TLS holds already, poll() does not see. */
+			fds[0].fd = -1; /* otherwise poll() would report its end again and again */
+		/* poll() does not see the data that TLS has already read. */
 		if (poll(fds, 2, more && !blocked ? 0 : -1) < 0 && errno != EINTR)
 			return fail(s, ERR_SYSTEM, "%s", strerror(errno));
-		/* While nothing is read of it, its end is not seen otherwise. */
+		/* relay_up() does not read from the viewer now. So only this shows that it left. */
 		if (s->n_out > 0 && fds[1].revents & (POLLHUP | POLLERR))
 			return OK;
 	}
 }
 
-/* A Close: the echo of proxxy's, or that the viewer is gone. */
-static void say_goodbye(struct session *s)
+/* Sends a Close: the answer to proxxy's, or 1000 if the viewer left. */
+static void send_close(struct session *s)
 {
 	uint8_t payload[WS_CONTROL_MAX];
 
@@ -346,16 +346,17 @@ int viewer_run(const char *url, const char *password, char **argv, char *why, si
 	int rc;
 
 	s = (struct session){ .proxxy = { .fd = -1, .why = why, .why_size = size }, .fd = -1, .viewer = -1 };
-	fail(&s, ERR_SYSTEM, "no randomness"); /* what may fail without a word of its own */
+	snprintf(why, size, "OpenSSL has no random bytes"); /* the only failure that does not set why */
 	rc = client_open(&s.proxxy, url);
 	if (rc == OK) {
-		rc = meet_viewer(&s, argv, password);
+		rc = accept_viewer(&s, argv, password);
 		if (rc == OK)
 			rc = relay(&s);
-		say_goodbye(&s);
+		send_close(&s);
 	}
 	if (rc == OK && s.console_ended && s.close_code != 0 && s.close_code != 1000)
-		rc = fail(&s, ERR_UPSTREAM_REFUSED, "proxxy closed the console: %d%s%s", s.close_code, *s.close_reason ? " " : "", s.close_reason);
+		rc = fail(&s, ERR_UPSTREAM_REFUSED, "proxxy closed the console: %d%s%s", s.close_code,
+			  *s.close_reason ? " " : "", s.close_reason);
 	else if (rc == OK && s.console_ended && !s.has_data)
 		rc = fail(&s, ERR_UPSTREAM_REFUSED, "%s",
 			  *s.close_reason ? s.close_reason : error_info(END_UPSTREAM_EMPTY)->words);
@@ -363,7 +364,7 @@ int viewer_run(const char *url, const char *password, char **argv, char *why, si
 		close(s.fd);
 	curl_easy_cleanup(s.proxxy.curl);
 	if (s.viewer > 0 && s.fd < 0)
-		kill(s.viewer, SIGTERM); /* it never came */
+		kill(s.viewer, SIGTERM); /* it never connected */
 	viewer_ended(&s, true);
 	return rc;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A native VNC viewer in the browser's place: proxxy's WebSocket on one side, a UNIX socket that only this user can
- * reach on the other, and the viewer started on it.
+ * Opens a console in a native VNC viewer instead of a browser, for "proxxy-url --vnc": starts the
+ * viewer on a UNIX socket that only this user can reach, and relays between that socket and
+ * proxxy's WebSocket.
  */
 #ifndef PROXXY_VIEWER_H
 #define PROXXY_VIEWER_H
@@ -9,16 +10,17 @@
 #include <stddef.h>
 
 enum {
-	VIEWER_START_TIMEOUT_S = 30,   /* for the viewer to come to the socket */
-	VIEWER_WHY_MAX = 512,
+	VIEWER_START_TIMEOUT_S = 30, /* for the viewer to connect to the socket */
+	VIEWER_WHY_MAX = 512,        /* bytes of a sentence about a failure, with its NUL */
 };
 
-/* SIGPIPE must be ignored. Opens url as client_open() does. Runs argv with the socket's path in
- * place of argv's first NULL, and with password in its environment as VNC_PASSWORD (TigerVNC's).
- * Relays until either side ends. argv has room for one more NULL.
- * Returns 0 if the viewer ended in order, or the console did after at least a byte. Else puts a
- * sentence into why[0..size) and returns ERR_UPSTREAM_CONNECT, _TIMEOUT, _REFUSED (proxxy's answer
- * or Close), _ANSWER, _BROKE, _PROTOCOL, or ERR_SYSTEM. */
+/* Opens url with client_open(). Runs the viewer argv[0], with the socket's path as its last
+ * argument, and with password in its environment as VNC_PASSWORD, which TigerVNC reads. Relays
+ * until either side ends. The caller must ignore SIGPIPE. argv must have room for the path and one
+ * more NULL.
+ * Returns 0 if the viewer closed the connection, or if proxxy sent a normal Close after at least a
+ * byte of data. Otherwise writes a sentence to why[0..size), and returns ERR_SYSTEM or an
+ * ERR_UPSTREAM code, of which ERR_UPSTREAM_REFUSED means an HTTP error or a Close from proxxy. */
 int viewer_run(const char *url, const char *password, char **argv, char *why, size_t size);
 
 #endif

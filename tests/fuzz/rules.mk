@@ -17,10 +17,10 @@ endif
 FUZZ_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I.
 FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
-# A session's objects are all but its main, its I/O and its way to Proxmox, which the target has itself; and what they
-# ask of libc, the target answers.
-FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,direction framer log relay sandbox silence upgrade wipe) \
-	$(addprefix tests/fuzz/session/,world libc upstream_fake)
+# fuzz_session.c includes proxxy-conn.c and lib/io.c; upstream_fake replaces upstream; libc answers the session's calls
+# of libc, and of the modules in FUZZ_WORLD.
+FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,check direction framer log peer relay relay_close \
+	relay_time sandbox silence upgrade wipe) $(addprefix tests/fuzz/session/,world libc upstream_fake)
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time getpeername getsockopt \
 	setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal algorithms_restrict prefault \
 	signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run

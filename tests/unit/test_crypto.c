@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * crypto.h: NIST's AES-256-CBC vectors (SP 800-38A, F.2.5 and F.2.6), every padding that PKCS#7
- * does and does not allow, every malformed shape of a payload, and that a failure leaves nothing
- * of the plaintext behind. In and out, buffers end at an unreadable page.
+ * crypto.h: NIST's AES-256-CBC vectors (SP 800-38A, F.2.5 and F.2.6), every valid and invalid
+ * PKCS#7 padding, malformed payloads of every kind, and that a failure leaves no plaintext. Input
+ * and output buffers end at an unreadable page.
  */
 #include "tests/unit/guard.h"
 
@@ -33,7 +33,8 @@ static int read_key(void **state)
 	return crypto_hex(NIST_KEY, 64, key, sizeof(key));
 }
 
-/* Writes "iv:cipher" of plain, whose length is a multiple of the block: padding is the caller's. */
+/* Encrypts plain to "iv:cipher". Its length is a multiple of the block: the caller adds the
+ * padding. */
 static size_t seal(char *text, const uint8_t *plain, size_t len, const char *iv_hex)
 {
 	uint8_t iv[CRYPTO_IV_LEN], cipher[LONGEST];
@@ -53,7 +54,7 @@ static size_t seal(char *text, const uint8_t *plain, size_t len, const char *iv_
 	return size;
 }
 
-/* Opens a guarded copy into guarded room of size bytes, filled with a mark. */
+/* Opens a guarded copy to a guarded buffer of size bytes, which is filled with a mark. */
 static int open_guarded(const char *text, size_t len, size_t size, uint8_t **ret_plain)
 {
 	*ret_plain = guard_room(&out, size);
@@ -61,7 +62,8 @@ static int open_guarded(const char *text, size_t len, size_t size, uint8_t **ret
 	return crypto_open_cbc(key, guard_copy(&in, text, len), len, *ret_plain, size);
 }
 
-/* True when nothing of plain is left, that is, no four bytes of it; zeros may be those of wiping. */
+/* Returns true if the buffer has no four consecutive bytes of plain. Zeros do not count: they may
+ * come from wiping. */
 static bool is_clean(const uint8_t *buf, const uint8_t *plain, size_t len)
 {
 	for (size_t i = 0; i + 4 <= len; i++)
@@ -84,19 +86,20 @@ static void nist_vectors(void **state)
 			assert_int_equal(crypto_hex(nist_plain[i], 32, plain + i * BLOCK, BLOCK), 0);
 			strcat(want, nist_cipher[i]);
 		}
-		/* F.2.5: what we seal here begins with NIST's ciphertext. F.2.6: with a block of padding behind it, it opens. */
+		/* F.2.5: the encrypted text begins with NIST's ciphertext. F.2.6: with a block of
+		 * padding after it, it opens. */
 		memset(plain + blocks * BLOCK, BLOCK, BLOCK);
 		len = seal(text, plain, (blocks + 1) * BLOCK, NIST_IV);
 		CHECK(strncmp(text, want, strlen(want)) == 0, "%zu blocks", blocks);
 		CHECK_INT(open_guarded(text, len, (blocks + 1) * BLOCK, &opened), blocks * BLOCK, "%zu blocks", blocks);
 		CHECK(memcmp(opened, plain, blocks * BLOCK) == 0, "%zu blocks", blocks);
-		/* NIST's own ciphertext has no padding: it does not open, and nothing of it stays. */
+		/* NIST's ciphertext has no padding: it does not open, and leaves no plaintext. */
 		CHECK_INT(open_guarded(want, strlen(want), blocks * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%zu blocks", blocks);
 		CHECK(is_clean(opened, plain, blocks * BLOCK), "%zu blocks", blocks);
 	}
 }
 
-/* Every length of text, at every truncation. */
+/* Texts of every length, truncated at every length. */
 static void lengths(void **state)
 {
 	uint8_t plain[LONGEST], *opened;
@@ -124,7 +127,8 @@ static void lengths(void **state)
 	}
 }
 
-/* The classes of Wycheproof's AES-CBC-PKCS5 set, each whole: any last byte over any filling. */
+/* All cases of the classes in Wycheproof's AES-CBC-PKCS5 set: every last byte with every
+ * filling. */
 static void padding(void **state)
 {
 	uint8_t plain[LONGEST], *opened;
@@ -134,7 +138,8 @@ static void padding(void **state)
 	for (size_t len = BLOCK; len <= 3 * BLOCK; len += BLOCK)
 		for (unsigned last = 0; last < 256; last++)
 			for (unsigned filled = 0; filled <= BLOCK; filled++) {
-				/* filled bytes at the end are last; what is before them is not. Valid: as many as they say. */
+				/* The last `filled` bytes are last, and the one before them is not.
+				 * This is valid if their number is their value. */
 				bool valid = last >= 1 && last <= BLOCK && filled >= last;
 				size_t size;
 
@@ -148,8 +153,8 @@ static void padding(void **state)
 				CHECK(valid || is_clean(opened, plain, len), "%zu bytes, %u times %u", len, filled, last);
 			}
 
-	/* The other paddings that are in use: zeros, 0xff, ISO 7816 (0x80 and zeros), ANSI X9.23 (zeros and the length),
-	 * and PKCS#7 with one byte off at each place. */
+	/* Other paddings in use: zeros, 0xff, ISO 7816 (0x80 and zeros), ANSI X9.23 (zeros and the
+	 * length), and PKCS#7 with one byte off at each place. */
 	for (size_t pad = 1; pad <= BLOCK; pad++)
 		for (size_t kind = 0; kind < 4 + pad; kind++) {
 			uint8_t *end = plain + 2 * BLOCK;
@@ -182,7 +187,7 @@ static void malformed(void **state)
 	memset(plain + BLOCK, BLOCK, BLOCK);
 	size = seal(good, plain, sizeof(plain), NIST_IV);
 
-	/* One character wrong, anywhere: no digit, or not the colon. */
+	/* One invalid character at each position: no digit, or no colon. */
 	for (size_t i = 0; i < size; i++)
 		for (int c = 0; c < 256; c++) {
 			bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -196,13 +201,13 @@ static void malformed(void **state)
 			CHECK(rc == ERR_PAYLOAD_INVALID && is_clean(opened, plain, sizeof(plain)), "byte %d at %zu", c, i);
 		}
 
-	/* Upper case is the same. */
+	/* Upper case is valid, too. */
 	for (size_t i = 0; i < size; i++)
 		text[i] = (char)(good[i] >= 'a' ? good[i] - 'a' + 'A' : good[i]);
 	CHECK_INT(open_guarded(text, size, sizeof(plain), &opened), BLOCK, "upper case");
 	CHECK(memcmp(opened, plain, BLOCK) == 0, "upper case");
 
-	/* Characters too many at either end, or a second part. */
+	/* Extra characters at either end, or one more part. */
 	static const char *const extra[] = { "0", "00", " ", "\n", ":", ":00", "=", "00112233445566778899aabbccddeeff" };
 
 	for (size_t i = 0; i < COUNT(extra); i++) {
@@ -222,7 +227,7 @@ static void malformed(void **state)
 	for (size_t i = 0; i < COUNT(shapes); i++)
 		CHECK_INT(open_guarded(shapes[i], strlen(shapes[i]), 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%s", shapes[i]);
 
-	/* Any other key: nearly always bad padding, and never the text. */
+	/* Any other key: nearly always invalid padding, and never the text. */
 	for (int i = 0; i < CRYPTO_KEY_LEN * 8; i++) {
 		int rc;
 
@@ -253,7 +258,7 @@ static void hex(void **state)
 		size_t len = strlen(table[i].text);
 
 		CHECK_INT(crypto_hex(guard_copy(&in, table[i].text, len), len, guard_room(&out, table[i].size), table[i].size), table[i].want, "%s", table[i].text);
-		for (size_t n = 0; n < len && n != 2 * table[i].size; n++) /* a prefix has another length */
+		for (size_t n = 0; n < len && n != 2 * table[i].size; n++) /* a prefix has the wrong length */
 			CHECK_INT(crypto_hex(guard_copy(&in, table[i].text, n), n, guard_room(&out, table[i].size), table[i].size),
 				  ERR_PAYLOAD_INVALID, "%zu of %s", n, table[i].text);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * crypto.h against NIST's CAVP vectors, from Debian's python3-cryptography-vectors: all of AES-256-GCM
- * with the nonce and tag that JWE has (half of them forged, which must be found out), and AES-256-CBC.
+ * crypto.h against NIST's CAVP vectors, from Debian's python3-cryptography-vectors: AES-256-CBC,
+ * and all of AES-256-GCM with the nonce and tag lengths of JWE. Half of the latter are forged and
+ * must not open.
  */
 #include "tests/unit/guard.h"
 
@@ -21,7 +22,7 @@ struct vector {
 
 static struct guard in, out, aad_room;
 
-/* Gives every vector of a file to check, and returns how many there are. An empty line ends one. */
+/* Calls check for every vector of a file, and returns their number. An empty line ends a vector. */
 static size_t each(const char *path, void (*check)(const struct vector *))
 {
 	static const struct {
@@ -77,7 +78,7 @@ static void check_gcm(const struct vector *v)
 	uint8_t *text = guard_room(&in, len), *aad = guard_room(&aad_room, aad_len);
 
 	if (strlen(v->iv) != 2 * CRYPTO_NONCE_LEN || strlen(v->tag) != 2 * CRYPTO_TAG_LEN)
-		return; /* not JWE's */
+		return; /* not the lengths of JWE */
 	n_used++;
 	n_forged += v->forged;
 	unhex(v->key, key);
@@ -97,7 +98,7 @@ static void check_gcm(const struct vector *v)
 	unhex(v->ciphertext, plain);
 	CHECK(memcmp(text, plain, len) == 0 && memcmp(made, tag, sizeof(tag)) == 0, "sealed, key %s", v->key);
 
-	/* Any bit of the tag. */
+	/* Change each bit of the tag. */
 	for (size_t bit = 0; bit < 8 * CRYPTO_TAG_LEN; bit++) {
 		unhex(v->ciphertext, text);
 		tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -113,7 +114,7 @@ static void gcm(void **state)
 	CHECK(n_used > 300 && n_forged > 100, "%zu used, %zu forged", n_used, n_forged);
 }
 
-/* NIST's have no padding: a block of it is added to each, chained to its last. */
+/* NIST's vectors have no padding. We add a block of padding to each, chained to its last block. */
 static void check_cbc(const struct vector *v)
 {
 	const size_t len = strlen(v->ciphertext) / 2;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ws.h: the accept key, every first byte of a header, every boundary of a length, control frames,
- * each close code, and UTF-8. Each header is parsed at every length, up to an unreadable page.
+ * ws.h: the accept key, every first byte of a header, the limits of each length encoding, control
+ * frames, each close code, and UTF-8. Each header is parsed at every length, up to an unreadable
+ * page.
  */
 #include "tests/unit/guard.h"
 
@@ -18,7 +19,8 @@ static int violation_of(enum ws_sender sender)
 	return sender == WS_FROM_CLIENT ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL;
 }
 
-/* The result for the whole, after each prefix gave "need more", or the error that stays one. */
+/* Returns the result for the whole, after each prefix gave "need more". Once a prefix gives an
+ * error, longer ones must, too. */
 static int parse_at_every_length(const uint8_t *buf, size_t len, enum ws_sender sender, struct ws_header *ret)
 {
 	int before = 0;
@@ -77,7 +79,7 @@ static void key_validity(void **state)
 	}
 }
 
-/* Every first byte, from both senders, masked or not: sixteen times two are legal from each. */
+/* Every first byte, from both senders, masked or not. */
 static void first_bytes(void **state)
 {
 	(void)state;
@@ -143,7 +145,7 @@ static void lengths(void **state)
 				continue;
 			CHECK_INT(h.length, table[i].want, "length %zu", i);
 
-			/* And back, into no more room than it needs. */
+			/* And write it again, to a buffer of exactly its size. */
 			CHECK_INT(ws_header_size(&h), size, "length %zu", i);
 			written = guard_room(&out, size);
 			CHECK_INT(ws_write_header(written, &h), size, "length %zu", i);
@@ -183,7 +185,7 @@ static void control_frames(void **state)
 				CHECK(len == 0 || memcmp(frame + size - len, payload, len) == 0, "%zu", len);
 			}
 
-	/* Masking is by position, and undoes itself. */
+	/* Masking depends on the position, and masking twice gives the original. */
 	for (size_t len = 0; len <= 33; len++) {
 		uint8_t *data = guard_copy(&in, payload, len);
 
@@ -209,8 +211,9 @@ static void close_codes(void **state)
 {
 	(void)state;
 	for (int code = 0; code <= UINT16_MAX; code++) {
-		/* RFC 6455 section 7.4 and IANA's registry: 1004 is reserved, 1005, 1006 and 1015 never travel, 1012 to
-		 * 1014 came later; 1016 to 2999 are for later versions, 3000 to 4999 free to use. */
+		/* RFC 6455 section 7.4 and IANA's registry: 1004 is reserved, 1005, 1006 and 1015
+		 * never travel, 1012 to 1014 came later; 1016 to 2999 are for later versions, 3000
+		 * to 4999 free to use. */
 		bool legal = code == 1000 || code == 1001 || code == 1002 || code == 1003 || code == 1007 || code == 1008 || code == 1009 ||
 			     code == 1010 || code == 1011 || code == 1012 || code == 1013 || code == 1014 || (code >= 3000 && code < 5000);
 		uint8_t payload[WS_CONTROL_MAX];
@@ -264,7 +267,7 @@ static void close_payloads(void **state)
 	memcpy(full, "\x03\xF3", 2);
 	CHECK_INT(parse_close(full, sizeof(full), WS_FROM_CLIENT, &code, guard_room(&out, sizeof(reason))), 0, "full");
 
-	/* A reason of every length, of characters of one to four bytes, begun at every offset. */
+	/* Reasons of every length, with characters of one to four bytes, at every offset. */
 	for (size_t offset = 0; offset < 4; offset++)
 		for (size_t chars = 0; chars < 140; chars++) {
 			static const char *const characters[] = { "a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80" };
@@ -311,7 +314,7 @@ static void utf8(void **state)
 	for (size_t i = 0; i < COUNT(table); i++)
 		CHECK_INT(ws_utf8_valid(guard_copy(&in, table[i].text, table[i].len), table[i].len), table[i].want, "row %zu", i);
 
-	/* Each code point in its proper form; every one in a longer form than it needs; each cut short. */
+	/* Each code point in its valid form, in each form that is too long, and truncated. */
 	for (uint32_t point = 0; point <= 0x110FFF; point += point < 0x3000 || (point > 0xD000 && point < 0xE100) || point > 0x10FE00 ? 1 : 61)
 		for (size_t size = 1; size <= 4; size++) {
 			static const uint32_t beyond[] = { 0, 0x80, 0x800, 0x10000, 0x200000 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h: the first byte says whether the rest is a request or a response, and in which pieces it is read. What a head says is held
- * against a line-by-line reading of the same bytes that knows nothing of how it was parsed.
+ * http.h: the first byte selects whether the rest is a request or a response, and the size of the
+ * pieces in which it is read. The result is checked against a simple parser that reads the same
+ * bytes line by line.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -12,7 +13,7 @@
 #include "lib/uri.h"
 
 enum {
-	ALL_PREFIXES = 200, /* bytes of an input whose prefixes are all tried; of a longer one, some */
+	ALL_PREFIXES = 200, /* bytes of an input of which all prefixes are tried; of longer ones, some are */
 	SOME_PREFIXES = 40,
 	PIECES_ROOM = HTTP_HEAD_MAX + 4096, /* as http_exchange.c's */
 };
@@ -24,7 +25,7 @@ static bool inside(struct slice s, const char *buf, size_t len)
 	return !s.at || (s.at >= buf && s.at + s.len <= buf + len);
 }
 
-/* A value must not end a line in a log or a header. */
+/* A value must not contain what ends a line in a log or a header. */
 static bool printable(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -44,7 +45,8 @@ static void require_value(struct slice s, const char *buf, size_t len)
 	REQUIRE(printable(s) && trimmed(s), "a value with controls or with white space around it");
 }
 
-/* The last field of that name in a head of n bytes; *ret_count is how often it comes. */
+/* Returns the last field of that name in a head of n bytes, and in *ret_count how many there
+ * are. */
 static struct slice find_field(const char *head, size_t n, const char *name, size_t *ret_count)
 {
 	const size_t name_len = strlen(name);
@@ -88,8 +90,8 @@ static int parse_response(const char *buf, size_t len)
 	return http_parse_response(buf, len, &r);
 }
 
-/* Bytes that came already are never judged otherwise because more came: a head that is read in pieces ends as one
- * that is read at once. Callers never have more than HTTP_HEAD_MAX. */
+/* The result for some bytes must not change when more arrive: a head that is read in pieces has the
+ * same result as one that is read at once. Callers never have more than HTTP_HEAD_MAX. */
 static void require_prefixes(int (*parse)(const char *, size_t), const char *buf, size_t len, int rc)
 {
 	const size_t step = len <= ALL_PREFIXES ? 1 : len / SOME_PREFIXES;
@@ -143,7 +145,7 @@ static void query(struct slice target)
 				? few == n || strlen(names[i]) >= sizeof(small) - 1 || few == ERR_REQUEST_TOO_LARGE
 				: few <= 0,
 			"%d does not fit, and gives %d", n, few);
-		/* What is decoded comes back from its own encoding. */
+		/* Encode the decoded text, and decode it again: it must be the same. */
 		memcpy(encoded, "/?payload=", 10);
 		rc = uri_percent_encode(value, encoded + 10, sizeof(encoded) - 10);
 		REQUIRE(rc > 0 && (size_t)rc == strlen(encoded + 10), "%d", rc);
@@ -152,7 +154,7 @@ static void query(struct slice target)
 	}
 }
 
-/* A 101 of ours must be one to our own reading of Proxmox's. */
+/* Our parser for Proxmox's 101 must accept our own 101. */
 static void protocol(struct slice chosen, const char *buf, size_t len)
 {
 	static const char accept[] = "s3pPLMBiTxaQ9kYGzhZRbK+xOo0=";
@@ -201,7 +203,7 @@ static void request(const char *buf, size_t len)
 	require_value(r.ws_version, buf, (size_t)rc);
 	require_value(r.ws_protocol, buf, (size_t)rc);
 	REQUIRE(r.method.len > 0 && !memchr(r.target.at, '#', r.target.len), "the request line");
-	/* What absolute-form leaves behind its authority may be nothing, or a query alone. */
+	/* After the authority of an absolute-form there may be nothing, or only a query. */
 	if (slice_is(r.method, "GET") || slice_is(r.method, "HEAD"))
 		REQUIRE(r.target.len == 0 || strchr("/?", r.target.at[0]), "a target in origin-form");
 	else
@@ -240,7 +242,7 @@ static bool same_request(const struct http_request *a, const struct http_request
 	       a->has_body == b->has_body;
 }
 
-/* In pieces of that size. *ret_behind is what came behind the head, of all that there is. */
+/* Reads in pieces of that size. *ret_behind is the number of bytes after the head. */
 static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, struct http_request *ret, size_t *ret_behind)
 {
 	struct http_reader reader = { 0 };
@@ -265,8 +267,8 @@ static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, st
 	return 0;
 }
 
-/* Read in pieces it is what it is at once, whatever the pieces are; but for the limits, of which
- * the whole's are narrower, and for a name's. */
+/* The result is the same for pieces of any size as for the whole, apart from the limits: those for
+ * the whole are lower, and only pieces have one for a name. */
 static void in_pieces(const char *buf, size_t len, size_t piece)
 {
 	struct http_request whole = { 0 }, r = { 0 }, again = { 0 };

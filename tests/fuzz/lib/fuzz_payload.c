@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a payload's text to a console: the first byte says how the input becomes a text. As it is;
- * or sealed with the key, when it must open to the same bytes and mean what they mean; or sealed
- * and then changed, which an authenticated format has to notice; or under a header of the input's own.
+ * From a payload's text to a console. The first byte selects how the input becomes a text:
+ * unchanged; or sealed with the key, so that it must open to the same bytes and the same console;
+ * or sealed and then changed, which an authenticated format must detect; or sealed with a header
+ * from the input.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -14,8 +15,8 @@
 
 enum {
 	TEXT_MAX = HTTP_HEAD_MAX,
-	PLAIN_MAX = 4096, /* bytes that are sealed: twice as many digits fit a text */
-	NOW = 1700000000, /* seconds since 1970, for all there is here */
+	PLAIN_MAX = 4096, /* bytes that are sealed: a text has room for twice as many digits */
+	NOW = 1700000000, /* Unix time in seconds, for all checks */
 };
 
 static const struct key key = {
@@ -81,7 +82,7 @@ static const bool authenticated[FORMATS] = { false, true };
 
 /* --- what must hold ------------------------------------------------------------------------- */
 
-/* Opens whatever it is in every format; the room is as small as the headers of both allow. */
+/* Opens the text in every format. The buffer is the smallest that the headers of both allow. */
 static int open_text(int format, const char *text, size_t len, uint8_t **ret_plain)
 {
 	const size_t size = format == CBC ? len / 2 : len / 4 * 3 + 3;
@@ -93,7 +94,7 @@ static int open_text(int format, const char *text, size_t len, uint8_t **ret_pla
 	return rc;
 }
 
-/* All of it, as a session does it. Returns what access_open() does. */
+/* Opens and checks the payload as a session does. Returns access_open()'s result. */
 static int grant(const char *text, size_t len)
 {
 	static const struct slice origin = { "https://panel.example.com", 25 };
@@ -117,7 +118,7 @@ static int grant(const char *text, size_t len)
 	return rc;
 }
 
-/* Sealed and opened, it is what it was, and means what it meant. */
+/* After sealing and opening, the bytes and the console must be the same. */
 static void require_same(int format, const char *text, size_t text_len, const uint8_t *plain, size_t len)
 {
 	static struct console console;
@@ -126,7 +127,7 @@ static void require_same(int format, const char *text, size_t text_len, const ui
 	uint8_t *opened;
 	int rc = open_text(format, text, text_len, &opened), granted;
 
-	if (len == 0 && rc < 0) { /* no payload is empty: a format may refuse it */
+	if (len == 0 && rc < 0) { /* a format may reject an empty payload */
 		free(opened);
 		return;
 	}
@@ -134,7 +135,7 @@ static void require_same(int format, const char *text, size_t text_len, const ui
 	free(opened);
 	rc = payload_parse((const char *)plain, len, &console, authenticated[format] ? &claims : NULL, &why);
 	granted = grant(text, text_len);
-	if (rc == OK && authenticated[format] && console_ticket_wrong(&console))
+	if (rc == OK && authenticated[format] && console_ticket_error(&console))
 		REQUIRE(granted == ERR_PAYLOAD_INVALID, "a ticket that Proxmox takes from nobody: %d", granted);
 	else
 		REQUIRE(rc == OK ? granted != ERR_PAYLOAD_INVALID || !authenticated[format] : granted == rc, "%d, then %d", rc,
@@ -143,7 +144,7 @@ static void require_same(int format, const char *text, size_t text_len, const ui
 		free(claims.ca);
 }
 
-/* One character is another: "authenticated" means that it is seen. */
+/* Changes one character. An authenticated format must detect it. */
 static void change(int format, char *text, size_t len, uint32_t where, uint8_t to)
 {
 	const size_t at = where % len;
@@ -159,7 +160,7 @@ static void change(int format, char *text, size_t len, uint32_t where, uint8_t t
 	grant(text, len);
 }
 
-/* A JWE that is the key holder's own, under any header: it opens only under one that we accept. */
+/* Seals a JWE with the key and any header. It must open only if we accept that header. */
 static void own_header(const uint8_t *header, size_t header_len, const uint8_t *plain, size_t len)
 {
 	static char text[TEXT_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * RFC 8259 once more, as plainly as can be, and by another way than the code that it is held against:
- * the text becomes characters first, then tokens of the grammar are matched by index. No value is made.
+ * A second parser of RFC 8259, to check ours against. It is simple, and works differently: it
+ * decodes the text to characters first, then matches tokens of the grammar by index. It stores no
+ * values.
  */
 #ifndef PROXXY_TESTS_FUZZ_REFERENCE_JSON_H
 #define PROXXY_TESTS_FUZZ_REFERENCE_JSON_H
@@ -11,13 +12,13 @@
 enum { REFERENCE_JSON_MAX = 16 * 1024, REFERENCE_JSON_DEPTH = 8 };
 
 struct reference_json {
-	uint32_t text[REFERENCE_JSON_MAX + 1]; /* characters, with a 0 behind them, which no text may have */
-	uint32_t names[REFERENCE_JSON_MAX];    /* of the outermost object's members, decoded, a 0 behind each */
+	uint32_t text[REFERENCE_JSON_MAX + 1]; /* characters, then a 0, which no text may contain */
+	uint32_t names[REFERENCE_JSON_MAX];    /* of the outermost object's members, decoded, a 0 after each */
 	size_t n_names;
 	size_t at;
 };
 
-/* UTF-8 by arithmetic: what comes out must need just as many bytes, and be a character. */
+/* Decodes UTF-8 by arithmetic. The result must be a character that needs just as many bytes. */
 static inline bool reference_json_decode(struct reference_json *r, const uint8_t *data, size_t size)
 {
 	size_t n = 0;
@@ -91,7 +92,7 @@ static inline bool reference_json_number(struct reference_json *r)
 	return true;
 }
 
-/* \uXXXX: the unit, or 0 for what is none. */
+/* Parses \uXXXX. Returns the UTF-16 unit, or 0. */
 static inline uint32_t reference_json_unit(struct reference_json *r)
 {
 	char digits[5] = "";
@@ -109,7 +110,7 @@ static inline uint32_t reference_json_unit(struct reference_json *r)
 	return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-/* Its characters go to ret, with a 0 behind them. */
+/* Parses a string. Copies its characters to ret, then a 0. */
 static inline bool reference_json_string(struct reference_json *r, uint32_t *ret)
 {
 	static const char *const escapes[] = { "\\\"\"", "\\\\\\", "\\//", "\\b\b", "\\f\f", "\\n\n", "\\r\r", "\\t\t" };
@@ -209,7 +210,7 @@ static inline bool reference_json_value(struct reference_json *r, int depth)
 	}
 }
 
-/* True for one object that strict_json_parse() has to take. */
+/* Returns true for one object, which strict_json_parse() must accept. */
 static inline bool reference_json(const uint8_t *data, size_t size)
 {
 	static struct reference_json r;

@@ -124,7 +124,7 @@ static void on_control(struct run *r, const struct ws_control *c)
 {
 	size_t size;
 
-	framer_cleared(r->f, &size);
+	framer_ready(r->f, &size);
 	REQUIRE(size == 0, "%zu bytes before a control frame are not written", size);
 	REQUIRE(r->controls < meaning.n_controls, "a control frame that nobody sent");
 	REQUIRE(c->opcode == meaning.controls[r->controls].opcode && c->length == meaning.controls[r->controls].n &&
@@ -192,8 +192,8 @@ static void relay(struct run *r, struct input *in)
 	for (size_t turn = 0; moved; turn++) {
 		struct ws_control control;
 		const char *why = NULL;
-		const uint8_t *cleared;
-		size_t size, n, before, clear;
+		const uint8_t *ready;
+		size_t size, n, before, scanned;
 		bool can_scan;
 		uint8_t *space = framer_space(r->f, &size);
 		int rc;
@@ -206,11 +206,11 @@ static void relay(struct run *r, struct input *in)
 		r->read += n;
 		moved = n > 0;
 
-		framer_cleared(r->f, &before);
+		framer_ready(r->f, &before);
 		can_scan = framer_can_scan(r->f);
-		clear = r->f->clear;
+		scanned = r->f->scanned;
 		rc = framer_scan(r->f, &control, &why);
-		REQUIRE(can_scan == (rc != FRAMER_BLOCKED || r->f->clear != clear), "whether a scan gets on is not known before");
+		REQUIRE(can_scan == (rc != FRAMER_BLOCKED || r->f->scanned != scanned), "framer_can_scan() does not predict the scan");
 		REQUIRE(rc == FRAMER_BLOCKED || rc == FRAMER_CONTROL ||
 				(why && rc == (r->masked ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL)),
 			"%d", rc);
@@ -220,16 +220,16 @@ static void relay(struct run *r, struct input *in)
 			r->error = rc;
 		moved |= rc != FRAMER_BLOCKED;
 
-		cleared = framer_cleared(r->f, &size);
+		ready = framer_ready(r->f, &size);
 		moved |= size != before;
 		n = pace(&state, max_write);
 		n = n < size ? n : size;
-		write_some(r, cleared, n);
+		write_some(r, ready, n);
 		framer_written(r->f, n);
 		moved |= n > 0;
 		REQUIRE(r->data <= r->data_limit, "a frame began after the stop");
 
-		framer_cleared(r->f, &size);
+		framer_ready(r->f, &size);
 		if (!framer_at_boundary(r->f))
 			REQUIRE(size > 0 || reference_inside(&r->sink), "a boundary that is not seen");
 		else

@@ -21,6 +21,7 @@ int session_main(int argc, char **argv);
 #include "tests/fuzz/session/world.h"
 
 enum { PROXMOX_MAX = 131072, CONTROLS_MAX = 8192, ANSWER_MAX = 2048, VANISHED_MAX_MS = 60000 + 6000 };
+enum { BLOCKED_MAX_MS = 15 * 60000 + VANISHED_MAX_MS };
 
 #define TICKET "PVE:root@pam:65F0A1B2::c2VjcmV0LXRpY2tldA"
 #define VNCTICKET "PVEVNC:65F0A1B2::c2VjcmV0LXZuYw"
@@ -170,6 +171,7 @@ static struct {
 	int client_close, upstream_close; /* the code that was sent, 1005 for none; 0 before */
 	bool relaying;
 	int64_t relaying_since; /* 0 when it never did */
+	int64_t pinged; /* when the client was last sent a Ping; 0 before */
 	size_t ends; /* records of a session's end or of a refusal */
 	bool began;
 } witness;
@@ -189,7 +191,7 @@ static void begin_witness(void)
 	witness.n_read = witness.n_answer = witness.ends = 0;
 	witness.client_close = witness.upstream_close = 0;
 	witness.relaying = false;
-	witness.relaying_since = 0;
+	witness.relaying_since = witness.pinged = 0;
 }
 
 void __real_relay_run(struct relay *r);
@@ -252,6 +254,9 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 		break;
 	default:
 		REQUIRE(to_client && r->opcode == WS_PING && r->n_control == 0, "opcode %u", r->opcode);
+		REQUIRE(!witness.pinged || world.now - witness.pinged >= config.ping_interval * INT64_C(1000),
+			"two Pings in %lld ms", (long long)(world.now - witness.pinged));
+		witness.pinged = world.now;
 		break;
 	}
 }
@@ -316,12 +321,21 @@ static void require_no_delay(const struct witness *w, const struct peer *from, c
 	REQUIRE(from->read == from->sent, "%zu bytes read of %zu, and nobody waits for the rest", from->read, from->sent);
 }
 
+/* A peer that takes nothing is given up after a quarter of an hour. */
+static void require_not_blocked(const struct peer *p)
+{
+	REQUIRE(!p->blocked || world.now - p->blocked <= BLOCKED_MAX_MS, "%lld ms without room",
+		(long long)(world.now - p->blocked));
+}
+
 void witness_wait(void)
 {
 	const bool without_random = world.settings.rest & 0x80;
 
 	if (!witness.relaying || relay.closing || without_random)
 		return;
+	require_not_blocked(&world.client);
+	require_not_blocked(&world.upstream);
 	require_no_delay(&witness.up, &world.client, &world.upstream, &witness.down);
 	require_no_delay(&witness.down, &world.upstream, &world.client, &witness.up);
 }
@@ -434,7 +448,7 @@ static void require_wiped(void)
 {
 	static const uint8_t nothing[CRYPTO_KEY_LEN];
 
-	REQUIRE(!granted.console.ticket[0] && !granted.console.vncticket[0] && !granted.claims.ca, "tickets are left");
+	REQUIRE(!payload.console.ticket[0] && !payload.console.vncticket[0] && !payload.claims.ca, "tickets are left");
 	REQUIRE(memcmp(config.keys[0].key, nothing, sizeof(nothing)) == 0, "the key is left");
 }
 
@@ -447,9 +461,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		payloads[i] = (plains[i].jwe ? seal_jwe : seal_cbc)(plains[i].json);
 
 	memset(&config, 0, sizeof(config));
-	memset(&granted, 0, sizeof(granted));
+	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
 	memset(client_address, 0, sizeof(client_address));
+	answered = false;
 	terminated = 0;
 	begin_witness();
 	world_begin(data, size, payloads, N_PAYLOADS);

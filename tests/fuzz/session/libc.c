@@ -123,15 +123,18 @@ WRAP(ssize_t, send, int fd, const void *buf, size_t size, int flags)
 	}
 	if (p->room == 0) {
 		p->refused = true;
+		p->blocked = p->blocked ? p->blocked : world.now;
 		p->n_offered = size < sizeof(p->offered) ? size : sizeof(p->offered);
 		memcpy(p->offered, copy, p->n_offered);
 		errno = EAGAIN;
 		return -1;
 	}
+	p->refused |= size > p->room;
 	size = at_most(size, p->room);
 	if (p->room != SIZE_MAX)
 		p->room -= size;
 	p->n_offered = 0;
+	p->blocked = 0;
 	p->owes = true;
 	witness_written(p == &world.client, copy, size);
 	world.idle = 0;
@@ -332,7 +335,7 @@ WRAP(int, getsockopt, int fd, int level, int option, void *value, socklen_t *len
 	memset(info, 0, sizeof(*info));
 	info->tcpi_unacked = world_owes(p);
 	info->tcpi_retransmits = p->vanished ? 2 : 0;
-	info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
+	info->tcpi_last_data_recv = info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
 	return 0;
 }
 

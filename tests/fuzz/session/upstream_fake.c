@@ -19,17 +19,17 @@ void upstream_init(struct upstream *u)
 int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
 {
 	u->config = config;
-	u->trust.claims = claims;
+	u->verify.claims = claims;
 	if (!(world.settings.upstream & 0x80))
 		return OK;
 	snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE /nonexistent: no certificate can be read from it");
 	return ERR_CONFIG;
 }
 
-static int fail(struct upstream *u, const struct console *c, int code)
+static int fail(struct upstream *u, int code)
 {
 	snprintf(u->reason, sizeof(u->reason), "%s: modelled", error_info(code)->words);
-	snprintf(u->detail, sizeof(u->detail), "%.120s: modelled", c->host);
+	snprintf(u->detail, sizeof(u->detail), "%.120s: modelled", u->console->host);
 	return code;
 }
 
@@ -45,47 +45,50 @@ static int outcome(void)
 	return outcomes[world.settings.upstream & 15];
 }
 
-static int conclude(struct upstream *u, const struct console *c, const struct endpoint *client)
+static int conclude(struct upstream *u)
 {
 	int rc;
 
 	if (world.settings.upstream & 0x10) {
-		rc = io_wait(&u->endpoint, POLLIN, client, u->deadline);
-		if (rc == ERR_REQUEST_TIMEOUT)
-			return fail(u, c, ERR_UPSTREAM_TIMEOUT);
+		rc = io_wait(&u->endpoint, POLLIN, u->client, u->deadline);
+		if (rc == IO_TIMEOUT)
+			return fail(u, ERR_UPSTREAM_TIMEOUT);
 		if (rc < 0)
-			return rc;
+			return rc == IO_HANGUP ? ERR_CLIENT_GONE : rc == IO_TERMINATED ? END_TERMINATED : rc;
 	}
 	if (outcome() == OK || outcome() == ERR_SYSTEM)
 		return outcome(); /* these have no words */
-	return fail(u, c, outcome());
+	return fail(u, outcome());
 }
 
 int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
 {
-	REQUIRE(*c->ticket && *c->vncticket && u->trust.claims, "a console without its tickets");
+	REQUIRE(*c->ticket && *c->vncticket && u->verify.claims, "a console without its tickets");
+	u->console = c;
+	u->client = client;
 	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
 	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
 	switch (outcome()) {
 	case ERR_UPSTREAM_RESOLVE:
 	case ERR_UPSTREAM_CONNECT:
 	case ERR_HOST_FORBIDDEN:
-		return conclude(u, c, client);
+		return conclude(u);
 	default:
 		return OK;
 	}
 }
 
-int upstream_open(struct upstream *u, const struct console *c, const struct endpoint *client)
+int upstream_open(struct upstream *u)
 {
-	int rc = conclude(u, c, client);
+	const struct console *c = u->console;
+	int rc = conclude(u);
 
 	REQUIRE(*c->ticket && *c->vncticket, "tickets that are wiped before they are used");
 	if (rc == OK && world.settings.upstream & 0x20) {
 		ssize_t n = io_read(&u->endpoint, u->early, sizeof(u->early));
 
 		if (n == IO_END || n == IO_BROKEN)
-			return fail(u, c, ERR_UPSTREAM_ANSWER);
+			return fail(u, ERR_UPSTREAM_ANSWER);
 		u->n_early = n > 0 ? (size_t)n : 0;
 	}
 	return rc;

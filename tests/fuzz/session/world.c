@@ -23,7 +23,7 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 
 		p->sent = p->read = p->n_offered = 0;
 		p->fin = p->reset = p->deaf = p->refused = p->owes = false;
-		p->vanished = 0;
+		p->vanished = p->blocked = 0;
 		p->room = SIZE_MAX;
 	}
 	world.events = (struct input){ data, size };

@@ -47,6 +47,7 @@ struct peer {
 	int64_t vanished;       /* when its host went, without a FIN or an RST; 0 while it is there */
 	bool owes;              /* it was sent something since */
 	bool refused;           /* a write did not go through, for now or for good */
+	int64_t blocked;        /* since when it takes nothing, although something was offered; 0 when it does */
 	uint8_t offered[16384]; /* what was offered to a write that had to wait: TLS wants the same again */
 	size_t n_offered;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_read_request() with a request that comes in pieces, for the tests of http.h.
+ * Feeds a request to http_read_request() in pieces, for the tests of http.h.
  */
 #ifndef PROXXY_TESTS_PIECES_H
 #define PROXXY_TESTS_PIECES_H
@@ -9,10 +9,9 @@
 
 #include "lib/http.h"
 
-/* Reads text in pieces of that size, each time with what is kept and the piece flush against an
- * unreadable page.
- * Returns as http_read_request(); *ret_rest is how many bytes of the last piece came behind the
- * head. */
+/* Reads text in pieces of that size. Each time, the kept part and the piece end at an unreadable
+ * page.
+ * Returns as http_read_request(); *ret_rest is the number of bytes after the head. */
 static inline int in_pieces(const char *text, size_t len, size_t piece, struct http_request *ret, size_t *ret_rest)
 {
 	static char kept[HTTP_HEAD_MAX + 4096];
@@ -49,8 +48,8 @@ static inline bool same_slice(struct slice a, struct slice b)
 	return !a.at == !b.at && a.len == b.len && (!a.at || memcmp(a.at, b.at, a.len) == 0);
 }
 
-/* Whatever the pieces are, what is read is what http_parse_request() makes of the whole, and
- * frames behind it stay. */
+/* Checks that the result is that of http_parse_request() on the whole head, whatever the size of
+ * the pieces, and that frames after the head stay in the buffer. */
 static inline void check_pieces(const char *name, const char *text, size_t len, const struct http_request *whole, int want)
 {
 	for (size_t i = 0; i < COUNT(pieces); i++) {

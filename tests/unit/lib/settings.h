@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tests of config.h share: files in a directory of the test's own, a clean environment,
- * and a load that checks what holds of every load. /etc/proxxy is not there for them, whatever this
- * machine has.
+ * Shared by the tests of config.h: files in a directory of the test's own, a clean environment, and
+ * a load() that checks what every load must fulfil. The tests do not see this machine's
+ * /etc/proxxy.
  */
 #ifndef PROXXY_TESTS_SETTINGS_H
 #define PROXXY_TESTS_SETTINGS_H
@@ -29,8 +29,9 @@ static char directory[] = "/tmp/proxxy-test-config.XXXXXX";
 static struct config config;
 static char why[512], text[2 * SETTINGS_FILE_MAX];
 
-/* Stands before settings_read_file(), the one way to a file, so that the defaults under /etc are not found. The real
- * one is here under another name: no symbol of libc's is replaced, whose names for open() compilers choose among. */
+/* Replaces settings_read_file(), which reads all files, so that the default files under /etc are
+ * not found. The real function is included under another name. To replace open() instead would not
+ * be reliable: compilers choose among several names for it. */
 static bool etc_was_asked;
 
 ssize_t settings_read_file(const char *path, char *buf, size_t size)
@@ -61,7 +62,7 @@ static inline void write_bytes(const char *name, const void *data, size_t size)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* A file of that name, and none for NULL. */
+/* Writes a file of that name, or removes it if content is NULL. */
 static inline void write_file(const char *name, const char *content)
 {
 	if (content)
@@ -88,7 +89,7 @@ static inline int finish(void **state)
 	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Each test begins with no setting but the file's name, and a key. */
+/* Each test begins with only the file's name and a key in the environment. */
 static inline int clean(void **state)
 {
 	static char name[160];
@@ -118,7 +119,7 @@ static inline int load(void)
 	return rc;
 }
 
-/* Loads content as the settings' file. */
+/* Loads content as the settings file. */
 static inline int load_conf(const char *content)
 {
 	write_file("conf", content);

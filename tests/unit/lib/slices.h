@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The check that the two tests of http.h share.
+ * A check of slices, shared by the tests of http.h.
  */
 #ifndef PROXXY_TESTS_SLICES_H
 #define PROXXY_TESTS_SLICES_H
@@ -9,7 +9,7 @@
 
 #include "lib/http.h"
 
-/* NULL: there is none, which is not the same as an empty one. */
+/* want is NULL if there must be no text, which differs from an empty one. */
 static inline void check_slice(struct slice s, const char *want, const char *name, const char *what)
 {
 	if (!want)

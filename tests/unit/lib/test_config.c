@@ -34,21 +34,21 @@ static void check_defaults(void)
 static void defaults(void **state)
 {
 	(void)state;
-	assert_int_equal(load(), 0); /* a file that is not there is no error */
+	assert_int_equal(load(), 0); /* a missing file is no error */
 	check_defaults();
 	assert_int_equal(load_conf(""), 0);
 	check_defaults();
 	assert_int_equal(load_conf("\n\n  \n\t\n# PORT=1\n   # PORT=2\n#\n"), 0);
 	check_defaults();
 
-	/* Without a name, or an empty one, it is the one under /etc. */
+	/* If the name is unset or empty, the file under /etc is used. */
 	for (int i = 0; i < 2; i++) {
 		if (i == 0)
 			setenv("PROXXY_CONFIG", "", 1);
 		else
 			unsetenv("PROXXY_CONFIG");
 		setenv("SIGNATURE_KEY", K1, 1);
-		setenv("PROXXY_KEY_FILE", "/etc/proxxy/signature.key", 1); /* the default, said aloud */
+		setenv("PROXXY_KEY_FILE", "/etc/proxxy/signature.key", 1); /* the default, set explicitly */
 		etc_was_asked = false;
 		assert_int_equal(load(), 0);
 		assert_true(etc_was_asked);
@@ -87,7 +87,8 @@ static void file_and_environment(void **state)
 	assert_int_equal(config.log, LOG_TO_STDERR);
 	assert_int_equal(config.port, 80);
 
-	/* The environment comes first, one setting at a time; what the file says of it is not even looked at. */
+	/* The environment overrides single settings. The file's value of such a setting is not
+	 * parsed. */
 	setenv("PROXXY_UPSTREAM_PORT", "8007", 1);
 	setenv("PROXXY_CA_FILE", "", 1);
 	setenv("PROXXY_TLS_VERIFY", "on", 1);
@@ -100,7 +101,8 @@ static void file_and_environment(void **state)
 	assert_int_equal(config.n_fingerprints, 1);
 	assert_int_equal(config.ping_interval, 9);
 
-	/* Quotes that Docker hands on, off the environment's values as off the file's. */
+	/* Quotes, which Docker passes on, are removed from the environment's values as from the
+	 * file's. */
 	setenv("PROXXY_UPSTREAM_PORT", "\"8008\"", 1);
 	setenv("PROXXY_CA_FILE", "'/a b'", 1);
 	assert_int_equal(load_conf(""), 0);
@@ -180,7 +182,7 @@ static void bad_values(void **state)
 			setenv(table[i].name, value, 1);
 			CHECK_INT(load(), good ? 0 : ERR_CONFIG, "%s=%s: %s", table[i].name, value, why);
 			CHECK(good || strstr(why, table[i].name), "%s is named in: %s", table[i].name, why);
-			/* The same from the file. White space around a value is cut off there. */
+			/* The same from the file, where white space around a value is removed. */
 			if (value[0] == ' ' || (value[0] && value[strlen(value) - 1] == ' '))
 				continue;
 			clean(NULL);
@@ -189,7 +191,7 @@ static void bad_values(void **state)
 			CHECK(good || (strstr(why, table[i].name) && strstr(why, "conf line 2")), "%s", why);
 		}
 
-	/* As many fingerprints as promised, in their longest form. */
+	/* The documented number of fingerprints, in their longest form. */
 	list = text;
 	for (int n = 1; n <= CONFIG_FINGERPRINTS_MAX + 1; n++) {
 		list += sprintf(list, "%s%s", n > 1 ? "," : "", F1_COLONS);
@@ -198,7 +200,7 @@ static void bad_values(void **state)
 		CHECK_INT(load(), n <= CONFIG_FINGERPRINTS_MAX ? 0 : ERR_CONFIG, "%d fingerprints", n);
 		CHECK(n > CONFIG_FINGERPRINTS_MAX || config.n_fingerprints == (size_t)n, "%d fingerprints", n);
 	}
-	/* A path that does not fit is refused, not cut. */
+	/* A path that is too long is an error, and is not cut off. */
 	for (size_t len = sizeof(config.ca_file) - 1; len <= sizeof(config.ca_file); len++) {
 		clean(NULL);
 		memset(text, 'a', len);
@@ -208,7 +210,7 @@ static void bad_values(void **state)
 	}
 }
 
-/* A file of the directory that goes with the settings' own; NULL takes it away. */
+/* Writes a file of the drop-in directory, or removes it if content is NULL. */
 static void write_drop_in(const char *name, const char *content)
 {
 	char path[sizeof(directory) + sizeof("/conf.d/") + NAME_MAX];
@@ -240,7 +242,8 @@ static void drop_ins(void **state)
 	assert_int_equal(load_conf("PORT=1\n"), 0);
 	assert_int_equal(config.port, 1);
 
-	/* In the byte order of their names; the last line counts, in whichever file, but for the environment. */
+	/* In the byte order of their names. The last line counts, whichever file it is in, unless
+	 * the environment sets it. */
 	write_drop_in("\xFF.conf", "PORT=9");
 	write_drop_in("a.conf", "PORT=4");
 	write_drop_in("B.conf", "PORT=3\nPROXXY_IDLE_TIMEOUT=7\nPROXXY_PAYLOADS=cbc");
@@ -258,12 +261,12 @@ static void drop_ins(void **state)
 	assert_int_equal(config.port, 80);
 	unsetenv("PORT");
 
-	/* Without the file itself. */
+	/* Without the settings file itself. */
 	assert_int_equal(load_conf(NULL), 0);
 	assert_int_equal(config.port, 4);
 	assert_int_equal(config.session_max, 0);
 
-	/* A later file's key takes the place of an earlier one's, which is longer. */
+	/* The key of a later file replaces that of an earlier one, which is longer. */
 	unsetenv("SIGNATURE_KEY");
 	write_file("conf", "SIGNATURE_KEY=a:" K1 ",b:" K2 "\n");
 	write_drop_in("a.conf", "SIGNATURE_KEY=c:" K2);
@@ -271,17 +274,17 @@ static void drop_ins(void **state)
 	assert_int_equal(config.n_keys, 1);
 	assert_string_equal(config.keys[0].kid, "c");
 
-	/* What is wrong names its file and line, though a later file would have set it right. */
+	/* An error names its file and line, even if a later file has a valid value. */
 	write_drop_in("a.conf", "PORT=4");
 	write_drop_in("10.conf", "\nPORT=SECRET\n");
 	assert_int_equal(load_conf(""), ERR_CONFIG);
 	CHECK(strstr(why, "conf.d/10.conf line 2: PORT"), "%s", why);
 	write_drop_in("10.conf", "SECRET=1\n");
 	assert_int_equal(load_conf(""), ERR_CONFIG);
-	CHECK(strstr(why, "conf.d/10.conf line 1 names no setting"), "%s", why);
+	CHECK(strstr(why, "conf.d/10.conf line 1: there is no such setting"), "%s", why);
 	write_drop_in("10.conf", NULL);
 
-	/* What cannot be read is an error: a directory, and a link to nothing. */
+	/* A file that cannot be read is an error: a directory, and a broken link. */
 	assert_int_equal(mkdir(path_of("conf.d/c.conf"), 0700), 0);
 	assert_int_equal(load_conf(""), ERR_CONFIG);
 	CHECK(strstr(why, "conf.d/c.conf: Is a directory"), "%s", why);
@@ -296,29 +299,29 @@ static void drop_ins(void **state)
 	CHECK(strstr(why, "conf.d/c.conf"), "%s", why);
 	write_drop_in("c.conf", NULL);
 
-	/* A name of any length, and as many files as promised. */
+	/* A name of any length, and the documented number of files. */
 	memset(name, 'z', NAME_MAX);
 	memcpy(name + NAME_MAX - 5, ".conf", 6);
 	write_drop_in(name, "PORT=77");
 	assert_int_equal(load_conf(""), 0);
 	assert_int_equal(config.port, 77);
 	write_drop_in(name, NULL);
-	for (int n = 2; n <= SETTINGS_FILES_MAX + 1; n++) { /* a.conf and B.conf are there */
+	for (int n = 2; n <= SETTINGS_FILES_MAX + 1; n++) { /* a.conf and B.conf exist */
 		snprintf(name, sizeof(name), "%03d.conf", 999 - n);
 		write_drop_in(name, "PORT=5");
 		CHECK_INT(load_conf(""), n < SETTINGS_FILES_MAX ? 0 : ERR_CONFIG, "%d more files: %s", n, why);
-		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d holds more than"), "%d files: %s", n + 1, why);
+		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d contains more than"), "%d files: %s", n + 1, why);
 	}
 	assert_int_equal(nftw(path_of("conf.d"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 
-	/* The directory's place is taken by something else. */
+	/* The directory's path is that of a file. */
 	write_file("conf.d", "PORT=5");
 	assert_int_equal(load_conf(""), ERR_CONFIG);
 	CHECK(strstr(why, "conf.d: Not a directory"), "%s", why);
 	write_file("conf.d", NULL);
 }
 
-/* The file that we print is one that we read: as it is, and with each setting switched on. */
+/* The file that we print can be read: as it is, and with each setting's comment sign removed. */
 static void printed(void **state)
 {
 	char *help;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config.h, keys: lists of them from each source, which source comes first, what is an error, and
- * that none stays behind where it was read from.
+ * config.h, keys: lists of keys from each source, the order of the sources, errors, and that no key
+ * stays in the memory that it was read from.
  */
 #include "tests/unit/lib/settings.h"
 
 static void key_lists(void **state)
 {
 	static const struct {
-		const char *keys, *kids; /* the names, with a comma behind each; NULL: refused */
+		const char *keys, *kids; /* the names, with a comma after each; NULL: an error */
 	} table[] = {
 		{ K1, "," }, { "a:" K1, "a," }, { "2026-01:" K1 ",old.key_1:" K2, "2026-01,old.key_1," }, { " a:" K1 " ,\t" K2 " ", "a,," }, { K1 ",", "," },
 		{ "abcdefghijklmnopqrstuvwxyz012345:" K1, "abcdefghijklmnopqrstuvwxyz012345," },
@@ -39,7 +39,7 @@ static void key_lists(void **state)
 				setenv("PROXXY_KEY_FILE", path_of("key"), 1);
 			} else if (s == 2) {
 				if (strchr(table[i].keys, '"'))
-					continue; /* taken off there, see test_config.c */
+					continue; /* removed there, see test_config.c */
 				setenv("SIGNATURE_KEY", table[i].keys, 1);
 			} else {
 				if (strpbrk(table[i].keys, "\n\""))
@@ -62,7 +62,7 @@ static void key_lists(void **state)
 		}
 }
 
-/* Marks of the sources: a key whose name tells where it came from. */
+/* One key for each source, named after it. */
 static const char *source_taken(void)
 {
 	return load() < 0 ? "error" : config.keys[0].kid;
@@ -71,7 +71,7 @@ static const char *source_taken(void)
 static void key_sources(void **state)
 {
 	static const struct {
-		const char *credential, *key_file; /* what is in the files; NULL: not there, "/": a directory in its place */
+		const char *credential, *key_file; /* contents of the files; NULL: missing, "/": a directory instead */
 		bool credentials_set, key_file_set, environment, conf;
 		const char *want;
 	} table[] = {
@@ -84,7 +84,8 @@ static void key_sources(void **state)
 		{ "cred:" K1, NULL, true, false, false, false, "cred" },
 		{ NULL, NULL, false, false, false, false, "error" },
 		{ NULL, NULL, true, true, false, false, "error" },
-		/* A file that was asked for and is not there, or is wrong, is an error: no other source stands in. */
+		/* A configured file that is missing or invalid is an error: no other source
+		 * replaces it. */
 		{ NULL, NULL, true, true, true, true, "error" },
 		{ NULL, "SECRET", true, true, true, true, "error" },
 		{ "SECRET", "file:" K1, true, true, true, true, "error" },
@@ -119,7 +120,7 @@ static void key_sources(void **state)
 			rmdir(path_of(names[f]));
 	}
 
-	/* A key file larger than a value may be is not cut. */
+	/* A key file that is larger than a value's maximum is not cut off. */
 	clean(NULL);
 	memset(text, ' ', sizeof(text));
 	memcpy(text, K1, 64);
@@ -130,7 +131,7 @@ static void key_sources(void **state)
 	CHECK_INT(load(), ERR_CONFIG, "a large key file");
 }
 
-/* SIGNATURE_KEY does not stay in the environment, whatever else is wrong. */
+/* SIGNATURE_KEY does not stay in the environment, whatever error there is. */
 static void key_in_the_environment(void **state)
 {
 	static const struct {

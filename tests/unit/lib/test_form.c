@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * form.h: each way to send a payload that is not one has its own words.
+ * form.h: each mistake in a payload's form gets its own phrase.
  */
 #include "tests/unit/guard.h"
 
@@ -14,7 +14,7 @@ static struct guard in;
 static void words(void **state)
 {
 	static const struct {
-		const char *text, *want; /* NULL when nothing is wrong */
+		const char *text, *want; /* NULL if there is no mistake */
 	} table[] = {
 		{ IV ":" BLOCK, NULL }, { IV ":" BLOCK BLOCK BLOCK, NULL }, { "00112233445566778899AABBCCDDEEFF:8E9A0C6D1F2B3A4C5D6E7F8091A2B3C4", NULL },
 		{ IV "%3A" BLOCK, "URL-encoded twice" }, { "%30" IV ":" BLOCK, "URL-encoded twice" },
@@ -38,13 +38,13 @@ static void words(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
 		const size_t len = strlen(table[i].text);
-		const char *got = form_wrong(guard_copy(&in, table[i].text, len), len);
+		const char *got = form_error_cbc(guard_copy(&in, table[i].text, len), len);
 
 		CHECK(table[i].want ? got && strstr(got, table[i].want) : !got, "'%s': %s", table[i].text, got ? got : "nothing");
 	}
 	for (size_t i = 0; i < COUNT(jwe); i++) {
 		const size_t len = strlen(jwe[i].text);
-		const char *got = form_wrong_jwe(guard_copy(&in, jwe[i].text, len), len);
+		const char *got = form_error_jwe(guard_copy(&in, jwe[i].text, len), len);
 
 		CHECK(jwe[i].want ? got && strstr(got, jwe[i].want) : !got, "'%s': %s", jwe[i].text, got ? got : "nothing");
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * host.h: which lists are lists, whom they let through, and every way to write an address that leads
- * back to this machine or to a metadata service.
+ * host.h: which lists are valid, which hosts and origins they allow, and every way to write an
+ * address of this machine or of a metadata service.
  */
 #include "tests/unit/guard.h"
 
@@ -63,14 +63,15 @@ static bool allowed(const char *list, const char *text, enum host_verdict verdic
 	return host_address_allowed(list, (struct sockaddr *)&v6, verdict);
 }
 
-/* Not dialled unless a network of the list says so, however they are written. */
+/* Not allowed unless a network of the list contains them, however they are written. */
 static void special_addresses(void **state)
 {
 	static const char *const special[] = {
 		"127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3", "169.254.0.0", "169.254.169.254", "169.254.255.255", "224.0.0.1", "239.255.255.255", "255.255.255.255", "240.0.0.1",
 		"100.100.100.200", "168.63.129.16", "192.0.0.192", "::", "::1", "fe80::1", "febf:ffff::1", "fec0::1", "ff02::1", "ff0e::1", "fd00:ec2::254", "fd20:ce::254",
 		"::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:0.0.0.0", "::127.0.0.1", "::169.254.169.254", "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a9fe:a9fe::1",
-		/* Each form that carries 127.0.0.1 or 169.254.169.254, see host.c. */
+		/* Each format that embeds an IPv4 address, with 127.0.0.1 or 169.254.169.254: see
+		 * host.c. */
 		"::ffff:0:127.0.0.1", "::ffff:0:169.254.169.254", "64:ff9b::169.254.169.254", "64:ff9b:1::127.0.0.1", "64:ff9b:1::169.254.169.254",
 		"64:ff9b:1:abcd::127.0.0.1", "64:ff9b:1:ffff:ff:ffff:a9fe:a9fe", "64:ff9b:1:0:7f:0:100:0", "64:ff9b:1:1234:a9:fea9:fe00:0", "64:ff9b:1:7f:0:1::", "64:ff9b:1:12a9:fe:a9fe::",
 		"64:ff9b:1:7f00:0:100::", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1::", "64:ff9b::", "2002:7f00:1:ffff:1:2:3:4", "2002:6464:64c8::", "2001:0:7f00:1::1:2",
@@ -115,7 +116,7 @@ static void networks(void **state)
 	assert_true(allowed("localhost", "::1", HOST_BY_ADDRESS));
 	assert_false(allowed("localhost", "192.0.2.1", HOST_BY_ADDRESS));
 	assert_true(allowed("127.0.0.0/8", "::ffff:127.0.0.1", HOST_BY_ADDRESS));
-	assert_false(allowed("::/0", "::ffff:127.0.0.1", HOST_BY_ADDRESS)); /* it is an IPv4 address */
+	assert_false(allowed("::/0", "::ffff:127.0.0.1", HOST_BY_ADDRESS)); /* it counts as IPv4 */
 	assert_false(host_address_allowed("0.0.0.0/0,::/0", &(struct sockaddr){ .sa_family = AF_UNIX }, HOST_NAMED));
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h, heads: real browsers' requests and every malformed shape, Proxmox's answers, and the
- * limits. Each head is parsed at every length, each time up to an unreadable page; and each request
- * is read in pieces of several sizes.
+ * http.h, heads: requests of real browsers, malformed heads of every kind, Proxmox's answers, and
+ * the limits. Each head is parsed at every length, always up to an unreadable page. Each request is
+ * also read in pieces of several sizes.
  */
 #include "tests/unit/lib/pieces.h"
 #include "tests/unit/lib/slices.h"
@@ -25,8 +25,9 @@ static int parse_response(const char *buf, size_t len, void *ret)
 	return http_parse_response(buf, len, ret);
 }
 
-/* Parses every prefix, the whole last, so that ret's slices point to the guarded copy. An error stays an
- * error and a size the same size, however much more comes; before it all is "need more". */
+/* Parses every prefix, and the whole head last, so that ret's slices point to the guarded copy.
+ * Before the end the result is "need more". After it, more bytes must not change an error or a
+ * size. */
 static int at_every_length(int (*parse)(const char *, size_t, void *), const char *name, const char *text, size_t len,
 			   void *ret)
 {
@@ -35,7 +36,7 @@ static int at_every_length(int (*parse)(const char *, size_t, void *), const cha
 	for (size_t n = 0; n <= len; n++) {
 		int rc;
 
-		/* Large heads are there for their size: it is around the limit and at the end that each length counts. */
+		/* Of large heads, try each length only around the limit and at the end. */
 		if (n > 1024 && n % 509 != 0 && (n < HTTP_HEAD_MAX - 32 || n > HTTP_HEAD_MAX + 32) && n < len - 32)
 			continue;
 		rc = parse(guard_copy(&in, text, n), n, ret);
@@ -128,7 +129,7 @@ static void valid_requests(void **state)
 		CHECK_INT(r.upgrade, table[i].upgrade, "%s", name);
 		CHECK_INT(r.has_body, table[i].has_body, "%s", name);
 
-		/* What follows the head is not looked at: a WebSocket frame, or anything. */
+		/* The bytes after the head are not parsed: a WebSocket frame, or any others. */
 		snprintf(behind, sizeof(behind), "%s\x82\x01\r\r\n:", table[i].text);
 		CHECK_INT(at_every_length(parse_request, name, behind, strlen(behind), &r), rc, "%s", name);
 		CHECK_INT(http_parse_request(table[i].text, strlen(table[i].text), &r), rc, "%s", name);
@@ -213,11 +214,12 @@ static void malformed_requests(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
 		CHECK_INT(at_every_length(parse_request, table[i].name, table[i].text, table[i].len, &r), table[i].want, "%s", table[i].name);
-		/* A lone CR or the like may be the last byte that came. */
+		/* The last byte received may be a single CR, for example. */
 		check_pieces(table[i].name, table[i].text, table[i].len, &r, table[i].want);
 	}
 
-	/* No byte but the legal ones stands in a method, a target, or a name; a method's first is judged at once. */
+	/* Only the valid bytes are accepted in a method, a target and a name. The first byte of a
+	 * method is checked at once. */
 	for (int c = 0; c < 256; c++) {
 		const bool tchar = c > 0x20 && c < 0x7F && !strchr("\"(),/:;<=>?@[\\]{}", c);
 		const struct {
@@ -231,7 +233,7 @@ static void malformed_requests(void **state)
 		};
 		char first = (char)c;
 
-		/* A CR may begin the one empty line that is passed over. */
+		/* A CR may begin the one empty line that is skipped. */
 		CHECK_INT(http_parse_request(guard_copy(&in, &first, 1), 1, &r), tchar || c == 0x0D ? 0 : ERR_REQUEST_MALFORMED, "first byte %d", c);
 		for (size_t i = 0; i < COUNT(places); i++) {
 			char text[64];
@@ -244,7 +246,7 @@ static void malformed_requests(void **state)
 	}
 }
 
-/* A head of n fields and, by the last one's length, exactly size bytes. Returns its size. */
+/* Writes a head of n fields and exactly size bytes: the last field fills it. Returns size. */
 static size_t make_head(char *text, const char *first, int n, size_t size)
 {
 	size_t len = strlen(strcpy(text, first));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h, all but heads: query parameters, the choice of a subprotocol, percent-encoding, and the
- * answers byte for byte, in and out of memory that ends at an unreadable page.
+ * http.h without heads, and uri.h: query parameters, the choice of a subprotocol, percent-encoding,
+ * and each byte of the answers. Input and output end at an unreadable page.
  */
 #include "lib/uri.h"
 #include "tests/unit/lib/slices.h"
@@ -79,7 +79,7 @@ static void query(void **state)
 		CHECK_INT(uri_query(target, "payload", buf, SIZE), table[i].want, "%s", table[i].target);
 		if (table[i].value)
 			CHECK(strcmp(buf, table[i].value) == 0, "%s is %s", table[i].target, buf);
-		/* Cut anywhere, it never reads on. */
+		/* No prefix makes it read beyond the end. */
 		for (size_t n = 0; n < len; n++)
 			CHECK(uri_query((struct slice){ guard_copy(&in, table[i].target, n), n }, "payload", buf, SIZE) < SIZE, "%s", table[i].target);
 	}
@@ -106,7 +106,7 @@ static void protocol_choice(void **state)
 		struct slice chosen = http_choose_protocol((struct slice){ NULL, 0 }, offered);
 
 		check_slice(chosen, table[i].want, table[i].offered, "protocol");
-		/* Several fields are one list (RFC 6455 section 11.3.4). */
+		/* Several fields count as one list (RFC 6455 section 11.3.4). */
 		check_slice(http_choose_protocol(chosen, SLICE("z, binary")), "binary", table[i].offered, "with binary behind");
 		check_slice(http_choose_protocol(chosen, SLICE("z")), table[i].want ? table[i].want : "z", table[i].offered, "with another behind");
 		check_slice(http_choose_protocol(SLICE("binary"), offered), "binary", table[i].offered, "behind binary");
@@ -116,7 +116,8 @@ static void protocol_choice(void **state)
 	assert_false(slice_is_nocase(SLICE("web"), "websocket") || slice_is((struct slice){ NULL, 0 }, ""));
 }
 
-/* Writes into room of every size: whole with a byte for the NUL, and not at all, nor beyond, with less. */
+/* Writes to buffers of every size. If there is room for the text and its NUL, it is complete;
+ * otherwise it is an error, and nothing is written beyond the buffer. */
 #define CHECK_WRITE(want, call) \
 	for (size_t size_ = 1; size_ <= strlen(want) + 8; size_++) { \
 		char *buf = guard_room(&out, size_); \
@@ -144,7 +145,7 @@ static void answers(void **state)
 	CHECK_WRITE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n\r\n",
 		    http_write_upgrade(buf, size_, "s3p=", ((struct slice){ NULL, 0 })));
 
-	/* Each status that the table of errors can answer has its own phrase. */
+	/* Each HTTP status in the table of errors has its own reason phrase. */
 	for (int code = 0; code > -70; code--) {
 		char buf[512];
 		int status = error_info(code)->http_status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_read_request(): heads that are larger than what is kept of them, up to each limit and a byte
- * beyond it, in pieces of every kind of size.
+ * http_read_request(): heads that are larger than the part that is kept, up to each limit and one
+ * byte more, in pieces of many sizes.
  */
 #include "tests/unit/lib/pieces.h"
 
@@ -14,7 +14,7 @@
 enum { LARGE_MAX = HTTP_REQUEST_MAX + 64 };
 static char large[LARGE_MAX];
 
-/* A request of exactly size bytes, one field that nobody reads filling it up. Returns size. */
+/* Writes a request of exactly size bytes, which an unused field fills. Returns size. */
 static size_t make_large(const char *before, const char *name, size_t size, const char *behind)
 {
 	const size_t n = (size_t)sprintf(large, "%s%s: ", before, name), m = strlen(behind);
@@ -24,7 +24,7 @@ static size_t make_large(const char *before, const char *name, size_t size, cons
 	return size;
 }
 
-/* A request of n fields of that line. */
+/* Writes a request with line n times as its fields. */
 static size_t make_many(const char *line, int n)
 {
 	size_t len = (size_t)sprintf(large, "%s", A);
@@ -52,14 +52,14 @@ static void large_requests(void **state)
 				CHECK_INT(rc, ERR_REQUEST_TOO_LARGE, "64 KiB and a byte, pieces of %zu", pieces[i]);
 				continue;
 			}
-			/* What is kept is all but the cookie and Connection. */
+			/* All fields are kept but the cookie and Connection. */
 			CHECK_INT(rc, sizeof(first) + sizeof(rest) - 2 - strlen("\r\n") - strlen("Connection: Upgrade\r\n"), "64 KiB, pieces of %zu", pieces[i]);
 			CHECK(r.upgrade && slice_is(r.host, "a") && slice_is(r.origin, "o") && slice_is(r.ws_key, KEY), "64 KiB, pieces of %zu", pieces[i]);
 		}
-		/* One line of all that is kept, and one byte more. */
+		/* One line of the maximum that is kept, and one byte more. */
 		len = make_large("GET / HTTP/1.1\r\nHost: a\r\n", "Origin", (size_t)(HTTP_HEAD_MAX + over), "\r\n\r\n");
 		check_pieces("16 KiB that are kept", large, len, &r, over > 0 ? ERR_REQUEST_TOO_LARGE : http_parse_request(large, len, &r));
-		/* Behind almost all that is kept, fields of any length are dropped. */
+		/* After a line of almost that maximum, fields of any length are dropped. */
 		len = make_large("GET / HTTP/1.1\r\nHost: a\r\n", "Origin", (size_t)(HTTP_HEAD_MAX - 2 + over), "\r\n");
 		len += (size_t)sprintf(large + len, "X-Forwarded-Something: 1\r\n\r\n");
 		for (size_t i = 0; i < COUNT(pieces); i++)
@@ -85,7 +85,7 @@ static void large_requests(void **state)
 		for (size_t i = 0; i < COUNT(pieces); i++)
 			CHECK_INT(in_pieces(large, len, pieces[i], &r, &unused), over ? ERR_REQUEST_TOO_LARGE : (int)strlen(A) + 2, "a name of %zu, pieces of %zu", n, pieces[i]);
 	}
-	/* What is dropped is checked like all. */
+	/* Fields that are dropped are checked like all others. */
 	static const char *const bad[] = { "Cookie: a\rb\r\n", "Cookie: a\nb\r\n", "Cookie : a\r\n", "Cookie: a\x01\r\n", "Cookie: a\r\n b\r\n", "Coo kie: a\r\n", "Cookie\r\n", ": a\r\n" };
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		len = (size_t)sprintf(large, A "Y: a\r\n%sZ: a\r\n\r\n", bad[i]);

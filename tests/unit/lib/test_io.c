@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io.c on real sockets: the options that both connections of a session have, waiting with a deadline, and TLS
- * with a server that sends more than data.
+ * io.c on real sockets: the options that both connections of a session have, waiting with a
+ * deadline, and TLS with a server that sends more than data.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +21,7 @@
 
 #include "lib/error.h"
 #include "lib/io.h"
+#include "lib/linger.h"
 
 static int get_option(int fd, int level, int option)
 {
@@ -66,7 +67,7 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	/* Nor does what is left to send hold the kernel when the process is gone. */
 	struct endpoint e = io_endpoint(pair[0], NULL);
 
-	io_linger(&e, NULL, 0);
+	linger(&e, NULL, 0);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 10000);
 	close(pair[0]);
 	close(pair[1]);
@@ -118,12 +119,12 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 	e = io_endpoint(pair[0], NULL);
 	client = io_endpoint(other[0], NULL);
 	began = io_now();
-	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), ERR_REQUEST_TIMEOUT);
+	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), IO_TIMEOUT);
 	assert_true(io_now() - began >= 50 && io_now() - began <= 1000);
 	assert_int_equal(write(other[1], "early", 5), 5); /* data is no leaving */
-	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), ERR_REQUEST_TIMEOUT);
+	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), IO_TIMEOUT);
 	close(other[1]);
-	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), ERR_CLIENT_GONE);
+	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), IO_HANGUP);
 	close(pair[0]);
 	close(pair[1]);
 	close(other[0]);
@@ -133,7 +134,8 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 
 enum { TICKET = 1500, FRAGMENT = 512 };
 
-/* A server whose records wait in memory until they are let go, and its client, of which io.h is the I/O. */
+/* A server whose records wait in memory until they are let go, and its client, of which io.h is the
+ * I/O. */
 struct server {
 	int pair[2]; /* ours, the server's */
 	SSL_CTX *contexts[2];
@@ -220,7 +222,8 @@ static void end_server(struct server *s)
 	close(s->pair[1]);
 }
 
-/* A write in the middle of a session ticket goes on reading it, and the data behind it: nobody else would tell. */
+/* A write in the middle of a session ticket goes on reading it, and the data behind it: nobody else
+ * would tell. */
 static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
 {
 	struct server s;
@@ -270,7 +273,8 @@ static void test_a_short_read_is_the_last(void **state)
 	end_server(&s);
 }
 
-/* Fills the connection until a record of TLS has only partly gone. Returns how many bytes TLS took. */
+/* Fills the connection until a record of TLS has only partly gone. Returns how many bytes TLS
+ * took. */
 static size_t block(struct server *s)
 {
 	static const char bytes[65536];
@@ -299,8 +303,8 @@ static size_t take(struct server *s)
 	return taken;
 }
 
-/* Proxmox changes its keys, and asks us for the same, while it does not read: OpenSSL would end the connection if it had
- * a record half sent. It has not, as we keep that. */
+/* Proxmox changes its keys, and asks us for the same, while it does not read: OpenSSL would end the
+ * connection if it had a record half sent. It has not, as we keep that. */
 static void test_key_update_while_a_write_is_blocked(void **state)
 {
 	struct server s;

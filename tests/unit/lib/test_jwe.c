@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jwe.h: what is sealed opens, with the key that its kid names; every truncation and every changed
- * character is refused and leaves nothing; headers as the RFC allows and as attackers like them.
+ * jwe.h: a sealed payload opens with the key that its kid names. With any truncation or changed
+ * character it does not open, and leaves no plaintext. Valid headers, and those of known attacks.
  */
 #include "tests/unit/guard.h"
 
@@ -24,7 +24,7 @@ static int make_keys(void **state)
 	return 0;
 }
 
-/* Opens a guarded copy into room of exactly size bytes. */
+/* Opens a guarded copy to a buffer of exactly size bytes. */
 static int open_with(size_t n_keys, const char *text, size_t len, size_t size, uint8_t **ret_plain, const struct key **ret_key)
 {
 	const char *why = "unset";
@@ -55,7 +55,7 @@ static void round_trip(void **state)
 			CHECK(key == &keys[k] && memcmp(opened, plain, len) == 0, "%zu bytes", len);
 			CHECK_INT(open_with(COUNT(keys), text, (size_t)n, len - 1, &opened, &key), ERR_PAYLOAD_INVALID, "%zu bytes, no room", len);
 			CHECK_INT(open_with(COUNT(keys), text, (size_t)n, (size_t)n * 3 / 4, &opened, &key), len, "%zu bytes, much room", len);
-			/* It fits or it fails. */
+			/* It opens exactly if the buffer is large enough. */
 			CHECK_INT(jwe_seal(&keys[k], (const uint8_t *)plain, len, guard_room(&in, (size_t)n), (size_t)n), ERR_SYSTEM, "%zu bytes", len);
 			CHECK_INT(jwe_seal(&keys[k], (const uint8_t *)plain, len, guard_room(&in, (size_t)n + 1), (size_t)n + 1), n, "%zu bytes", len);
 		}
@@ -70,18 +70,18 @@ static void kid_picks_the_key(void **state)
 	int n;
 
 	(void)state;
-	/* A name that is another key's, and one that is nobody's. */
+	/* The name of another key, and a name of no key. */
 	for (int i = 0; i < 2; i++) {
 		strcpy(named.kid, i ? "key-9" : "key-0");
 		n = jwe_seal(&named, (const uint8_t *)plain, sizeof(plain), text, sizeof(text));
 		CHECK_INT(open_with(COUNT(keys), text, (size_t)n, TEXT_MAX, &opened, &key), ERR_PAYLOAD_INVALID, "%s", named.kid);
 	}
-	/* A header without a kid: any key. */
+	/* A header without a kid: all keys are tried. */
 	nameless.kid[0] = '\0';
 	n = jwe_seal(&nameless, (const uint8_t *)plain, sizeof(plain), text, sizeof(text));
 	CHECK_INT(open_with(COUNT(keys), text, (size_t)n, TEXT_MAX, &opened, &key), sizeof(plain), "no kid");
 	assert_ptr_equal(key, &keys[1]);
-	/* A key without a name: for any kid. */
+	/* A key without a name is tried for any kid. */
 	n = jwe_seal(&named, (const uint8_t *)plain, sizeof(plain), text, sizeof(text));
 	keys[1].kid[0] = '\0';
 	CHECK_INT(open_with(COUNT(keys), text, (size_t)n, TEXT_MAX, &opened, &key), sizeof(plain), "nameless key");
@@ -89,7 +89,7 @@ static void kid_picks_the_key(void **state)
 	CHECK_INT(open_with(0, text, (size_t)n, TEXT_MAX, &opened, &key), ERR_PAYLOAD_INVALID, "no keys");
 }
 
-/* True when four bytes in a row of plain are in buf. */
+/* Returns true if buf contains any four consecutive bytes of plain. */
 static bool leaks(const uint8_t *buf, size_t size)
 {
 	for (size_t i = 0; i + 4 <= sizeof(plain); i++)
@@ -122,7 +122,7 @@ static void changed_anywhere(void **state)
 		}
 }
 
-/* Seals behind a header of our own. */
+/* Seals with the given header. */
 static size_t seal_behind(const char *header, const char *parts_format, char *text)
 {
 	uint8_t cipher[sizeof(plain)], tag[CRYPTO_TAG_LEN];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * payload.h: the schema's whole table, hosts, and JSON as RFC 8259 has it. Each payload is parsed at
- * every length up to an unreadable page; what fails leaves the console as it was and says why in
- * words that are not the payload's.
+ * payload.h: each member's valid and invalid values, hosts, and JSON by RFC 8259. Each payload is
+ * parsed at every length up to an unreadable page. After a failure the console is unchanged, and
+ * the reason contains nothing of the payload.
  */
 #include "tests/unit/guard.h"
 
@@ -11,7 +11,7 @@
 
 static struct guard in;
 
-/* Everything else stays as it is; a member is left away for NULL, given as JSON otherwise. */
+/* Writes a payload with one member changed: value is JSON, or NULL to omit the member. */
 struct members {
 	const char *vmid, *type, *host, *node, *ticket, *vncticket, *port;
 };
@@ -53,7 +53,7 @@ static size_t write_json(char *json, struct members m)
 	return len + (size_t)sprintf(json + len, "}");
 }
 
-/* Parses a guarded copy and checks what holds of every parse. */
+/* Parses a guarded copy, and checks what every result must fulfil. */
 static int parse(const char *json, size_t len, struct console *console, const char **ret_why)
 {
 	static struct console before;
@@ -94,7 +94,7 @@ static void whole(void **state)
 	assert_string_equal(c.vncticket, "PVEVNC:SECRET2");
 	assert_int_equal(c.vnc_port, 5900);
 
-	/* Characters beyond ASCII, as they are and escaped. */
+	/* Characters outside ASCII, raw and escaped. */
 	for (int escaped = 0; escaped < 2; escaped++) {
 		static struct console other;
 		struct members m = good;
@@ -105,7 +105,7 @@ static void whole(void **state)
 	}
 	len = write_json(json, good);
 
-	/* No prefix of it is a payload, and no byte of it may go. */
+	/* No prefix of it is a payload. */
 	for (size_t n = 0; n < len; n++)
 		CHECK(parse(json, n, &c, NULL) < 0, "%zu bytes", n);
 
@@ -116,7 +116,7 @@ static void whole(void **state)
 		assert_int_equal(c.vncticket[i], 0);
 }
 
-/* What a member may be, and the word that a refusal names it by. */
+/* Values of each member. The reason of an error must contain its name. */
 static void schema(void **state)
 {
 	static const struct {
@@ -167,7 +167,8 @@ static void schema(void **state)
 	}
 }
 
-/* A control in any string could end a header line or a path. None may stand raw or escaped. */
+/* A control character in any string could end a header line or a path. None is accepted, raw or
+ * escaped. */
 static void controls(void **state)
 {
 	static struct console c;
@@ -182,7 +183,8 @@ static void controls(void **state)
 					char escape[8], value[64], json[2048];
 					size_t len;
 
-					/* behind the opening quote, inside, before the closing one */
+					/* after the opening quote, inside, before the closing
+					 * quote */
 					size_t at = place == 0 ? 1 : place == 1 ? 2 : strlen(text) - 1;
 
 					snprintf(escape, sizeof(escape), "\\u%04x", control);
@@ -215,7 +217,7 @@ static void limits(void **state)
 			*value_of(&m, find_member(table[i].member)) = value;
 			CHECK_INT(parse(json, write_json(json, m), &c, NULL), len <= table[i].max ? 0 : ERR_PAYLOAD_INVALID, "%s of %zu", table[i].member, len);
 		}
-	/* It is bytes that count, not characters. */
+	/* The limits count bytes, not characters. */
 	for (size_t chars = CONSOLE_VNCTICKET_MAX / 2; chars <= CONSOLE_VNCTICKET_MAX / 2 + 1; chars++) {
 		struct members m = good;
 		size_t n = (size_t)sprintf(value, "\"");
@@ -245,7 +247,7 @@ static void hosts(void **state)
 		{ "127.0.0.1", "127.0.0.1", true, 0 }, { "192.0.2.1:443", "192.0.2.1", true, 443 }, { "255.255.255.255", "255.255.255.255", true, 0 },
 		{ "::1", "::1", true, 0 }, { "a::1", "a::1", true, 0 }, { "2001:db8::1", "2001:db8::1", true, 0 }, { "[::1]", "::1", true, 0 }, { "[2001:DB8::1]:8006", "2001:DB8::1", true, 8006 },
 		{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true, 0 }, { "[::]:1", "::", true, 1 }, { "2001:db8:0:0:0:0:0:1", "2001:db8:0:0:0:0:0:1", true, 0 },
-		/* the root's dot, which the original takes */
+		/* a final dot, which the original accepts */
 		{ "pve.example.com.", "pve.example.com", false, 0 }, { "pve.example.com.:8006", "pve.example.com", false, 8006 }, { "a.", "a", false, 0 },
 		{ NAME253 ".", NAME253, false, 0 }, { NAME253 ".:1", NAME253, false, 1 }, { "127.0.0.1.", "127.0.0.1", true, 0 }, { "192.0.2.1.:443", "192.0.2.1", true, 443 },
 		{ "a..", NULL, 0, 0 }, { "..", NULL, 0, 0 }, { ".:1", NULL, 0, 0 }, { "a-.", NULL, 0, 0 }, { "127.1.", NULL, 0, 0 }, { "0x7f000001.", NULL, 0, 0 },
@@ -255,7 +257,7 @@ static void hosts(void **state)
 		{ "a?b", NULL, 0, 0 }, { "a#b", NULL, 0, 0 }, { "a%20b", NULL, 0, 0 }, { "a\\b", NULL, 0, 0 }, { "b\xC3\xBC" "cher", NULL, 0, 0 }, { "a,b", NULL, 0, 0 }, { "a;b", NULL, 0, 0 }, { "*", NULL, 0, 0 },
 		{ "https://a", NULL, 0, 0 }, { "a:", NULL, 0, 0 }, { ":1", NULL, 0, 0 }, { "a:0", NULL, 0, 0 }, { "a:65536", NULL, 0, 0 }, { "a:1a", NULL, 0, 0 }, { "a:+1", NULL, 0, 0 }, { "a:-1", NULL, 0, 0 },
 		{ "a: 1", NULL, 0, 0 }, { "a:99999999999", NULL, 0, 0 }, { "a:1:2", NULL, 0, 0 }, { ":", NULL, 0, 0 }, { "g::1", NULL, 0, 0 },
-		/* what getaddrinfo() would take for an IPv4 address */
+		/* names that getaddrinfo() would parse as IPv4 addresses */
 		{ "127.1", NULL, 0, 0 }, { "0x7f.1", NULL, 0, 0 }, { "0x7f000001", NULL, 0, 0 }, { "0X7F000001", NULL, 0, 0 }, { "2130706433", NULL, 0, 0 }, { "0177.0.0.1", NULL, 0, 0 }, { "127.0.0.01", NULL, 0, 0 },
 		{ "0", NULL, 0, 0 }, { "1.2.3", NULL, 0, 0 }, { "1.2.3.4.5", NULL, 0, 0 }, { "256.1.1.1", NULL, 0, 0 }, { "127.0.0.0x1", NULL, 0, 0 }, { "127.0.0.1:", NULL, 0, 0 },
 		{ "127.0.0.1 ", NULL, 0, 0 }, { "a.0x", NULL, 0, 0 }, { "a.1", NULL, 0, 0 },
@@ -313,7 +315,8 @@ static void json_strictness(void **state)
 	static const struct json_row table[] = {
 		{ JSON(HEAD "}"), 100 }, { JSON(" \t\r\n" HEAD " \t\r\n} \t\r\n"), 100 }, { JSON("{ \"vmid\" : 100 , " REST " }"), 100 },
 		{ JSON(HEAD ",\"x\":null,\"y\":[1,\"a\",{\"vmid\":7}],\"Vmid\":5,\"vmid \":6,\"\":0}"), 100 },
-		/* A name that comes twice: whoever changed a text that is not authenticated would have the last word. */
+		/* Two members with one name: a change to an unauthenticated payload could override
+		 * the first. */
 		{ JSON(HEAD ",\"vmid\":200}"), 0 }, { JSON(HEAD ",\"vmid\":100}"), 0 }, { JSON("{\"vmid\":\"x\"," REST ",\"vmid\":300}"), 0 },
 		{ JSON(HEAD ",\"x\":1,\"x\":2}"), 0 }, { JSON(HEAD ",\"vm\\u0069d\":200}"), 0 }, { JSON(HEAD ",\"y\":{\"x\":1,\"z\":2}}"), 100 },
 		{ JSON(HEAD ",\"x\":\"a:b\\\":{[\"}"), 100 }, { JSON(HEAD ",\"a:b\":1}"), 100 },
@@ -323,7 +326,7 @@ static void json_strictness(void **state)
 		{ JSON(""), 0 }, { JSON(" "), 0 }, { JSON("null"), 0 }, { JSON("[]"), 0 }, { JSON("[" HEAD "}]"), 0 }, { JSON("\"a\""), 0 }, { JSON("1"), 0 }, { JSON("{}"), 0 }, { JSON("true"), 0 },
 		{ JSON(HEAD "}x"), 0 }, { JSON(HEAD "}}"), 0 }, { JSON(HEAD "}{}"), 0 }, { JSON(HEAD "},"), 0 }, { JSON(HEAD "}\0"), 0 }, { JSON(HEAD "}\0x"), 0 }, { JSON("\0" HEAD "}"), 0 }, { JSON(HEAD "\0}"), 0 },
 		{ JSON(HEAD "} \v"), 0 }, { JSON("\v" HEAD "}"), 0 }, { JSON(HEAD "}\xC2\xA0"), 0 },
-		/* one byte order mark, and that whole and first */
+		/* one byte order mark, complete and at the beginning */
 		{ JSON("\xEF\xBB\xBF" HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF " HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF"), 0 }, { JSON("\xEF\xBB"), 0 },
 		{ JSON("\xEF\xBB" HEAD "}"), 0 }, { JSON("\xEF\xBB\xBF\xEF\xBB\xBF" HEAD "}"), 0 }, { JSON(" \xEF\xBB\xBF" HEAD "}"), 0 },
 		{ JSON(HEAD "}\xEF\xBB\xBF"), 0 }, { JSON("\xFE\xFF" HEAD "}"), 0 },
@@ -341,7 +344,7 @@ static void json_strictness(void **state)
 	check_json(table, COUNT(table));
 }
 
-/* json-c would cut the name at the NUL, and take it for vmid. */
+/* json-c would end the name at the NUL, and treat it as vmid. */
 static void nul_in_a_name(void **state)
 {
 	static const struct json_row table[] = {
@@ -353,7 +356,7 @@ static void nul_in_a_name(void **state)
 	check_json(table, COUNT(table));
 }
 
-/* Any byte of a good payload changed: an answer, no crash, and no word of the payload in it. */
+/* Changes any byte of a valid payload: no crash, and nothing of the payload in the reason. */
 static void any_byte(void **state)
 {
 	static struct console c;
@@ -371,7 +374,7 @@ static void any_byte(void **state)
 
 #define PEM "-----BEGIN CERTIFICATE-----\\n"
 
-/* Claims count for authenticated payloads only, and then each must be what it should be. */
+/* Claims are parsed only if the payload is authenticated. Then each must be valid. */
 static void claims(void **state)
 {
 	static const struct {
@@ -413,11 +416,11 @@ static void claims(void **state)
 		} else {
 			CHECK(memcmp(&c, &before, sizeof(c)) == 0 && strlen(why) > 4, "untouched: %s", table[i].members);
 		}
-		/* Not authenticated: nobody looks at them. */
+		/* Unauthenticated: claims are ignored. */
 		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, NULL, &why), 0, "%s", table[i].members);
 	}
 
-	/* Their values, and nothing where there was none. */
+	/* Values of claims, and of those that are missing. */
 	size_t len = (size_t)sprintf(json, HEAD ",\"exp\":1790000000.9,\"nbf\":7,\"jti\":\"j\",\"origin\":\"https://a\",\"client\":\"::1\",\"session_max\":60,\"ca\":\"" PEM "\"}");
 	const char *why;
 

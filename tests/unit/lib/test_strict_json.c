@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * strict_json.h: RFC 8259 rule by rule, with the value that comes out. Each text is parsed up to an
- * unreadable page. What is taken is the same with every json-c.
+ * strict_json.h: each rule of RFC 8259, and the value that results. Each text is parsed up to an
+ * unreadable page. The results must be the same with every version of json-c.
  */
 #include "tests/unit/guard.h"
 
@@ -18,7 +18,7 @@ static json_object *parse(const char *text, size_t len)
 
 #define TEXT(text) text, sizeof(text) - 1
 
-/* {"x":…}: what stands there, and the string that it is; NULL: no JSON. */
+/* A value of {"x":…}, and the string that results; NULL: invalid JSON. */
 static void strings(void **state)
 {
 	static const struct {
@@ -46,7 +46,7 @@ static void strings(void **state)
 		/* half a pair */
 		{ TEXT("\"\\ud800\""), NULL }, { TEXT("\"\\udbffx\""), NULL }, { TEXT("\"\\udc00\""), NULL }, { TEXT("\"\\udfff\\ud800\""), NULL }, { TEXT("\"\\ud800\\ud800\\udc00\""), NULL },
 		{ TEXT("\"\\ud800\\u0041\""), NULL }, { TEXT("\"\\ud800\\n\""), NULL }, { TEXT("\"\\ud800\\u\""), NULL }, { TEXT("\"\\ud83d\xF0\x9F\x98\x80\""), NULL },
-		/* controls, and escapes that are none */
+		/* control characters, and invalid escapes */
 		{ TEXT("\"\x01\""), NULL }, { TEXT("\"\t\""), NULL }, { TEXT("\"\n\""), NULL }, { TEXT("\"\x1F\""), NULL }, { TEXT("\"\0\""), NULL }, { TEXT("\"\\u0000\""), NULL }, { TEXT("\"a\\u0000b\""), NULL },
 		{ TEXT("\"\\\""), NULL }, { TEXT("\"\\'\""), NULL }, { TEXT("\"\\q\""), NULL }, { TEXT("\"\\0\""), NULL }, { TEXT("\"\\x41\""), NULL }, { TEXT("\"\\U0041\""), NULL }, { TEXT("\"\\\0\""), NULL }, { TEXT("\"\\\n\""), NULL },
 		{ TEXT("\"\\u\""), NULL }, { TEXT("\"\\u1\""), NULL }, { TEXT("\"\\u12\""), NULL }, { TEXT("\"\\u123\""), NULL }, { TEXT("\"\\u12g4\""), NULL }, { TEXT("\"\\u+123\""), NULL }, { TEXT("\"\\u 123\""), NULL },
@@ -79,7 +79,8 @@ static void strings(void **state)
 		}
 }
 
-/* What strict_json_integer() takes of it, 0 for none; and what it is when it is written again, NULL: no JSON. */
+/* A number, strict_json_integer()'s result, and the number as json-c prints it; NULL: invalid
+ * JSON. */
 static void numbers(void **state)
 {
 	static const struct {
@@ -90,7 +91,8 @@ static void numbers(void **state)
 		{ "0", 0, "0" }, { "-0", 0, "0" }, { "-0.0", 0, "-0.0" }, { "1", 1, "1" }, { "-1", 0, "-1" }, { "10", 10, "10" }, { "1.0", 1, "1.0" }, { "1e2", 100, "1e2" }, { "1E+2", 100, "1E+2" }, { "100e-2", 1, "100e-2" },
 		{ "1e002", 100, "1e002" }, { "0e5", 0, "0e5" }, { "0.5", 0, "0.5" }, { "1.5", 0, "1.5" },
 		{ "9007199254740993", 9007199254740993, "9007199254740993" }, { "9223372036854775807", INT64_MAX, "9223372036854775807" }, { "-9223372036854775808", 0, "-9223372036854775808" },
-		/* larger than any number of 64 bits, or of none: numbers all the same, but none of ours */
+		/* outside 64 bits, or without a value: valid JSON numbers, but not valid
+		 * integers */
 		{ "9223372036854775808", 0, "9223372036854775808" }, { "-9223372036854775809", 0, "-9223372036854775809" }, { "18446744073709551615", 0, "18446744073709551615" },
 		{ "18446744073709551616", 0, "18446744073709551616" }, { "18446744073709551716", 0, "18446744073709551716" }, { "123456789012345678901234567890123456789012345678901234567890", 0, "123456789012345678901234567890123456789012345678901234567890" },
 		{ "1e18", 1000000000000000000, "1e18" }, { "1e19", 0, "1e19" }, { "1e400", 0, "1e400" }, { "-1e400", 0, "-1e400" }, { "1e-400", 0, "1e-400" }, { "1e99999999999999999999", 0, "1e99999999999999999999" },
@@ -116,7 +118,7 @@ static void numbers(void **state)
 	}
 }
 
-/* Whole texts, and what json-c writes of them; NULL: no JSON. */
+/* Whole texts, and how json-c prints them; NULL: invalid JSON. */
 static void structure(void **state)
 {
 	static const struct {
@@ -127,13 +129,13 @@ static void structure(void **state)
 		{ TEXT("{}"), "{}" }, { TEXT(" \t\r\n{ \t\r\n} \t\r\n"), "{}" }, { TEXT("{ \"a\" : [ ] , \"b\" : [ 1 , 2 ] }"), "{\"a\":[],\"b\":[1,2]}" },
 		{ TEXT("{\"a\":true,\"b\":false,\"c\":null,\"\":0}"), "{\"a\":true,\"b\":false,\"c\":null,\"\":0}" },
 		{ TEXT("{\"a\":{\"a\":{\"a\":{}}}}"), "{\"a\":{\"a\":{\"a\":{}}}}" }, { TEXT("{\"a\":[null,[{}]]}"), "{\"a\":[null,[{}]]}" },
-		/* eight inside one another, and nine */
+		/* eight levels of nesting, and nine */
 		{ TEXT("{\"a\":[[[[[[[]]]]]]]}"), "{\"a\":[[[[[[[]]]]]]]}" }, { TEXT("{\"a\":[[[[[[[1]]]]]]]}"), "{\"a\":[[[[[[[1]]]]]]]}" }, { TEXT("{\"a\":[[[[[[[[]]]]]]]]}"), NULL }, { TEXT("{\"a\":[[[[[[[{}]]]]]]]}"), NULL },
 		{ TEXT("{\"a\":[[[[[[[]]]]]]],\"b\":[[[[[[[]]]]]]]}"), "{\"a\":[[[[[[[]]]]]]],\"b\":[[[[[[[]]]]]]]}" },
-		/* one name twice */
+		/* two members with one name */
 		{ TEXT("{\"a\":1,\"a\":1}"), NULL }, { TEXT("{\"a\":1,\"\\u0061\":2}"), NULL }, { TEXT("{\"a\":null,\"a\":null}"), NULL }, { TEXT("{\"\":1,\"\":1}"), NULL }, { TEXT("{\"\xC3\xBC\":1,\"\\u00fc\":1}"), NULL },
 		{ TEXT("{\"b\":{\"a\":1,\"a\":2},\"a\":[{\"a\":\"x\",\"a\":null}],\"A\":1}"), "{\"b\":{\"a\":2},\"a\":[{\"a\":null}],\"A\":1}" },
-		/* not an object, or not one */
+		/* no object, or more than one */
 		{ TEXT(""), NULL }, { TEXT(" "), NULL }, { TEXT("[]"), NULL }, { TEXT("1"), NULL }, { TEXT("\"a\""), NULL }, { TEXT("null"), NULL }, { TEXT("true"), NULL }, { TEXT("[{}]"), NULL },
 		{ TEXT("{}{}"), NULL }, { TEXT("{} x"), NULL }, { TEXT("{},"), NULL }, { TEXT("{}\0"), NULL }, { TEXT("{}}"), NULL }, { TEXT("{}//"), NULL }, { TEXT("{}\v"), NULL }, { TEXT("\f{}"), NULL }, { TEXT("\xEF\xBB\xBF{}"), NULL }, { TEXT("{}\xC2\xA0"), NULL },
 		{ TEXT("\0{}"), NULL }, { TEXT("{\0}"), NULL },
@@ -155,7 +157,7 @@ static void structure(void **state)
 		CHECK(strcmp(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN), table[i].want) == 0, "%s: %s", table[i].text,
 		      json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
 		strict_json_wipe(object);
-		/* What ends too early is none: the whitespace behind it may be missing. */
+		/* A prefix is not valid, unless only white space is missing. */
 		for (size_t len = table[i].len; len-- > 0;) {
 			object = parse(table[i].text, len);
 			CHECK(!object || strspn(table[i].text + len, " \t\r\n") == table[i].len - len, "%zu bytes of %s", len, table[i].text);
@@ -164,8 +166,8 @@ static void structure(void **state)
 	}
 }
 
-/* Each character of Unicode, raw and escaped, is the same string; so is every surrogate refused, and every pair of bytes
- * that is no UTF-8. */
+/* Each Unicode character gives the same string, raw and escaped. Every surrogate, and every pair of
+ * bytes that is not UTF-8, is an error. */
 static void every_character(void **state)
 {
 	char raw[32], escaped[32];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * terminal.h: no control reaches a terminal, in whichever form, and text stays text.
+ * terminal.h: control characters in every form are replaced or escaped, and other text is
+ * unchanged.
  */
 #include "tests/unit/guard.h"
 

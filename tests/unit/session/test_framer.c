@@ -50,7 +50,7 @@ static void on_control(struct run *r, const struct ws_control *control)
 	CHECK_INT(control->length, step->length, "step %zu", r->controls);
 	for (size_t i = 0; i < control->length; i++)
 		CHECK_INT(control->payload[i], control_byte(r->controls, i), "step %zu at %zu", r->controls, i);
-	framer_cleared(r->framer, &size);
+	framer_ready(r->framer, &size);
 	CHECK_INT(size, 0, "all before it is written");
 	if (r->ordered)
 		CHECK_INT(r->sink.data, step->position, "step %zu comes in its place", r->controls);
@@ -79,9 +79,9 @@ static bool turn(struct run *r)
 	struct ws_control control;
 	const char *why = NULL;
 	bool moved = false, can_scan;
-	size_t size, n, clear;
+	size_t size, n, scanned;
 	uint8_t *space = framer_space(r->framer, &size);
-	const uint8_t *cleared;
+	const uint8_t *ready;
 	int rc;
 
 	if (size > 0 && r->error == 0) {
@@ -90,11 +90,11 @@ static bool turn(struct run *r)
 		framer_filled(r->framer, n);
 		moved |= n > 0;
 	}
-	framer_cleared(r->framer, &n);
+	framer_ready(r->framer, &n);
 	can_scan = framer_can_scan(r->framer);
-	clear = r->framer->clear;
+	scanned = r->framer->scanned;
 	rc = framer_scan(r->framer, &control, &why);
-	CHECK_INT(can_scan, rc != FRAMER_BLOCKED || r->framer->clear != clear, "whether a scan gets on is known before");
+	CHECK_INT(can_scan, rc != FRAMER_BLOCKED || r->framer->scanned != scanned, "whether a scan gets on is known before");
 	if (rc == FRAMER_CONTROL)
 		on_control(r, &control);
 	else if (rc < 0)
@@ -102,17 +102,17 @@ static bool turn(struct run *r)
 	r->error = rc < 0 ? rc : r->error;
 	moved |= rc == FRAMER_CONTROL;
 
-	cleared = framer_cleared(r->framer, &size);
+	ready = framer_ready(r->framer, &size);
 	moved |= size != n;
 	n = r->max_write == ANY ? size : 1 + random_below(&r->random, r->max_write);
 	n = n < size ? n : size;
-	write_some(r, cleared, n);
+	write_some(r, ready, n);
 	framer_written(r->framer, n);
 	moved |= n > 0;
 	if (r->sender == WS_FROM_CLIENT)
 		CHECK_INT(r->framer->passed, r->sink.data, "payload that is written is counted");
 
-	framer_cleared(r->framer, &size);
+	framer_ready(r->framer, &size);
 	if (r->sender == WS_FROM_CLIENT) {
 		CHECK(!framer_at_boundary(r->framer) || sink_between(&r->sink), "a boundary is one");
 		CHECK(r->framer->discarding || size > 0 || !sink_between(&r->sink) || framer_at_boundary(r->framer), "a boundary is seen");
@@ -408,7 +408,7 @@ static void noise(void **state)
 			const char *why;
 			size_t size, want = 1 + random_below(&random, 400);
 			uint8_t *space = framer_space(f, &size);
-			const uint8_t *cleared;
+			const uint8_t *ready;
 
 			want = want < size ? want : size;
 			want = source_read(&source, space, want);
@@ -418,9 +418,9 @@ static void noise(void **state)
 			framer_filled(f, want);
 			rc = framer_scan(f, &control, &why);
 			CHECK(rc != FRAMER_CONTROL || control.length <= WS_CONTROL_MAX, "a control frame");
-			cleared = framer_cleared(f, &size);
+			ready = framer_ready(f, &size);
 			want = random_below(&random, size + 1);
-			sink_write(&sink, cleared, want);
+			sink_write(&sink, ready, want);
 			framer_written(f, want);
 			CHECK(!framer_at_boundary(f) || sink_between(&sink), "a boundary is one");
 		}
