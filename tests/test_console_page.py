@@ -355,15 +355,39 @@ def test_connection_that_is_lost(browser: webdriver.Remote, site: Site) -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[Site], str], str]] = {
-    "expired": (lambda site: site.desktop(exp=int(time.time()) - 60), "This link is too old. A console must be opened within a few seconds."),
-    "early": (lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250), "This link is not valid yet, or a clock is wrong."),
-    "other origin": (lambda site: site.desktop(origin="https://elsewhere.example"), "This link was made for another page."),
-    "other computer": (lambda site: site.desktop(client="192.0.2.1"), "This link was made for another computer or network."),
-    "clock ahead": (lambda site: site.desktop(exp=int(time.time()) + 900), "This link is valid for too long, or a clock is wrong. Please tell the panel's support."),
-    "made wrong": (lambda site: site.desktop(fingerprint="AB:CD"), "The panel made a wrong link. Please tell the panel's support."),
-    "wrong key": (lambda site: site.url + page("novnc", payload="a.b.c.d.e", password="x"), "This link is not complete, or was not made for this console."),
+    "expired": (
+        lambda site: site.desktop(exp=int(time.time()) - 60),
+        "This link is too old. A console must be opened within a few seconds.",
+    ),
+    "early": (
+        lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250),
+        "This link is not valid yet, or a clock is wrong.",
+    ),
+    "other origin": (
+        lambda site: site.desktop(origin="https://elsewhere.example"),
+        "This link was made for another page.",
+    ),
+    "other computer": (
+        lambda site: site.desktop(client="192.0.2.1"),
+        "This link was made for another computer or network.",
+    ),
+    "clock ahead": (
+        lambda site: site.desktop(exp=int(time.time()) + 900),
+        "This link is valid for too long, or a clock is wrong. Please tell the panel's support.",
+    ),
+    "made wrong": (
+        lambda site: site.desktop(fingerprint="AB:CD"),
+        "The panel made a wrong link. Please tell the panel's support.",
+    ),
+    "wrong key": (
+        lambda site: site.url + page("novnc", payload="a.b.c.d.e", password="x"),
+        "This link is not complete, or was not made for this console.",
+    ),
     "no such host": (lambda site: site.desktop(host="no-such-host.invalid"), "The machine's host cannot be reached."),
-    "ticket refused": (lambda site: site.desktop(vncticket="x:PVEVNC:65A1B2C3::bad"), "This link is too old. A console must be opened within a few seconds."),
+    "ticket refused": (
+        lambda site: site.desktop(vncticket="x:PVEVNC:65A1B2C3::bad"),
+        "This link is too old. A console must be opened within a few seconds.",
+    ),
 }  # fmt: skip
 
 
@@ -382,8 +406,14 @@ def support(browser: webdriver.Remote) -> str:
 
 DETAILS: dict[str, tuple[dict[str, Any], str]] = {
     "clock ahead": ({"exp": 900}, r"1008 Invalid payload: exp is (899|900) s ahead, more than PROXXY_PAYLOAD_LIFETIME"),
-    "made wrong": ({"fingerprint": "AB:CD"}, r"1008 Invalid payload: fingerprint is not a SHA-256 fingerprint, 64 hex digits"),
-    "other origin": ({"origin": "https://elsewhere.example", "jti": "o"}, r"1008 Origin not allowed: the payload is for another origin"),
+    "made wrong": (
+        {"fingerprint": "AB:CD"},
+        r"1008 Invalid payload: fingerprint is not a SHA-256 fingerprint, 64 hex digits",
+    ),
+    "other origin": (
+        {"origin": "https://elsewhere.example", "jti": "o"},
+        r"1008 Origin not allowed: the payload is for another origin",
+    ),
     "expired": ({"exp": -60}, r"1008 Payload has expired: exp was 6[01] s ago"),
 }  # fmt: skip
 
@@ -404,7 +434,11 @@ def test_details_are_there_for_the_panels_developer(browser: webdriver.Remote, s
 def test_console_that_was_quiet_for_too_long(browser: webdriver.Remote, site: Site) -> None:
     """Proxmox's own 15 minutes, in which nothing comes or goes; with a key pressed meanwhile it is another end."""
     for key_pressed, sentence in (
-        (False, "The console was closed. Proxmox closes a VM's console after 15 minutes without activity. Please open it again."),
+        (
+            False,
+            "The console was closed. Proxmox closes a VM's console after 15 minutes without activity. "
+            "Please open it again.",
+        ),
         (True, "The console was closed."),
     ):
         ended = threading.Event()

@@ -214,7 +214,8 @@ def test_viewer_that_ends_before_it_comes(command: UrlCommand) -> None:
 
 def test_viewer_that_there_is_not(command: UrlCommand) -> None:
     done = command.run(*GUEST, ECHO, "--vnc", VNCVIEWER="no-such-viewer", XDG_RUNTIME_DIR=command.directory)
-    assert done.returncode == 71 and done.stderr == "proxxy-url: no-such-viewer: No such file or directory; VNCVIEWER can name another viewer\n"
+    words = "no-such-viewer: No such file or directory; VNCVIEWER can name another viewer"
+    assert done.returncode == 71 and done.stderr == f"proxxy-url: {words}\n"
 
 
 def test_directory_that_there_is_not(command: UrlCommand) -> None:
@@ -264,15 +265,30 @@ def after(*frames: bytes) -> Callable[[Connection], None]:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (refuse(b'HTTP/1.1 403 Forbidden\r\nContent-Length: 62\r\n\r\n{"error":"Payload was used before","code":403,"issues":[]}\r\n\r\n'), "proxxy answered 403 Payload was used before"),
+        (
+            refuse(
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 62\r\n\r\n"
+                b'{"error":"Payload was used before","code":403,"issues":[]}\r\n\r\n'
+            ),
+            "proxxy answered 403 Payload was used before",
+        ),
         (refuse(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops"), "proxxy answered 502"),
         (refuse(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "the server at that address is not proxxy"),
-        (refuse(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"), "does not accept the upgrade"),
+        (
+            refuse(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: x\r\n\r\n"
+            ),
+            "does not accept the upgrade",
+        ),
         (refuse(b""), "the server at that address is not proxxy"),
         (after(encode_frame(BINARY, b"x", rsv=4)), "proxxy violated the WebSocket protocol"),
         (after(encode_frame(BINARY, b"x", mask=b"abcd")), "proxxy violated the WebSocket protocol"),
         (after(encode_frame(CLOSE, b"\x03")), "proxxy sent an invalid Close"),
-        (after(encode_frame(CLOSE, close_payload(1001, "Operator ended it"))), "proxxy closed the console: 1001 Operator ended it"),
+        (
+            after(encode_frame(CLOSE, close_payload(1001, "Operator ended it"))),
+            "proxxy closed the console: 1001 Operator ended it",
+        ),
         (after(encode_frame(CLOSE, close_payload(1011, "\x1b[31mred"))), "proxxy closed the console: 1011 ?[31mred"),
     ],
 )  # fmt: skip
