@@ -95,7 +95,7 @@ LIB := crypto ws $(basename $(wildcard lib/*.c))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
-	$(addprefix lib/,error http http_exchange http_write io linger tls_socket uri)
+	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
