@@ -14,6 +14,9 @@
 #   make BREAKIN=1       with attempts to break out of the sandbox, in build/breakin
 #   make fuzz            the fuzz targets, which tests/fuzz/run runs
 #   make unit            the unit tests, in whichever build
+#   make lint            what can be checked without running anything (tests/lint)
+#   make format          lays out every C file as .clang-format says
+#   make compile_commands.json   how each C file is compiled, for editors; "make" writes it too
 #   make bench           proxxy beside nginx, HAProxy and others, with what it needs installed first
 
 VERSION := 1.0.0
@@ -29,7 +32,7 @@ PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
 # Stop before compiling if a library is missing. The goals excluded here compile nothing, or install
 # missing packages first.
-GOALS := $(filter-out check demo bench uninstall clean console/xterm,$(or $(MAKECMDGOALS),all))
+GOALS := $(filter-out check demo bench uninstall clean console/xterm format,$(or $(MAKECMDGOALS),all))
 ifneq ($(GOALS),)
   ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
@@ -92,14 +95,15 @@ endif
 LIB := crypto ws $(basename $(wildcard lib/*.c))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
-proxxy-status := $(basename $(wildcard status/*.c)) $(addprefix lib/,error http http_exchange http_write io linger tls_socket uri)
+proxxy-status := $(basename $(wildcard status/*.c)) \
+	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
 .PHONY: all programs terminal places unit check check-quick demo bench install uninstall dist clean
 
-all: programs terminal
+all: programs terminal $(if $(filter build,$(BUILD)),compile_commands.json)
 programs: $(PROGRAMS:%=$(BUILD)/%)
 
 .SECONDEXPANSION:
@@ -156,17 +160,18 @@ reference_of = $(BUILD)/$(if $(filter proxxy.conf,$(1)),proxxy-conn,proxxy-url) 
 manual_of = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
 install: places all
-	$(foreach program,$(PROGRAMS),$(call put,755,$(BUILD)/$(program),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) \
-		&&) true
+	$(foreach program,$(PROGRAMS),$(call put,755,$(BUILD)/$(program),\
+		$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) &&) true
 	$(foreach unit,$(UNITS),$(call INSTALL_FILE,$(unit),$(DESTDIR)$(UNITDIR)/$(unit)) &&) true
-	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
+	$(foreach example,$(EXAMPLES),$(call INSTALL_FILE,deploy/$(example),\
+		$(DESTDIR)$(EXAMPLESDIR)/$(example)) &&) true
 	$(foreach file,$(REFERENCES),if $(call reference_of,$(file)); then \
 		$(call put,644,$(BUILD)/$(file),$(DESTDIR)$(EXAMPLESDIR)/$(file)); else \
 		echo "Skipped the example $(file): its program does not run on this machine."; fi &&) true
 	$(foreach page,$(PAGES),$(call put,644,$(page),$(DESTDIR)$(PREFIX)/share/proxxy/$(page)) &&) true
 	if $(xterm_is_there); then \
-		$(foreach file,$(XTERM:%=console/xterm/%),$(call put,644,$(file),$(DESTDIR)$(PREFIX)/share/proxxy/$(file)) \
-		&&) true; fi
+		$(foreach file,$(XTERM:%=console/xterm/%),$(call put,644,$(file),\
+			$(DESTDIR)$(PREFIX)/share/proxxy/$(file)) &&) true; fi
 	$(call put,644,deploy/proxxy.sysusers,$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf)
 	$(call put,644,deploy/proxxy.catalog,$(DESTDIR)$(CATALOGDIR)/proxxy.catalog)
 	$(foreach page,$(wildcard man/*.[1-8]),$(call put,644,$(page),$(DESTDIR)$(call manual_of,$(page))) &&) true
@@ -178,12 +183,14 @@ uninstall: places
 ifeq ($(DESTDIR),)
 	deploy/withdraw begin $(PREFIX)/sbin/proxxy-conn $(UNITDIR)
 endif
-	rm -f $(foreach program,$(PROGRAMS),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+	rm -f $(foreach program,$(PROGRAMS),$(DESTDIR)$(PREFIX)/$(program_dir)/$(program)) \
+		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(patsubst %,$(DESTDIR)$(EXAMPLESDIR)/%,$(EXAMPLES) $(REFERENCES)) \
 		$(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(call manual_of,$(page)))
-	rm -rf $(patsubst %,$(DESTDIR)$(PREFIX)/share/proxxy/console/%,xterm node_modules package.json package-lock.json)
+	rm -rf $(patsubst %,$(DESTDIR)$(PREFIX)/share/proxxy/console/%,xterm node_modules package.json \
+		package-lock.json)
 	for folder in $(PREFIX)/share/proxxy/console $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy \
 		$(UNITDIR) $(CATALOGDIR) $(PREFIX)/lib/systemd $(SYSUSERSDIR); do test ! -d $(DESTDIR)$$folder || \
 		rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; done
@@ -192,6 +199,34 @@ ifeq ($(DESTDIR),)
 endif
 	@echo "Left in place: $(SYSCONFDIR)/proxxy with the settings and the key, /var/lib/proxxy, changes made with" \
 		"systemctl edit, and the users proxxy and proxxy-status. Running sessions continue."
+
+# clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
+# written again only if it changed.
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url bench tests tests/unit tests/unit/* \
+	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
+.PHONY: lint format compile_commands.json
+compile_commands.json:
+	@mkdir -p $(BUILD)
+	@options=$$(printf '%s\n' $(CC) $(ALL_CPPFLAGS) $(filter-out -Werror,$(ALL_CFLAGS)) | \
+		sed 's/["\\]/\\&/g; s/.*/"&",/' | tr '\n' ' '); separator='['; \
+	for file in $(SOURCES); do \
+		printf '%s\n{ "directory": "%s", "file": "%s",\n  "arguments": [ %s"-c", "%s" ] }' \
+			"$$separator" '$(CURDIR)' $$file "$$options" $$file; \
+		separator=,; \
+	done > $(BUILD)/$@
+	@echo ']' >> $(BUILD)/$@
+	@cmp -s $(BUILD)/$@ $@ || cp -f $(BUILD)/$@ $@
+
+# Versions of clang-format differ in what they make of the same style; Debian 12, Debian 13 and Ubuntu 24.04
+# have this one.
+CLANG_FORMAT ?= clang-format-19
+format:
+	@command -v $(CLANG_FORMAT) >/dev/null || { echo "$(CLANG_FORMAT) is missing. On Debian and Ubuntu, this" \
+		"installs it: tests/install-packages lint" >&2; exit 1; }
+	@$(CLANG_FORMAT) -i $(SOURCES) $(wildcard $(addsuffix *.h,$(sort $(dir $(SOURCES)))))
+
+lint: compile_commands.json
+	tests/lint
 
 check:
 	tests/run
@@ -213,12 +248,15 @@ console/xterm:
 		"Install npm, or build from a release tarball, which contains xterm.js." >&2; exit 1; }
 	@$(xterm_is_there) || { set -e; rm -rf $(BUILD)/npm $@; mkdir -p $(BUILD)/npm $@; \
 		cp console/package.json console/package-lock.json $(BUILD)/npm; \
-		(cd $(BUILD)/npm && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error); \
+		(cd $(BUILD)/npm && \
+			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error); \
 		for package in xterm addon-fit; do \
-			sed -n "s|.*\"version\": \"\(.*\)\".*|@xterm/$$package \1|p" $(NPM_FILES)/$$package/package.json; \
+			sed -n "s|.*\"version\": \"\(.*\)\".*|@xterm/$$package \1|p" \
+				$(NPM_FILES)/$$package/package.json; \
 			echo; cat $(NPM_FILES)/$$package/LICENSE; echo; \
 		done > $@/NOTICE.txt; \
-		cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/xterm/lib/xterm.js $(NPM_FILES)/addon-fit/lib/addon-fit.js $@; \
+		cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/xterm/lib/xterm.js \
+			$(NPM_FILES)/addon-fit/lib/addon-fit.js $@; \
 		cp console/package-lock.json $@; rm -rf $(BUILD)/npm; }
 
 # Without npm, everything else is built.
@@ -238,7 +276,7 @@ dist: console/xterm
 	@echo "$(BUILD)/proxxy-$(VERSION).tar.gz"
 
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 
 include bench/rules.mk
 include tests/fuzz/rules.mk

@@ -27,6 +27,7 @@
 #include "lib/http_exchange.h"
 #include "lib/io.h"
 #include "lib/linger.h"
+#include "lib/pages.h"
 #include "lib/uri.h"
 #include "session/algorithms.h"
 #include "session/check.h"
@@ -417,7 +418,7 @@ static void serve(void)
 	if (!accepted)
 		return;
 	if (head_used > EXCHANGE_ROOM)
-		io_release_pages(head, sizeof(head));
+		pages_release(head, sizeof(head));
 	relay_console();
 }
 

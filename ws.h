@@ -19,7 +19,8 @@ enum {
 	WS_CONTROL_FRAME_MAX = WS_CONTROL_MAX + 6, /* a masked control frame with its header */
 };
 
-enum ws_opcode { /* section 11.8 */
+/* Section 11.8. */
+enum ws_opcode {
 	WS_CONTINUATION = 0x0,
 	WS_TEXT = 0x1,
 	WS_BINARY = 0x2,

@@ -52,9 +52,11 @@ static void record(uint64_t ns)
 {
 	if (n_times == times_size) {
 		times_size = times_size ? 2 * times_size : 1024;
-		times = realloc(times, times_size * sizeof(*times));
-		if (!times)
+		uint64_t *larger = realloc(times, times_size * sizeof(*times));
+
+		if (!larger)
 			die("out of memory");
+		times = larger;
 	}
 	times[n_times++] = ns;
 }

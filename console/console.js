@@ -20,7 +20,10 @@ const SENTENCES = [
   [/Client address/, "This link was made for another computer or network."],
   [/password/, "The console did not take this link's password."],
   [/: 403|address is not allowed/, "This console may not be opened."],
-  [/cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/, "The machine's host cannot be reached."],
+  [
+    /cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/,
+    "The machine's host cannot be reached.",
+  ],
   [/connection lost|answer a Ping/, "The connection was lost."],
   [/^Proxmox|^Internal server error/, "The console cannot be opened at the moment."],
   [/for the WebSocket of a console/, "The connection was cut, or a proxy or firewall blocks consoles."],

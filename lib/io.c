@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -401,15 +400,6 @@ int io_write_all(struct endpoint *e, const void *buf, size_t size, int64_t deadl
 			return rc;
 	}
 	return OK;
-}
-
-void io_release_pages(void *at, size_t size)
-{
-	const uintptr_t page = (uintptr_t)getpagesize();
-	const uintptr_t begin = ((uintptr_t)at + page - 1) / page * page, end = ((uintptr_t)at + size) / page * page;
-
-	if (begin < end)
-		madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void io_release_buffers(struct endpoint *e)

@@ -128,11 +128,7 @@ struct io_want {
  * both endpoints. Also returns at the deadline, an io_now(), and when SIGTERM came. */
 void io_poll(const struct io_want want[2], int64_t deadline);
 
-/* Returns the pages that lie completely in at[0..size) to the kernel; their content becomes
- * zero. */
-void io_release_pages(void *at, size_t size);
-
-/* Does the same for the unused parts of e's TLS buffers. */
+/* Returns the pages of the unused parts of e's TLS buffers to the kernel. */
 void io_release_buffers(struct endpoint *e);
 
 #endif

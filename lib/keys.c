@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 #include "lib/error.h"
-#include "lib/io.h"
 #include "lib/list.h"
+#include "lib/pages.h"
 
 #define CREDENTIAL "signature-key"
 
@@ -150,7 +150,7 @@ void keys_wipe(void)
 	char *environment = getenv("SIGNATURE_KEY");
 
 	OPENSSL_cleanse(source.text, strlen(source.text));
-	io_release_pages(&source, sizeof(source));
+	pages_release(&source, sizeof(source));
 	if (environment)
 		OPENSSL_cleanse(environment, strlen(environment)); /* the memory that /proc/PID/environ shows */
 }

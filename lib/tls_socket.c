@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "lib/io.h"
+#include "lib/pages.h"
 
 enum {
 	TLS_HEADER = 5,   /* bytes of a record's header */
@@ -236,6 +236,6 @@ void tls_socket_release(SSL *tls)
 	struct tls_socket *s = socket_of(tls);
 	const size_t used = tls_socket_has_input(tls) ? s->end : 0;
 
-	io_release_pages(s->in + used, sizeof(s->in) - used);
-	io_release_pages(s->out + s->queued, sizeof(s->out) - s->queued);
+	pages_release(s->in + used, sizeof(s->in) - used);
+	pages_release(s->out + s->queued, sizeof(s->out) - s->queued);
 }

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 
 #include "lib/error.h"
+#include "lib/pages.h"
 #include "session/relay_close.h"
 
 /* Returns the time so many seconds after from; 0 seconds means never. */
@@ -69,7 +70,7 @@ static void release_memory(struct relay *r)
 
 	for (size_t i = 0; i < 2; i++)
 		if (framer_is_empty(framers[i]))
-			io_release_pages(framers[i]->buf, sizeof(framers[i]->buf));
+			pages_release(framers[i]->buf, sizeof(framers[i]->buf));
 	io_release_buffers(r->upstream);
 	malloc_trim(0);
 }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "lib/io.h"
+#include "lib/pages.h"
 
 void __attribute__((noinline)) wipe_stack(void)
 {
@@ -19,5 +19,5 @@ void __attribute__((noinline)) wipe_stack(void)
 	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* memcpy() uses different registers for each size */
 		memmove(below + sizeof(below) / 2, below, n);
 	OPENSSL_cleanse(below, sizeof(below));
-	io_release_pages(below, sizeof(below)); /* the stack will not grow that deep again */
+	pages_release(below, sizeof(below)); /* the stack will not grow that deep again */
 }

@@ -405,7 +405,7 @@ def proxxy(example: Example, key: str, cert: Cert) -> Iterator[Activator]:
     """With JWE the CA is in the payload, and nothing else is accepted."""
     settings = {"SIGNATURE_KEY": f"old:{'00' * 32},{KID}:{key}", "PROXXY_PAYLOADS": example.format}
     if example.format == "cbc":
-        settings["PROXXY_CA_FILE"] = cert.ca
+        settings["PROXXY_CA_FILE"] = str(cert.ca)
     with Activator(settings) as proxxy:
         yield proxxy
 

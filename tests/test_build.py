@@ -15,7 +15,7 @@ from lib.activator import TREE
 def make(build: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs make with nothing of the caller's flags."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    command = ["make", "-C", TREE, f"BUILD={build}", *arguments]
+    command = ["make", "-C", str(TREE), f"BUILD={build}", *arguments]
     return subprocess.run(command, env=kept | environment, capture_output=True, text=True, timeout=120)
 
 

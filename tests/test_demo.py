@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -140,7 +140,7 @@ def _name(pid: int) -> str:
         return ""
 
 
-def run_as(account: Account, *argv: object, **options: object) -> subprocess.CompletedProcess:
+def run_as(account: Account, *argv: object, **options: Any) -> subprocess.CompletedProcess:
     command = [*account.prefix(), *map(str, argv)]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=START_SECONDS, **options)
 

@@ -57,7 +57,7 @@ class Flooding:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(cert.cert, cert.key)
         self._tls.keylog_filename = str(keys)
-        self._tls.num_tickets = 0
+        self._tls.num_tickets = 0  # type: ignore[attr-defined, unused-ignore]
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.sent = 0

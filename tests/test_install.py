@@ -20,7 +20,7 @@ from lib.activator import TREE
 from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.flow import check_echo
-from lib.installed import CA_FILE, KEY, SETTINGS, SITE, deploy, install, key, show, wait_instances
+from lib.installed import CA_FILE, KEY, SETTINGS, SITE, deploy, install, key, wait_instances
 from lib.payload import seal, target
 from lib.pid1 import Machine
 from lib.standin import StandIn

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
@@ -71,7 +71,7 @@ class Machine:
         digest = output_of("sha256sum", repository / "make.deb").split()[0]
         (repository / "Packages").write_text(f"{control}Filename: ./make.deb\nSize: {size}\nSHA256: {digest}\n")
 
-    def command(self, *groups: str) -> dict[str, object]:
+    def command(self, *groups: str) -> dict[str, Any]:
         environment = {"PATH": str(self.bin), "APT_CONFIG": str(self.config)}
         return {"args": [str(SCRIPT), *groups], "env": environment, "text": True}
 

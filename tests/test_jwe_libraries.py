@@ -19,7 +19,7 @@ from lib.standin import StandIn
 from lib.wire import BINARY, Client
 
 HERE = TREE / "tests" / "interop"
-LIBRARIES = {
+LIBRARIES: dict[str, list[str | Path]] = {
     "npm-jose": ["node", HERE / "jose.mjs"],
     "python-jwcrypto": ["/usr/bin/python3", HERE / "jwcrypto.py"],
     "c-jose": [HERE / "jose.sh"],

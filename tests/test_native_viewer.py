@@ -56,7 +56,8 @@ def view(command: UrlCommand, script: str, vmid: int = ECHO, **environment: Any)
     program.chmod(0o700)
     (command.directory / "script.py").write_text(script)
     return command.run(
-        *GUEST, vmid, "--vnc", "--", command.directory / "script.py", VNCVIEWER=program, XDG_RUNTIME_DIR=command.directory, **environment
+        *GUEST, vmid, "--vnc", "--", command.directory / "script.py",
+        VNCVIEWER=program, XDG_RUNTIME_DIR=command.directory, **environment
     )
 
 
@@ -78,9 +79,11 @@ def test_tigervnc_shows_the_desktop_and_types_into_it(
         command.settings["PROXMOX_HOST"] = f"127.0.0.1:{standin.port}"
         command.secret("token", standin.access.token("root@pam").removeprefix("PVEAPIToken="))
         display = {name: screen.environment()[name] for name in ("DISPLAY", "XAUTHORITY", "HOME")}
-        arguments = [*GUEST, ECHO, "--vnc", "--", "-FullScreen", "-RemoteResize=0", "-AlertOnFatalError=0", "-ReconnectOnError=0"]
+        quiet = ["-AlertOnFatalError=0", "-ReconnectOnError=0"]
+        arguments = [*GUEST, ECHO, "--vnc", "--", "-FullScreen", "-RemoteResize=0", *quiet]
         with log.open("wb") as out:
-            viewer = spawn([command.path, *arguments], env=command.environment(**display), stdout=out, stderr=out)
+            argv = [str(command.path), *map(str, arguments)]
+            viewer = spawn(argv, env=command.environment(**display), stdout=out, stderr=out)
         stack.callback(stop_tree, viewer)
         said = lambda: f"{log.read_text()}\n{relay.log()}"  # noqa: E731
         wait_for(lambda: is_drawn(screen), DRAW_SECONDS, lambda: f"the desktop is not drawn:\n{said()}")
@@ -162,12 +165,14 @@ print("the same")
 
 
 def test_password_is_the_viewers_alone(command: UrlCommand) -> None:
-    done = view(command, "import sys; print(len(os.environ['VNC_PASSWORD']), [a for a in sys.argv if os.environ['VNC_PASSWORD'] in a])")
+    script = "import sys; p = os.environ['VNC_PASSWORD']; print(len(p), [a for a in sys.argv if p in a])"
+    done = view(command, script)
     assert (done.returncode, done.stdout, done.stderr) == (0, "8 []\n", "")
 
 
 def test_socket_is_this_users_alone_and_gone_afterwards(command: UrlCommand) -> None:
-    done = view(command, "print(oct(os.stat(os.path.dirname(path)).st_mode & 0o777) if os.path.exists(path) else 'gone')", vmid=NAMED)
+    script = "print(oct(os.stat(os.path.dirname(path)).st_mode & 0o777) if os.path.exists(path) else 'gone')"
+    done = view(command, script, vmid=NAMED)
     assert done.stdout in ("0o700\n", "gone\n") and done.returncode == 0
     assert not list(command.directory.glob("proxxy-*"))
 
@@ -191,13 +196,14 @@ def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -
 def test_console_that_proxmox_refuses(command: UrlCommand, standin: StandIn) -> None:
     """Its 401 comes when the viewer is there already: the reason is in proxxy's Close."""
     check = standin.access.check_vnc_ticket
-    standin.access.check_vnc_ticket = lambda *_: check("x", "x", "x", 0)  # type: ignore[method-assign]
+    standin.access.check_vnc_ticket = lambda *_: check("x", "x", "x", 0)  # type: ignore[assignment, method-assign]
     try:
         done = view(command, "print(console.recv(1))")
     finally:
-        standin.access.check_vnc_ticket = check  # type: ignore[method-assign]
+        standin.access.check_vnc_ticket = check  # type: ignore[assignment, method-assign]
     assert done.returncode == 69 and done.stdout == "b''\n"
-    assert done.stderr == "proxxy-url: proxxy closed the console: 1011 Proxmox: 401 permission denied - invalid PVEVNC ticket\n"
+    words = "Proxmox: 401 permission denied - invalid PVEVNC ticket"
+    assert done.stderr == f"proxxy-url: proxxy closed the console: 1011 {words}\n"
 
 
 def test_viewer_that_ends_before_it_comes(command: UrlCommand) -> None:
@@ -208,7 +214,8 @@ def test_viewer_that_ends_before_it_comes(command: UrlCommand) -> None:
 
 def test_viewer_that_there_is_not(command: UrlCommand) -> None:
     done = command.run(*GUEST, ECHO, "--vnc", VNCVIEWER="no-such-viewer", XDG_RUNTIME_DIR=command.directory)
-    assert done.returncode == 71 and done.stderr == "proxxy-url: no-such-viewer: No such file or directory; VNCVIEWER can name another viewer\n"
+    words = "no-such-viewer: No such file or directory; VNCVIEWER can name another viewer"
+    assert done.returncode == 71 and done.stderr == f"proxxy-url: {words}\n"
 
 
 def test_directory_that_there_is_not(command: UrlCommand) -> None:
@@ -258,15 +265,30 @@ def after(*frames: bytes) -> Callable[[Connection], None]:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (refuse(b'HTTP/1.1 403 Forbidden\r\nContent-Length: 62\r\n\r\n{"error":"Payload was used before","code":403,"issues":[]}\r\n\r\n'), "proxxy answered 403 Payload was used before"),
+        (
+            refuse(
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 62\r\n\r\n"
+                b'{"error":"Payload was used before","code":403,"issues":[]}\r\n\r\n'
+            ),
+            "proxxy answered 403 Payload was used before",
+        ),
         (refuse(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops"), "proxxy answered 502"),
         (refuse(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "the server at that address is not proxxy"),
-        (refuse(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"), "does not accept the upgrade"),
+        (
+            refuse(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: x\r\n\r\n"
+            ),
+            "does not accept the upgrade",
+        ),
         (refuse(b""), "the server at that address is not proxxy"),
         (after(encode_frame(BINARY, b"x", rsv=4)), "proxxy violated the WebSocket protocol"),
         (after(encode_frame(BINARY, b"x", mask=b"abcd")), "proxxy violated the WebSocket protocol"),
         (after(encode_frame(CLOSE, b"\x03")), "proxxy sent an invalid Close"),
-        (after(encode_frame(CLOSE, close_payload(1001, "Operator ended it"))), "proxxy closed the console: 1001 Operator ended it"),
+        (
+            after(encode_frame(CLOSE, close_payload(1001, "Operator ended it"))),
+            "proxxy closed the console: 1001 Operator ended it",
+        ),
         (after(encode_frame(CLOSE, close_payload(1011, "\x1b[31mred"))), "proxxy closed the console: 1011 ?[31mred"),
     ],
 )  # fmt: skip
@@ -367,7 +389,11 @@ def test_signal_while_the_viewer_is_awaited(command: UrlCommand) -> None:
 
 
 def test_viewer_inherits_no_connection(command: UrlCommand) -> None:
-    done = view(command, "print(sorted(os.readlink(f'/proc/self/fd/{n}')[:6] for n in os.listdir('/proc/self/fd') if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')))")
+    script = (
+        "print(sorted(os.readlink(f'/proc/self/fd/{n}')[:6] for n in os.listdir('/proc/self/fd') "
+        "if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')))"
+    )
+    done = view(command, script)
     assert done.stdout.count("socket") == 1  # its own, to the console
 
 

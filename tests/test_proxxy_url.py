@@ -57,7 +57,8 @@ def test_url_of_a_vm_opens_its_console(
     command.secret("key", f"{key_name}:{key}" if key_name else key)
     url = command.ok(*GUEST, NAMED, "--title", "Web & mail #1 – 100%")
     parts = urlsplit(url)
-    assert (parts.scheme, parts.netloc, parts.path, parts.query) == ("https", "panel.example.com", "/console/novnc.html", "")
+    page = ("https", "panel.example.com", "/console/novnc.html", "")
+    assert (parts.scheme, parts.netloc, parts.path, parts.query) == page
     assert set(fragment(url)) == {"payload", "password", "title"}
     assert fragment(url)["title"] == "Web & mail #1 – 100%"
     with open_page(relay, url) as client:
@@ -124,7 +125,8 @@ def test_json_has_every_part(command: UrlCommand, relay: Activator) -> None:
     assert fragment(parts["url"]) == {"payload": parts["payload"], "password": parts["password"]}
     assert (parts["node"], parts["type"], parts["vmid"], parts["user"]) == ("pve01", "qemu", NAMED, "root@pam!proxxy")
     explained = json.loads(command.ok("open", "--json", input=parts["payload"], PROXXY_ALLOWED_HOSTS="127.0.0.0/8"))
-    assert (explained["session_max"], explained["client"], explained["origin"]) == (600, "127.0.0.0/8", ORIGIN["Origin"])
+    limits = (explained["session_max"], explained["client"], explained["origin"])
+    assert limits == (600, "127.0.0.0/8", ORIGIN["Origin"])
     del command.settings["PROXXY_PAGE"]
     bare = json.loads(command.ok(*GUEST, NAMED, "--json"))
     assert bare["url"] is None and bare["websocket"] is None
@@ -141,7 +143,8 @@ def test_origin_is_as_browsers_say_it(command: UrlCommand, page: str) -> None:
 
 def test_host_is_the_node_unless_told(command: UrlCommand) -> None:
     del command.settings["PROXMOX_HOST"]
-    assert command.refusal(EX_UNAVAILABLE, "--node", "no-such-node.invalid", "--vmid", 100).startswith("no-such-node.invalid: Could not resolve host")
+    refusal = command.refusal(EX_UNAVAILABLE, "--node", "no-such-node.invalid", "--vmid", 100)
+    assert refusal.startswith("no-such-node.invalid: Could not resolve host")
 
 
 def test_proxxy_needs_no_settings_for_the_ca(command: UrlCommand, key: str) -> None:
@@ -157,7 +160,8 @@ def test_proxxy_needs_no_settings_for_the_ca(command: UrlCommand, key: str) -> N
 def test_wrong_token(command: UrlCommand) -> None:
     command.secret("token", "root@pam!proxxy=00000000-0000-0000-0000-000000000000")
     words = command.refusal(EX_NOPERM, *GUEST, NAMED)
-    assert re.match(r"127\.0\.0\.1:\d+: 401 Authentication failed! Check that the token in PROXMOX_TOKEN_FILE is correct", words)
+    hint = "Check that the token in PROXMOX_TOKEN_FILE is correct"
+    assert re.match(rf"127\.0\.0\.1:\d+: 401 Authentication failed! {hint}", words)
     assert "00000000" not in words
 
 
@@ -167,7 +171,8 @@ TOKEN = DEFAULT_TOKENS["root@pam!proxxy"]
 @pytest.mark.parametrize(
     "text",
     [
-        '"{}"', "'{}'", " {} ", "\ufeff{}", "PVEAPIToken={}", "Authorization: PVEAPIToken={}", "authorization:PVEAPIToken={}", '"Authorization: PVEAPIToken={}"',
+        '"{}"', "'{}'", " {} ", "\ufeff{}", "PVEAPIToken={}", "Authorization: PVEAPIToken={}",
+        "authorization:PVEAPIToken={}", '"Authorization: PVEAPIToken={}"',
         "\ufeff'PVEAPIToken={}'", "{}\r",
     ],
 )  # fmt: skip
@@ -207,12 +212,17 @@ def test_file_that_only_a_group_may_read(command: UrlCommand, key: str, setting:
         group = grp.getgrnam("daemon")
         os.chown(theirs.settings[setting], 0, group.gr_gid)
         os.chmod(theirs.settings[setting], 0o640)
-        done = subprocess.run([program, *GUEST, str(NAMED)], env=environment, capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
+        done = subprocess.run(
+            [program, *GUEST, str(NAMED)], env=environment, capture_output=True, text=True,
+            user=65534, group=65534, extra_groups=[],
+        )
     assert done.returncode == EX_CONFIG and "Permission denied; root and the group daemon may read it" in done.stderr
     assert "openssl rand" not in done.stderr
 
 
-def test_proxmox_that_no_longer_knows_generate_password(command: UrlCommand, relay: Activator, standin: StandIn) -> None:
+def test_proxmox_that_no_longer_knows_generate_password(
+    command: UrlCommand, relay: Activator, standin: StandIn
+) -> None:
     standin.knows_generate_password = False
     before = len(standin.requests)
     try:
@@ -233,7 +243,8 @@ def test_wrong_password(command: UrlCommand) -> None:
 
 def test_no_permission(command: UrlCommand, standin: StandIn) -> None:
     command.secret("token", standin.access.token("auditor@pve"))  # as it stands in a header: that is understood, too
-    assert ": 403 Permission check failed (/vms/101, VM.Console). The user needs a role" in command.refusal(EX_NOPERM, *GUEST, NAMED)
+    refusal = command.refusal(EX_NOPERM, *GUEST, NAMED)
+    assert ": 403 Permission check failed (/vms/101, VM.Console). The user needs a role" in refusal
 
 
 def test_no_such_guest(command: UrlCommand) -> None:
@@ -285,7 +296,10 @@ def test_nobody_there(command: UrlCommand) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"data\":{}}", "its answer lacks a ticket, port or user"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{\"data\":[]}", "its answer is not from Proxmox's API"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + b" " * 99999, "its answer is longer than 16384 bytes"),
-        (b"HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", "301 Moved. This is not Proxmox's API port, which is 8006"),
+        (
+            b"HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
+            "301 Moved. This is not Proxmox's API port, which is 8006",
+        ),
         (b"HTTP/1.1 500 \x1b[31mred\tand\x07loud\r\nContent-Length: 0\r\n\r\n", "500 ?[31mred?and?loud"),
         (b"HTTP/1.1 500 \xc2\x9b31m\r\nContent-Length: 0\r\n\r\n", "500 ??31m"),
         (b"HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n", ": 599"),
@@ -295,9 +309,13 @@ def test_nobody_there(command: UrlCommand) -> None:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{\"data\":{}}\r\n", "its answer is incomplete\n"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"data":{"ticket":"t","user":"u","po', "its answer is not from Proxmox's API"),
         (f"HTTP/1.1 500 no {DEFAULT_TOKENS['root@pam!proxxy']} here\r\nContent-Length: 0\r\n\r\n".encode(), ": 500\n"),
-        (b'HTTP/1.1 200 OK\r\n\r\n{"data":{"ticket":"t","user":"u","port":"99999"}}', "its answer lacks a ticket, port or user"),
         (
-            b'HTTP/1.1 400 Parameter verification failed.\r\n\r\n{"errors":{"vmid":"too small\\n","node":"no such node"}}',
+            b'HTTP/1.1 200 OK\r\n\r\n{"data":{"ticket":"t","user":"u","port":"99999"}}',
+            "its answer lacks a ticket, port or user",
+        ),
+        (
+            b"HTTP/1.1 400 Parameter verification failed.\r\n\r\n"
+            b'{"errors":{"vmid":"too small\\n","node":"no such node"}}',
             "400 Parameter verification failed. (vmid: too small, node: no such node)",
         ),
     ],
@@ -356,7 +374,10 @@ def test_user_with_a_second_factor(command: UrlCommand, cert: Cert) -> None:
         ({"PROXMOX_TOKEN_FILE": "/nonexistent"}, "PROXMOX_TOKEN_FILE /nonexistent: No such file or directory"),
         ({"PROXMOX_TOKEN_FILE": "/dev/null"}, "PROXMOX_TOKEN_FILE /dev/null must contain exactly one line"),
         ({"PROXMOX_TOKEN_FILE": "/etc/hostname"}, "does not contain USER@REALM!NAME=SECRET"),
-        ({"PROXMOX_USER": "root@pam", "PROXMOX_PASSWORD_FILE": "/nonexistent"}, "PROXMOX_PASSWORD_FILE /nonexistent: No such file"),
+        (
+            {"PROXMOX_USER": "root@pam", "PROXMOX_PASSWORD_FILE": "/nonexistent"},
+            "PROXMOX_PASSWORD_FILE /nonexistent: No such file",
+        ),
         ({"PROXXY_KEY_FILE": "/nonexistent"}, "no key: /nonexistent"),
         ({"PROXXY_PAGE": ""}, "PROXXY_PAGE is not set"),
         ({"PROXXY_PAGE": "panel.example.com"}, "PROXXY_PAGE has an invalid value"),
@@ -412,7 +433,15 @@ def test_arguments_that_do_not_do(command: UrlCommand, arguments: list[str], wor
     assert words in command.refusal(EX_USAGE, *arguments)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [(["--insecure"], "--insecure: no such option"), (["-k"], "-k: no such option"), (["--vmid"], "--vmid needs a value"), (["--json=yes"], "--json=yes: no such option")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--insecure"], "--insecure: no such option"),
+        (["-k"], "-k: no such option"),
+        (["--vmid"], "--vmid needs a value"),
+        (["--json=yes"], "--json=yes: no such option"),
+    ],
+)
 def test_option_that_there_is_not(command: UrlCommand, arguments: list[str], words: str) -> None:
     assert command.refusal(EX_USAGE, *arguments) == f"{words}; see --help"
 
@@ -452,7 +481,10 @@ def test_key_in_the_environment_is_wiped(command: UrlCommand, key: str) -> None:
     )
     try:
         environ = Path("/proc", str(process.pid), "environ")
-        wait_for(lambda: b"SIGNATURE_KEY=" in environ.read_bytes() and key.encode() not in environ.read_bytes(), 2, "the key shows")
+        wait_for(
+            lambda: b"SIGNATURE_KEY=" in environ.read_bytes() and key.encode() not in environ.read_bytes(),
+            2, "the key shows",
+        )
     finally:
         process.communicate(timeout=20)
 
@@ -498,9 +530,11 @@ def test_sealed_is_what_opens(command: UrlCommand, format: str, ascii: bool) -> 
 
 def test_seal_keeps_claims_that_are_given(command: UrlCommand) -> None:
     given = details(exp=int(time.time()) + 200, jti="mine", nbf=int(time.time()) - 1)
-    explained = json.loads(command.ok("open", "--json", input=command.ok("seal", "--lifetime", "5", input=json.dumps(given))))
+    sealed = command.ok("seal", "--lifetime", "5", input=json.dumps(given))
+    explained = json.loads(command.ok("open", "--json", input=sealed))
     assert {name: explained[name] for name in given} == given
-    short = json.loads(command.ok("open", "--json", input=command.ok("seal", "--lifetime", "5", input=json.dumps(details()))))
+    sealed = command.ok("seal", "--lifetime", "5", input=json.dumps(details()))
+    short = json.loads(command.ok("open", "--json", input=sealed))
     assert 0 < short["exp"] - time.time() <= 5
 
 
@@ -525,7 +559,13 @@ def test_seal_refuses_what_proxxy_would(command: UrlCommand, input: str, words: 
     assert words in command.refusal(EX_DATAERR, "seal", input=input)
 
 
-@pytest.mark.parametrize("wrap", ["{}", "  {}\n", "wss://panel/console/ws?payload={}", "https://panel/console/novnc.html#payload={}&password=x", "/a?b=c&payload={}#x", "payload={}"])
+WRAPS = [
+    "{}", "  {}\n", "wss://panel/console/ws?payload={}", "https://panel/console/novnc.html#payload={}&password=x",
+    "/a?b=c&payload={}#x", "payload={}",
+]
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
 @pytest.mark.parametrize("format", ["jwe", "cbc"])
 def test_open_takes_a_payload_or_a_url(command: UrlCommand, key: str, wrap: str, format: str) -> None:
     payload = seal_jwe(details(), key) if format == "jwe" else seal(details(), key)
@@ -535,7 +575,9 @@ def test_open_takes_a_payload_or_a_url(command: UrlCommand, key: str, wrap: str,
 
 @pytest.mark.parametrize("arguments", [["open", "--json"], ["--json", "open"]])
 @pytest.mark.parametrize("posix", [{}, {"POSIXLY_CORRECT": "1"}], ids=["gnu", "posix"])
-def test_options_stand_where_they_like(command: UrlCommand, key: str, arguments: list[str], posix: dict[str, str]) -> None:
+def test_options_stand_where_they_like(
+    command: UrlCommand, key: str, arguments: list[str], posix: dict[str, str]
+) -> None:
     done = command.run(*arguments, input=seal_jwe(details(), key), **posix)
     assert json.loads(done.stdout)["accepted"]
 
@@ -557,15 +599,18 @@ def test_tickets_send_a_terminal_no_controls(command: UrlCommand, key: str, tick
 
 
 def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
-    payload = seal_jwe(details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600), key)
+    limited = details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600)
+    payload = seal_jwe(limited, key)
     text = command.ok("open", input=payload)
-    lines = dict(re.match(r"(\S+) +(.*)", line).groups() for line in text.splitlines())
+    matches = [re.match(r"(\S+) +(.*)", line) for line in text.splitlines()]
+    lines = {found[1]: found[2] for found in matches}
     assert lines["guest"] == "qemu 100 on node pve01, console port 5900"
     assert lines["host"] == "pve01.example.com:8006"
     assert lines["ticket"] == "PVEAPIToken=root@pam!proxxy=… (36 bytes)"
     assert lines["vncticket"] == "… (30 bytes)"
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, (59|60) s ahead", lines["exp"])
-    assert (lines["jti"], lines["origin"], lines["client"], lines["session_max"]) == ("once", "https://panel.example.com", "192.0.2.0/24", "600 s")
+    limits = (lines["jti"], lines["origin"], lines["client"], lines["session_max"])
+    assert limits == ("once", "https://panel.example.com", "192.0.2.0/24", "600 s")
     assert lines["verdict"] == "proxxy accepts it now"
     assert "6f1c5bd0" not in text and "PVEVNC" not in text
 
@@ -584,7 +629,9 @@ def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
         ({}, {"PROXXY_PAYLOADS": "cbc"}, "PROXXY_PAYLOADS does not accept this format"),
     ],
 )  # fmt: skip
-def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: dict, environment: dict, words: str) -> None:
+def test_open_says_why_proxxy_refuses(
+    command: UrlCommand, key: str, members: dict, environment: dict, words: str
+) -> None:
     done = command.run("open", input=seal_jwe(details(**members), key), **environment)
     assert done.returncode == EX_DATAERR and done.stderr == ""
     assert re.search(r"^verdict +proxxy refuses it: .*" + re.escape(words), done.stdout, re.M | re.I), done.stdout
@@ -592,11 +639,14 @@ def test_open_says_why_proxxy_refuses(command: UrlCommand, key: str, members: di
 
 def test_open_says_what_proxmox_will_refuse_of_the_old_format(command: UrlCommand, key: str) -> None:
     text = command.ok("open", input=seal(details(ticket="root@pam!proxxy=6f1c5bd0"), key))
-    assert re.search("^verdict +proxxy accepts it now, but Proxmox will refuse it: ticket is an API token without PVEAPIToken=", text, re.M)
+    words = "proxxy accepts it now, but Proxmox will refuse it: ticket is an API token without PVEAPIToken="
+    assert re.search(f"^verdict +{words}", text, re.M)
     assert "6f1c5bd0" not in text
 
 
-@pytest.mark.parametrize("payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "payload=x", "x" * 20000])
+@pytest.mark.parametrize(
+    "payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "payload=x", "x" * 20000]
+)
 def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
     done = command.run("open", input=payload)
     assert done.returncode == EX_DATAERR
@@ -680,8 +730,9 @@ def test_settings_of_the_directory_beside_the_file(command: UrlCommand) -> None:
     other = "ab" * 32
     (folder / "20.conf").write_text(f"PROXXY_KEY_FILE={command.secret('other', f'new:{other}')}\n")
     (folder / "10.conf").write_text("PROXXY_KEY_FILE=/nonexistent\n")
-    details = json.dumps({"vmid": 100, "type": "qemu", "host": "pve01", "node": "pve01", "ticket": "PVEAPIToken=a@pve!b=c",
-                          "vncticket": "PVEVNC:a", "port": "5900"})
+    guest = {"vmid": 100, "type": "qemu", "host": "pve01", "node": "pve01"}
+    tickets = {"ticket": "PVEAPIToken=a@pve!b=c", "vncticket": "PVEVNC:a", "port": "5900"}
+    details = json.dumps({**guest, **tickets})
     payload = command.ok("seal", input=details)
     header = json.loads(base64.urlsafe_b64decode(payload.split(".")[0] + "=="))
     assert header["kid"] == "new"

@@ -195,8 +195,8 @@ def bodies() -> Iterator[Case]:
             field = field.replace(before, behind)
         yield Case("9112-5.1", f"Content-Length-{name}", request(field))
     # Other names: to us as to any other reader of them they announce nothing.
-    for name in (b"TE: trailers", b"Trailer: X", b"Content_Length: 5", b"Transfer_Encoding: chunked"):
-        yield Case("9110-5.1", f"unknown-field-{shown(name)}", request(name), 101)
+    for unknown in (b"TE: trailers", b"Trailer: X", b"Content_Length: 5", b"Transfer_Encoding: chunked"):
+        yield Case("9110-5.1", f"unknown-field-{shown(unknown)}", request(unknown), 101)
     yield Case("9110-10.1.1", "Expect-gets-no-interim-answer", request(b"Expect: 100-continue"), 101)
 
 
@@ -222,13 +222,13 @@ def fields() -> Iterator[Case]:
     yield Case("9112-5", "field-without-name", request(b": a"))
     yield Case("9112-5", "colon-alone", request(b":"))
     for character in b'"(),/;<=>?@[\\]{} \x80\xc3\xff':
-        for name, field in {"in": b"X%cY: a", "before": b"%cXY: a", "behind": b"XY%c: a"}.items():
+        for where, field in {"in": b"X%cY: a", "before": b"%cXY: a", "behind": b"XY%c: a"}.items():
             sent = request(field % character)
-            yield Case("9110-5.6.2", f"{shown(bytes([character]))}-{name}-a-field-name", sent)
+            yield Case("9110-5.6.2", f"{shown(bytes([character]))}-{where}-a-field-name", sent)
     for value in (b"a:b", b"\xff\x80", b"a\tb", b'"\\"', b"(x)", b"", b"\xc3\xa9"):
         yield Case("9110-5.5", f"value-{shown(value)}", request(b"X: " + value), 101)
     for character in CONTROLS:
-        name = shown(bytes([character]))
+        control = shown(bytes([character]))
         places = {
             "in-the-method": request(line=b"G%cET TARGET HTTP/1.1" % character),
             "before-the-method": request(line=b"%cGET TARGET HTTP/1.1" % character),
@@ -241,7 +241,7 @@ def fields() -> Iterator[Case]:
             "around-a-value": request(b"X: %ca%c" % (character, character)),
             "in-Host": request(host=b"Host: a%cb" % character),
         }
-        yield from each("9110-5.5", name, places)
+        yield from each("9110-5.5", control, places)
 
 
 def hosts() -> Iterator[Case]:

@@ -111,7 +111,8 @@ def test_no_path_under_the_prefix_has_its_query_logged(
         for number, path in enumerate(NEAR_MISSES):
             for name in NAMES if "console" in path else NAMES[:1]:
                 secret = f"eyJhbGciOi{number}.{seal(console(8006), key)}"
-                for headers in ({}, {"Upgrade": ""}):
+                asked: list[dict[str, str]] = [{}, {"Upgrade": ""}]
+                for headers in asked:
                     with Client.connect(web.port, f"{path}?x=1&{name}={secret}&y=2", headers) as client:
                         client.read_head()
         with Client.connect(web.port, "/panel?page=7", {"Upgrade": ""}) as client:

@@ -35,6 +35,7 @@ STATUS_REQUEST = b"GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n"
 HELD_REQUEST = b"GET / HTTP/1.1\r\n"  # the head goes on, but never does
 HELD_SECONDS = 300  # the request's deadline: longer than any test holds one
 
+
 @pytest.fixture(scope="module")
 def machine(cert: Cert) -> Iterator[Machine]:
     with Machine() as booted, booted.network():

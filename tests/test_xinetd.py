@@ -22,7 +22,6 @@ from lib.wire import BINARY, CLOSE, CONTINUATION, Client, close_payload
 VMID = 100  # of conftest.py's guest that echoes
 
 
-
 @pytest.fixture(scope="module")
 def proxxy(settings: dict[str, Any]) -> Iterator[Xinetd]:
     with Xinetd(settings) as running:

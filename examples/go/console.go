@@ -40,7 +40,8 @@ type Console struct {
 	Password  string `json:"password"`
 }
 
-// OpenConsole takes the token as USER@REALM!NAME=SECRET, and in PEM the CA of Proxmox's certificate if not the system's.
+// OpenConsole takes the token as USER@REALM!NAME=SECRET, and in PEM the CA of Proxmox's certificate if that is not
+// one of the system's.
 func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, error) {
 	form := "websocket=1"
 	if guest.Type == "qemu" { // a container's vncproxy has no such parameter: the ticket is its password
@@ -67,11 +68,12 @@ func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, 
 		return nil, err
 	}
 	claims := map[string]any{
-		"vmid": guest.VMID, "type": guest.Type, "host": guest.Host, "node": guest.Node, "ticket": "PVEAPIToken=" + token,
-		"vncticket": answer.Data.Ticket, "port": answer.Data.Port,
+		"vmid": guest.VMID, "type": guest.Type, "host": guest.Host, "node": guest.Node,
+		"ticket": "PVEAPIToken=" + token, "vncticket": answer.Data.Ticket, "port": answer.Data.Port,
 		"exp": time.Now().Unix() + 60, "jti": hex.EncodeToString(random(16)),
 	}
-	if len(ca) > 0 { // what proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate
+	// What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+	if len(ca) > 0 {
 		claims["ca"] = string(ca)
 	}
 	payload, err := seal(claims, keys)
@@ -110,7 +112,8 @@ func ask(guest Guest, token, form string, ca []byte) (string, []byte, error) {
 
 // The first of keys, "HEX" or "NAME:HEX" with commas between, seals.
 func seal(claims map[string]any, keys string) (string, error) {
-	found := regexp.MustCompile(`(?i)^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)`).FindStringSubmatch(strings.TrimSpace(keys))
+	pattern := regexp.MustCompile(`(?i)^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)`)
+	found := pattern.FindStringSubmatch(strings.TrimSpace(keys))
 	if found == nil {
 		return "", errors.New("the key is not 64 hex digits")
 	}
@@ -198,7 +201,8 @@ func main() {
 		check(os.Args[2])
 		return
 	}
-	guest := Guest{os.Getenv("PROXMOX_HOST"), os.Getenv("PROXMOX_NODE"), os.Getenv("PROXMOX_TYPE"), must(strconv.Atoi(os.Getenv("PROXMOX_VMID")))}
+	vmid := must(strconv.Atoi(os.Getenv("PROXMOX_VMID")))
+	guest := Guest{os.Getenv("PROXMOX_HOST"), os.Getenv("PROXMOX_NODE"), os.Getenv("PROXMOX_TYPE"), vmid}
 	if guest.Type == "" {
 		guest.Type = "qemu"
 	}

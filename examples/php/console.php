@@ -9,7 +9,8 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
     #[\SensitiveParameter] string $keys, string $websocket, ?string $caFile = null): array
 {
     $address = preg_match('/:\d+$/D', $host) ? $host : "$host:8006";
-    $curl = curl_init("https://$address/api2/json/nodes/" . rawurlencode($node) . '/' . rawurlencode($type) . "/$vmid/vncproxy");
+    $guest = rawurlencode($node) . '/' . rawurlencode($type) . "/$vmid";
+    $curl = curl_init("https://$address/api2/json/nodes/$guest/vncproxy");
     $status = '';
     curl_setopt_array($curl, [
         CURLOPT_RETURNTRANSFER => true,
@@ -33,11 +34,14 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
     }
     $answer = json_decode($body, true, 8, JSON_THROW_ON_ERROR)['data'];
     $claims = ['vmid' => $vmid, 'type' => $type, 'host' => $host, 'node' => $node, 'ticket' => "PVEAPIToken=$token",
-        'vncticket' => $answer['ticket'], 'port' => $answer['port'], 'exp' => time() + 60, 'jti' => bin2hex(random_bytes(16))];
-    if ($caFile) { // what proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate
+        'vncticket' => $answer['ticket'], 'port' => $answer['port'],
+        'exp' => time() + 60, 'jti' => bin2hex(random_bytes(16))];
+    // What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+    if ($caFile) {
         $claims['ca'] = file_get_contents($caFile);
     }
-    return ['websocket' => "$websocket?payload=" . seal($claims, $keys), 'password' => $answer['password'] ?? $answer['ticket']];
+    return ['websocket' => "$websocket?payload=" . seal($claims, $keys),
+        'password' => $answer['password'] ?? $answer['ticket']];
 }
 
 /** The first of $keys, "HEX" or "NAME:HEX" with commas between, seals. */
@@ -64,7 +68,10 @@ function unseal(string $payload, string $key): mixed
     [$protected, , $nonce, $sealed, $tag] = explode('.', $payload);
     [$nonce, $sealed, $tag] = array_map(fn ($part) => base64_decode(strtr($part, '-_', '+/')), [$nonce, $sealed, $tag]);
     // PHP takes a tag that was cut short as well: its length is the caller's to check.
-    $text = strlen($tag) === 16 ? openssl_decrypt($sealed, 'aes-256-gcm', $key, OPENSSL_RAW_DATA, $nonce, $tag, $protected) : false;
+    if (strlen($tag) !== 16) {
+        return null;
+    }
+    $text = openssl_decrypt($sealed, 'aes-256-gcm', $key, OPENSSL_RAW_DATA, $nonce, $tag, $protected);
     return $text === false ? null : json_decode($text, true);
 }
 
@@ -76,7 +83,8 @@ function check(string $file): string
         $kid = json_decode($v['header'], true)['kid'] ?? null;
         $ours = seal($v['claims'], $kid ? "$kid:{$v['key']}" : $v['key']);
         $exact = jwe($v['header'], $v['plaintext'], $key, hex2bin($v['nonce']));
-        if (unseal($v['payload'], $key) !== $v['claims'] || unseal($ours, $key) !== $v['claims'] || $exact !== $v['payload']) {
+        $opened = [unseal($v['payload'], $key), unseal($ours, $key)];
+        if ($opened !== [$v['claims'], $v['claims']] || $exact !== $v['payload']) {
             throw new RuntimeException("{$v['name']}: differs");
         }
     }
@@ -88,7 +96,8 @@ function main(array $argv, array $env): string
     if (($argv[1] ?? '') === 'check') {
         return check($argv[2]);
     }
-    [$token, $keys] = array_map(fn ($name) => trim(file_get_contents($env[$name])), ['PROXMOX_TOKEN_FILE', 'PROXXY_KEY_FILE']);
+    $token = trim(file_get_contents($env['PROXMOX_TOKEN_FILE']));
+    $keys = trim(file_get_contents($env['PROXXY_KEY_FILE']));
     return json_encode(openConsole($env['PROXMOX_HOST'], $env['PROXMOX_NODE'], $env['PROXMOX_TYPE'] ?? 'qemu',
         (int) $env['PROXMOX_VMID'], $token, $keys, $env['PROXXY_WEBSOCKET'], $env['PROXMOX_CA_FILE'] ?? null));
 }

@@ -18,7 +18,8 @@ from proxmoxer import ProxmoxAPI, ResourceException
 
 
 def open_console(host, node, type, vmid, token, keys, websocket, ca_file=None):
-    """What noVNC needs; token is USER@REALM!NAME=SECRET, ca_file the CA of Proxmox's certificate if not the system's."""
+    """What noVNC needs; token is USER@REALM!NAME=SECRET, ca_file the CA of Proxmox's certificate if that is not one of
+    the system's."""
     user, name, secret = re.fullmatch(r"(.+)!(.+)=(.+)", token).groups()
     proxmox = ProxmoxAPI(host, user=user, token_name=name, token_value=secret, verify_ssl=ca_file or True)
     # A container's vncproxy has no generate-password: the ticket is its password. Since 9.2
@@ -31,10 +32,13 @@ def open_console(host, node, type, vmid, token, keys, websocket, ca_file=None):
             raise
         answer = proxmox.nodes(node)(type)(vmid).vncproxy.post(websocket=1)
     claims = {"vmid": vmid, "type": type, "host": host, "node": node, "ticket": f"PVEAPIToken={token}"}
-    claims |= {"vncticket": answer["ticket"], "port": answer["port"], "exp": int(time.time()) + 60, "jti": str(uuid.uuid4())}
-    if ca_file:  # what proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate
+    claims |= {"vncticket": answer["ticket"], "port": answer["port"]}
+    claims |= {"exp": int(time.time()) + 60, "jti": str(uuid.uuid4())}
+    # What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+    if ca_file:
         claims["ca"] = Path(ca_file).read_text()
-    return {"websocket": f"{websocket}?payload={seal(claims, keys)}", "password": answer.get("password", answer["ticket"])}
+    password = answer.get("password", answer["ticket"])
+    return {"websocket": f"{websocket}?payload={seal(claims, keys)}", "password": password}
 
 
 def seal(claims, keys):

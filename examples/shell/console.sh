@@ -23,8 +23,9 @@ seal() {
 ask() {
 	# -q: no .curlrc may switch the verification off.
 	answer=$(printf 'Authorization: PVEAPIToken=%s\n' "$(cat "$PROXMOX_TOKEN_FILE")" |
-		curl -q -sS -i --suppress-connect-headers -m 30 ${PROXMOX_CA_FILE:+--cacert "$PROXMOX_CA_FILE"} -H @- -d "$form" \
-			"https://$address/api2/json/nodes/$PROXMOX_NODE/$type/$PROXMOX_VMID/vncproxy" | tr -d '\r')
+		curl -q -sS -i --suppress-connect-headers -m 30 ${PROXMOX_CA_FILE:+--cacert "$PROXMOX_CA_FILE"} -H @- \
+			-d "$form" "https://$address/api2/json/nodes/$PROXMOX_NODE/$type/$PROXMOX_VMID/vncproxy" |
+		tr -d '\r')
 	[ -n "$answer" ] || exit 1 # curl has said why
 	status=$(printf '%s\n' "$answer" | sed -n '1s/^[^ ]* //p')
 	answer=$(printf '%s\n' "$answer" | sed '1,/^$/d')
@@ -58,9 +59,11 @@ check() {
 		checked=0
 		of() { printf %s "$vector" | jq -j ".$1"; }
 		while read -r vector; do
-			text=$(of payload | cut -d: -f2 | tr a-f A-F | basenc --base16 -d | openssl enc -d -aes-256-cbc -K "$(of key)" -iv "$(of iv)")
+			text=$(of payload | cut -d: -f2 | tr a-f A-F | basenc --base16 -d |
+				openssl enc -d -aes-256-cbc -K "$(of key)" -iv "$(of iv)")
 			[ "$(printf %s "$text" | jq -cS .)" = "$(of claims | jq -cS .)" ] || fail "$(of name): differs"
-			[ "$(of plaintext | seal "$(of key)" "$(of iv)")" = "$(of payload)" ] || fail "$(of name): differs"
+			sealed=$(of plaintext | seal "$(of key)" "$(of iv)")
+			[ "$sealed" = "$(of payload)" ] || fail "$(of name): differs"
 			checked=$((checked + 1))
 		done
 		[ "$checked" -gt 0 ] || fail 'no vectors'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backend's part, with npm's jose and proxmox-api (whose licence is GPL-3.0): ask Proxmox for a guest's console, seal
-// the answer, hand the URL to noVNC. Copy openConsole() and seal(). As a command: npm ci && npx tsc, then
-// node console.js [check ../vectors.json]
+// The backend's part, with npm's jose and proxmox-api (whose licence is GPL-3.0): ask Proxmox for a guest's
+// console, seal the answer, hand the URL to noVNC. Copy openConsole() and seal(). As a command: npm ci && npx tsc,
+// then node console.js [check ../vectors.json]
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -24,7 +24,8 @@ export async function openConsole(guest: Guest, token: string, keys: string, pro
     tokenSecret,
     fetch: (url, init) => fetch(url, { ...init, dispatcher }),
   }).nodes.$(node);
-  const ask = (options: { "generate-password"?: true }) => api.qemu.$(vmid).vncproxy.$post({ websocket: true, ...options });
+  const ask = (options: { "generate-password"?: true }) =>
+    api.qemu.$(vmid).vncproxy.$post({ websocket: true, ...options });
   const answer =
     type === "qemu"
       ? await ask({ "generate-password": true }).catch((error: Error) => {
@@ -52,13 +53,14 @@ export async function seal(claims: JWTPayload, keys: string) {
 }
 
 async function check(file: string) {
-  const vectors = JSON.parse(readFileSync(file, "utf8")).vectors.filter((v: any) => v.format === "jwe");
+  const vectors = JSON.parse(readFileSync(file, "utf8")).vectors.filter((v: { format: string }) => v.format === "jwe");
   for (const v of vectors) {
     const [key, nonce, header] = [Buffer.from(v.key, "hex"), Buffer.from(v.nonce, "hex"), JSON.parse(v.header)];
     const exact = new CompactEncrypt(Buffer.from(v.plaintext)).setProtectedHeader(header);
     assert.equal(await exact.setInitializationVector(nonce).encrypt(key), v.payload, v.name);
     for (const jwe of [v.payload, await seal(v.claims, header.kid ? `${header.kid}:${v.key}` : v.key)]) {
-      assert.deepEqual(JSON.parse(new TextDecoder().decode((await compactDecrypt(jwe, key)).plaintext)), v.claims, v.name);
+      const { plaintext } = await compactDecrypt(jwe, key);
+      assert.deepEqual(JSON.parse(new TextDecoder().decode(plaintext)), v.claims, v.name);
     }
   }
   assert(vectors.length > 0, "no vectors");

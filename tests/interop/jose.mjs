@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm's jose: node jose.mjs seal|open KID, the key in SIGNATURE_KEY, a JWT's claims or a JWE on standard input.
 import { readFileSync } from "node:fs";
-import { EncryptJWT, jwtDecrypt } from "/usr/share/nodejs/jose/dist/node/esm/index.js"; // where Debian and Ubuntu keep it
+// Where Debian and Ubuntu keep it.
+import { EncryptJWT, jwtDecrypt } from "/usr/share/nodejs/jose/dist/node/esm/index.js";
 
 const [what, kid] = process.argv.slice(2);
 const key = Buffer.from(process.env.SIGNATURE_KEY, "hex");

@@ -13,7 +13,7 @@ import re
 import signal
 import tempfile
 from pathlib import Path
-from typing import Mapping
+from typing import Mapping, Self
 
 from .process import children, free_port, spawn, stop, wait_for
 
@@ -55,7 +55,7 @@ class Activator:
         self._settings = settings
         self._environment = environment or {}
 
-    def __enter__(self) -> Activator:
+    def __enter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-activator-")
         self.directory = Path(self._temporary.name)
         self.config = self.directory / "proxxy.conf"

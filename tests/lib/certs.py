@@ -7,7 +7,7 @@ import datetime
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
-_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+_Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Authority:
         key = key or _new_key(rsa_bits)
         subject = _name(name)
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)
-        names = [x509.DNSName(entry) for entry in dns]
+        names: list[x509.GeneralName] = [x509.DNSName(entry) for entry in dns]
         names += [x509.IPAddress(ipaddress.ip_address(entry)) for entry in ips]
         builder = _builder(subject, issuer, key, starts, ends)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

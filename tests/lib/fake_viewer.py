@@ -2,7 +2,7 @@
 """What a test has in a VNC viewer's place: runs the script that its first argument names, with `console` connected to
 the UNIX socket that its last argument names."""
 
-import os
+import os  # noqa: F401 - the script uses it
 import socket
 import sys
 

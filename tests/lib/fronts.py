@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proxies as sites have them in front of proxxy, on loopback and without TLS, with no more in their configurations than what
-a test is about."""
+"""Proxies as sites have them in front of proxxy, on loopback and without TLS, with no more in their configurations than
+what a test is about."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 from pathlib import Path
+from typing import Self
 
 from .process import free_port, spawn, stop_tree, wait_for
 
@@ -22,7 +23,7 @@ class Front:
         self.proxxy_port = proxxy_port
         self.options = options
 
-    def __enter__(self) -> Front:
+    def __enter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-front-")
         self.directory = Path(self._temporary.name)
         with (self.directory / "output").open("wb") as out:

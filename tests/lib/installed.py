@@ -23,7 +23,7 @@ def deploy(machine: Machine, proxmox_cert: Cert, **settings: object) -> None:
     """Install, trust that Proxmox, and listen."""
     install(machine)
     machine.path(CA_FILE).write_bytes(proxmox_cert.ca.read_bytes())
-    site = {"PROXXY_CA_FILE": CA_FILE, "PROXXY_ALLOWED_HOSTS": ANYWHERE, **settings}
+    site: dict[str, object] = {"PROXXY_CA_FILE": CA_FILE, "PROXXY_ALLOWED_HOSTS": ANYWHERE, **settings}
     machine.path(SITE).write_text("".join(f"{name}={value}\n" for name, value in site.items()))
     machine.run(["systemctl", "enable", "--now", "proxxy.socket"])
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import io
 import json
 import re
 import secrets
@@ -21,7 +22,7 @@ import threading
 from http.client import HTTPSConnection
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
 from .payload import seal_jwe
@@ -185,7 +186,7 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_HEAD()
 
     def _host_is_ours(self) -> bool:
-        hosts = self.headers.get_all("Host", [])
+        hosts: list[str] = self.headers.get_all("Host", [])
         if len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0].strip()):
             return True
         self._say(421, WRONG_HOST)
@@ -223,7 +224,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         """This connection is proxxy's from here on, request and all: whether it becomes a WebSocket is up to proxxy."""
-        origins = self.headers.get_all("Origin", [])
+        origins: list[str] = self.headers.get_all("Origin", [])
         if origins not in ([], [f"http://{self.headers['Host'].strip()}"]):
             self._say(403, WRONG_ORIGIN)
             return
@@ -235,7 +236,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return
         with proxxy:
             self.connection.setblocking(False)
-            early = self.rfile.peek()  # what came behind the request already
+            early = cast(io.BufferedReader, self.rfile).peek()  # what came behind the request already
             splice(self.connection, proxxy, "\r\n".join(lines).encode("latin-1") + early)
         self.close_connection = True
 

@@ -39,9 +39,10 @@ def base64url(data: bytes) -> str:
 def seal_jwe(claims: dict | bytes, key_hex: str, header: dict | bytes | None = None, **more: Any) -> str:
     """Seal a console as a JWE that expires in a minute, unless its claims say when; more are claims
     too, of which None takes one away."""
-    plain = claims
-    if not isinstance(plain, bytes):
-        members = {"exp": int(time.time()) + 60, **claims, **more}
+    if isinstance(claims, bytes):
+        plain = claims
+    else:
+        members: dict[str, Any] = {"exp": int(time.time()) + 60, **claims, **more}
         plain = json.dumps({name: value for name, value in members.items() if value is not None}).encode()
     if not isinstance(header, bytes):
         header = json.dumps({"alg": "dir", "enc": "A256GCM", **(header or {})}).encode()

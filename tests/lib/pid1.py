@@ -189,9 +189,10 @@ class Machine:
         argv = ["unshare", "--mount", "--propagation", "private",
                 "--pid", "--mount-proc", "--fork", "--kill-child",
                 "sh", "-c", BOOT, "sh", self._work, TREE, self.name, *self._cgroups]
-        self._unshare = subprocess.Popen(_exits_with_parent([str(arg) for arg in argv]),
-                                        stdin=subprocess.DEVNULL, stdout=self._console,
-                                        stderr=subprocess.STDOUT)
+        self._unshare = subprocess.Popen(
+            _exits_with_parent([str(arg) for arg in argv]),
+            stdin=subprocess.DEVNULL, stdout=self._console, stderr=subprocess.STDOUT,
+        )
         deadline = time.monotonic() + BOOT_TIMEOUT
         while not self._is_up():
             if self._unshare.poll() is not None or time.monotonic() > deadline:

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Sequence, TypeVar
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
 
-def spawn(argv: list[str | Path], **options: Any) -> subprocess.Popen:
+def spawn(argv: Sequence[str | Path], **options: Any) -> subprocess.Popen:
     """Start a program that also ends when this process dies without cleaning up, kill -9 included.
 
     It gets a session of its own: a Ctrl-C in the terminal must reach only us, so that things

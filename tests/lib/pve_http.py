@@ -59,7 +59,8 @@ async def streams(
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[Request, bytes]:
-    size, lines = 0, []
+    size = 0
+    lines: list[str] = []
     while True:
         line = (await reader.readuntil(b"\n")).rstrip(b"\r\n").decode("latin-1")
         size += len(line) + 2

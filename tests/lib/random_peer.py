@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One end of a random session: it sends a list of frames in pieces, reads at its own pace, and notes what came.
 
-Either end is a non-blocking socket, with or without TLS, that a loop in one thread turns: Python's TLS may not be read and
-written by two.
+Either end is a non-blocking socket, with or without TLS, that a loop in one thread turns: Python's TLS may not be read
+and written by two.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ssl
 import struct
 from collections import deque
 from dataclasses import dataclass, field
+from typing import cast
 
 from .pve_frames import xor
 from .wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, encode_frame
@@ -110,7 +111,7 @@ class Peer:
 
     def _do(self, what: str) -> None:
         if what == "key update":
-            if self.sock.version() == "TLSv1.3":
+            if cast(ssl.SSLSocket, self.sock).version() == "TLSv1.3":
                 LIBSSL.SSL_key_update(self._tls(), UPDATE_REQUESTED)
             return
         if what == "notify" and LIBSSL.SSL_shutdown(self._tls()) < 0:  # there was no room
@@ -130,9 +131,10 @@ class Peer:
             pass
 
     def _tls(self) -> ctypes.c_void_p:
-        """What Python's module does not offer is asked of OpenSSL: its object begins with a head, a reference to the socket,
-        and the SSL."""
-        return ctypes.c_void_p.from_address(id(self.sock._sslobj) + 24)
+        """What Python's module does not offer is asked of OpenSSL: its object begins with a head, a reference to the
+        socket, and the SSL."""
+        sslobj = self.sock._sslobj  # type: ignore[attr-defined]
+        return ctypes.c_void_p.from_address(id(sslobj) + 24)
 
     # --- receiving
 
@@ -239,7 +241,8 @@ class Peer:
     # --- what it will send
 
     def plan(self, total: int) -> bytes:
-        """Draws frames that hold that many bytes of data, with Pings, Pongs and empty frames between. Returns the data."""
+        """Draws frames that hold that many bytes of data, with Pings, Pongs and empty frames between. Returns the
+        data."""
         rng, data = self.rng, self.rng.randbytes(total)
         at, inside = 0, False
         while at < total:

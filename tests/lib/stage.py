@@ -70,8 +70,8 @@ class Stage:
                 "qemu", DESKTOP, tcp_console("127.0.0.1", self.desktop.rfb_port), self.desktop.set_password
             )
             self.standin.add("lxc", TERMINAL, termproxy_console(account=self._account, home=home))
-            settings = {"PROXXY_KEY_FILE": key_file, "PROXXY_CA_FILE": authority.ca, **self._settings}
-            self.activator = stack.enter_context(Activator(settings))
+            files = {"PROXXY_KEY_FILE": key_file, "PROXXY_CA_FILE": authority.ca}
+            self.activator = stack.enter_context(Activator({**files, **self._settings}))
             self.backend = Backend(
                 proxmox=f"127.0.0.1:{self.standin.port}",
                 ca_file=str(authority.ca),

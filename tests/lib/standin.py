@@ -34,7 +34,7 @@ NOT_IN_SCHEMA = "property is not defined in schema and the schema does not allow
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 METHODS = {"GET", "POST", "PUT", "DELETE"}
 # Proxmox: what each POST takes; a parameter that is not in its schema is refused.
-PARAMETERS = {
+PARAMETERS: dict[tuple[str, str], set[str]] = {
     ("qemu", "vncproxy"): {"websocket", "generate-password"},
     ("lxc", "vncproxy"): {"websocket", "width", "height"},
     ("qemu", "termproxy"): {"serial"},
@@ -317,5 +317,5 @@ class StandIn:
 
 
 def _bad_parameter(errors: Mapping[str, str] | None = None) -> Refused:
-    body = {"data": None, **({"errors": errors} if errors else {})}
+    body: dict[str, object] = {"data": None, **({"errors": errors} if errors else {})}
     return Refused(400, "Parameter verification failed.", json.dumps(body).encode())

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, cast
 
 from .certs import Cert
 from .wire import TIMEOUT, Head, Peer
@@ -57,7 +57,7 @@ class Connection(Peer):
         """The clean end of TLS, then of TCP, without waiting for the peer's answer."""
         self.sock.setblocking(False)
         try:
-            self.sock.unwrap()
+            cast(ssl.SSLSocket, self.sock).unwrap()
         except OSError:  # "want read": the peer's close_notify is not here yet
             pass
         self.sock.close()
@@ -82,7 +82,7 @@ class Upstream:
     def __init__(
         self,
         cert: Cert | None,
-        script: Callable[[Connection], None],
+        script: Callable[[Connection], object],
         *,
         address: str = "127.0.0.1",
         maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,

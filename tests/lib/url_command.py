@@ -37,7 +37,8 @@ class UrlCommand:
         self._config.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
         sanitizers = {name: os.environ[name] for name in SANITIZER_OPTIONS if name in os.environ}
         proxxy = {"PROXXY_URL_CONFIG": str(self._config), "PROXXY_CONFIG": str(self.directory / "proxxy.conf")}
-        return {"PATH": os.environ["PATH"], **proxxy, **sanitizers, **{name: str(value) for name, value in more.items()}}
+        others = {name: str(value) for name, value in more.items()}
+        return {"PATH": os.environ["PATH"], **proxxy, **sanitizers, **others}
 
     def run(self, *arguments: Any, input: str = "", **environment: Any) -> subprocess.CompletedProcess:
         done = subprocess.run(

@@ -42,7 +42,8 @@ class Nginx(Front):
 
     def command(self) -> list[str | Path]:
         snippet = self.directory / "console.conf"
-        snippet.write_text(self.shipped("nginx.conf").replace("/var/log/nginx/error.log", f"{self.directory}/error.log"))
+        shipped = self.shipped("nginx.conf")
+        snippet.write_text(shipped.replace("/var/log/nginx/error.log", f"{self.directory}/error.log"))
         (self.directory / "nginx.conf").write_text(f"""
             daemon off;
             {"user root;" if os.getuid() == 0 else ""}
@@ -69,7 +70,9 @@ class Nginx(Front):
 
 class Caddy(Nginx):
     def command(self) -> list[str | Path]:
-        text = self.shipped("Caddyfile").replace("panel.example.com {", f"http://127.0.0.1:{self.port} {{\n\tlog\n\thandle /panel {{\n\t\theader Content-Type text/html\n\t\trespond \"{PANEL}\"\n\t}}")
+        panel = f'\thandle /panel {{\n\t\theader Content-Type text/html\n\t\trespond "{PANEL}"\n\t}}'
+        site = f"http://127.0.0.1:{self.port} {{\n\tlog\n{panel}"
+        text = self.shipped("Caddyfile").replace("panel.example.com {", site)
         assert "\n{\n" in text
         (self.directory / "Caddyfile").write_text(text.replace("\n{\n", "\n{\n\tadmin off\n", 1))
         return ["/usr/bin/caddy", "run", "--config", self.directory / "Caddyfile", "--adapter", "caddyfile"]

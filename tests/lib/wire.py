@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import time
-from typing import Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Self
 
 from .pve_frames import xor
 
@@ -68,7 +68,7 @@ class Peer:
         self.sock = sock
         self._buffer = bytearray()
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,7 +78,7 @@ class Peer:
         self.sock.settimeout(timeout)
         self.sock.sendall(raw)
 
-    def send_frame(self, opcode: int, payload: bytes = b"", **options: int | bytes | None) -> None:
+    def send_frame(self, opcode: int, payload: bytes = b"", **options: Any) -> None:
         self.send(encode_frame(opcode, payload, **options))
 
     def read(self, count: int, timeout: float = TIMEOUT) -> bytes:
@@ -191,7 +191,7 @@ class Client(Peer):
         *,
         raw: bytes | None = None,
         address: str = "127.0.0.1",
-    ) -> Client:
+    ) -> Self:
         """Connect, and send an upgrade request for the target, or the raw bytes, or nothing.
 
         headers are added to the upgrade's own or replace them; an empty value takes one away.
@@ -205,14 +205,14 @@ class Client(Peer):
         return client
 
     @classmethod
-    def upgraded(cls, port: int, target: str, headers: Mapping[str, str] | None = None) -> Client:
+    def upgraded(cls, port: int, target: str, headers: Mapping[str, str] | None = None) -> Self:
         """Connect and be answered 101."""
         client = cls.connect(port, target, headers)
         head = client.read_head()
         assert head.status == 101, head.raw + client.read_all()
         return client
 
-    def send_frame(self, opcode: int, payload: bytes = b"", **options: int | bytes | None) -> None:
+    def send_frame(self, opcode: int, payload: bytes = b"", **options: Any) -> None:
         super().send_frame(opcode, payload, **{"mask": os.urandom(4), **options})
 
 

@@ -56,7 +56,8 @@ class Network:
             os.close(there)
 
     def pull(self) -> None:
-        """From now on nothing comes from the far end, and nobody is told: no FIN, no RST, no ICMP, no acknowledgement."""
+        """From now on nothing comes from the far end, and nobody is told: no FIN, no RST, no ICMP, no
+        acknowledgement."""
         _ip("-n", self.name, "route", "add", "blackhole", f"{HERE}/32")
 
     def plug(self) -> None:

@@ -291,7 +291,7 @@ int __wrap_open(const char *path, int flags, ...)
 }
 
 int __real_ioctl(int fd, unsigned long request, ...);
-int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long number, ...);
 int __wrap_ioctl(int fd, unsigned long number, ...)
 {
 	struct peer *p;
