@@ -24,7 +24,7 @@ FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,check direction
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time \
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
 	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load \
-	replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run
+	replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run linger
 
 # Which folder each target tests.
 fuzz_place := http=lib json=lib payload=lib framer=session session=session
