@@ -12,7 +12,7 @@
 
 void peer_name(int fd, char ret_address[INET6_ADDRSTRLEN], char *name, size_t size)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 	const char *text = host;
