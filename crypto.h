@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 enum {
-	CRYPTO_KEY_LEN = 32, /* bytes: AES-256 */
-	CRYPTO_IV_LEN = 16,  /* bytes: an AES block */
-	CRYPTO_NONCE_LEN = 12, /* bytes: a GCM nonce (NIST SP 800-38D section 8.2) */
-	CRYPTO_TAG_LEN = 16,   /* bytes: a GCM tag that is not truncated */
+	CRYPTO_KEY_LEN = 32,         /* bytes: AES-256 */
+	CRYPTO_IV_LEN = 16,          /* bytes: an AES block */
+	CRYPTO_NONCE_LEN = 12,       /* bytes: a GCM nonce (NIST SP 800-38D section 8.2) */
+	CRYPTO_TAG_LEN = 16,         /* bytes: a GCM tag that is not truncated */
 	CRYPTO_FINGERPRINT_LEN = 32, /* bytes: SHA-256 */
 };
 

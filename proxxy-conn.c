@@ -58,9 +58,9 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
-static size_t head_used; /* bytes of head that were written to */
+static size_t head_used;                      /* bytes of head that were written to */
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
-static bool answered; /* the 101 was sent, or a part of it: no other answer may follow */
+static bool answered;                         /* the 101 was sent, or a part of it: no other answer may follow */
 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
@@ -269,7 +269,8 @@ static int dial(void)
 
 	if (payload.claims.session_max && (!config.session_max || payload.claims.session_max < config.session_max))
 		config.session_max = payload.claims.session_max;
-	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, console->node, session.peer);
+	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, console->node,
+		 session.peer);
 	systemd_status(status);
 	log_begin(&session);
 	rc = upstream_dial(&upstream, console, &client);
@@ -364,8 +365,8 @@ static void sum_up(void)
 	session.bytes_up = relay.bytes_up;
 	session.bytes_down = relay.bytes_down;
 	if (relay.why)
-		snprintf(session.detail, sizeof(session.detail), "%s%s%.100s", relay.why, *upstream.detail ? ": TLS: " : "",
-			 upstream.detail);
+		snprintf(session.detail, sizeof(session.detail), "%s%s%.100s", relay.why,
+			 *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
 }
 
@@ -454,7 +455,8 @@ static int usage(FILE *out)
 	      "  --check     checks the settings and the key, and lists the settings files that are read\n"
 	      "\n"
 	      "Settings, read from the environment, from /etc/proxxy/proxxy.conf (PROXXY_CONFIG names\n"
-	      "another file) and from proxxy.conf.d/*.conf beside it:\n", out);
+	      "another file) and from proxxy.conf.d/*.conf beside it:\n",
+	      out);
 	config_print_help(out);
 	fputs("\nManuals: proxxy-conn(8), proxxy.conf(5), proxxy-payload(7)\n", out);
 	return out == stdout ? EX_OK : EX_USAGE;

@@ -161,8 +161,7 @@ void ws_mask(uint8_t *data, size_t len, const uint8_t mask[4])
 		data[i] ^= mask[i % 4];
 }
 
-size_t ws_write_control(uint8_t *buf, enum ws_opcode opcode, const void *payload, size_t length,
-			const uint8_t *mask)
+size_t ws_write_control(uint8_t *buf, enum ws_opcode opcode, const void *payload, size_t length, const uint8_t *mask)
 {
 	struct ws_header header = { .fin = true, .opcode = opcode, .length = length, .masked = mask };
 	size_t size;

@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 enum {
-	WS_KEY_LEN = 24,     /* Sec-WebSocket-Key: 16 bytes in base64 (section 4.1) */
-	WS_ACCEPT_LEN = 28,  /* Sec-WebSocket-Accept: a SHA-1 in base64 (section 4.2.2) */
-	WS_HEADER_MAX = 14,  /* 2 + 8 bytes of length + 4 of mask key (section 5.2) */
-	WS_CONTROL_MAX = 125, /* payload of a control frame (section 5.5) */
-	WS_REASON_MAX = WS_CONTROL_MAX - 2, /* a Close's reason, after its code (section 5.5.1) */
+	WS_KEY_LEN = 24,                           /* Sec-WebSocket-Key: 16 bytes in base64 (section 4.1) */
+	WS_ACCEPT_LEN = 28,                        /* Sec-WebSocket-Accept: a SHA-1 in base64 (section 4.2.2) */
+	WS_HEADER_MAX = 14,                        /* 2 + 8 bytes of length + 4 of mask key (section 5.2) */
+	WS_CONTROL_MAX = 125,                      /* payload of a control frame (section 5.5) */
+	WS_REASON_MAX = WS_CONTROL_MAX - 2,        /* a Close's reason, after its code (section 5.5.1) */
 	WS_CONTROL_FRAME_MAX = WS_CONTROL_MAX + 6, /* a masked control frame with its header */
 };
 
@@ -42,7 +42,7 @@ struct ws_header {
 
 struct ws_control {
 	enum ws_opcode opcode;
-	size_t length; /* bytes of payload, <= WS_CONTROL_MAX */
+	size_t length;                   /* bytes of payload, <= WS_CONTROL_MAX */
 	uint8_t payload[WS_CONTROL_MAX]; /* unmasked */
 };
 
@@ -76,8 +76,7 @@ size_t ws_header_size(const struct ws_header *header);
 
 /* Writes a control frame to buf, which has room for WS_CONTROL_FRAME_MAX bytes. length is at most
  * WS_CONTROL_MAX. The frame is masked with mask (4 bytes) unless mask is NULL. Returns its size. */
-size_t ws_write_control(uint8_t *buf, enum ws_opcode opcode, const void *payload, size_t length,
-			const uint8_t *mask);
+size_t ws_write_control(uint8_t *buf, enum ws_opcode opcode, const void *payload, size_t length, const uint8_t *mask);
 
 /* Masks or unmasks data in place (section 5.3). data[0] must be the first byte of a payload, or a
  * multiple of 4 bytes after it. */

@@ -6,12 +6,12 @@
  * TLS, and what TLS gives is written to the client, as it comes. It looks at nothing, keeps no time and checks no
  * certificate. Blocking writes: it is for one direction at a time.
  */
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "bench/peer.h"

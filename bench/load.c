@@ -24,18 +24,23 @@
 #include "bench/peer.h"
 #include "ws.h"
 
-enum { SESSIONS_MAX = 4096, ECHO_LEN = 8, UNSENT = 128 * 1024, /* bytes that wait before more is made */
-       NS = 1000000000, PATIENCE_S = 1800 /* what hangs ends with SIGALRM */ };
+enum {
+	SESSIONS_MAX = 4096,
+	ECHO_LEN = 8,
+	UNSENT = 128 * 1024, /* bytes that wait before more is made */
+	NS = 1000000000,
+	PATIENCE_S = 1800 /* what hangs ends with SIGALRM */
+};
 enum what { CONNECT, ECHOES, DOWN, UP, IDLE };
 
 struct session {
 	struct peer peer;
 	enum { FREE, CONNECTING, UPGRADING, GREETING, WORKING, DONE } state;
-	uint64_t began, due;  /* ns */
-	uint64_t frame_left;  /* payload bytes of the frame that is being read */
-	uint64_t done, left;  /* bytes of the pattern or banner that came; bytes or echoes still to send */
-	bool asked;           /* an echo is on its way */
-	bool waits_for_room;  /* epoll is asked for EPOLLOUT */
+	uint64_t began, due; /* ns */
+	uint64_t frame_left; /* payload bytes of the frame that is being read */
+	uint64_t done, left; /* bytes of the pattern or banner that came; bytes or echoes still to send */
+	bool asked;          /* an echo is on its way */
+	bool waits_for_room; /* epoll is asked for EPOLLOUT */
 };
 
 static struct session sessions[SESSIONS_MAX];
@@ -85,7 +90,8 @@ static void ask_upgrade(struct session *s)
 	int n = snprintf(request, sizeof(request),
 			 "GET %s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 			 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-			 "Sec-WebSocket-Protocol: binary\r\n\r\n", path);
+			 "Sec-WebSocket-Protocol: binary\r\n\r\n",
+			 path);
 
 	if (n < 0 || (size_t)n >= sizeof(request))
 		die("the path is too long");
@@ -144,7 +150,8 @@ static void greeted(struct session *s)
 		n_greeted++;
 		break;
 	case DOWN:
-		snprintf(order, sizeof(order), "source %-8llu %-16llu", (unsigned long long)frame_size, (unsigned long long)total);
+		snprintf(order, sizeof(order), "source %-8llu %-16llu", (unsigned long long)frame_size,
+			 (unsigned long long)total);
 		break;
 	case UP:
 		snprintf(order, sizeof(order), "sink %-27llu", (unsigned long long)total);
@@ -228,7 +235,9 @@ static void read_frames(struct session *s)
 		if (header.opcode == WS_PING) { /* after 30 s without a word of ours */
 			uint8_t pong[WS_CONTROL_FRAME_MAX];
 
-			peer_say(p, pong, ws_write_control(pong, WS_PONG, p->in + at, (size_t)header.length, (uint8_t[4]){ 1, 2, 3, 4 }));
+			peer_say(p, pong,
+				 ws_write_control(pong, WS_PONG, p->in + at, (size_t)header.length,
+						  (uint8_t[4]){ 1, 2, 3, 4 }));
 		}
 		if (header.opcode > WS_CLOSE)
 			at += (size_t)header.length;
@@ -344,7 +353,8 @@ static double cpu_seconds(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static uint64_t number(char **argv, int i)
@@ -407,7 +417,7 @@ int main(int argc, char **argv)
 	if (n_times)
 		qsort(times, n_times, sizeof(*times), ascending);
 	printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f, \"n\": %zu}\n",
-	       (double)(now_ns() - began) / 1e9, cpu_seconds(), quantile(0.5), quantile(0.9), quantile(0.99), quantile(1),
-	       n_times);
+	       (double)(now_ns() - began) / 1e9, cpu_seconds(), quantile(0.5), quantile(0.9), quantile(0.99),
+	       quantile(1), n_times);
 	return 0;
 }

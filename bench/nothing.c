@@ -8,9 +8,8 @@
 
 int main(void)
 {
-	static const char answer[] =
-		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x82\x0CRFB 003.008\n";
+	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+				     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x82\x0CRFB 003.008\n";
 	char buf[4096];
 
 	if (read(STDIN_FILENO, buf, sizeof(buf)) <= 0 || write(STDOUT_FILENO, answer, strlen(answer)) < 0)

@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 enum {
-	PATTERN_PERIOD = 1048573, /* bytes; a prime, so that no buffer or frame is a multiple of it */
-	PEER_IN = 256 * 1024,     /* bytes read and not looked at yet */
-	PEER_OUT = 320 * 1024,    /* bytes ready to be written */
+	PATTERN_PERIOD = 1048573,  /* bytes; a prime, so that no buffer or frame is a multiple of it */
+	PEER_IN = 256 * 1024,      /* bytes read and not looked at yet */
+	PEER_OUT = 320 * 1024,     /* bytes ready to be written */
 	PEER_GATHERED = 64 * 1024, /* bytes ready from which on they are written before more is made */
-	ORDER_LEN = 32,           /* bytes of an order, padded with spaces */
-	BANNER_LEN = 12,          /* bytes that an upstream says first: "RFB 003.008\n" */
-	ACK_LEN = 4,              /* bytes that it says when it has got everything: "done" */
+	ORDER_LEN = 32,            /* bytes of an order, padded with spaces */
+	BANNER_LEN = 12,           /* bytes that an upstream says first: "RFB 003.008\n" */
+	ACK_LEN = 4,               /* bytes that it says when it has got everything: "done" */
 };
 
 extern const char peer_banner[BANNER_LEN + 1], peer_ack[ACK_LEN + 1];
@@ -38,13 +38,13 @@ void pattern_check(const uint8_t *bytes, size_t n, uint64_t offset);
 
 struct peer {
 	int fd;
-	SSL *tls;  /* NULL without TLS */
-	BIO *records; /* where TLS leaves what is to be written */
+	SSL *tls;         /* NULL without TLS */
+	BIO *records;     /* where TLS leaves what is to be written */
 	bool established; /* with TLS, once its handshake is over */
-	bool ended;    /* nothing more comes */
-	uint8_t *in;   /* PEER_IN bytes, in_len of them filled */
+	bool ended;       /* nothing more comes */
+	uint8_t *in;      /* PEER_IN bytes, in_len of them filled */
 	size_t in_len;
-	uint8_t *out;  /* PEER_OUT bytes, of which out_at to out_len are to be written */
+	uint8_t *out; /* PEER_OUT bytes, of which out_at to out_len are to be written */
 	size_t out_at, out_len;
 };
 

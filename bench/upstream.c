@@ -128,7 +128,8 @@ static bool answer(struct connection *c)
 		die("a request without a key");
 	n = snprintf(text, sizeof(text),
 		     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
-		     "Sec-WebSocket-Accept: %s\r\n\r\n", accept);
+		     "Sec-WebSocket-Accept: %s\r\n\r\n",
+		     accept);
 	peer_taken(p, (size_t)(end + 4 - p->in));
 	peer_say(p, text, (size_t)n);
 	peer_say_frame(p, false, peer_banner, BANNER_LEN);

@@ -39,8 +39,9 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 			rc = payload_parse((const char *)plain, (size_t)rc, &a->console, NULL, &schema);
 		/* A wrong key yields valid padding in about 1 of 256 cases, but never JSON. */
 		if (rc == ERR_PAYLOAD_INVALID && schema)
-			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ? schema :
-			      "made with another key, or not from a JSON object";
+			why = strcmp(schema, PAYLOAD_NOT_JSON) != 0 ?
+				      schema :
+				      "made with another key, or not from a JSON object";
 		if (rc == OK)
 			memcpy(a->kid, config->keys[i].kid, sizeof(a->kid));
 	}
@@ -103,8 +104,9 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	/* A Close's reason has 123 bytes: this is as long as it can be. */
 	if (rc == OK && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,
-			  *config->allowed_hosts ? "host is not in PROXXY_ALLOWED_HOSTS" :
-			  "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS");
+			  *config->allowed_hosts ?
+				  "host is not in PROXXY_ALLOWED_HOSTS" :
+				  "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS");
 	return rc;
 }
 

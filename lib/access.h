@@ -25,8 +25,8 @@ struct access {
 	char kid[KEY_NAME_MAX + 1]; /* name of the key that opened the payload, "" if it has none */
 	bool authenticated;         /* a holder of the key sealed it, so the client may see why */
 	struct console console;
-	struct claims claims;       /* all zero unless authenticated */
-	char why[ACCESS_WHY_MAX];   /* the fault, for the log: nothing of the payload, safe inside JSON */
+	struct claims claims;     /* all zero unless authenticated */
+	char why[ACCESS_WHY_MAX]; /* the fault, for the log: nothing of the payload, safe inside JSON */
 };
 
 /* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. Checks PROXXY_ALLOWED_HOSTS as far

@@ -95,29 +95,34 @@ static bool parse_fingerprints(void *at, const struct setting *s, const char *va
 #define SIZE(member) 0, (int)sizeof(((struct config *)NULL)->member)
 
 static const struct setting table[] = {
-	{ "SIGNATURE_KEY", "", "The key shared with the backend: 64 hex digits, or several kid:hex separated by "
-	  "commas. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
+	{ "SIGNATURE_KEY", "",
+	  "The key shared with the backend: 64 hex digits, or several kid:hex separated by "
+	  "commas. Better kept in PROXXY_KEY_FILE",
+	  keys_parse_text, 0, 0, 0 },
 	{ "PROXXY_KEY_FILE", KEY_FILE, "File with that key or keys, read if it exists", keys_parse_file, 0, 0, 0 },
 	{ "PROXXY_PAYLOADS", "cbc,jwe", "Accepted payload formats. jwe alone: unauthenticated payloads are refused",
 	  parse_payloads, 0, 0, 0 },
 	{ "PROXXY_PAYLOAD_LIFETIME", "300", "Seconds that a jwe payload's exp may lie ahead", NUMBER(payload_lifetime),
 	  1, 86400 },
 	{ "PROXXY_STATE_DIRECTORY", "/var/lib/proxxy",
-	  "Directory that holds the jti of used payloads until the payloads expire",
-	  parse_path, MEMBER(state_directory), SIZE(state_directory) },
-	{ "PROXXY_ALLOWED_HOSTS", "", "Hosts that proxxy may connect to: names, *.wildcards, addresses and networks, "
-	  "comma-separated. Default: all but loopback, link-local and metadata services", parse_hosts,
-	  MEMBER(allowed_hosts), SIZE(allowed_hosts) },
-	{ "PROXXY_ALLOWED_ORIGINS", "", "Origins whose pages may open consoles, comma-separated: "
-	  "https://panel.example.com. Default: any", parse_origins, MEMBER(allowed_origins), SIZE(allowed_origins) },
-	{ "PROXXY_UPSTREAM_PORT", "8006", "Proxmox's port, if the payload's host has none", NUMBER(upstream_port),
-	  1, 65535 },
+	  "Directory that holds the jti of used payloads until the payloads expire", parse_path,
+	  MEMBER(state_directory), SIZE(state_directory) },
+	{ "PROXXY_ALLOWED_HOSTS", "",
+	  "Hosts that proxxy may connect to: names, *.wildcards, addresses and networks, "
+	  "comma-separated. Default: all but loopback, link-local and metadata services",
+	  parse_hosts, MEMBER(allowed_hosts), SIZE(allowed_hosts) },
+	{ "PROXXY_ALLOWED_ORIGINS", "",
+	  "Origins whose pages may open consoles, comma-separated: "
+	  "https://panel.example.com. Default: any",
+	  parse_origins, MEMBER(allowed_origins), SIZE(allowed_origins) },
+	{ "PROXXY_UPSTREAM_PORT", "8006", "Proxmox's port, if the payload's host has none", NUMBER(upstream_port), 1,
+	  65535 },
 	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate may chain to. Default: the system's",
 	  settings_parse_text, MEMBER(ca_file), SIZE(ca_file) },
 	{ "PROXXY_FINGERPRINTS", "", "SHA-256 fingerprints of Proxmox certificates to accept as well, comma-separated",
 	  parse_fingerprints, 0, 0, 0 },
-	{ "PROXXY_TLS_VERIFY", "on", "off: anyone on the network can pose as Proxmox", parse_switch,
-	  MEMBER(tls_verify), 0, 0 },
+	{ "PROXXY_TLS_VERIFY", "on", "off: anyone on the network can pose as Proxmox", parse_switch, MEMBER(tls_verify),
+	  0, 0 },
 	{ "PROXXY_REQUEST_TIMEOUT", "10", "Seconds for the client's request", NUMBER(request_timeout), 1, 3600 },
 	{ "PROXXY_CONNECT_TIMEOUT", "10", "Seconds for DNS, TCP, TLS and Proxmox's answer. Proxmox takes 3 to refuse",
 	  NUMBER(connect_timeout), 1, 3600 },
@@ -125,10 +130,10 @@ static const struct setting table[] = {
 	  NUMBER(ping_interval), 0, 86400 },
 	{ "PROXXY_IDLE_TIMEOUT", "0", "Seconds without data in either direction until a session ends; 0 is never",
 	  NUMBER(idle_timeout), 0, 31536000 },
-	{ "PROXXY_SESSION_MAX", "0", "Seconds that a session may last; 0 is no limit", NUMBER(session_max),
-	  0, 31536000 },
-	{ "PROXXY_LOG", "auto", "journal, syslog, stderr, or auto: depends on what standard error is", parse_log,
-	  0, 0, 0 },
+	{ "PROXXY_SESSION_MAX", "0", "Seconds that a session may last; 0 is no limit", NUMBER(session_max), 0,
+	  31536000 },
+	{ "PROXXY_LOG", "auto", "journal, syslog, stderr, or auto: depends on what standard error is", parse_log, 0, 0,
+	  0 },
 	{ "PORT", "8443", "Port of the foreground program and the container. systemd and xinetd have their own setting",
 	  NUMBER(port), 1, 65535 },
 };
@@ -180,6 +185,7 @@ void config_print_file(FILE *out)
 	      "# KEY=VALUE lines; the environment overrides them. See proxxy.conf(5).\n"
 	      "# Each session reads them when it begins: a change applies from the next session on.\n"
 	      "# It is best to put your settings into proxxy.conf.d/site.conf beside this file. The files\n"
-	      "# proxxy.conf.d/*.conf are read after this one; the last line for a setting counts.\n", out);
+	      "# proxxy.conf.d/*.conf are read after this one; the last line for a setting counts.\n",
+	      out);
 	settings_print_file(&settings, out);
 }

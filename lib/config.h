@@ -26,20 +26,20 @@ enum log_target { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR };
 /* The large members come last. Untouched pages of a static struct config are never allocated. */
 struct config {
 	struct key keys[KEYS_MAX]; /* secret */
-	size_t n_keys; /* at least 1 after config_load() */
+	size_t n_keys;             /* at least 1 after config_load() */
 	bool tls_verify;
 	bool accept_cbc, accept_jwe;
 	int payload_lifetime; /* seconds */
 	int upstream_port;
-	int port; /* on which the foreground program listens */
-	int request_timeout, connect_timeout; /* seconds */
+	int port;                                     /* on which the foreground program listens */
+	int request_timeout, connect_timeout;         /* seconds */
 	int ping_interval, idle_timeout, session_max; /* seconds; 0 means off */
 	enum log_target log;
 	char state_directory[256];
 	size_t n_fingerprints;
 	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
 	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* lists as in host.h */
-	char ca_file[SETTINGS_PATH_MAX]; /* "" for the system's directory */
+	char ca_file[SETTINGS_PATH_MAX];                                       /* "" for the system's directory */
 };
 
 /* Reads all settings and the keys. Overwrites SIGNATURE_KEY in the environment.

@@ -13,6 +13,7 @@ static const struct {
 	int code;
 	struct error_info info;
 } table[] = {
+	/* clang-format off */
 	/* code, name, HTTP status, close code, exit status, priority, words */
 	{ OK,                     { "done",               200, 1000, 0,              LOG_INFO,
 	  "Done" } },
@@ -93,12 +94,14 @@ static const struct {
 	  "Internal server error" } },
 	{ ERR_SYSTEM,             { "system",             500, 1011, EX_OSERR,       LOG_ERR,
 	  "Internal server error" } },
+	/* clang-format on */
 };
 
 const struct error_info *error_info(int code)
 {
-	static const struct error_info unknown = { "internal", 500, 1011, EX_SOFTWARE, LOG_ERR,
-						   "Internal server error" };
+	static const struct error_info unknown = {
+		"internal", 500, 1011, EX_SOFTWARE, LOG_ERR, "Internal server error"
+	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].code == code)

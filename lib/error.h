@@ -13,12 +13,12 @@ enum error {
 	OK = 0,
 
 	/* Ends of a session that are no errors. */
-	END_CLIENT_CLOSED = -1,   /* the client sent a Close */
-	END_UPSTREAM_CLOSED = -2, /* Proxmox sent a Close, or a close_notify between two frames */
-	END_IDLE = -3,            /* PROXXY_IDLE_TIMEOUT passed */
-	END_SESSION_MAX = -4,     /* PROXXY_SESSION_MAX or the payload's session_max passed */
-	END_TERMINATED = -5,      /* SIGTERM, from the operator or at shutdown */
-	END_UPSTREAM_EMPTY = -6,  /* as END_UPSTREAM_CLOSED, before the console sent a byte */
+	END_CLIENT_CLOSED = -1,    /* the client sent a Close */
+	END_UPSTREAM_CLOSED = -2,  /* Proxmox sent a Close, or a close_notify between two frames */
+	END_IDLE = -3,             /* PROXXY_IDLE_TIMEOUT passed */
+	END_SESSION_MAX = -4,      /* PROXXY_SESSION_MAX or the payload's session_max passed */
+	END_TERMINATED = -5,       /* SIGTERM, from the operator or at shutdown */
+	END_UPSTREAM_EMPTY = -6,   /* as END_UPSTREAM_CLOSED, before the console sent a byte */
 	END_PASSWORD_REFUSED = -7, /* as END_UPSTREAM_CLOSED, during VNC authentication */
 
 	/* Faults of the request. The answer is an HTTP error. */
@@ -32,7 +32,7 @@ enum error {
 	ERR_UPGRADE_MISSING = -17,
 	ERR_WEBSOCKET_VERSION = -18,
 	ERR_WEBSOCKET_KEY = -19,
-	ERR_ORIGIN = -20,          /* not in PROXXY_ALLOWED_ORIGINS, or not the payload's origin */
+	ERR_ORIGIN = -20, /* not in PROXXY_ALLOWED_ORIGINS, or not the payload's origin */
 	/* These apply only to authenticated payloads. */
 	ERR_PAYLOAD_EXPIRED = -21, /* exp */
 	ERR_PAYLOAD_EARLY = -22,   /* nbf */

@@ -60,7 +60,8 @@ static const char *hex_error(const char *text, size_t len)
 	if (iv != IV_DIGITS)
 		return "its IV is not 32 hex digits";
 	return cipher == 0 || cipher % BLOCK_DIGITS != 0 ?
-	       "its ciphertext is not a multiple of 32 hex digits: it was cut off" : NULL;
+		       "its ciphertext is not a multiple of 32 hex digits: it was cut off" :
+		       NULL;
 }
 
 const char *form_error_cbc(const char *text, size_t len)

@@ -24,10 +24,10 @@ struct network {
  * clouds' metadata services, which give a machine its credentials. */
 static const char special[] =
 	"0.0.0.0/8,127.0.0.0/8,224.0.0.0/3,::/128,::1/128,ff00::/8," /* RFC 6890, RFC 1112, RFC 4291 */
-	"169.254.0.0/16,fe80::/10,fec0::/10," /* link-local, with 169.254.169.254, and site-local */
+	"169.254.0.0/16,fe80::/10,fec0::/10,"        /* link-local, with 169.254.169.254, and site-local */
 	"100.100.100.200,168.63.129.16,192.0.0.192," /* metadata: Alibaba, Azure, Oracle, */
-	"fd00:ec2::254,fd20:ce::254,fd00:42::42," /* AWS, Google, Scaleway, */
-	"fd00:a9fe:a9fe::1,fd00:c1::a9fe:a9fe"; /* Linode, Oracle */
+	"fd00:ec2::254,fd20:ce::254,fd00:42::42,"    /* AWS, Google, Scaleway, */
+	"fd00:a9fe:a9fe::1,fd00:c1::a9fe:a9fe";      /* Linode, Oracle */
 
 bool host_is_name(const char *s, size_t len)
 {
@@ -156,9 +156,9 @@ static const struct embedding {
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ff:ffff", { 9, 10, 11, 12 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:0:ffff:ffff", { 7, 9, 10, 11 }, false },
 	{ "64:ff9b:1::", "ffff:ffff:ffff:0:ff00:ff:ffff:ffff", { 6, 7, 9, 10 }, false },
-	{ "2002::", "ffff::", { 2, 3, 4, 5 }, false }, /* 6to4: RFC 3056 section 2 */
-	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false }, /* Teredo server: RFC 4380 4 */
-	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true }, /* Teredo client */
+	{ "2002::", "ffff::", { 2, 3, 4, 5 }, false },                  /* 6to4: RFC 3056 section 2 */
+	{ "2001::", "ffff:ffff::", { 4, 5, 6, 7 }, false },             /* Teredo server: RFC 4380 4 */
+	{ "2001::", "ffff:ffff::", { 12, 13, 14, 15 }, true },          /* Teredo client */
 	{ "::5efe:0:0", "::fdff:ffff:0:0", { 12, 13, 14, 15 }, false }, /* ISATAP: RFC 5214 6.1 */
 };
 

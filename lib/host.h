@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 
 enum {
-	HOST_NAME_MAX_LEN = 253, /* characters of a host name in text (RFC 1035 section 2.3.4) */
+	HOST_NAME_MAX_LEN = 253,                     /* characters of a host name in text (RFC 1035 section 2.3.4) */
 	HOST_ORIGIN_MAX = 8 + HOST_NAME_MAX_LEN + 6, /* "https://", a host, ":65535" */
 };
 
@@ -44,9 +44,9 @@ bool host_origins_valid(const char *list);
 
 /* What a list of hosts says about a payload's host before its name is resolved. */
 enum host_verdict {
-	HOST_REFUSED,     /* not allowed, whatever it resolves to */
-	HOST_BY_ADDRESS,  /* allowed only at addresses that a network of the list contains */
-	HOST_NAMED,       /* allowed: an item matches the name, or the list is empty */
+	HOST_REFUSED,    /* not allowed, whatever it resolves to */
+	HOST_BY_ADDRESS, /* allowed only at addresses that a network of the list contains */
+	HOST_NAMED,      /* allowed: an item matches the name, or the list is empty */
 };
 
 /* Returns the verdict of list on host, a name or address. */

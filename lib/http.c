@@ -277,8 +277,8 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 	if (!r->host.at ? r->minor == 1 : !uri_is_authority(r->host))
 		return ERR_REQUEST_MALFORMED;
 	/* Content-Length may have any number of digits: only whether it is 0 matters. */
-	if (fields.content_length.at && (fields.transfer_encoding.at || fields.content_length.len == 0 ||
-					 !slice_is_digits(fields.content_length)))
+	if (fields.content_length.at &&
+	    (fields.transfer_encoding.at || fields.content_length.len == 0 || !slice_is_digits(fields.content_length)))
 		return ERR_REQUEST_MALFORMED;
 	r->has_body = fields.transfer_encoding.at || (fields.content_length.at && !is_zero(fields.content_length));
 	r->upgrade = fields.upgrade_websocket && slice_is(r->method, "GET");

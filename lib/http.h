@@ -47,7 +47,7 @@ struct http_reader {
 	size_t checked; /* bytes checked of the line after them */
 	size_t dropped; /* bytes of the head that were dropped */
 	int fields;
-	bool dropping;  /* the start of the current line was dropped */
+	bool dropping; /* the start of the current line was dropped */
 };
 
 struct http_response {
@@ -55,7 +55,7 @@ struct http_response {
 	struct slice reason; /* the reason phrase: Proxmox puts its error there */
 	bool upgrade;        /* Upgrade lists websocket, and Connection lists upgrade */
 	struct slice ws_accept, ws_protocol;
-	bool ws_extensions;  /* it has Sec-WebSocket-Extensions, with any value */
+	bool ws_extensions; /* it has Sec-WebSocket-Extensions, with any value */
 };
 
 /* Parses the request head at the start of buf[0..len). The target of a GET or HEAD is converted by

@@ -21,8 +21,8 @@ enum {
  * no byte before the deadline; ERR_REQUEST_TIMEOUT, END_TERMINATED, ERR_SYSTEM, or an error of
  * http_read_request(). *ret_used is always set: how many bytes of head were written. They may hold
  * secrets. */
-int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline,
-		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used);
+int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline, struct http_request *ret_request,
+		  size_t *ret_len, size_t *ret_used);
 
 /* The methods that both programs accept, as a header line. Health checks, such as HAProxy's, use
  * OPTIONS or HEAD. */

@@ -12,18 +12,30 @@
 static const char *reason_phrase(int status)
 {
 	switch (status) {
-	case 200: return "OK";
-	case 204: return "No Content";
-	case 400: return "Bad Request";
-	case 403: return "Forbidden";
-	case 404: return "Not Found";
-	case 405: return "Method Not Allowed";
-	case 408: return "Request Timeout";
-	case 426: return "Upgrade Required";
-	case 431: return "Request Header Fields Too Large";
-	case 503: return "Service Unavailable";
-	case 505: return "HTTP Version Not Supported";
-	default: return "Internal Server Error";
+	case 200:
+		return "OK";
+	case 204:
+		return "No Content";
+	case 400:
+		return "Bad Request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 408:
+		return "Request Timeout";
+	case 426:
+		return "Upgrade Required";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "Internal Server Error";
 	}
 }
 
@@ -51,7 +63,7 @@ int http_write_answer(char *buf, size_t size, int status, const char *extra, con
 				"%s",
 				status, reason_phrase(status),
 				!has_content || strstr(extra, "Content-Type:") ? "" :
-				"Content-Type: application/json\r\n",
+										 "Content-Type: application/json\r\n",
 				length, extra, strstr(extra, "Connection:") ? "" : "Connection: close\r\n",
 				has_content && with_body ? body : ""),
 		       size);

@@ -95,7 +95,12 @@ int io_prepare(int fd)
 struct endpoint io_endpoint(int fd, SSL *tls)
 {
 	return (struct endpoint){
-		.fd = fd, .tls = tls, .readable = true, .writable = true, .read_events = POLLIN, .write_events = POLLOUT,
+		.fd = fd,
+		.tls = tls,
+		.readable = true,
+		.writable = true,
+		.read_events = POLLIN,
+		.write_events = POLLOUT,
 	};
 }
 

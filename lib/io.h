@@ -16,11 +16,11 @@
 enum {
 	/* Keepalive: the kernel reports a vanished peer after 50 s. Linux sends no probes while
 	 * data is unacknowledged: silence.h covers that case. */
-	IO_KEEPALIVE_IDLE_S = 20,       /* silence before the first probe */
-	IO_KEEPALIVE_INTERVAL_S = 10,   /* between probes */
-	IO_KEEPALIVE_PROBES = 3,        /* unanswered probes that end the connection */
-	IO_RTO_MAX_MS = 4 * 1000,       /* limit between retransmissions or zero-window probes (Linux 6.15) */
-	IO_NOTSENT_LOWAT = 128 * 1024,  /* unsent bytes in the kernel above which a socket is not writable; limits
+	IO_KEEPALIVE_IDLE_S = 20,      /* silence before the first probe */
+	IO_KEEPALIVE_INTERVAL_S = 10,  /* between probes */
+	IO_KEEPALIVE_PROBES = 3,       /* unanswered probes that end the connection */
+	IO_RTO_MAX_MS = 4 * 1000,      /* limit between retransmissions or zero-window probes (Linux 6.15) */
+	IO_NOTSENT_LOWAT = 128 * 1024, /* unsent bytes in the kernel above which a socket is not writable; limits
 					 * how much data can queue before back-pressure reaches the sender */
 };
 
@@ -43,10 +43,10 @@ struct endpoint {
 	bool readable, writable; /* a read or write may succeed: not after IO_AGAIN, until poll() says so */
 	/* What to poll for before the next read or write: TLS may need POLLOUT to read. */
 	short read_events, write_events;
-	bool hung_up;            /* io_poll() saw the peer close (POLLRDHUP) while we did not read */
-	bool timed_out;          /* a read failed with ETIMEDOUT: keepalive found that the peer vanished */
-	bool close_received;     /* the peer sent a WebSocket Close: nothing after it counts. relay_close.c sets it */
-	bool shut;               /* we sent our end: close_notify and FIN */
+	bool hung_up;        /* io_poll() saw the peer close (POLLRDHUP) while we did not read */
+	bool timed_out;      /* a read failed with ETIMEDOUT: keepalive found that the peer vanished */
+	bool close_received; /* the peer sent a WebSocket Close: nothing after it counts. relay_close.c sets it */
+	bool shut;           /* we sent our end: close_notify and FIN */
 	/* After IO_BROKEN: OpenSSL's error (ERR_get_error(3)), or 0 if the TCP connection broke. */
 	unsigned long tls_error;
 };

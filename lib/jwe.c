@@ -144,8 +144,8 @@ int jwe_seal(const struct key *key, const uint8_t *plain, size_t len, char *text
 	if (!cipher)
 		return ERR_SYSTEM;
 	memcpy(cipher, plain, len);
-	snprintf(header, sizeof(header), "{\"alg\":\"dir\",\"enc\":\"A256GCM\"%s%s%s}",
-		 *key->kid ? ",\"kid\":\"" : "", key->kid, *key->kid ? "\"" : "");
+	snprintf(header, sizeof(header), "{\"alg\":\"dir\",\"enc\":\"A256GCM\"%s%s%s}", *key->kid ? ",\"kid\":\"" : "",
+		 key->kid, *key->kid ? "\"" : "");
 	/* With "dir" the encrypted key is empty: so there are two dots before the nonce. */
 	done = RAND_bytes(nonce, sizeof(nonce)) == 1 &&
 	       append(text, size, &at, "", (const uint8_t *)header, strlen(header)) &&

@@ -38,7 +38,7 @@ bool keys_parse_text(void *config, const struct setting *s, const char *value)
 	(void)config;
 	(void)s;
 	if (strcmp(source.text, value) == 0)
-		return true; /* "" in most cases: do not touch the page */
+		return true;                               /* "" in most cases: do not touch the page */
 	OPENSSL_cleanse(source.text, strlen(source.text)); /* the value of an earlier file may be longer */
 	return copy_value(source.text, sizeof(source.text), value);
 }
@@ -80,8 +80,10 @@ static int parse_keys(struct key keys[KEYS_MAX], size_t *ret_n, const char *list
 					 "%s: the name of key %zu is not 1 to %d letters, digits, '-', '_' or '.'",
 					 place, n + 1, KEY_NAME_MAX);
 		if (crypto_hex(hex, len - (size_t)(hex - item), keys[n].key, sizeof(keys[n].key)) < 0)
-			return error_why(why, size, ERR_CONFIG, "%s: key %zu is not 64 hex digits (32 bytes); "
-					 "\"openssl rand -hex 32\" makes one", place, n + 1);
+			return error_why(why, size, ERR_CONFIG,
+					 "%s: key %zu is not 64 hex digits (32 bytes); "
+					 "\"openssl rand -hex 32\" makes one",
+					 place, n + 1);
 		memcpy(keys[n].kid, item, kid_len);
 		keys[n].kid[kid_len] = '\0';
 		*ret_n = ++n;
@@ -140,7 +142,7 @@ static int load(struct key keys[KEYS_MAX], size_t *ret_n, char *why, size_t size
 		return parse_keys(keys, ret_n, source.text, "SIGNATURE_KEY", why, size);
 	if (n == -EACCES)
 		return error_why(why, size, ERR_CONFIG, "no key: %.300s: %s%s", path, strerror((int)-n),
-				     keys_who_may_read(path, text, sizeof(text)));
+				 keys_who_may_read(path, text, sizeof(text)));
 	return error_why(why, size, ERR_CONFIG, "no key: %s: %s%s; \"openssl rand -hex 32\" makes one", path,
 			 strerror((int)-n), source.text[0] ? "" : ", and SIGNATURE_KEY is not set");
 }

@@ -23,10 +23,10 @@ enum {
 
 /* A connection that is being ended. */
 struct ending {
-	struct endpoint *e;     /* NULL when it has ended */
-	size_t unacknowledged;  /* bytes at the last check */
-	int64_t progress_at;    /* when unacknowledged last changed */
-	bool peer_closed;       /* the peer sends no more; our last bytes may still be in transit */
+	struct endpoint *e;    /* NULL when it has ended */
+	size_t unacknowledged; /* bytes at the last check */
+	int64_t progress_at;   /* when unacknowledged last changed */
+	bool peer_closed;      /* the peer sends no more; our last bytes may still be in transit */
 };
 
 /* Begins to end e (NULL: nothing to do): sends close_notify after the written data. */

@@ -233,8 +233,7 @@ const char *console_ticket_error(const struct console *console)
 	const char *const ticket = console->ticket, *const bang = strchr(ticket, '!');
 
 	if (strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ||
-	    strncmp(ticket, "PVE:", strlen("PVE:")) == 0 ||
-	    begins(ticket, "PVE%3A"))
+	    strncmp(ticket, "PVE:", strlen("PVE:")) == 0 || begins(ticket, "PVE%3A"))
 		return NULL;
 	if (begins(ticket, "PVEAuthCookie=") || begins(ticket, "Authorization:") || begins(ticket, "Cookie:"))
 		return "ticket has a header or cookie name before it: a user's ticket begins with PVE:, "

@@ -15,25 +15,25 @@
 
 enum {
 	CONSOLE_HOST_MAX = HOST_NAME_MAX_LEN,
-	PROXMOX_PORT = 8006, /* TCP port of Proxmox's API */
+	PROXMOX_PORT = 8006,                          /* TCP port of Proxmox's API */
 	CONSOLE_AUTHORITY_MAX = CONSOLE_HOST_MAX + 9, /* bytes of "[host]:port" with its NUL */
-	CONSOLE_VMID_MAX = 999999999, /* Proxmox's limit */
-	CONSOLE_TICKET_MAX = 4096,   /* bytes; Proxmox accepts 8 KiB of header fields in total */
-	CONSOLE_VNCTICKET_MAX = 512, /* bytes; Proxmox's own limit */
-	CLAIMS_JTI_MAX = 256,        /* bytes; a UUID has 36 */
-	CLAIMS_CA_MAX = 8 * 1024,    /* bytes of PEM; Proxmox's own CA has 2 KiB */
-	CLAIMS_NETWORK_MAX = 49,     /* characters of an IPv6 network */
-	CLAIMS_SESSION_MAX = 31536000, /* seconds */
+	CONSOLE_VMID_MAX = 999999999,                 /* Proxmox's limit */
+	CONSOLE_TICKET_MAX = 4096,                    /* bytes; Proxmox accepts 8 KiB of header fields in total */
+	CONSOLE_VNCTICKET_MAX = 512,                  /* bytes; Proxmox's own limit */
+	CLAIMS_JTI_MAX = 256,                         /* bytes; a UUID has 36 */
+	CLAIMS_CA_MAX = 8 * 1024,                     /* bytes of PEM; Proxmox's own CA has 2 KiB */
+	CLAIMS_NETWORK_MAX = 49,                      /* characters of an IPv6 network */
+	CLAIMS_SESSION_MAX = 31536000,                /* seconds */
 };
 
 #define PAYLOAD_NOT_JSON "not a JSON object" /* payload_parse()'s phrase for text that is no JSON */
 
 struct console {
 	uint32_t vmid;
-	const char *type;                 /* "qemu" or "lxc", static storage */
-	char host[CONSOLE_HOST_MAX + 1];  /* name or address, without brackets */
+	const char *type;                /* "qemu" or "lxc", static storage */
+	char host[CONSOLE_HOST_MAX + 1]; /* name or address, without brackets */
 	bool host_is_address;
-	uint16_t host_port;               /* 0 if the payload has no port for host */
+	uint16_t host_port; /* 0 if the payload has no port for host */
 	char node[CONSOLE_HOST_MAX + 1];
 	uint16_t vnc_port;
 	char ticket[CONSOLE_TICKET_MAX + 1];       /* secret */
@@ -43,14 +43,14 @@ struct console {
 /* The claims of an authenticated payload: those that RFC 7519 section 4.1 registers, and our
  * own. */
 struct claims {
-	int64_t expires;    /* exp, Unix time in seconds */
-	int64_t not_before; /* nbf, Unix time in seconds; 0 if it is missing */
+	int64_t expires;                     /* exp, Unix time in seconds */
+	int64_t not_before;                  /* nbf, Unix time in seconds; 0 if it is missing */
 	char jti[CLAIMS_JTI_MAX + 1];        /* "" if it is missing */
 	char origin[HOST_ORIGIN_MAX + 1];    /* the only Origin that is allowed; "" for any */
 	char client[CLAIMS_NETWORK_MAX + 1]; /* the client's address must be in this network; "" for any */
 	bool has_fingerprint;
 	uint8_t fingerprint[CRYPTO_FINGERPRINT_LEN]; /* SHA-256 of Proxmox's certificate */
-	int session_max;                     /* seconds; 0 for no limit */
+	int session_max;                             /* seconds; 0 for no limit */
 	char *ca; /* PEM that Proxmox's certificate must chain to, or NULL; the caller frees it */
 };
 

@@ -18,8 +18,8 @@
 #include "lib/slice.h"
 
 enum {
-	NAME_SIZE = 256,           /* bytes of a file's name, with its NUL: NAME_MAX + 1 */
-	ENTRIES_SIZE = 2 * 1024,   /* bytes of directory entries that are read at once; one has up to 280 */
+	NAME_SIZE = 256,         /* bytes of a file's name, with its NUL: NAME_MAX + 1 */
+	ENTRIES_SIZE = 2 * 1024, /* bytes of directory entries that are read at once; one has up to 280 */
 };
 
 /* The names of the drop-in files, sorted in byte order. */

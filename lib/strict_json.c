@@ -11,7 +11,7 @@
 static void wipe_strings(json_object *object)
 {
 	if (json_object_is_type(object, json_type_object)) {
-		json_object_object_foreach(object, name, member) {
+		json_object_object_foreach (object, name, member) {
 			(void)name;
 			wipe_strings(member);
 		}
@@ -75,7 +75,8 @@ int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 
 		/* 2^63 fits into a double, but not into int64_t. */
 		return value >= 1 && value < 0x1p63 && (int64_t)value <= max && value == (double)(int64_t)value ?
-		       (int64_t)value : 0;
+			       (int64_t)value :
+			       0;
 	}
 	return 0;
 }

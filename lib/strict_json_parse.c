@@ -16,7 +16,7 @@
 
 struct reader {
 	const char *at, *end; /* the text that is not parsed yet */
-	char *decoded; /* buffer for the next string with its NUL; never longer than its quoted text */
+	char *decoded;        /* buffer for the next string with its NUL; never longer than its quoted text */
 	int depth;            /* open arrays and objects */
 };
 
@@ -308,8 +308,17 @@ static bool read_value(struct reader *r, json_object **ret_value)
 	case 'n':
 		good = take_word(r, "null");
 		break;
-	case '-': case '0': case '1': case '2': case '3': case '4':
-	case '5': case '6': case '7': case '8': case '9':
+	case '-':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
 		good = read_number(r, &value);
 		break;
 	default:

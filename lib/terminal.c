@@ -49,8 +49,8 @@ const char *terminal_clean(char *text)
 
 void terminal_print_json(struct json_object *object)
 {
-	const char *json = json_object_to_json_string_ext(object,
-							  JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *json =
+		json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	for (; json && *json; json++) {
 		const bool c1 = is_c1(json, strnlen(json, 2));

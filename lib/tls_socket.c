@@ -23,12 +23,12 @@ enum {
 
 struct tls_socket {
 	int fd;
-	size_t budget;  /* bytes that this call into OpenSSL may still read */
-	size_t ahead;   /* bytes to read beyond those that OpenSSL asks for */
-	size_t at, end; /* in[at..end) was read from the kernel, but OpenSSL has not read it yet */
+	size_t budget;       /* bytes that this call into OpenSSL may still read */
+	size_t ahead;        /* bytes to read beyond those that OpenSSL asks for */
+	size_t at, end;      /* in[at..end) was read from the kernel, but OpenSSL has not read it yet */
 	size_t sent, queued; /* out[sent..queued) waits until the kernel has room */
-	int error;      /* errno of the last read */
-	bool drained;   /* the last read emptied the kernel's buffer: poll() reports what comes next */
+	int error;           /* errno of the last read */
+	bool drained;        /* the last read emptied the kernel's buffer: poll() reports what comes next */
 	/* Untouched pages of both buffers are never allocated. */
 	uint8_t in[TLS_SOCKET_AT_ONCE];
 	uint8_t out[TLS_SOCKET_BACKLOG];
@@ -177,9 +177,9 @@ bool tls_socket_attach(SSL *tls, int fd)
 
 	if (!method)
 		method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "socket");
-	if (!s || !method || BIO_meth_set_read_ex(method, on_read) != 1 || BIO_meth_set_write_ex(method, on_write) != 1 ||
-	    BIO_meth_set_ctrl(method, on_control) != 1 || BIO_meth_set_destroy(method, on_destroy) != 1 ||
-	    !(bio = BIO_new(method))) {
+	if (!s || !method || BIO_meth_set_read_ex(method, on_read) != 1 ||
+	    BIO_meth_set_write_ex(method, on_write) != 1 || BIO_meth_set_ctrl(method, on_control) != 1 ||
+	    BIO_meth_set_destroy(method, on_destroy) != 1 || !(bio = BIO_new(method))) {
 		OPENSSL_free(s);
 		return false;
 	}

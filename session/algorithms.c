@@ -35,7 +35,8 @@ static struct operation operations[] = {
 	{ .id = OSSL_OP_KEYEXCH, .names = { "ECDH", "X25519" } },
 	{ .id = OSSL_OP_SIGNATURE, .names = { "RSA", "ECDSA", "ED25519" } },
 	/* A certificate's public key. */
-	{ .id = OSSL_OP_DECODER, .names = { "RSA", "RSA-PSS", "EC", "ED25519" },
+	{ .id = OSSL_OP_DECODER,
+	  .names = { "RSA", "RSA-PSS", "EC", "ED25519" },
 	  .property = "structure=SubjectPublicKeyInfo" },
 };
 #define N_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -89,7 +90,9 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const
 		void **ret_context)
 {
 	static OSSL_DISPATCH dispatch[] = {
-		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query }, { 0, NULL }, { 0, NULL },
+		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query },
+		{ 0, NULL },
+		{ 0, NULL },
 	};
 
 	(void)handle;
@@ -107,8 +110,10 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const
  * name. */
 static bool start(void)
 {
-	return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT |
-					   OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS, NULL) == 1 &&
+	return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+					   OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+					   OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+				   NULL) == 1 &&
 	       OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS, NULL) == 1 && EVP_add_digest(EVP_sha1()) &&
 	       EVP_add_digest(EVP_sha256()) && EVP_add_digest(EVP_sha384()) && EVP_add_digest(EVP_sha512());
 }

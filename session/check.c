@@ -34,12 +34,14 @@ static void print_warning(const char *message)
 static void warn_of_defaults(const struct config *config)
 {
 	if (config->accept_cbc && !*config->ca_file && !*config->allowed_hosts && config->n_fingerprints == 0)
-		print_warning("payloads of the old format are accepted, Proxmox's certificate may come from any public CA, and any host may "
-			      "be dialled: who changes a payload could have its ticket sent to a machine of theirs. Set "
-			      "PROXXY_CA_FILE to the cluster's own CA, or PROXXY_ALLOWED_HOSTS");
+		print_warning(
+			"payloads of the old format are accepted, Proxmox's certificate may come from any public CA, and any host may "
+			"be dialled: who changes a payload could have its ticket sent to a machine of theirs. Set "
+			"PROXXY_CA_FILE to the cluster's own CA, or PROXXY_ALLOWED_HOSTS");
 	if (config->accept_cbc && config->accept_jwe)
-		print_warning("payloads of the old format are accepted, which are not authenticated and do not expire: once every "
-			      "backend sends JWE, set PROXXY_PAYLOADS=jwe");
+		print_warning(
+			"payloads of the old format are accepted, which are not authenticated and do not expire: once every "
+			"backend sends JWE, set PROXXY_PAYLOADS=jwe");
 }
 
 /* Starts OpenSSL and loads the CA file, as a session does. Returns 0, or an error with words in

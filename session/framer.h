@@ -25,20 +25,20 @@ enum {
 
 struct framer {
 	enum ws_sender sender;
-	bool in_message;     /* a fragment came whose message is not finished */
-	bool stopped;        /* framer_stop(): no further data frame begins */
-	bool discarding;     /* framer_discard(): further data frames are dropped */
-	bool dropping;       /* a data frame was dropped: the output stays at a frame boundary */
-	bool broken;         /* the sender broke the protocol: bytes after that are ignored */
-	uint64_t frame_left; /* payload bytes of the current data frame that are still to be scanned */
-	uint64_t piece_left; /* of these, the bytes that belong to the current piece */
-	uint8_t mask[4];     /* the current data frame's mask key, for the headers of further pieces */
-	uint64_t payload;    /* payload bytes of data frames that were made ready to write */
-	uint64_t passed;     /* of these, the bytes that were written */
-	uint64_t out_left;   /* payload bytes, not yet written, of the frame at out */
-	size_t out_head;     /* header bytes, not yet written, of the frame at out */
+	bool in_message;         /* a fragment came whose message is not finished */
+	bool stopped;            /* framer_stop(): no further data frame begins */
+	bool discarding;         /* framer_discard(): further data frames are dropped */
+	bool dropping;           /* a data frame was dropped: the output stays at a frame boundary */
+	bool broken;             /* the sender broke the protocol: bytes after that are ignored */
+	uint64_t frame_left;     /* payload bytes of the current data frame that are still to be scanned */
+	uint64_t piece_left;     /* of these, the bytes that belong to the current piece */
+	uint8_t mask[4];         /* the current data frame's mask key, for the headers of further pieces */
+	uint64_t payload;        /* payload bytes of data frames that were made ready to write */
+	uint64_t passed;         /* of these, the bytes that were written */
+	uint64_t out_left;       /* payload bytes, not yet written, of the frame at out */
+	size_t out_head;         /* header bytes, not yet written, of the frame at out */
 	size_t out, scanned, in; /* offsets in buf, see above */
-	size_t complete;     /* the end of the last ready frame that is complete; unused if it is before out */
+	size_t complete;         /* the end of the last ready frame that is complete; unused if it is before out */
 	uint8_t buf[FRAMER_HEADROOM + FRAMER_BUFFER];
 };
 

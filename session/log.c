@@ -5,8 +5,8 @@
  */
 #include "session/log.h"
 
-#include <inttypes.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ int log_open(enum log_target target)
 	if (target == LOG_TO_JOURNAL && systemd_open_journal() < 0)
 		target = inetd ? LOG_TO_SYSLOG : LOG_TO_STDERR;
 	if (target == LOG_TO_SYSLOG) {
-		tzset(); /* now, because the sandbox will not let it open its file */
+		tzset();                               /* now, because the sandbox will not let it open its file */
 		(void)sink_open_socket(SYSLOG_SOCKET); /* an error cannot be reported anywhere */
 	} else if (target == LOG_TO_STDERR) {
 		sink_open_stderr();
@@ -241,8 +241,8 @@ void log_close(void)
 	sink_drain(io_now() + SINK_DRAIN_MS);
 	lost = sink_take_lost();
 	if (lost > 0) {
-		snprintf(message, sizeof(message),
-			 "%u records of this session were lost: the log did not accept them", lost);
+		snprintf(message, sizeof(message), "%u records of this session were lost: the log did not accept them",
+			 lost);
 		log_warning(message);
 	}
 }

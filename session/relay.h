@@ -21,12 +21,12 @@ struct relay {
 	const struct config *config;
 
 	/* Owned by relay_time.c. Times are io_now(). */
-	int64_t last_received, last_sent; /* from the client, and to it */
-	bool ping_pending;                /* a Ping was sent, and nothing arrived since */
-	int64_t ping_sent;                /* when the Ping was sent */
-	int64_t ping_wait_began;          /* of the wait for its answer; anew while the Ping is in transit */
-	int64_t last_data;                /* when data was last relayed, in either direction */
-	int64_t hangup_deadline;          /* for Proxmox to accept the data of a client that hung up */
+	int64_t last_received, last_sent;   /* from the client, and to it */
+	bool ping_pending;                  /* a Ping was sent, and nothing arrived since */
+	int64_t ping_sent;                  /* when the Ping was sent */
+	int64_t ping_wait_began;            /* of the wait for its answer; anew while the Ping is in transit */
+	int64_t last_data;                  /* when data was last relayed, in either direction */
+	int64_t hangup_deadline;            /* for Proxmox to accept the data of a client that hung up */
 	int64_t session_began, session_end; /* session_end: PROXXY_SESSION_MAX after session_began */
 	struct silence client_silence, upstream_silence;
 

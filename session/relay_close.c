@@ -127,8 +127,7 @@ static void on_console_end(struct relay *r)
 		relay_end(r, END_UPSTREAM_EMPTY,
 			  up == 0 ? "the guest is off or has stopped" :
 				    "the guest is off, or its terminal refused the user and ticket");
-	else if (up == RFB_REFUSED_UP && down >= RFB_REFUSED_DOWN &&
-		 down <= RFB_REFUSED_DOWN + RFB_REASON_MAX)
+	else if (up == RFB_REFUSED_UP && down >= RFB_REFUSED_DOWN && down <= RFB_REFUSED_DOWN + RFB_REASON_MAX)
 		relay_end(r, END_PASSWORD_REFUSED, NULL);
 	else
 		relay_end(r, END_UPSTREAM_CLOSED, NULL);

@@ -78,7 +78,7 @@ static void release_memory(struct relay *r)
 /* Sends a Ping, or lets it wait for room, and begins to wait for its answer. */
 static void send_ping(struct relay *r, int64_t now)
 {
-	release_memory(r); /* the session is quiet */
+	release_memory(r);       /* the session is quiet */
 	if (r->down.queued == 0) /* else a frame of our own is already waiting for the client */
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
@@ -121,8 +121,8 @@ static void check_vanished(struct relay *r, int64_t now)
 	const bool wrote_client = r->down.did_write || direction_wants_write(&r->down);
 	const bool wrote_upstream = r->up.did_write || direction_wants_write(&r->up);
 	const char *client_why = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
-	const char *upstream_why = silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream,
-						 SILENCE_STEP_MS, SILENCE_GONE_MS);
+	const char *upstream_why =
+		silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 	const bool ping_was_tried = r->ping_pending && now >= r->ping_sent + gone;
 
 	/* A short outage must not end a session before a Ping was tried. */

@@ -48,7 +48,8 @@ static void sweep(int directory, const char *name, time_t now)
 		struct stat st;
 
 		if (is_ours(entry->d_name) && entry->d_name[SWEPT_DIGIT] == name[SWEPT_DIGIT] &&
-		    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime + REPLAY_SLACK < now)
+		    fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_mtime + REPLAY_SLACK < now)
 			unlinkat(directory, entry->d_name, 0);
 	}
 	closedir(entries);

@@ -34,6 +34,8 @@ int sandbox_enter(void)
 
 /* --- seccomp ------------------------------------------------------------------------------ */
 
+/* clang-format off */
+
 /* All calls that the TLS handshake, relaying, logging and ending need, including those of OpenSSL
  * and malloc(). */
 static const int allowed[] = {
@@ -61,6 +63,8 @@ static const int fatal[] = {
 	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid), SCMP_SYS(setresuid), SCMP_SYS(setgid), SCMP_SYS(capset),
 	SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
 };
+
+/* clang-format on */
 
 /* On 32-bit processors a filter can check mmap2(), but not the older mmap(), whose arguments are in
  * memory. */
@@ -111,11 +115,14 @@ static bool add_conditional(scmp_filter_ctx filter)
 	/* Only anonymous memory that cannot be executed. */
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_MMAP, 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 			       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	for (size_t i = 0; i < COUNT(requests); i++)
-		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
 	/* abort() signals its own process. */
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			       SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	rc |= add_socket_calls(filter);
 	return rc == 0;
 }
@@ -157,7 +164,8 @@ struct landlock_ruleset {
 static void enter_landlock(void)
 {
 	static const struct landlock_ruleset by_version[] = {
-		{ 0x1FFF, 0, 0 }, { 0x3FFF, 0, 0 }, { 0x7FFF, 0, 0 }, { 0x7FFF, 3, 0 }, { 0xFFFF, 3, 0 }, { 0xFFFF, 3, 3 },
+		{ 0x1FFF, 0, 0 }, { 0x3FFF, 0, 0 }, { 0x7FFF, 0, 0 },
+		{ 0x7FFF, 3, 0 }, { 0xFFFF, 3, 0 }, { 0xFFFF, 3, 3 },
 	};
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */), fd;
 	struct landlock_ruleset rules;
@@ -190,8 +198,8 @@ static void enter_limits(void)
 	} table[] = {
 		/* fds 0 to 2 stay open, so that no new descriptor can be opened. Not 0: poll(2)
 		 * fails if it gets more descriptors than this limit. */
-		{ RLIMIT_NOFILE, 3 },
-		{ RLIMIT_NPROC, 0 }, { RLIMIT_MEMLOCK, 0 }, { RLIMIT_MSGQUEUE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_SIGPENDING, 0 },
+		{ RLIMIT_NOFILE, 3 },   { RLIMIT_NPROC, 0 },  { RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_MSGQUEUE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_SIGPENDING, 0 },
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {

@@ -74,8 +74,8 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 		s->silent_since = now;
 	/* Before the data, keepalive probed the peer. If nothing came for so long that keepalive
 	 * would have ended the connection, the data must not extend the wait. */
-	if (s->silent_since >= 0 && (now - s->silent_since >= gone ||
-				     (now > s->silent_since && silent >= SILENCE_KEEPALIVE_MS)))
+	if (s->silent_since >= 0 &&
+	    (now - s->silent_since >= gone || (now > s->silent_since && silent >= SILENCE_KEEPALIVE_MS)))
 		return "it acknowledges no data";
 	return now - s->progress_at >= SILENCE_PAUSE_MS ? "it has accepted no data for 15 minutes" : NULL;
 }

@@ -11,8 +11,8 @@
 #include "lib/io.h"
 
 enum {
-	SILENCE_STEP_MS = 5000,   /* between two checks, while data is unacknowledged */
-	SILENCE_GONE_MS = 45000,  /* without an acknowledgement: the peer vanished; with a step, under a minute */
+	SILENCE_STEP_MS = 5000,  /* between two checks, while data is unacknowledged */
+	SILENCE_GONE_MS = 45000, /* without an acknowledgement: the peer vanished; with a step, under a minute */
 	SILENCE_KEEPALIVE_MS = (IO_KEEPALIVE_IDLE_S + IO_KEEPALIVE_PROBES * IO_KEEPALIVE_INTERVAL_S) * 1000,
 	SILENCE_PAUSE_MS = 15 * 60 * 1000, /* for which a peer may acknowledge but accept no data */
 };

@@ -28,7 +28,8 @@ static int verify(X509_STORE_CTX *store, void *arg)
 
 	if (leaf && n > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 && len == CRYPTO_FINGERPRINT_LEN)
 		for (size_t i = 0; i < n; i++)
-			if (CRYPTO_memcmp(digest, pinned ? v->claims->fingerprint : v->config->fingerprints[i], len) == 0)
+			if (CRYPTO_memcmp(digest, pinned ? v->claims->fingerprint : v->config->fingerprints[i], len) ==
+			    0)
 				return 1;
 	if (pinned) {
 		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
@@ -109,7 +110,8 @@ int tls_verify_context(const struct tls_verify *v, SSL_CTX **ret, char *why, siz
 		snprintf(why, size, "OpenSSL cannot make a context");
 		return ERR_SYSTEM;
 	}
-	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
 	if (!v->config->tls_verify && !v->claims->has_fingerprint && !v->claims->ca)
@@ -227,7 +229,8 @@ bool tls_verify_set_host(SSL *tls, const struct console *c)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(tls);
 
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	X509_VERIFY_PARAM_set_hostflags(param,
+					X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (c->host_is_address)
 		return X509_VERIFY_PARAM_set1_ip_asc(param, c->host) == 1;
 	return X509_VERIFY_PARAM_set1_host(param, c->host, 0) == 1 && SSL_set_tlsext_host_name(tls, c->host) == 1;

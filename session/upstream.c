@@ -245,8 +245,12 @@ static bool has_secret(struct slice s, const struct console *c)
 static int rejected(struct upstream *u, const struct http_response *r)
 {
 	static const char *const for_client[] = {
-		"permission denied - invalid PVEVNC ticket", "permission denied - invalid PVE ticket", "Permission check failed",
-		"Parameter verification failed", "Authentication failed", "No ticket",
+		"permission denied - invalid PVEVNC ticket",
+		"permission denied - invalid PVE ticket",
+		"Permission check failed",
+		"Parameter verification failed",
+		"Authentication failed",
+		"No ticket",
 	};
 	const bool tell = !has_secret(r->reason, u->console);
 	const char *known = NULL;

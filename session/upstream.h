@@ -37,7 +37,7 @@ struct upstream {
 	const struct endpoint *client; /* watched while connecting: if the client leaves, connecting stops */
 	struct tls_verify verify;
 	uint16_t port;
-	int64_t deadline; /* for connecting in total, an io_now() */
+	int64_t deadline;                 /* for connecting in total, an io_now() */
 	char reason[UPSTREAM_REASON_MAX]; /* of a failure, for the client's Close: without names of machines */
 	char detail[256];                 /* of a failure, for the log: with names; never holds a secret */
 	/* What Proxmox sent after its answer: its first frames. */

@@ -39,7 +39,8 @@ static int64_t socket_activated(void)
 	int64_t seconds;
 
 	return getppid() == 1 && read_line(ACTIVATED, line, sizeof(line)) && sscanf(line, "%" SCNd64, &seconds) == 1 ?
-		       seconds : -1;
+		       seconds :
+		       -1;
 }
 
 /* Returns when a process started, in seconds since boot, or -1. It is field 22 of /proc/PID/stat,

@@ -23,10 +23,10 @@
 
 enum {
 	REQUEST_MAX = 4096 + EXCHANGE_ROOM, /* bytes of a request's head; Prometheus sends about 300 */
-	REQUEST_TIMEOUT_MS = 5000, /* for the whole request */
-	BUS_TIMEOUT_US = 5 * 1000 * 1000, /* for systemd's answer to one call */
-	SESSIONS_MAX = 4096,       /* sessions in the list; proxxy.slice allows as many tasks */
-	METRICS_MAX = 2048,        /* bytes of all metrics, with the NUL */
+	REQUEST_TIMEOUT_MS = 5000,          /* for the whole request */
+	BUS_TIMEOUT_US = 5 * 1000 * 1000,   /* for systemd's answer to one call */
+	SESSIONS_MAX = 4096,                /* sessions in the list; proxxy.slice allows as many tasks */
+	METRICS_MAX = 2048,                 /* bytes of all metrics, with the NUL */
 };
 
 #define MANAGER "org.freedesktop.systemd1"
@@ -44,7 +44,7 @@ struct answer {
 /* systemd's counters since the activation of proxxy.socket. */
 struct counters {
 	bool listening;
-	uint64_t since, uptime; /* Unix time of the activation, and seconds since; 0 if not listening */
+	uint64_t since, uptime;             /* Unix time of the activation, and seconds since; 0 if not listening */
 	uint32_t accepted, active, refused; /* connections */
 };
 
@@ -133,8 +133,8 @@ static int get_sessions(sd_bus *bus, json_object *list)
 /* Frees object. Returns it as JSON text, which the caller frees, or NULL without memory. */
 static char *to_text(json_object *object)
 {
-	char *text = strdup(json_object_to_json_string_ext(object,
-							   JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	char *text =
+		strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 
 	json_object_put(object);
 	return text;
@@ -279,7 +279,8 @@ int main(int argc, char **argv)
 	if (argc != 1 || io_prepare(STDIN_FILENO) < 0) {
 		fputs("Usage: proxxy-status\n"
 		      "Answers one HTTP request on the socket at fd 0 with proxxy's counters, metrics or sessions.\n"
-		      "proxxy-status.socket starts it. Manual: proxxy-status(8)\n", stderr);
+		      "proxxy-status.socket starts it. Manual: proxxy-status(8)\n",
+		      stderr);
 		return EX_USAGE;
 	}
 	client = io_endpoint(STDIN_FILENO, NULL);

@@ -33,7 +33,9 @@ static int upstream_fd;
 static struct sockaddr_in elsewhere(void)
 {
 	/* A discard port on loopback: nobody else is bothered should it work. */
-	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons(9),
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
 /* Their names where a processor has 32 bits. */
@@ -77,15 +79,18 @@ static struct sockaddr_in elsewhere(void)
 	CALL(socket_netlink, SYS_socket, AF_NETLINK, SOCK_RAW, 0) \
 	CALL(socket_packet, SYS_socket, AF_PACKET, SOCK_RAW, 0) \
 	CALL(socket_pair, SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, (int[2]){ 0 }) \
-	TRY(connect_again, struct sockaddr_in a = elsewhere(); return syscall(SYS_connect, upstream_fd, &a, sizeof(a));) \
-	TRY(disconnect, struct sockaddr a = { .sa_family = AF_UNSPEC }; return syscall(SYS_connect, upstream_fd, &a, sizeof(a));) \
+	TRY(connect_again, struct sockaddr_in a = elsewhere(); \
+	    return syscall(SYS_connect, upstream_fd, &a, sizeof(a));) \
+	TRY(disconnect, struct sockaddr a = { .sa_family = AF_UNSPEC }; \
+	    return syscall(SYS_connect, upstream_fd, &a, sizeof(a));) \
 	TRY(bind_port, struct sockaddr_in a = elsewhere(); return syscall(SYS_bind, upstream_fd, &a, sizeof(a));) \
 	CALL(listen_on, SYS_listen, upstream_fd, 1) \
 	CALL(accept_one, SYS_accept4, upstream_fd, NULL, NULL, 0) \
-	TRY(send_to, struct sockaddr_in a = elsewhere(); return syscall(SYS_sendto, upstream_fd, "x", 1, 0, &a, sizeof(a));) \
+	TRY(send_to, struct sockaddr_in a = elsewhere(); \
+	    return syscall(SYS_sendto, upstream_fd, "x", 1, 0, &a, sizeof(a));) \
 	TRY(fast_open, struct sockaddr_in a = elsewhere(); struct iovec v = { "x", 1 }; \
-		struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 }; \
-		return syscall(SYS_sendmsg, upstream_fd, &m, MSG_FASTOPEN);) \
+	    struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 }; \
+	    return syscall(SYS_sendmsg, upstream_fd, &m, MSG_FASTOPEN);) \
 	/* A datagram socket, the journal's, could send to any other by sendmsg(), descriptors too. */ \
 	TRY(send_message, struct msghdr m = { 0 }; return syscall(SYS_sendmsg, client_fd, &m, 0);) \
 	TRY(receive_message, struct msghdr m = { 0 }; return syscall(SYS_recvmsg, client_fd, &m, MSG_DONTWAIT);) \
@@ -107,14 +112,16 @@ static struct sockaddr_in elsewhere(void)
 	CALL(signal_parents_thread, SYS_tgkill, getppid(), getppid(), 0) \
 	CALL(pidfd_of_parent, 434 /* pidfd_open */, getppid(), 0) \
 	CALL(trace_parent, SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0) \
-	CALL(read_parents_memory, SYS_process_vm_readv, getppid(), &(struct iovec){ (char[1]){ 0 }, 1 }, 1, &(struct iovec){ (void *)4096, 1 }, 1, 0) \
+	CALL(read_parents_memory, SYS_process_vm_readv, getppid(), &(struct iovec){ (char[1]){ 0 }, 1 }, 1, \
+	     &(struct iovec){ (void *)4096, 1 }, 1, 0) \
 	CALL(queue_signal, SYS_rt_sigqueueinfo, getppid(), 0, (char[128]){ 0 }) \
 	CALL(set_priority, SYS_setpriority, PRIO_PROCESS, 0, 1) \
 	CALL(set_scheduler, SYS_sched_setscheduler, 0, SCHED_OTHER, &(struct sched_param){ 0 }) \
 	/* Memory */ \
-	TRY(map_executable, return (long)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);) \
+	TRY(map_executable, return (long)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, \
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);) \
 	TRY(make_executable, static char page[8192]; void *at = (void *)(((uintptr_t)page + 4095) & ~(uintptr_t)4095); \
-		return syscall(SYS_mprotect, at, 4096, PROT_READ | PROT_EXEC);) \
+	    return syscall(SYS_mprotect, at, 4096, PROT_READ | PROT_EXEC);) \
 	CALL(make_executable_by_key, SYS_pkey_mprotect, 0, 4096, PROT_EXEC, -1) \
 	CALL(map_file, SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED, STDERR_FILENO, 0) \
 	CALL(shared_memory, SYS_shmget, 0, 4096, 0600) \
@@ -143,18 +150,27 @@ static struct sockaddr_in elsewhere(void)
 #define ATTEMPTS_ABI \
 	TRY(socketcall_socket, return syscall(SYS_socketcall, 1, ((long[3]){ AF_INET, SOCK_STREAM, 0 }), 0, 0, 0, 0);) \
 	TRY(socketcall_connect, struct sockaddr_in a = elsewhere(); \
-		return syscall(SYS_socketcall, 3, ((long[3]){ upstream_fd, (long)&a, sizeof(a) }), 0, 0, 0, 0);) \
+	    return syscall(SYS_socketcall, 3, ((long[3]){ upstream_fd, (long)&a, sizeof(a) }), 0, 0, 0, 0);) \
 	TRY(socketcall_send_to, struct sockaddr_in a = elsewhere(); \
-		return syscall(SYS_socketcall, 11, ((long[6]){ upstream_fd, (long)"x", 1, 0, (long)&a, sizeof(a) }), 0, 0, 0, 0);) \
+	    return syscall(SYS_socketcall, 11, ((long[6]){ upstream_fd, (long)"x", 1, 0, (long)&a, sizeof(a) }), 0, 0, \
+			   0, 0);) \
 	TRY(socketcall_option, int on = 1; \
-		return syscall(SYS_socketcall, 14, ((long[5]){ client_fd, SOL_SOCKET, SO_KEEPALIVE, (long)&on, sizeof(on) }), 0, 0, 0, 0);) \
-	TRY(old_map_executable, return syscall(90 /* mmap */, ((long[6]){ 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }), 0, 0, MAP_ANONYMOUS);) \
+	    return syscall(SYS_socketcall, 14, \
+			   ((long[5]){ client_fd, SOL_SOCKET, SO_KEEPALIVE, (long)&on, sizeof(on) }), 0, 0, 0, 0);) \
+	TRY(old_map_executable, return syscall(90 /* mmap */, \
+					       ((long[6]){ 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, \
+							   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 }), \
+					       0, 0, MAP_ANONYMOUS);) \
 	CALL(become_root_32, SYS_setresuid32, 0, 0, 0)
 #else
 #define ATTEMPTS_ABI
 #endif
 
-#define TRY(name, ...) static long name(void) { __VA_ARGS__ }
+#define TRY(name, ...) \
+	static long name(void) \
+	{ \
+		__VA_ARGS__ \
+	}
 #define CALL(name, ...) TRY(name, return syscall(__VA_ARGS__);)
 ATTEMPTS
 ATTEMPTS_ABI
@@ -167,8 +183,7 @@ static const struct {
 } attempts[] = {
 #define TRY(name, ...) { #name, name },
 #define CALL(name, ...) { #name, name },
-	ATTEMPTS
-	ATTEMPTS_ABI
+	ATTEMPTS ATTEMPTS_ABI
 };
 
 static void tell(const char *words)
@@ -208,7 +223,8 @@ int __wrap_sandbox_enter(void)
 	int rc;
 
 	for (upstream_fd = 3; upstream_fd < 64; upstream_fd++)
-		if (getpeername(upstream_fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof(peer) }) == 0 && peer.ss_family == AF_INET)
+		if (getpeername(upstream_fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof(peer) }) == 0 &&
+		    peer.ss_family == AF_INET)
 			break;
 	if (getenv("PROXXY_BREAKIN_OUTSIDE")) /* to see that the attempt is a good one */
 		try(name);

@@ -50,8 +50,7 @@ static bool parse_page(void *at, const struct setting *s, const char *value)
 	if (len == 0)
 		return true;
 	if (len + sizeof("/wss") > sizeof(b->page) || /* backend_load() makes the WebSocket's URL of it */
-	    (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) ||
-	    path > HOST_ORIGIN_MAX)
+	    (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) || path > HOST_ORIGIN_MAX)
 		return false;
 	snprintf(b->page, sizeof(b->page), "%s%s", value, value[len - 1] == '/' && len > path ? "" : "/");
 	snprintf(b->origin, sizeof(b->origin), "%.*s", (int)path, value);
@@ -84,14 +83,17 @@ static const struct setting table[] = {
 	  TEXT(parse_host, host) },
 	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "File with an API token, USER@REALM!NAME=SECRET",
 	  TEXT(settings_parse_text, token_file) },
-	{ "PROXMOX_USER", "", "User that logs in, instead of the token: USER@REALM",
-	  TEXT(settings_parse_text, user) },
+	{ "PROXMOX_USER", "", "User that logs in, instead of the token: USER@REALM", TEXT(settings_parse_text, user) },
 	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "File with that user's password",
 	  TEXT(settings_parse_text, password_file) },
-	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them "
-	  "to proxxy. Default: the system's", TEXT(settings_parse_text, ca_file) },
-	{ "SIGNATURE_KEY", "", "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of "
-	  "which the first seals. Better kept in PROXXY_KEY_FILE", keys_parse_text, 0, 0, 0 },
+	{ "PROXXY_CA_FILE", "",
+	  "PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them "
+	  "to proxxy. Default: the system's",
+	  TEXT(settings_parse_text, ca_file) },
+	{ "SIGNATURE_KEY", "",
+	  "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of "
+	  "which the first seals. Better kept in PROXXY_KEY_FILE",
+	  keys_parse_text, 0, 0, 0 },
 	{ "PROXXY_KEY_FILE", KEY_FILE, "File with that key or keys, read if it exists", keys_parse_file, 0, 0, 0 },
 	{ "PROXXY_PAGE", "", "URL of the console pages: https://panel.example.com/console/", TEXT(parse_page, page) },
 	{ "PROXXY_WEBSOCKET", "", "URL of proxxy: wss://panel.example.com/console/ws. Default: ws beside the pages",
@@ -123,7 +125,7 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
 
 	if (n < 0)
 		return error_why(why, size, ERR_CONFIG, "%s %s: %s%s", setting, path, strerror((int)-n),
-				     n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
+				 n == -EACCES ? keys_who_may_read(path, group, sizeof(group)) : "");
 	len = byte_order_mark_len(text, strlen(text));
 	memmove(text, text + len, strlen(text + len) + 1);
 	len = strlen(text);
@@ -167,8 +169,9 @@ const char *backend_token(char *text, char *why, size_t size)
 	bang = strchr(at, '!');
 	secret = bang ? strchr(bang, '=') : NULL;
 	if (bang && !secret)
-		error_why(why, size, ERR_CONFIG, "has no =SECRET after USER@REALM!NAME: "
-			      "Proxmox shows the secret only once, when the token is created");
+		error_why(why, size, ERR_CONFIG,
+			  "has no =SECRET after USER@REALM!NAME: "
+			  "Proxmox shows the secret only once, when the token is created");
 	else if (!bang || !memchr(at, '@', (size_t)(bang - at)) || !secret[1])
 		error_why(why, size, ERR_CONFIG, "does not contain USER@REALM!NAME=SECRET");
 	else if (strpbrk(at, " \t\"'"))

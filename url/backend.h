@@ -28,9 +28,9 @@ struct backend {
 	char token_file[SETTINGS_PATH_MAX];
 	char user[PROXMOX_USER_MAX]; /* "" to use the token */
 	char password_file[SETTINGS_PATH_MAX];
-	char ca_file[SETTINGS_PATH_MAX]; /* "" for the system's store */
-	char page[BACKEND_URL_MAX];      /* URL of the console pages, ending in a slash; "" if not set */
-	char websocket[BACKEND_URL_MAX]; /* URL of proxxy; "" if neither it nor page is set */
+	char ca_file[SETTINGS_PATH_MAX];  /* "" for the system's store */
+	char page[BACKEND_URL_MAX];       /* URL of the console pages, ending in a slash; "" if not set */
+	char websocket[BACKEND_URL_MAX];  /* URL of proxxy; "" if neither it nor page is set */
 	char origin[HOST_ORIGIN_MAX + 1]; /* of page */
 };
 

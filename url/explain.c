@@ -114,8 +114,10 @@ static void print_text(const struct access *a, int port, const char *verdict)
 		printf("%-11s %s\n", "client", *a->claims.client ? a->claims.client : "any");
 		if (a->claims.session_max)
 			printf("%-11s %d s\n", "session_max", a->claims.session_max);
-		printf("%-11s %s\n", "trust", a->claims.has_fingerprint ? "the certificate with the payload's fingerprint" :
-			       a->claims.ca ? "the payload's CA" : "proxxy's settings");
+		printf("%-11s %s\n", "trust",
+		       a->claims.has_fingerprint ? "the certificate with the payload's fingerprint" :
+		       a->claims.ca              ? "the payload's CA" :
+						   "proxxy's settings");
 	}
 	printf("%-11s %s\n", "verdict", verdict);
 }
@@ -177,9 +179,12 @@ static int check_claims(const struct access *a, const struct config *config, cha
 
 	anyone.claims.origin[0] = anyone.claims.client[0] = '\0';
 	rc = access_check(&anyone, config, time(NULL), (struct slice){ NULL, 0 }, "");
-	snprintf(verdict, size, "proxxy %s%s%s%s", rc == OK ? "accepts it now" : "refuses it: ",
-		 rc == OK ? "" : error_info(rc)->words,
-		 !*anyone.why ? "" : rc == OK ? ", but Proxmox will refuse it: " : ": ", anyone.why);
+	snprintf(verdict, size, "proxxy %s%s%s%s",
+		 rc == OK ? "accepts it now" : "refuses it: ", rc == OK ? "" : error_info(rc)->words,
+		 !*anyone.why ? "" :
+		 rc == OK     ? ", but Proxmox will refuse it: " :
+				": ",
+		 anyone.why);
 	OPENSSL_cleanse(&anyone, sizeof(anyone));
 	return rc;
 }

@@ -37,7 +37,8 @@ int url_options_usage(FILE *out)
 	      "  --help, --version\n"
 	      "\n"
 	      "Settings are read from the environment, from /etc/proxxy/proxxy-url.conf (or the file that\n"
-	      "PROXXY_URL_CONFIG names) and from proxxy-url.conf.d/*.conf beside it:\n", out);
+	      "PROXXY_URL_CONFIG names) and from proxxy-url.conf.d/*.conf beside it:\n",
+	      out);
 	backend_print_help(out);
 	fputs("\nManuals: proxxy-url(1), proxxy-payload(7)\n", out);
 	return EX_OK;
@@ -65,7 +66,20 @@ static int parse_number(const char *text, int max)
 
 enum {
 	WORD = 1, /* getopt's value for an argument that is no option */
-	NODE = 256, VMID, TYPE, XTERM, VNC, JSON, FORMAT, LIFETIME, SESSION_MAX, ORIGIN, CLIENT, TITLE, SETTINGS, HELP,
+	NODE = 256,
+	VMID,
+	TYPE,
+	XTERM,
+	VNC,
+	JSON,
+	FORMAT,
+	LIFETIME,
+	SESSION_MAX,
+	ORIGIN,
+	CLIENT,
+	TITLE,
+	SETTINGS,
+	HELP,
 	VERSION,
 };
 
@@ -163,7 +177,9 @@ static bool check_command(struct url_options *o)
 	if (*o->viewer_arguments || o->node || o->vmid || o->type || o->vnc || o->xterm || o->origin || o->client ||
 	    o->session_max || o->title || (!seal && (o->jwe || o->cbc || o->lifetime)) || (!open && o->json))
 		return reject(o, "%s accepts %s", o->command,
-			      seal ? "only --format and --lifetime" : open ? "only --json" : "no options");
+			      seal ? "only --format and --lifetime" :
+			      open ? "only --json" :
+				     "no options");
 	return !(o->cbc && o->lifetime) || reject(o, "--lifetime needs --format jwe: a cbc payload has no claims");
 }
 
@@ -182,7 +198,7 @@ static bool check_console(struct url_options *o)
 		return reject(o, "--vnc and --origin cannot be combined: a viewer sends no Origin");
 	if (o->cbc && (o->origin || o->client || o->session_max || o->lifetime))
 		return reject(o, "--lifetime, --origin, --client and --session-max need --format jwe: "
-			      "a cbc payload has no claims");
+				 "a cbc payload has no claims");
 	if (!host_is_name(o->node, strlen(o->node)))
 		return reject(o, "--node is not a valid node name");
 	if (o->origin && *o->origin && (strpbrk(o->origin, ",* \t") || !host_origins_valid(o->origin)))

@@ -17,15 +17,15 @@ enum {
 
 /* The strings are those of argv. */
 struct url_options {
-	const char *command;  /* "seal", "open" or "keygen"; NULL for a console */
-	const char *key_name; /* keygen's argument, or NULL */
-	const char *node, *type; /* node is NULL for a command; type is "qemu" or "lxc" */
+	const char *command;                 /* "seal", "open" or "keygen"; NULL for a console */
+	const char *key_name;                /* keygen's argument, or NULL */
+	const char *node, *type;             /* node is NULL for a command; type is "qemu" or "lxc" */
 	const char *origin, *client, *title; /* NULL if not given */
-	uint32_t vmid;             /* 0 for a command */
-	int lifetime, session_max; /* seconds; session_max is 0 if not given */
-	bool xterm, vnc, json, jwe, cbc; /* if neither jwe nor cbc, the format is JWE */
-	char **viewer_arguments; /* the arguments after "--", up to a NULL */
-	char why[128];           /* the error, after URL_OPTIONS_ERROR */
+	uint32_t vmid;                       /* 0 for a command */
+	int lifetime, session_max;           /* seconds; session_max is 0 if not given */
+	bool xterm, vnc, json, jwe, cbc;     /* if neither jwe nor cbc, the format is JWE */
+	char **viewer_arguments;             /* the arguments after "--", up to a NULL */
+	char why[128];                       /* the error, after URL_OPTIONS_ERROR */
 };
 
 enum url_options_result {

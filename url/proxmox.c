@@ -18,8 +18,8 @@
 enum {
 	PATH_MAX_LEN = CONSOLE_HOST_MAX + 128, /* bytes of an API path, with its NUL */
 	HEADER_MAX = CONSOLE_TICKET_MAX + 64,  /* bytes of a header line, with its NUL */
-	REASON_MAX = 256, /* bytes of a reason phrase, with its NUL */
-	ERRORS_MAX = 160, /* bytes of a 400's list of bad parameters, with its NUL */
+	REASON_MAX = 256,                      /* bytes of a reason phrase, with its NUL */
+	ERRORS_MAX = 160,                      /* bytes of a 400's list of bad parameters, with its NUL */
 };
 
 /* One or more API calls with the same headers, and the answer to the last. */
@@ -114,8 +114,10 @@ static int describe_no_answer(struct call *call, CURLcode code)
 	/* The code depends on libcurl's version. */
 	if (!call->has_tls && was_closed(text) &&
 	    (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR))
-		return fail(p, ERR_UPSTREAM_TLS, "%s: %s. It closed the connection before TLS began: check that "
-			    "ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy allow this machine", p->host, text);
+		return fail(p, ERR_UPSTREAM_TLS,
+			    "%s: %s. It closed the connection before TLS began: check that "
+			    "ALLOW_FROM and DENY_FROM in its /etc/default/pveproxy allow this machine",
+			    p->host, text);
 	if (connection_ended(call, code))
 		return fail(p, ERR_UPSTREAM_BROKE, "%s: %s", p->host,
 			    p->status ? "its answer is incomplete" : "Empty reply from server");
@@ -127,9 +129,11 @@ static int describe_no_answer(struct call *call, CURLcode code)
 	case CURLE_OPERATION_TIMEDOUT:
 		return fail(p, ERR_UPSTREAM_TIMEOUT, "%s: %s", p->host, text);
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return fail(p, ERR_UPSTREAM_UNTRUSTED, "%s: its certificate is not trusted: %s. Set PROXXY_CA_FILE to "
+		return fail(p, ERR_UPSTREAM_UNTRUSTED,
+			    "%s: its certificate is not trusted: %s. Set PROXXY_CA_FILE to "
 			    "the cluster's pve-root-ca.pem, or leave it empty if a public CA (ACME) has signed the "
-			    "certificate; PROXMOX_HOST must be a name or address in the certificate", p->host, text);
+			    "certificate; PROXMOX_HOST must be a name or address in the certificate",
+			    p->host, text);
 	case CURLE_SSL_CACERT_BADFILE:
 		return fail(p, ERR_CONFIG, "PROXXY_CA_FILE %s: no certificate can be read from it", p->ca_file);
 	case CURLE_SSL_CONNECT_ERROR:
@@ -157,7 +161,7 @@ static void list_bad_parameters(struct call *call, char text[ERRORS_MAX])
 
 	text[0] = '\0';
 	if (json_object_object_get_ex(answer, "errors", &errors) && json_object_is_type(errors, json_type_object)) {
-		json_object_object_foreach(errors, name, value) {
+		json_object_object_foreach (errors, name, value) {
 			const char *words = json_object_get_string(value); /* may end in a line feed */
 			int n = snprintf(text + at, ERRORS_MAX - at, "%s%s: %.*s", at ? ", " : " (", name,
 					 words ? (int)strcspn(words, "\r\n") : 0, words ? words : "");
@@ -226,8 +230,8 @@ static bool refused_parameter(const struct call *call, const char *name)
 
 	if (call->proxmox->status == 400)
 		answer = strict_json_parse(call->body, call->n_body);
-	named = json_object_object_get_ex(answer, "errors", &errors) &&
-		json_object_is_type(errors, json_type_object) && strict_json_has(errors, name);
+	named = json_object_object_get_ex(answer, "errors", &errors) && json_object_is_type(errors, json_type_object) &&
+		strict_json_has(errors, name);
 	strict_json_wipe(answer);
 	return named;
 }
@@ -379,8 +383,10 @@ static int log_in(struct call *call, char ticket[CONSOLE_TICKET_MAX + 1])
 	    !strict_json_copy(data, "CSRFPreventionToken", csrf, sizeof(csrf)))
 		rc = fail(p, ERR_UPSTREAM_ANSWER, "%s: its answer to the login has no ticket", p->host);
 	else if (strncmp(ticket, "PVE:!tfa!", strlen("PVE:!tfa!")) == 0 || strict_json_integer(data, "NeedTFA", 1) == 1)
-		rc = fail(p, ERR_UPSTREAM_REFUSED, "%s: %s has a second factor, which proxxy-url cannot ask for; "
-			  "use an API token", p->host, p->user);
+		rc = fail(p, ERR_UPSTREAM_REFUSED,
+			  "%s: %s has a second factor, which proxxy-url cannot ask for; "
+			  "use an API token",
+			  p->host, p->user);
 	else if (!add_header(call, "Authorization: PVEAuthCookie=", ticket) ||
 		 !add_header(call, "CSRFPreventionToken: ", csrf))
 		rc = fail(p, ERR_SYSTEM, "out of memory");
@@ -411,8 +417,9 @@ static int read_console(struct call *call, enum proxmox_kind kind, struct proxmo
 	if (kind == PROXMOX_VNC && !strict_json_copy(data, "password", ret->password, sizeof(ret->password)))
 		snprintf(ret->password, sizeof(ret->password), "%.8s", ret->vncticket);
 	strict_json_wipe(answer);
-	return done ? OK : fail(call->proxmox, ERR_UPSTREAM_ANSWER, "%s: its answer lacks a ticket, port or user",
-				call->proxmox->host);
+	return done ? OK :
+		      fail(call->proxmox, ERR_UPSTREAM_ANSWER, "%s: its answer lacks a ticket, port or user",
+			   call->proxmox->host);
 }
 
 int proxmox_open_console(struct proxmox *p, const char *node, const char *type, uint32_t vmid, enum proxmox_kind kind,

@@ -18,15 +18,15 @@ enum {
 	/* Bytes of a VNC password, with its NUL. RFB uses 8 of them; Proxmox before 8.0 sends a
 	 * ticket. */
 	PROXMOX_PASSWORD_MAX = 128,
-	PROXMOX_TIMEOUT_S = 15,         /* for one call; Proxmox takes 3 to refuse */
-	PROXMOX_WHY_MAX = 512,          /* bytes of why, with its NUL */
+	PROXMOX_TIMEOUT_S = 15, /* for one call; Proxmox takes 3 to refuse */
+	PROXMOX_WHY_MAX = 512,  /* bytes of why, with its NUL */
 };
 
 /* The server and the credentials. The caller owns the strings. */
 struct proxmox {
-	const char *host;     /* name or address, IPv6 in brackets, with :port unless 8006 */
-	const char *ca_file;  /* PEM that the API's certificate must chain to; "" for the system's store */
-	const char *token;    /* "user@realm!name=secret"; secret. NULL to log in with the next two */
+	const char *host;            /* name or address, IPv6 in brackets, with :port unless 8006 */
+	const char *ca_file;         /* PEM that the API's certificate must chain to; "" for the system's store */
+	const char *token;           /* "user@realm!name=secret"; secret. NULL to log in with the next two */
 	const char *user, *password; /* "user@realm"; the password is secret */
 	int status;                  /* HTTP status of the last answer; 0 if there was none */
 	char why[PROXMOX_WHY_MAX];   /* a sentence about the failure for the operator, without a secret */
@@ -39,8 +39,8 @@ struct proxmox_console {
 	char ticket[CONSOLE_TICKET_MAX + 1];       /* for the payload's "ticket"; secret */
 	char vncticket[CONSOLE_VNCTICKET_MAX + 1]; /* for the payload's "vncticket"; secret */
 	char port[6];                              /* for the payload's "port" */
-	char user[PROXMOX_USER_MAX];         /* owner of vncticket; a terminal's first message has both */
-	char password[PROXMOX_PASSWORD_MAX]; /* for VNC authentication; secret; "" for a terminal */
+	char user[PROXMOX_USER_MAX];               /* owner of vncticket; a terminal's first message has both */
+	char password[PROXMOX_PASSWORD_MAX];       /* for VNC authentication; secret; "" for a terminal */
 };
 
 /* Requests a console of guest vmid. Unless p has a token, logs in first: POST /access/ticket. Then

@@ -33,9 +33,9 @@
 #include "url/viewer.h"
 
 enum {
-	INPUT_MAX = 64 * 1024,      /* bytes of standard input: a payload or console details */
-	PAYLOAD_MAX = 16 * 1024,    /* bytes of a payload, with its NUL; a request head has 16 KiB */
-	JTI_BYTES = 16,             /* random bytes of a jti, as many as a UUID has */
+	INPUT_MAX = 64 * 1024,   /* bytes of standard input: a payload or console details */
+	PAYLOAD_MAX = 16 * 1024, /* bytes of a payload, with its NUL; a request head has 16 KiB */
+	JTI_BYTES = 16,          /* random bytes of a jti, as many as a UUID has */
 };
 
 static struct url_options options;
@@ -169,8 +169,8 @@ static bool write_page_url(const struct proxmox_console *console, const char *pa
 
 	if (n <= 0 || (size_t)n >= size || !append(url, size, "#payload", payload))
 		return false;
-	if (options.xterm && (!append(url, size, "&user", console->user) ||
-			      !append(url, size, "&ticket", console->vncticket)))
+	if (options.xterm &&
+	    (!append(url, size, "&user", console->user) || !append(url, size, "&ticket", console->vncticket)))
 		return false;
 	if (!options.xterm && !append(url, size, "&password", console->password))
 		return false;
@@ -209,7 +209,7 @@ static int exit_status_of(int code, int status)
 	if (code == ERR_UPSTREAM_ANSWER)
 		return EX_PROTOCOL;
 	return code == ERR_UPSTREAM_REFUSED && (status == 401 || status == 403) ? EX_NOPERM :
-	       error_info(code)->exit_status;
+										  error_info(code)->exit_status;
 }
 
 static int open_in_viewer(const char *websocket, const char *password)
@@ -234,10 +234,10 @@ static int check_settings(void)
 {
 	if (options.vnc && !*backend.websocket)
 		return print_error(EX_CONFIG, "PROXXY_WEBSOCKET is not set. Set it to the URL of proxxy, such as "
-				   "wss://panel.example.com/console/ws");
+					      "wss://panel.example.com/console/ws");
 	if (!options.vnc && !options.json && !*backend.page)
 		return print_error(EX_CONFIG, "PROXXY_PAGE is not set. Set it to the URL of the console pages, such as "
-				   "https://panel.example.com/console/, or use --json");
+					      "https://panel.example.com/console/, or use --json");
 	return EX_OK;
 }
 
@@ -338,8 +338,8 @@ static int command_seal(void)
 	if (rc == EX_OK) {
 		details = strict_json_parse(text, len);
 		rc = details ? seal(details, payload) :
-		     print_error(EX_DATAERR, "standard input is not one JSON object of at most %d bytes",
-				 STRICT_JSON_MAX);
+			       print_error(EX_DATAERR, "standard input is not one JSON object of at most %d bytes",
+					   STRICT_JSON_MAX);
 	}
 	if (rc == EX_OK)
 		puts(payload);

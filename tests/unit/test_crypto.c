@@ -14,12 +14,16 @@
 #define NIST_KEY "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"
 #define NIST_IV "000102030405060708090a0b0c0d0e0f"
 static const char *const nist_plain[] = {
-	"6bc1bee22e409f96e93d7e117393172a", "ae2d8a571e03ac9c9eb76fac45af8e51",
-	"30c81c46a35ce411e5fbc1191a0a52ef", "f69f2445df4f9b17ad2b417be66c3710",
+	"6bc1bee22e409f96e93d7e117393172a",
+	"ae2d8a571e03ac9c9eb76fac45af8e51",
+	"30c81c46a35ce411e5fbc1191a0a52ef",
+	"f69f2445df4f9b17ad2b417be66c3710",
 };
 static const char *const nist_cipher[] = {
-	"f58c4c04d6e5f1ba779eabfb5f7bfbd6", "9cfc4e967edb808d679f777bc6702c7d",
-	"39f23369a9d9bacfa530e26304231461", "b2eb05e2c39be9fcda6c19078c6a9d1b",
+	"f58c4c04d6e5f1ba779eabfb5f7bfbd6",
+	"9cfc4e967edb808d679f777bc6702c7d",
+	"39f23369a9d9bacfa530e26304231461",
+	"b2eb05e2c39be9fcda6c19078c6a9d1b",
 };
 
 enum { BLOCK = 16, LONGEST = 8 * BLOCK };
@@ -94,7 +98,8 @@ static void nist_vectors(void **state)
 		CHECK_INT(open_guarded(text, len, (blocks + 1) * BLOCK, &opened), blocks * BLOCK, "%zu blocks", blocks);
 		CHECK(memcmp(opened, plain, blocks * BLOCK) == 0, "%zu blocks", blocks);
 		/* NIST's ciphertext has no padding: it does not open, and leaves no plaintext. */
-		CHECK_INT(open_guarded(want, strlen(want), blocks * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%zu blocks", blocks);
+		CHECK_INT(open_guarded(want, strlen(want), blocks * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%zu blocks",
+			  blocks);
 		CHECK(is_clean(opened, plain, blocks * BLOCK), "%zu blocks", blocks);
 	}
 }
@@ -119,9 +124,11 @@ static void lengths(void **state)
 			CHECK(len == 0 || memcmp(opened, plain, len) == 0, "%zu bytes", len);
 		}
 		CHECK_INT(open_guarded(text, size, size / 2, &opened), len, "%zu bytes, len / 2 are enough", len);
-		CHECK_INT(open_guarded(text, size, padded - 1, &opened), ERR_PAYLOAD_INVALID, "%zu bytes, no room", len);
+		CHECK_INT(open_guarded(text, size, padded - 1, &opened), ERR_PAYLOAD_INVALID, "%zu bytes, no room",
+			  len);
 		for (size_t n = 0; n < size; n++) {
-			CHECK_INT(open_guarded(text, n, padded, &opened), ERR_PAYLOAD_INVALID, "%zu of %zu characters", n, size);
+			CHECK_INT(open_guarded(text, n, padded, &opened), ERR_PAYLOAD_INVALID, "%zu of %zu characters",
+				  n, size);
 			CHECK(is_clean(opened, plain, len), "%zu of %zu characters", n, size);
 		}
 	}
@@ -148,9 +155,11 @@ static void padding(void **state)
 				plain[len - 1] = (uint8_t)last;
 				valid |= last == 1;
 				size = seal(text, plain, len, NIST_IV);
-				CHECK_INT(open_guarded(text, size, len, &opened), valid ? (int)(len - last) : ERR_PAYLOAD_INVALID,
-					  "%zu bytes, %u times %u", len, filled, last);
-				CHECK(valid || is_clean(opened, plain, len), "%zu bytes, %u times %u", len, filled, last);
+				CHECK_INT(open_guarded(text, size, len, &opened),
+					  valid ? (int)(len - last) : ERR_PAYLOAD_INVALID, "%zu bytes, %u times %u",
+					  len, filled, last);
+				CHECK(valid || is_clean(opened, plain, len), "%zu bytes, %u times %u", len, filled,
+				      last);
 			}
 
 	/* Other paddings in use: zeros, 0xff, ISO 7816 (0x80 and zeros), ANSI X9.23 (zeros and the
@@ -171,7 +180,8 @@ static void padding(void **state)
 			if (kind == 3 && pad == 1)
 				continue; /* that is PKCS#7 as well */
 			size = seal(text, plain, 2 * BLOCK, NIST_IV);
-			CHECK_INT(open_guarded(text, size, 2 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "kind %zu of %zu bytes", kind, pad);
+			CHECK_INT(open_guarded(text, size, 2 * BLOCK, &opened), ERR_PAYLOAD_INVALID,
+				  "kind %zu of %zu bytes", kind, pad);
 			CHECK(is_clean(opened, plain, 2 * BLOCK), "kind %zu of %zu bytes", kind, pad);
 		}
 }
@@ -198,7 +208,8 @@ static void malformed(void **state)
 			if (i == 32 ? c == ':' : hex)
 				continue;
 			rc = open_guarded(text, size, sizeof(plain), &opened);
-			CHECK(rc == ERR_PAYLOAD_INVALID && is_clean(opened, plain, sizeof(plain)), "byte %d at %zu", c, i);
+			CHECK(rc == ERR_PAYLOAD_INVALID && is_clean(opened, plain, sizeof(plain)), "byte %d at %zu", c,
+			      i);
 		}
 
 	/* Upper case is valid, too. */
@@ -208,24 +219,42 @@ static void malformed(void **state)
 	CHECK(memcmp(opened, plain, BLOCK) == 0, "upper case");
 
 	/* Extra characters at either end, or one more part. */
-	static const char *const extra[] = { "0", "00", " ", "\n", ":", ":00", "=", "00112233445566778899aabbccddeeff" };
+	static const char *const extra[] = {
+		"0", "00", " ", "\n", ":", ":00", "=", "00112233445566778899aabbccddeeff"
+	};
 
 	for (size_t i = 0; i < COUNT(extra); i++) {
 		size_t n = strlen(extra[i]);
 
 		memcpy(text, good, size), memcpy(text + size, extra[i], n);
-		CHECK_INT(open_guarded(text, size + n, 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "good and %s", extra[i]);
+		CHECK_INT(open_guarded(text, size + n, 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "good and %s",
+			  extra[i]);
 		memcpy(text, extra[i], n), memcpy(text + n, good, size);
-		CHECK_INT(open_guarded(text, size + n, 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%s and good", extra[i]);
+		CHECK_INT(open_guarded(text, size + n, 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%s and good",
+			  extra[i]);
 	}
 
 	static const char *const shapes[] = {
-		"", ":", "::", "00", NIST_IV, NIST_IV ":", NIST_IV ":0", NIST_IV ":00", NIST_IV "::", ":" NIST_IV,
-		NIST_IV NIST_IV, NIST_IV "." NIST_IV, "0001:" NIST_IV, NIST_IV "00:" NIST_IV, "0x" NIST_IV ":" NIST_IV,
+		"",
+		":",
+		"::",
+		"00",
+		NIST_IV,
+		NIST_IV ":",
+		NIST_IV ":0",
+		NIST_IV ":00",
+		NIST_IV "::",
+		":" NIST_IV,
+		NIST_IV NIST_IV,
+		NIST_IV "." NIST_IV,
+		"0001:" NIST_IV,
+		NIST_IV "00:" NIST_IV,
+		"0x" NIST_IV ":" NIST_IV,
 	};
 
 	for (size_t i = 0; i < COUNT(shapes); i++)
-		CHECK_INT(open_guarded(shapes[i], strlen(shapes[i]), 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%s", shapes[i]);
+		CHECK_INT(open_guarded(shapes[i], strlen(shapes[i]), 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%s",
+			  shapes[i]);
 
 	/* Any other key: nearly always invalid padding, and never the text. */
 	for (int i = 0; i < CRYPTO_KEY_LEN * 8; i++) {
@@ -233,7 +262,8 @@ static void malformed(void **state)
 
 		key[i / 8] ^= (uint8_t)(1 << i % 8);
 		rc = open_guarded(good, size, sizeof(plain), &opened);
-		CHECK((rc == ERR_PAYLOAD_INVALID || rc >= 0) && is_clean(opened, plain, sizeof(plain)), "key's bit %d", i);
+		CHECK((rc == ERR_PAYLOAD_INVALID || rc >= 0) && is_clean(opened, plain, sizeof(plain)), "key's bit %d",
+		      i);
 		key[i / 8] ^= (uint8_t)(1 << i % 8);
 	}
 }
@@ -245,11 +275,24 @@ static void hex(void **state)
 		size_t size;
 		int want;
 	} table[] = {
-		{ "", 0, 0 }, { "00", 1, 0 }, { "fF", 1, 0 }, { "0123456789abcdefABCDEF", 11, 0 },
-		{ "", 1, ERR_PAYLOAD_INVALID }, { "0", 1, ERR_PAYLOAD_INVALID }, { "000", 1, ERR_PAYLOAD_INVALID }, { "00", 0, ERR_PAYLOAD_INVALID },
-		{ "00", 2, ERR_PAYLOAD_INVALID }, { "0g", 1, ERR_PAYLOAD_INVALID }, { "g0", 1, ERR_PAYLOAD_INVALID }, { " 0", 1, ERR_PAYLOAD_INVALID },
-		{ "0 ", 1, ERR_PAYLOAD_INVALID }, { "0x", 1, ERR_PAYLOAD_INVALID }, { "+1", 1, ERR_PAYLOAD_INVALID }, { "-1", 1, ERR_PAYLOAD_INVALID },
-		{ "\xC3\xA9", 1, ERR_PAYLOAD_INVALID }, { "00:1", 2, ERR_PAYLOAD_INVALID },
+		{ "", 0, 0 },
+		{ "00", 1, 0 },
+		{ "fF", 1, 0 },
+		{ "0123456789abcdefABCDEF", 11, 0 },
+		{ "", 1, ERR_PAYLOAD_INVALID },
+		{ "0", 1, ERR_PAYLOAD_INVALID },
+		{ "000", 1, ERR_PAYLOAD_INVALID },
+		{ "00", 0, ERR_PAYLOAD_INVALID },
+		{ "00", 2, ERR_PAYLOAD_INVALID },
+		{ "0g", 1, ERR_PAYLOAD_INVALID },
+		{ "g0", 1, ERR_PAYLOAD_INVALID },
+		{ " 0", 1, ERR_PAYLOAD_INVALID },
+		{ "0 ", 1, ERR_PAYLOAD_INVALID },
+		{ "0x", 1, ERR_PAYLOAD_INVALID },
+		{ "+1", 1, ERR_PAYLOAD_INVALID },
+		{ "-1", 1, ERR_PAYLOAD_INVALID },
+		{ "\xC3\xA9", 1, ERR_PAYLOAD_INVALID },
+		{ "00:1", 2, ERR_PAYLOAD_INVALID },
 	};
 	uint8_t *bytes;
 
@@ -257,9 +300,12 @@ static void hex(void **state)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		size_t len = strlen(table[i].text);
 
-		CHECK_INT(crypto_hex(guard_copy(&in, table[i].text, len), len, guard_room(&out, table[i].size), table[i].size), table[i].want, "%s", table[i].text);
+		CHECK_INT(crypto_hex(guard_copy(&in, table[i].text, len), len, guard_room(&out, table[i].size),
+				     table[i].size),
+			  table[i].want, "%s", table[i].text);
 		for (size_t n = 0; n < len && n != 2 * table[i].size; n++) /* a prefix has the wrong length */
-			CHECK_INT(crypto_hex(guard_copy(&in, table[i].text, n), n, guard_room(&out, table[i].size), table[i].size),
+			CHECK_INT(crypto_hex(guard_copy(&in, table[i].text, n), n, guard_room(&out, table[i].size),
+					     table[i].size),
 				  ERR_PAYLOAD_INVALID, "%zu of %s", n, table[i].text);
 	}
 	for (int value = 0; value < 256; value++) {
@@ -281,10 +327,35 @@ static void base64url(void **state)
 		const char *text, *bytes; /* NULL: refused */
 	} table[] = {
 		/* RFC 4648 section 10, without padding */
-		{ "", "" }, { "Zg", "f" }, { "Zm8", "fo" }, { "Zm9v", "foo" }, { "Zm9vYg", "foob" }, { "Zm9vYmE", "fooba" }, { "Zm9vYmFy", "foobar" },
-		{ "A-z_", "\x03\xEC\xFF" }, { "____", "\xFF\xFF\xFF" },
-		{ "Z", NULL }, { "Zm9vY", NULL }, { "Zg==", NULL }, { "Zm8=", NULL }, { "Zm9v=", NULL }, { "Zh", NULL }, { "Zv", NULL }, { "Zm9", NULL }, { "Zm+v", NULL }, { "Zm/v", NULL },
-		{ " Zm9v", NULL }, { "Zm9v ", NULL }, { "Zm\n9v", NULL }, { "Zm.v", NULL }, { "Zm9\xC3", NULL }, { "Zm9[", NULL }, { "Zm9`", NULL }, { "Zm9{", NULL }, { "Zm9@", NULL }, { "Zm9:", NULL },
+		{ "", "" },
+		{ "Zg", "f" },
+		{ "Zm8", "fo" },
+		{ "Zm9v", "foo" },
+		{ "Zm9vYg", "foob" },
+		{ "Zm9vYmE", "fooba" },
+		{ "Zm9vYmFy", "foobar" },
+		{ "A-z_", "\x03\xEC\xFF" },
+		{ "____", "\xFF\xFF\xFF" },
+		{ "Z", NULL },
+		{ "Zm9vY", NULL },
+		{ "Zg==", NULL },
+		{ "Zm8=", NULL },
+		{ "Zm9v=", NULL },
+		{ "Zh", NULL },
+		{ "Zv", NULL },
+		{ "Zm9", NULL },
+		{ "Zm+v", NULL },
+		{ "Zm/v", NULL },
+		{ " Zm9v", NULL },
+		{ "Zm9v ", NULL },
+		{ "Zm\n9v", NULL },
+		{ "Zm.v", NULL },
+		{ "Zm9\xC3", NULL },
+		{ "Zm9[", NULL },
+		{ "Zm9`", NULL },
+		{ "Zm9{", NULL },
+		{ "Zm9@", NULL },
+		{ "Zm9:", NULL },
 	};
 	uint64_t seed = 42;
 
@@ -297,7 +368,9 @@ static void base64url(void **state)
 		CHECK_INT(n, table[i].bytes ? (int)size : ERR_PAYLOAD_INVALID, "%s", table[i].text);
 		CHECK(n < 0 || memcmp(bytes, table[i].bytes, size) == 0, "%s", table[i].text);
 		if (n > 0)
-			CHECK_INT(crypto_base64url_decode(guard_copy(&in, table[i].text, len), len, guard_room(&out, size - 1), size - 1), ERR_PAYLOAD_INVALID, "%s, no room", table[i].text);
+			CHECK_INT(crypto_base64url_decode(guard_copy(&in, table[i].text, len), len,
+							  guard_room(&out, size - 1), size - 1),
+				  ERR_PAYLOAD_INVALID, "%s, no room", table[i].text);
 	}
 	for (size_t len = 0; len < 300; len++) {
 		uint8_t bytes[300], *back;
@@ -307,11 +380,15 @@ static void base64url(void **state)
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (uint8_t)random_next(&seed);
 		n = crypto_base64url_encode(bytes, len, text, (len * 4 + 2) / 3 + 1);
-		CHECK(n >= 0 && strlen(text) == (size_t)n && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == (size_t)n, "%zu bytes", len);
+		CHECK(n >= 0 && strlen(text) == (size_t)n &&
+			      strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+				      (size_t)n,
+		      "%zu bytes", len);
 		back = guard_room(&out, len);
 		CHECK_INT(crypto_base64url_decode(text, (size_t)n, back, len), len, "%zu bytes", len);
 		CHECK(len == 0 || memcmp(back, bytes, len) == 0, "%zu bytes", len);
-		CHECK_INT(crypto_base64url_encode(bytes, len, guard_room(&in, (size_t)n), (size_t)n), ERR_SYSTEM, "%zu bytes, no room", len);
+		CHECK_INT(crypto_base64url_encode(bytes, len, guard_room(&in, (size_t)n), (size_t)n), ERR_SYSTEM,
+			  "%zu bytes, no room", len);
 	}
 }
 
@@ -326,21 +403,29 @@ static void seals_cbc(void **state)
 
 		memset(plain, (int)len, sizeof(plain));
 		n = crypto_seal_cbc(key, plain, len, text, size);
-		CHECK(n == (int)size - 1 && strlen(text) == (size_t)n && strspn(text, "0123456789abcdef:") == (size_t)n, "%zu bytes", len);
+		CHECK(n == (int)size - 1 && strlen(text) == (size_t)n && strspn(text, "0123456789abcdef:") == (size_t)n,
+		      "%zu bytes", len);
 		memcpy(first, text, size);
 		back = guard_room(&out, (size_t)n / 2);
 		CHECK_INT(crypto_open_cbc(key, text, (size_t)n, back, (size_t)n / 2), len, "%zu bytes", len);
 		CHECK(memcmp(back, plain, len) == 0, "%zu bytes", len);
-		CHECK(crypto_seal_cbc(key, plain, len, text, size) == n && strcmp(first, text) != 0, "%zu bytes, an IV of its own", len);
-		CHECK_INT(crypto_seal_cbc(key, plain, len, guard_room(&in, size - 1), size - 1), ERR_SYSTEM, "%zu bytes, no room", len);
+		CHECK(crypto_seal_cbc(key, plain, len, text, size) == n && strcmp(first, text) != 0,
+		      "%zu bytes, an IV of its own", len);
+		CHECK_INT(crypto_seal_cbc(key, plain, len, guard_room(&in, size - 1), size - 1), ERR_SYSTEM,
+			  "%zu bytes, no room", len);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(nist_vectors, read_key), cmocka_unit_test_setup(lengths, read_key), cmocka_unit_test_setup(padding, read_key),
-		cmocka_unit_test_setup(malformed, read_key), cmocka_unit_test_setup(seals_cbc, read_key), cmocka_unit_test(hex), cmocka_unit_test(base64url),
+		cmocka_unit_test_setup(nist_vectors, read_key),
+		cmocka_unit_test_setup(lengths, read_key),
+		cmocka_unit_test_setup(padding, read_key),
+		cmocka_unit_test_setup(malformed, read_key),
+		cmocka_unit_test_setup(seals_cbc, read_key),
+		cmocka_unit_test(hex),
+		cmocka_unit_test(base64url),
 	};
 
 	return RUN(tests);

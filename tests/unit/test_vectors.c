@@ -29,10 +29,14 @@ static size_t each(const char *path, void (*check)(const struct vector *))
 		const char *name;
 		size_t offset;
 	} fields[] = {
-		{ "Key = ", offsetof(struct vector, key) }, { "KEY = ", offsetof(struct vector, key) },
-		{ "IV = ", offsetof(struct vector, iv) }, { "CT = ", offsetof(struct vector, ciphertext) },
-		{ "CIPHERTEXT = ", offsetof(struct vector, ciphertext) }, { "PT = ", offsetof(struct vector, plaintext) },
-		{ "PLAINTEXT = ", offsetof(struct vector, plaintext) }, { "AAD = ", offsetof(struct vector, aad) },
+		{ "Key = ", offsetof(struct vector, key) },
+		{ "KEY = ", offsetof(struct vector, key) },
+		{ "IV = ", offsetof(struct vector, iv) },
+		{ "CT = ", offsetof(struct vector, ciphertext) },
+		{ "CIPHERTEXT = ", offsetof(struct vector, ciphertext) },
+		{ "PT = ", offsetof(struct vector, plaintext) },
+		{ "PLAINTEXT = ", offsetof(struct vector, plaintext) },
+		{ "AAD = ", offsetof(struct vector, aad) },
 		{ "Tag = ", offsetof(struct vector, tag) },
 	};
 	static struct vector v;
@@ -74,7 +78,8 @@ static size_t n_used, n_forged;
 static void check_gcm(const struct vector *v)
 {
 	const size_t len = strlen(v->ciphertext) / 2, aad_len = strlen(v->aad) / 2;
-	uint8_t key[CRYPTO_KEY_LEN], nonce[CRYPTO_NONCE_LEN], tag[CRYPTO_TAG_LEN], made[CRYPTO_TAG_LEN], plain[FIELD_MAX];
+	uint8_t key[CRYPTO_KEY_LEN], nonce[CRYPTO_NONCE_LEN], tag[CRYPTO_TAG_LEN], made[CRYPTO_TAG_LEN],
+		plain[FIELD_MAX];
 	uint8_t *text = guard_room(&in, len), *aad = guard_room(&aad_room, aad_len);
 
 	if (strlen(v->iv) != 2 * CRYPTO_NONCE_LEN || strlen(v->tag) != 2 * CRYPTO_TAG_LEN)
@@ -86,7 +91,8 @@ static void check_gcm(const struct vector *v)
 	unhex(v->tag, tag);
 	unhex(v->aad, aad);
 	unhex(v->ciphertext, text);
-	CHECK_INT(crypto_open_gcm(key, nonce, aad, aad_len, text, len, tag), v->forged ? ERR_PAYLOAD_INVALID : (int)len, "key %s", v->key);
+	CHECK_INT(crypto_open_gcm(key, nonce, aad, aad_len, text, len, tag), v->forged ? ERR_PAYLOAD_INVALID : (int)len,
+		  "key %s", v->key);
 	if (v->forged) {
 		for (size_t i = 0; i < len; i++)
 			CHECK(text[i] == 0, "nothing is left, key %s", v->key);
@@ -102,7 +108,8 @@ static void check_gcm(const struct vector *v)
 	for (size_t bit = 0; bit < 8 * CRYPTO_TAG_LEN; bit++) {
 		unhex(v->ciphertext, text);
 		tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		CHECK_INT(crypto_open_gcm(key, nonce, aad, aad_len, text, len, tag), ERR_PAYLOAD_INVALID, "bit %zu, key %s", bit, v->key);
+		CHECK_INT(crypto_open_gcm(key, nonce, aad, aad_len, text, len, tag), ERR_PAYLOAD_INVALID,
+			  "bit %zu, key %s", bit, v->key);
 		tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 }
@@ -137,7 +144,8 @@ static void check_cbc(const struct vector *v)
 	for (size_t i = 0; i < sizeof(padding); i++)
 		size += (size_t)sprintf(payload + size, "%02x", padding[i]);
 	unhex(v->plaintext, plain);
-	CHECK_INT(crypto_open_cbc(key, guard_copy(&in, payload, size), size, opened, len + CRYPTO_IV_LEN), len, "key %s", v->key);
+	CHECK_INT(crypto_open_cbc(key, guard_copy(&in, payload, size), size, opened, len + CRYPTO_IV_LEN), len,
+		  "key %s", v->key);
 	CHECK(memcmp(opened, plain, len) == 0, "key %s", v->key);
 }
 

@@ -30,8 +30,12 @@ static int parse_at_every_length(const uint8_t *buf, size_t len, enum ws_sender 
 		struct ws_header h = { .length = 0xABCD };
 		int rc = ws_parse_header(guard_copy(&in, buf, n), n, sender, &h, &why);
 
-		CHECK(before < 0 ? rc == before : before > 0 ? rc == before : true, "%zu bytes of %02x %02x", n, buf[0], buf[1]);
-		CHECK(rc <= 0 || before > 0 || rc == (int)n, "a size is told when it is there: %zu bytes of %02x %02x", n, buf[0], buf[1]);
+		CHECK(before < 0 ? rc == before :
+		      before > 0 ? rc == before :
+				   true,
+		      "%zu bytes of %02x %02x", n, buf[0], buf[1]);
+		CHECK(rc <= 0 || before > 0 || rc == (int)n, "a size is told when it is there: %zu bytes of %02x %02x",
+		      n, buf[0], buf[1]);
 		CHECK(rc >= 0 || (rc == violation_of(sender) && why), "%zu bytes of %02x %02x", n, buf[0], buf[1]);
 		CHECK(rc > 0 || h.length == 0xABCD, "set on success only: %02x %02x", buf[0], buf[1]);
 		before = rc;
@@ -63,17 +67,31 @@ static void key_validity(void **state)
 		size_t len;
 		bool want;
 	} table[] = {
-		{ TEXT("dGhlIHNhbXBsZSBub25jZQ=="), true }, { TEXT("AAAAAAAAAAAAAAAAAAAAAA=="), true },
-		{ TEXT("++++++++++//////////+w=="), true }, { TEXT("dGhlIHNhbXBsZSBub25jZR=="), true }, /* spare bits: see ws.c */
-		{ TEXT(""), false }, { TEXT("="), false }, { TEXT("dGhlIHNhbXBsZSBub25jZQ="), false }, { TEXT("dGhlIHNhbXBsZSBub25jZQ"), false },
-		{ TEXT("dGhlIHNhbXBsZSBub25jZQ==="), false }, { TEXT("dGhlIHNhbXBsZSBub25jZQA="), false }, { TEXT("dGhlIHNhbXBsZSBub25jZQAA"), false },
-		{ TEXT("dGhlIHNhbXBsZSBub25jZ==="), false }, { TEXT("dGhlIHNhbXBsZS\0ub25jZQ=="), false }, { TEXT("dGhlIHNhbXBsZS-ub25jZQ=="), false },
-		{ TEXT(" dGhlIHNhbXBsZSBub25jZQ="), false }, { TEXT("dGhlIHNhbXBsZSBub25 ZQ=="), false }, { TEXT("dGhlIHNhbXBsZS\xC3\xA9" "b25jZQ=="), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZQ=="), true },
+		{ TEXT("AAAAAAAAAAAAAAAAAAAAAA=="), true },
+		{ TEXT("++++++++++//////////+w=="), true },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZR=="), true }, /* spare bits: see ws.c */
+		{ TEXT(""), false },
+		{ TEXT("="), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZQ="), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZQ"), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZQ==="), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZQA="), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZQAA"), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25jZ==="), false },
+		{ TEXT("dGhlIHNhbXBsZS\0ub25jZQ=="), false },
+		{ TEXT("dGhlIHNhbXBsZS-ub25jZQ=="), false },
+		{ TEXT(" dGhlIHNhbXBsZSBub25jZQ="), false },
+		{ TEXT("dGhlIHNhbXBsZSBub25 ZQ=="), false },
+		{ TEXT("dGhlIHNhbXBsZS\xC3\xA9"
+		       "b25jZQ=="),
+		  false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		CHECK_INT(ws_key_valid(guard_copy(&in, table[i].key, table[i].len), table[i].len), table[i].want, "%s", table[i].key);
+		CHECK_INT(ws_key_valid(guard_copy(&in, table[i].key, table[i].len), table[i].len), table[i].want, "%s",
+			  table[i].key);
 		for (size_t n = 0; n < table[i].len && n < WS_KEY_LEN; n++)
 			CHECK(!ws_key_valid(guard_copy(&in, table[i].key, n), n), "%zu of %s", n, table[i].key);
 	}
@@ -86,11 +104,14 @@ static void first_bytes(void **state)
 	for (unsigned sender = WS_FROM_CLIENT; sender <= WS_FROM_SERVER; sender++)
 		for (unsigned first = 0; first < 256; first++)
 			for (unsigned second = 0; second < 256; second++) {
-				uint8_t frame[WS_HEADER_MAX] = { (uint8_t)first, (uint8_t)second, 0, 126, 0xAA, 0xBB, 0xCC, 0xDD };
+				uint8_t frame[WS_HEADER_MAX] = {
+					(uint8_t)first, (uint8_t)second, 0, 126, 0xAA, 0xBB, 0xCC, 0xDD
+				};
 				const unsigned opcode = first & 0x0F, length = second & 0x7F;
 				const bool fin = first & 0x80, masked = second & 0x80, control = opcode >= 8;
-				bool legal = (first & 0x70) == 0 && (opcode <= 2 || (opcode >= 8 && opcode <= 10)) && (fin || !control) &&
-					     masked == (sender == WS_FROM_CLIENT) && (!control || length <= 125);
+				bool legal = (first & 0x70) == 0 && (opcode <= 2 || (opcode >= 8 && opcode <= 10)) &&
+					     (fin || !control) && masked == (sender == WS_FROM_CLIENT) &&
+					     (!control || length <= 125);
 				size_t size = 2 + (length == 126 ? 2U : length == 127 ? 8U : 0U) + (masked ? 4U : 0U);
 				struct ws_header h;
 				int rc;
@@ -101,9 +122,14 @@ static void first_bytes(void **state)
 				CHECK_INT(rc, legal ? (int)size : violation_of(sender), "%02x %02x", first, second);
 				if (!legal)
 					continue;
-				CHECK(h.fin == fin && h.opcode == opcode && h.masked == masked, "%02x %02x", first, second);
+				CHECK(h.fin == fin && h.opcode == opcode && h.masked == masked, "%02x %02x", first,
+				      second);
 				CHECK(!masked || memcmp(h.mask, frame + size - 4, 4) == 0, "%02x %02x", first, second);
-				CHECK_INT(h.length, length == 126 ? 126 : length == 127 ? 65536 : length, "%02x %02x", first, second);
+				CHECK_INT(h.length,
+					  length == 126 ? 126 :
+					  length == 127 ? 65536 :
+							  length,
+					  "%02x %02x", first, second);
 			}
 }
 
@@ -114,15 +140,27 @@ static void lengths(void **state)
 		size_t len;
 		int64_t want; /* -1: a violation */
 	} table[] = {
-		{ TEXT("\x00"), 0 }, { TEXT("\x01"), 1 }, { TEXT("\x7D"), 125 },
-		{ TEXT("\x7E\x00\x7E"), 126 }, { TEXT("\x7E\x00\x7F"), 127 }, { TEXT("\x7E\x01\x00"), 256 }, { TEXT("\x7E\xFF\xFF"), 65535 },
-		{ TEXT("\x7F\x00\x00\x00\x00\x00\x01\x00\x00"), 65536 }, { TEXT("\x7F\x00\x00\x00\x00\x00\x02\x00\x01"), 131073 },
-		{ TEXT("\x7F\x00\x00\x00\x00\xFF\xFF\xFF\xFF"), UINT32_MAX }, { TEXT("\x7F\x01\x02\x03\x04\x05\x06\x07\x08"), 0x0102030405060708 },
+		{ TEXT("\x00"), 0 },
+		{ TEXT("\x01"), 1 },
+		{ TEXT("\x7D"), 125 },
+		{ TEXT("\x7E\x00\x7E"), 126 },
+		{ TEXT("\x7E\x00\x7F"), 127 },
+		{ TEXT("\x7E\x01\x00"), 256 },
+		{ TEXT("\x7E\xFF\xFF"), 65535 },
+		{ TEXT("\x7F\x00\x00\x00\x00\x00\x01\x00\x00"), 65536 },
+		{ TEXT("\x7F\x00\x00\x00\x00\x00\x02\x00\x01"), 131073 },
+		{ TEXT("\x7F\x00\x00\x00\x00\xFF\xFF\xFF\xFF"), UINT32_MAX },
+		{ TEXT("\x7F\x01\x02\x03\x04\x05\x06\x07\x08"), 0x0102030405060708 },
 		{ TEXT("\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), INT64_MAX },
-		{ TEXT("\x7F\x80\x00\x00\x00\x00\x00\x00\x00"), -1 }, { TEXT("\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), -1 },
-		{ TEXT("\x7E\x00\x00"), -1 }, { TEXT("\x7E\x00\x01"), -1 }, { TEXT("\x7E\x00\x7D"), -1 },
-		{ TEXT("\x7F\x00\x00\x00\x00\x00\x00\x00\x00"), -1 }, { TEXT("\x7F\x00\x00\x00\x00\x00\x00\x00\x7D"), -1 },
-		{ TEXT("\x7F\x00\x00\x00\x00\x00\x00\x00\x7E"), -1 }, { TEXT("\x7F\x00\x00\x00\x00\x00\x00\xFF\xFF"), -1 },
+		{ TEXT("\x7F\x80\x00\x00\x00\x00\x00\x00\x00"), -1 },
+		{ TEXT("\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), -1 },
+		{ TEXT("\x7E\x00\x00"), -1 },
+		{ TEXT("\x7E\x00\x01"), -1 },
+		{ TEXT("\x7E\x00\x7D"), -1 },
+		{ TEXT("\x7F\x00\x00\x00\x00\x00\x00\x00\x00"), -1 },
+		{ TEXT("\x7F\x00\x00\x00\x00\x00\x00\x00\x7D"), -1 },
+		{ TEXT("\x7F\x00\x00\x00\x00\x00\x00\x00\x7E"), -1 },
+		{ TEXT("\x7F\x00\x00\x00\x00\x00\x00\xFF\xFF"), -1 },
 	};
 
 	(void)state;
@@ -177,8 +215,13 @@ static void control_frames(void **state)
 				struct ws_header h;
 
 				frame = guard_room(&out, size);
-				CHECK_INT(ws_write_control(frame, opcodes[i], len ? guard_copy(&in, payload, len) : NULL, len, masked ? key_bytes : NULL), size, "%zu", len);
-				CHECK_INT(ws_parse_header(frame, size, masked ? WS_FROM_CLIENT : WS_FROM_SERVER, &h, &why), size - len, "%zu", len);
+				CHECK_INT(ws_write_control(frame, opcodes[i],
+							   len ? guard_copy(&in, payload, len) : NULL, len,
+							   masked ? key_bytes : NULL),
+					  size, "%zu", len);
+				CHECK_INT(ws_parse_header(frame, size, masked ? WS_FROM_CLIENT : WS_FROM_SERVER, &h,
+							  &why),
+					  size - len, "%zu", len);
 				CHECK(h.opcode == opcodes[i] && h.fin && h.length == len, "%zu", len);
 				if (masked)
 					ws_mask(frame + size - len, len, h.mask);
@@ -214,19 +257,24 @@ static void close_codes(void **state)
 		/* RFC 6455 section 7.4 and IANA's registry: 1004 is reserved, 1005, 1006 and 1015
 		 * never travel, 1012 to 1014 came later; 1016 to 2999 are for later versions, 3000
 		 * to 4999 free to use. */
-		bool legal = code == 1000 || code == 1001 || code == 1002 || code == 1003 || code == 1007 || code == 1008 || code == 1009 ||
-			     code == 1010 || code == 1011 || code == 1012 || code == 1013 || code == 1014 || (code >= 3000 && code < 5000);
+		bool legal = code == 1000 || code == 1001 || code == 1002 || code == 1003 || code == 1007 ||
+			     code == 1008 || code == 1009 || code == 1010 || code == 1011 || code == 1012 ||
+			     code == 1013 || code == 1014 || (code >= 3000 && code < 5000);
 		uint8_t payload[WS_CONTROL_MAX];
 		char reason[WS_REASON_MAX + 1];
 		size_t len = ws_write_close(payload, code, "bye");
 		int got;
 
-		CHECK(len == 5 && payload[0] == code >> 8 && payload[1] == (code & 0xFF) && memcmp(payload + 2, "bye", 3) == 0, "%d", code);
+		CHECK(len == 5 && payload[0] == code >> 8 && payload[1] == (code & 0xFF) &&
+			      memcmp(payload + 2, "bye", 3) == 0,
+		      "%d", code);
 		for (unsigned sender = WS_FROM_CLIENT; sender <= WS_FROM_SERVER; sender++) {
-			CHECK_INT(parse_close(payload, len, sender, &got, reason), legal ? 0 : violation_of(sender), "%d", code);
+			CHECK_INT(parse_close(payload, len, sender, &got, reason), legal ? 0 : violation_of(sender),
+				  "%d", code);
 			CHECK_INT(got, legal ? code : -77, "%d", code);
 			CHECK(!legal || strcmp(reason, "bye") == 0, "%d", code);
-			CHECK_INT(parse_close(payload, 2, sender, &got, reason), legal ? 0 : violation_of(sender), "%d, no reason", code);
+			CHECK_INT(parse_close(payload, 2, sender, &got, reason), legal ? 0 : violation_of(sender),
+				  "%d, no reason", code);
 			CHECK(!legal || reason[0] == '\0', "%d", code);
 		}
 	}
@@ -243,10 +291,17 @@ static void close_payloads(void **state)
 		{ TEXT(""), 0, 0, 0, "" },
 		{ TEXT("\x03"), ERR_CLIENT_PROTOCOL, ERR_UPSTREAM_PROTOCOL, 0, NULL },
 		{ TEXT("\x03\xE8"), 0, 0, 1000, "" },
-		{ TEXT("\x03\xE8" "caf\xC3\xA9"), 0, 0, 1000, "caf\xC3\xA9" },
-		{ TEXT("\x03\xE8" "a\r\nb\tc\x7F" "d\0e\x1B[m"), 0, 0, 1000, "a??b?c?d?e?[m" },
+		{ TEXT("\x03\xE8"
+		       "caf\xC3\xA9"),
+		  0, 0, 1000, "caf\xC3\xA9" },
+		{ TEXT("\x03\xE8"
+		       "a\r\nb\tc\x7F"
+		       "d\0e\x1B[m"),
+		  0, 0, 1000, "a??b?c?d?e?[m" },
 		{ TEXT("\x03\xE8\xFF"), ERR_CLIENT_UTF8, ERR_UPSTREAM_PROTOCOL, 0, NULL },
-		{ TEXT("\x03\xE8" "a\x80"), ERR_CLIENT_UTF8, ERR_UPSTREAM_PROTOCOL, 0, NULL },
+		{ TEXT("\x03\xE8"
+		       "a\x80"),
+		  ERR_CLIENT_UTF8, ERR_UPSTREAM_PROTOCOL, 0, NULL },
 		{ TEXT("\x03\xE8\xC3"), ERR_CLIENT_UTF8, ERR_UPSTREAM_PROTOCOL, 0, NULL },
 		{ TEXT("\x03\xE8\xC0\xAF"), ERR_CLIENT_UTF8, ERR_UPSTREAM_PROTOCOL, 0, NULL },
 		{ TEXT("\x03\xE8\xED\xA0\x80"), ERR_CLIENT_UTF8, ERR_UPSTREAM_PROTOCOL, 0, NULL },
@@ -258,10 +313,13 @@ static void close_payloads(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		CHECK_INT(parse_close(table[i].payload, table[i].len, WS_FROM_SERVER, &code, reason), table[i].want_upstream, "close %zu", i);
-		CHECK_INT(parse_close(table[i].payload, table[i].len, WS_FROM_CLIENT, &code, reason), table[i].want, "close %zu", i);
+		CHECK_INT(parse_close(table[i].payload, table[i].len, WS_FROM_SERVER, &code, reason),
+			  table[i].want_upstream, "close %zu", i);
+		CHECK_INT(parse_close(table[i].payload, table[i].len, WS_FROM_CLIENT, &code, reason), table[i].want,
+			  "close %zu", i);
 		if (table[i].want == 0)
-			CHECK(code == table[i].code && strcmp(reason, table[i].reason) == 0, "close %zu: %d %s", i, code, reason);
+			CHECK(code == table[i].code && strcmp(reason, table[i].reason) == 0, "close %zu: %d %s", i,
+			      code, reason);
 	}
 	memset(full, 'r', sizeof(full));
 	memcpy(full, "\x03\xF3", 2);
@@ -286,7 +344,8 @@ static void close_payloads(void **state)
 				got = ws_write_close(buf, 1011, text);
 				CHECK_INT(got, 2 + want, "%zu, %zu of %zu bytes", offset, chars, width);
 				CHECK(memcmp(buf + 2, text, want) == 0, "%zu, %zu of %zu bytes", offset, chars, width);
-				CHECK_INT(parse_close(buf, got, WS_FROM_SERVER, &code, reason), 0, "%zu, %zu of %zu bytes", offset, chars, width);
+				CHECK_INT(parse_close(buf, got, WS_FROM_SERVER, &code, reason), 0,
+					  "%zu, %zu of %zu bytes", offset, chars, width);
 			}
 		}
 }
@@ -298,46 +357,83 @@ static void utf8(void **state)
 		size_t len;
 		bool want;
 	} table[] = {
-		{ TEXT(""), true }, { TEXT("\0"), true }, { TEXT("\x7F"), true }, { TEXT("\xC2\x80"), true }, { TEXT("\xDF\xBF"), true },
-		{ TEXT("\xE0\xA0\x80"), true }, { TEXT("\xED\x9F\xBF"), true }, { TEXT("\xEE\x80\x80"), true }, { TEXT("\xEF\xBF\xBF"), true },
-		{ TEXT("\xF0\x90\x80\x80"), true }, { TEXT("\xF4\x8F\xBF\xBF"), true }, { TEXT("\xEF\xBB\xBF"), true },
+		{ TEXT(""), true },
+		{ TEXT("\0"), true },
+		{ TEXT("\x7F"), true },
+		{ TEXT("\xC2\x80"), true },
+		{ TEXT("\xDF\xBF"), true },
+		{ TEXT("\xE0\xA0\x80"), true },
+		{ TEXT("\xED\x9F\xBF"), true },
+		{ TEXT("\xEE\x80\x80"), true },
+		{ TEXT("\xEF\xBF\xBF"), true },
+		{ TEXT("\xF0\x90\x80\x80"), true },
+		{ TEXT("\xF4\x8F\xBF\xBF"), true },
+		{ TEXT("\xEF\xBB\xBF"), true },
 		{ TEXT("\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5"), true },
-		{ TEXT("\x80"), false }, { TEXT("\xBF"), false }, { TEXT("\xC0\x80"), false }, { TEXT("\xC1\xBF"), false }, { TEXT("\xC2"), false },
-		{ TEXT("\xC2\x7F"), false }, { TEXT("\xC2\xC0"), false }, { TEXT("\xE0\x9F\xBF"), false }, { TEXT("\xE0\x80\x80"), false },
-		{ TEXT("\xED\xA0\x80"), false }, { TEXT("\xED\xBF\xBF"), false }, { TEXT("\xE2\x82"), false }, { TEXT("\xE2\x82\x28"), false },
-		{ TEXT("\xE2\x28\xA1"), false }, { TEXT("\xF0\x8F\xBF\xBF"), false }, { TEXT("\xF0\x80\x80\x80"), false }, { TEXT("\xF4\x90\x80\x80"), false },
-		{ TEXT("\xF5\x80\x80\x80"), false }, { TEXT("\xF0\x9F\x98"), false }, { TEXT("\xF0\x9F\x98\x28"), false }, { TEXT("\xF8\x88\x80\x80\x80"), false },
-		{ TEXT("\xFE"), false }, { TEXT("\xFF"), false }, { TEXT("\xC2\x80\x80"), false }, { TEXT("a\xC3"), false }, { TEXT("\xC3" "a"), false },
+		{ TEXT("\x80"), false },
+		{ TEXT("\xBF"), false },
+		{ TEXT("\xC0\x80"), false },
+		{ TEXT("\xC1\xBF"), false },
+		{ TEXT("\xC2"), false },
+		{ TEXT("\xC2\x7F"), false },
+		{ TEXT("\xC2\xC0"), false },
+		{ TEXT("\xE0\x9F\xBF"), false },
+		{ TEXT("\xE0\x80\x80"), false },
+		{ TEXT("\xED\xA0\x80"), false },
+		{ TEXT("\xED\xBF\xBF"), false },
+		{ TEXT("\xE2\x82"), false },
+		{ TEXT("\xE2\x82\x28"), false },
+		{ TEXT("\xE2\x28\xA1"), false },
+		{ TEXT("\xF0\x8F\xBF\xBF"), false },
+		{ TEXT("\xF0\x80\x80\x80"), false },
+		{ TEXT("\xF4\x90\x80\x80"), false },
+		{ TEXT("\xF5\x80\x80\x80"), false },
+		{ TEXT("\xF0\x9F\x98"), false },
+		{ TEXT("\xF0\x9F\x98\x28"), false },
+		{ TEXT("\xF8\x88\x80\x80\x80"), false },
+		{ TEXT("\xFE"), false },
+		{ TEXT("\xFF"), false },
+		{ TEXT("\xC2\x80\x80"), false },
+		{ TEXT("a\xC3"), false },
+		{ TEXT("\xC3"
+		       "a"),
+		  false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++)
-		CHECK_INT(ws_utf8_valid(guard_copy(&in, table[i].text, table[i].len), table[i].len), table[i].want, "row %zu", i);
+		CHECK_INT(ws_utf8_valid(guard_copy(&in, table[i].text, table[i].len), table[i].len), table[i].want,
+			  "row %zu", i);
 
 	/* Each code point in its valid form, in each form that is too long, and truncated. */
-	for (uint32_t point = 0; point <= 0x110FFF; point += point < 0x3000 || (point > 0xD000 && point < 0xE100) || point > 0x10FE00 ? 1 : 61)
+	for (uint32_t point = 0; point <= 0x110FFF;
+	     point += point < 0x3000 || (point > 0xD000 && point < 0xE100) || point > 0x10FE00 ? 1 : 61)
 		for (size_t size = 1; size <= 4; size++) {
 			static const uint32_t beyond[] = { 0, 0x80, 0x800, 0x10000, 0x200000 };
 			static const uint8_t lead[] = { 0, 0x00, 0xC0, 0xE0, 0xF0 };
 			uint8_t text[4];
 			uint32_t rest = point;
-			bool proper = point < beyond[size] && point >= beyond[size - 1] && point <= 0x10FFFF && (point < 0xD800 || point > 0xDFFF);
+			bool proper = point < beyond[size] && point >= beyond[size - 1] && point <= 0x10FFFF &&
+				      (point < 0xD800 || point > 0xDFFF);
 
 			if (point >= beyond[size])
 				continue;
 			for (size_t i = size; i-- > 1; rest >>= 6)
 				text[i] = (uint8_t)(0x80 | (rest & 0x3F));
 			text[0] = (uint8_t)(lead[size] | rest);
-			CHECK_INT(ws_utf8_valid(guard_copy(&in, text, size), size), proper, "U+%04X in %zu bytes", point, size);
-			CHECK(size == 1 || !ws_utf8_valid(guard_copy(&in, text, size - 1), size - 1), "U+%04X cut from %zu bytes", point, size);
+			CHECK_INT(ws_utf8_valid(guard_copy(&in, text, size), size), proper, "U+%04X in %zu bytes",
+				  point, size);
+			CHECK(size == 1 || !ws_utf8_valid(guard_copy(&in, text, size - 1), size - 1),
+			      "U+%04X cut from %zu bytes", point, size);
 		}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accept_key), cmocka_unit_test(key_validity), cmocka_unit_test(first_bytes), cmocka_unit_test(lengths),
-		cmocka_unit_test(control_frames), cmocka_unit_test(close_codes), cmocka_unit_test(close_payloads), cmocka_unit_test(utf8),
+		cmocka_unit_test(accept_key),     cmocka_unit_test(key_validity),   cmocka_unit_test(first_bytes),
+		cmocka_unit_test(lengths),        cmocka_unit_test(control_frames), cmocka_unit_test(close_codes),
+		cmocka_unit_test(close_payloads), cmocka_unit_test(utf8),
 	};
 
 	return RUN(tests);

@@ -141,9 +141,9 @@ static void query(struct slice target)
 		if (n <= 0)
 			continue;
 		REQUIRE((size_t)n < sizeof(value) && strlen(value) == (size_t)n, "%d", n);
-		REQUIRE(n < (int)sizeof(small)
-				? few == n || strlen(names[i]) >= sizeof(small) - 1 || few == ERR_REQUEST_TOO_LARGE
-				: few <= 0,
+		REQUIRE(n < (int)sizeof(small) ?
+				few == n || strlen(names[i]) >= sizeof(small) - 1 || few == ERR_REQUEST_TOO_LARGE :
+				few <= 0,
 			"%d does not fit, and gives %d", n, few);
 		/* Encode the decoded text, and decode it again: it must be the same. */
 		memcpy(encoded, "/?payload=", 10);
@@ -243,7 +243,8 @@ static bool same_request(const struct http_request *a, const struct http_request
 }
 
 /* Reads in pieces of that size. *ret_behind is the number of bytes after the head. */
-static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, struct http_request *ret, size_t *ret_behind)
+static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, struct http_request *ret,
+		       size_t *ret_behind)
 {
 	struct http_reader reader = { 0 };
 	size_t n_kept = 0, n;
@@ -278,9 +279,10 @@ static void in_pieces(const char *buf, size_t len, size_t piece)
 	const int got = read_pieces(buf, len, piece, kept, &r, &behind);
 	const int at_once = read_pieces(buf, len, PIECES_ROOM, kept_again, &again, &behind_again);
 
-	REQUIRE((got > 0) == (at_once > 0) && (got == 0) == (at_once == 0), "%d in pieces of %zu, %d at once", got, piece,
-		at_once);
-	REQUIRE(got <= 0 || (got == at_once && behind == behind_again && same_request(&r, &again)), "pieces of %zu", piece);
+	REQUIRE((got > 0) == (at_once > 0) && (got == 0) == (at_once == 0), "%d in pieces of %zu, %d at once", got,
+		piece, at_once);
+	REQUIRE(got <= 0 || (got == at_once && behind == behind_again && same_request(&r, &again)), "pieces of %zu",
+		piece);
 	if (rc > 0 && got != ERR_REQUEST_TOO_LARGE)
 		REQUIRE(got > 0 && got <= rc && behind == len - (size_t)rc && same_request(&r, &whole),
 			"%d in pieces of %zu, %d whole", got, piece, rc);

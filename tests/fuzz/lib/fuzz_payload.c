@@ -21,7 +21,7 @@ enum {
 
 static const struct key key = {
 	.kid = "k1",
-	.key = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	.key = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
 		 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 },
 };
 static const uint8_t iv[CRYPTO_IV_LEN] = { 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 };
@@ -138,8 +138,8 @@ static void require_same(int format, const char *text, size_t text_len, const ui
 	if (rc == OK && authenticated[format] && console_ticket_error(&console))
 		REQUIRE(granted == ERR_PAYLOAD_INVALID, "a ticket that Proxmox takes from nobody: %d", granted);
 	else
-		REQUIRE(rc == OK ? granted != ERR_PAYLOAD_INVALID || !authenticated[format] : granted == rc, "%d, then %d", rc,
-			granted);
+		REQUIRE(rc == OK ? granted != ERR_PAYLOAD_INVALID || !authenticated[format] : granted == rc,
+			"%d, then %d", rc, granted);
 	if (rc == OK && authenticated[format])
 		free(claims.ca);
 }

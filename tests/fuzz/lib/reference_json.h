@@ -113,7 +113,9 @@ static inline uint32_t reference_json_unit(struct reference_json *r)
 /* Parses a string. Copies its characters to ret, then a 0. */
 static inline bool reference_json_string(struct reference_json *r, uint32_t *ret)
 {
-	static const char *const escapes[] = { "\\\"\"", "\\\\\\", "\\//", "\\b\b", "\\f\f", "\\n\n", "\\r\r", "\\t\t" };
+	static const char *const escapes[] = {
+		"\\\"\"", "\\\\\\", "\\//", "\\b\b", "\\f\f", "\\n\n", "\\r\r", "\\t\t"
+	};
 	size_t n = 0;
 
 	if (!reference_json_is(r, "\""))

@@ -12,14 +12,14 @@
 
 enum {
 	STREAM_MAX = 320 * 1024, /* bytes of an input's stream: some pieces of FRAMER_PIECE, */
-	READS_MAX = 4096, /* and reads or writes of it */
+	READS_MAX = 4096,        /* and reads or writes of it */
 	CONTROLS_MAX = 4096,
 	PROXMOX_MAX = 131072, /* bytes of a frame's payload */
 };
 
 /* What the stream says. */
 struct meaning {
-	uint8_t data[STREAM_MAX]; /* payload of its data frames, unmasked */
+	uint8_t data[STREAM_MAX];   /* payload of its data frames, unmasked */
 	uint8_t passed[STREAM_MAX]; /* its data frames as they are */
 	size_t n_data, n_passed;
 	struct {
@@ -115,7 +115,7 @@ struct run {
 	struct framer *f;
 	bool masked, stopped, discarded;
 	size_t read, written, data, controls;
-	size_t data_limit; /* no more data may come: the stream was stopped, or is discarded */
+	size_t data_limit;     /* no more data may come: the stream was stopped, or is discarded */
 	struct reference sink; /* of what was written */
 	int error;
 };
@@ -210,7 +210,8 @@ static void relay(struct run *r, struct input *in)
 		can_scan = framer_can_scan(r->f);
 		scanned = r->f->scanned;
 		rc = framer_scan(r->f, &control, &why);
-		REQUIRE(can_scan == (rc != FRAMER_BLOCKED || r->f->scanned != scanned), "framer_can_scan() does not predict the scan");
+		REQUIRE(can_scan == (rc != FRAMER_BLOCKED || r->f->scanned != scanned),
+			"framer_can_scan() does not predict the scan");
 		REQUIRE(rc == FRAMER_BLOCKED || rc == FRAMER_CONTROL ||
 				(why && rc == (r->masked ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL)),
 			"%d", rc);
@@ -225,7 +226,8 @@ static void relay(struct run *r, struct input *in)
 		n = pace(&state, max_write);
 		n = n < size ? n : size;
 		complete = framer_complete(r->f);
-		REQUIRE(complete <= size && (complete == 0 || (!r->stopped && !r->discarded)), "%zu bytes of complete frames", complete);
+		REQUIRE(complete <= size && (complete == 0 || (!r->stopped && !r->discarded)),
+			"%zu bytes of complete frames", complete);
 		if (what & 4 && complete > 0)
 			n = complete;
 		write_some(r, ready, n);
@@ -266,7 +268,8 @@ static void require_end(const struct run *r)
 		return;
 	REQUIRE(r->error || r->read == n_stream, "%zu bytes read of %zu", r->read, n_stream);
 	if (r->discarded) {
-		REQUIRE(r->error || r->data == r->data_limit || reference_inside(&meaning.end), "what had begun did not finish");
+		REQUIRE(r->error || r->data == r->data_limit || reference_inside(&meaning.end),
+			"what had begun did not finish");
 		return;
 	}
 	REQUIRE(r->f->payload == meaning.n_data, "%llu bytes seen of %zu", (unsigned long long)r->f->payload,

@@ -34,7 +34,7 @@ enum { BLOCKED_MAX_MS = 15 * 60000 + VANISHED_MAX_MS };
 
 static const struct key sealing_key = {
 	.kid = "k1",
-	.key = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	.key = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
 		 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31 },
 };
 
@@ -162,17 +162,17 @@ struct witness {
 
 static struct {
 	struct witness up, down; /* up: from the client */
-	uint32_t head_end; /* the client's last four bytes, until its frames begin */
-	bool head_only; /* it asked for no body */
-	size_t n_read; /* bytes that it was heard to say */
+	uint32_t head_end;       /* the client's last four bytes, until its frames begin */
+	bool head_only;          /* it asked for no body */
+	size_t n_read;           /* bytes that it was heard to say */
 	char answer[ANSWER_MAX];
 	size_t n_answer;
 	bool upgraded;
 	int client_close, upstream_close; /* the code that was sent, 1005 for none; 0 before */
 	bool relaying;
 	int64_t relaying_since; /* 0 when it never did */
-	int64_t own_pings; /* that the client was sent */
-	size_t ends; /* records of a session's end or of a refusal */
+	int64_t own_pings;      /* that the client was sent */
+	size_t ends;            /* records of a session's end or of a refusal */
 	bool began;
 	bool cut; /* Proxmox had not finished its last frame when the connections ended */
 } witness;
@@ -267,8 +267,10 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 		/* At most one an interval, although each may wait for a frame's end. Within a tick of the
 		 * kernel's clock (silence.h) the next one may be early. */
 		witness.own_pings++;
-		REQUIRE(witness.own_pings * (config.ping_interval * INT64_C(1000) - 20) <= world.now - witness.relaying_since,
-			"%lld Pings in %lld ms", (long long)witness.own_pings, (long long)(world.now - witness.relaying_since));
+		REQUIRE(witness.own_pings * (config.ping_interval * INT64_C(1000) - 20) <=
+				world.now - witness.relaying_since,
+			"%lld Pings in %lld ms", (long long)witness.own_pings,
+			(long long)(world.now - witness.relaying_since));
 		break;
 	}
 }
@@ -323,14 +325,16 @@ PER_BYTE void witness_written(bool to_client, const uint8_t *bytes, size_t n)
 static void require_no_delay(const struct witness *w, const struct peer *from, const struct peer *to,
 			     const struct witness *back)
 {
-	const bool pongs_wait = w->n_pings > w->n_pongs && (reference_inside(&back->to) || from->room == 0 || from->deaf);
+	const bool pongs_wait = w->n_pings > w->n_pongs &&
+				(reference_inside(&back->to) || from->room == 0 || from->deaf);
 
 	if (pongs_wait || to->room == 0 || to->deaf || w->from.error)
 		return;
 	REQUIRE(w->n_pongs == w->n_pings, "%zu Pongs to %zu Pings", w->n_pongs, w->n_pings);
 	REQUIRE(w->n_passed == w->n_data, "%zu bytes of %zu, and nobody waits for the rest", w->n_passed, w->n_data);
 	REQUIRE(!w->closed, "a Close that nobody has heard");
-	REQUIRE(from->read == from->sent, "%zu bytes read of %zu, and nobody waits for the rest", from->read, from->sent);
+	REQUIRE(from->read == from->sent, "%zu bytes read of %zu, and nobody waits for the rest", from->read,
+		from->sent);
 }
 
 /* A peer that takes nothing is given up after a quarter of an hour. */
@@ -407,8 +411,8 @@ static void require_answer(void)
 	REQUIRE(strstr(witness.answer, "\r\nConnection: ") < end, "%s", witness.answer);
 	body = witness.n_answer - (size_t)(end + 4 - witness.answer);
 	/* A HEAD that was read gets no body; of one that was not, nobody knows that it is one. */
-	REQUIRE(body == (size_t)atoi(length + 18) ? !witness.head_only || !was_read(session.outcome)
-						  : witness.head_only && body == 0,
+	REQUIRE(body == (size_t)atoi(length + 18) ? !witness.head_only || !was_read(session.outcome) :
+						    witness.head_only && body == 0,
 		"%s", witness.answer);
 	REQUIRE(body == 0 || (end[4] == '{' && witness.answer[witness.n_answer - 1] == '}'), "%s", witness.answer);
 }
@@ -418,8 +422,8 @@ static void require_noticed(const struct peer *p)
 {
 	const int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
 
-	REQUIRE(!p->vanished || !witness.relaying_since || world.now - since <= VANISHED_MAX_MS, "%lld ms without a peer",
-		(long long)(world.now - since));
+	REQUIRE(!p->vanished || !witness.relaying_since || world.now - since <= VANISHED_MAX_MS,
+		"%lld ms without a peer", (long long)(world.now - since));
 }
 
 /* status is -1 when there was nobody to serve. */
@@ -439,7 +443,8 @@ static void require_end(int status)
 		return;
 	REQUIRE(session.close_code == 0 || witness.client_close == session.close_code, "close code %d said, %d sent",
 		session.close_code, witness.client_close);
-	REQUIRE(session.bytes_up <= witness.up.n_passed && session.bytes_down <= witness.down.n_passed, "bytes that nobody got");
+	REQUIRE(session.bytes_up <= witness.up.n_passed && session.bytes_down <= witness.down.n_passed,
+		"bytes that nobody got");
 	require_noticed(&world.client);
 	if (!world.client.refused) /* else the console's last words wait, and its end behind them */
 		require_noticed(&world.upstream);

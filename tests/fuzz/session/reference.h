@@ -18,7 +18,7 @@ enum reference_event {
 };
 
 struct reference {
-	bool masked;       /* every frame must be, or none may */
+	bool masked; /* every frame must be, or none may */
 	uint8_t head[14];
 	size_t have, head_size; /* bytes of the head; have is 0 between frames */
 	bool fin, in_message, error;

@@ -13,40 +13,40 @@
 #include "tests/fuzz/fuzz.h"
 
 enum {
-	WORLD_CLIENT = 0,     /* descriptors: the client's is the standard input, */
-	WORLD_UPSTREAM = 100, /* Proxmox's one that nobody has */
-	WORLD_BYTES_MAX = 320 * 1024, /* that either peer sends */
-	WORLD_BEGAN = 1000000, /* milliseconds since boot when it begins, */
-	WORLD_EPOCH = 1700000000, /* and seconds since 1970 */
+	WORLD_CLIENT = 0,               /* descriptors: the client's is the standard input, */
+	WORLD_UPSTREAM = 100,           /* Proxmox's one that nobody has */
+	WORLD_BYTES_MAX = 320 * 1024,   /* that either peer sends */
+	WORLD_BEGAN = 1000000,          /* milliseconds since boot when it begins, */
+	WORLD_EPOCH = 1700000000,       /* and seconds since 1970 */
 	WORLD_KEEPALIVE_MS = 50 * 1000, /* after which keepalive resets a connection whose peer vanished */
 };
 
 enum event {
-	EVENT_CLIENT_SENDS,    /* count, bytes; "$3" in a request's head is the fourth payload of world.payloads */
-	EVENT_UPSTREAM_SENDS,  /* count, bytes */
-	EVENT_CLIENT_FRAME,    /* first byte of the head, length */
+	EVENT_CLIENT_SENDS,   /* count, bytes; "$3" in a request's head is the fourth payload of world.payloads */
+	EVENT_UPSTREAM_SENDS, /* count, bytes */
+	EVENT_CLIENT_FRAME,   /* first byte of the head, length */
 	EVENT_UPSTREAM_FRAME,
-	EVENT_REQUEST,         /* number of the payload: a whole request, with it */
-	EVENT_ROOM,            /* whose (lowest bit), 2 bytes: how much it takes from now on; the largest is any */
-	EVENT_END,             /* whose (lowest bit), how: 0 FIN, 1 RST, 2 takes nothing any more */
-	EVENT_TIME,            /* 2 bytes: so many times 50 ms */
+	EVENT_REQUEST, /* number of the payload: a whole request, with it */
+	EVENT_ROOM,    /* whose (lowest bit), 2 bytes: how much it takes from now on; the largest is any */
+	EVENT_END,     /* whose (lowest bit), how: 0 FIN, 1 RST, 2 takes nothing any more */
+	EVENT_TIME,    /* 2 bytes: so many times 50 ms */
 	EVENT_SIGTERM,
-	EVENT_CHOP,            /* size, count: so many reads and writes move no more */
-	EVENT_EINTR,           /* count: so many calls are interrupted */
-	EVENT_UNACKED,         /* 0 or 1: whether the client has yet to acknowledge bytes; 2 and 3: the client, Proxmox vanishes */
+	EVENT_CHOP,  /* size, count: so many reads and writes move no more */
+	EVENT_EINTR, /* count: so many calls are interrupted */
+	EVENT_UNACKED, /* 0 or 1: whether the client has yet to acknowledge bytes; 2 and 3: the client, Proxmox vanishes */
 	EVENTS,
 	EVENT_AT_ONCE = 0x80,
 };
 
 struct peer {
 	uint8_t bytes[WORLD_BYTES_MAX]; /* that it sent */
-	size_t sent, read;      /* of those, how many arrived, and how many the session read */
-	bool fin, reset;        /* what comes behind them */
-	bool deaf;              /* whatever is written to it fails */
-	size_t room;            /* bytes that may be written to it; SIZE_MAX for any */
-	int64_t vanished;       /* when its host went, without a FIN or an RST; 0 while it is there */
-	bool owes;              /* it was sent something since */
-	bool refused;           /* a write did not go through, for now or for good */
+	size_t sent, read;              /* of those, how many arrived, and how many the session read */
+	bool fin, reset;                /* what comes behind them */
+	bool deaf;                      /* whatever is written to it fails */
+	size_t room;                    /* bytes that may be written to it; SIZE_MAX for any */
+	int64_t vanished;               /* when its host went, without a FIN or an RST; 0 while it is there */
+	bool owes;                      /* it was sent something since */
+	bool refused;                   /* a write did not go through, for now or for good */
 	int64_t blocked;        /* since when it takes nothing, although something was offered; 0 when it does */
 	uint8_t offered[16384]; /* what was offered to a write that had to wait: TLS wants the same again */
 	size_t n_offered;
@@ -62,17 +62,17 @@ struct world {
 	struct world_settings settings;
 	struct input events;
 	struct peer client, upstream;
-	int64_t now;          /* milliseconds */
-	bool terminating;     /* SIGTERM is pending */
+	int64_t now;      /* milliseconds */
+	bool terminating; /* SIGTERM is pending */
 	void (*on_sigterm)(int);
 	unsigned chop, chops, interruptions, unacked, randoms;
-	bool over;            /* no more events; */
-	int64_t over_since;   /* from when on */
+	bool over;             /* no more events; */
+	int64_t over_since;    /* from when on */
 	uint64_t pending_time; /* of an event of time that is not over */
-	size_t idle;          /* calls since anything moved */
+	size_t idle;           /* calls since anything moved */
 	const char *const *payloads;
 	size_t n_payloads;
-	bool head_sent;       /* the client's request is whole: no more payloads are put in */
+	bool head_sent; /* the client's request is whole: no more payloads are put in */
 };
 extern struct world world;
 

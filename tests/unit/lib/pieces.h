@@ -50,7 +50,8 @@ static inline bool same_slice(struct slice a, struct slice b)
 
 /* Checks that the result is that of http_parse_request() on the whole head, whatever the size of
  * the pieces, and that frames after the head stay in the buffer. */
-static inline void check_pieces(const char *name, const char *text, size_t len, const struct http_request *whole, int want)
+static inline void check_pieces(const char *name, const char *text, size_t len, const struct http_request *whole,
+				int want)
 {
 	for (size_t i = 0; i < COUNT(pieces); i++) {
 		struct http_request r = { 0 };
@@ -63,10 +64,11 @@ static inline void check_pieces(const char *name, const char *text, size_t len, 
 		}
 		CHECK(rc > 0 && rc <= want, "%s, pieces of %zu: %d", name, pieces[i], rc);
 		CHECK_INT(rest, len - (size_t)want, "%s, pieces of %zu: behind the head", name, pieces[i]);
-		CHECK(same_slice(r.method, whole->method) && same_slice(r.target, whole->target) && same_slice(r.host, whole->host) &&
-		      same_slice(r.origin, whole->origin) && same_slice(r.ws_key, whole->ws_key) &&
-		      same_slice(r.ws_version, whole->ws_version) && same_slice(r.ws_protocol, whole->ws_protocol) &&
-		      r.minor == whole->minor && r.upgrade == whole->upgrade && r.has_body == whole->has_body,
+		CHECK(same_slice(r.method, whole->method) && same_slice(r.target, whole->target) &&
+			      same_slice(r.host, whole->host) && same_slice(r.origin, whole->origin) &&
+			      same_slice(r.ws_key, whole->ws_key) && same_slice(r.ws_version, whole->ws_version) &&
+			      same_slice(r.ws_protocol, whole->ws_protocol) && r.minor == whole->minor &&
+			      r.upgrade == whole->upgrade && r.has_body == whole->has_body,
 		      "%s, pieces of %zu", name, pieces[i]);
 	}
 }

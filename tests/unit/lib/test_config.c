@@ -81,7 +81,8 @@ static void file_and_environment(void **state)
 				   "PROXXY_ALLOWED_HOSTS=*.example.com, 10.0.0.0/8\n"
 				   "PROXXY_ALLOWED_ORIGINS=https://a\n"
 				   "PROXXY_LOG=stderr\n"
-				   "PORT=80"), 0);
+				   "PORT=80"),
+			 0);
 	assert_int_equal(config.upstream_port, 443);
 	assert_int_equal(config.connect_timeout, 3);
 	assert_int_equal(config.request_timeout, 4);
@@ -109,7 +110,8 @@ static void file_and_environment(void **state)
 	setenv("PROXXY_TLS_VERIFY", "on", 1);
 	setenv("PROXXY_FINGERPRINTS", F1, 1);
 	assert_int_equal(load_conf("PROXXY_UPSTREAM_PORT=SECRET\nPROXXY_CA_FILE=/a\nPROXXY_TLS_VERIFY=off\n"
-				   "PROXXY_FINGERPRINTS=" F1 "," F1 "\nPROXXY_PING_INTERVAL=9\n"), 0);
+				   "PROXXY_FINGERPRINTS=" F1 "," F1 "\nPROXXY_PING_INTERVAL=9\n"),
+			 0);
 	assert_int_equal(config.upstream_port, 8007);
 	assert_string_equal(config.ca_file, "");
 	assert_true(config.tls_verify);
@@ -131,10 +133,28 @@ static void bad_lines(void **state)
 		const char *content;
 		int line;
 	} table[] = {
-		{ "PROXXY_SECRET=SECRET\n", 1 }, { "\n\n# x\nPROXXY_SECRET=SECRET\nPORT=1\n", 4 }, { "PORT=1\n" K1 "\n", 2 }, { "PORT=1\nSECRET", 2 },
-		{ "export PORT=1\n", 1 }, { "port=1\n", 1 }, { "=SECRET\n", 1 }, { "PROXXY_CONFIG=/a\n", 1 }, { "PORT\n", 1 }, { "PORT: 1\n", 1 },
-		{ "PORT =SECRET\n", 1 }, { "PORT=1\r\nPORT=SECRET\r\n", 2 }, { "PORT=\n", 1 }, { "PORT=1 # SECRET\n", 1 }, { "PORT=\"1\n", 1 }, { "PORT=\"1'\n", 1 }, { "PORT=\"\"1\"\"\n", 1 },
-		{ "PORT=1\n\xEF\xBB\xBFPORT=1\n", 2 }, { "PORT\xC2\xA0=1\n", 1 }, { "PROXXY_LOG=\n", 1 }, { "SIGNATURE_KEY2=" K1 "\n", 1 }, { K1 "=\n", 1 },
+		{ "PROXXY_SECRET=SECRET\n", 1 },
+		{ "\n\n# x\nPROXXY_SECRET=SECRET\nPORT=1\n", 4 },
+		{ "PORT=1\n" K1 "\n", 2 },
+		{ "PORT=1\nSECRET", 2 },
+		{ "export PORT=1\n", 1 },
+		{ "port=1\n", 1 },
+		{ "=SECRET\n", 1 },
+		{ "PROXXY_CONFIG=/a\n", 1 },
+		{ "PORT\n", 1 },
+		{ "PORT: 1\n", 1 },
+		{ "PORT =SECRET\n", 1 },
+		{ "PORT=1\r\nPORT=SECRET\r\n", 2 },
+		{ "PORT=\n", 1 },
+		{ "PORT=1 # SECRET\n", 1 },
+		{ "PORT=\"1\n", 1 },
+		{ "PORT=\"1'\n", 1 },
+		{ "PORT=\"\"1\"\"\n", 1 },
+		{ "PORT=1\n\xEF\xBB\xBFPORT=1\n", 2 },
+		{ "PORT\xC2\xA0=1\n", 1 },
+		{ "PROXXY_LOG=\n", 1 },
+		{ "SIGNATURE_KEY2=" K1 "\n", 1 },
+		{ K1 "=\n", 1 },
 	};
 
 	(void)state;
@@ -167,26 +187,41 @@ static void bad_values(void **state)
 	static const struct {
 		const char *name, *good[6], *bad[16];
 	} table[] = {
-		{ "PROXXY_UPSTREAM_PORT", { "1", "65535", "08006" }, { "", "0", "65536", "-1", "+1", "1 ", " 1", "0x1", "1.0", "1e3", "SECRET", "4294967297", "10000000000000000000000" } },
+		{ "PROXXY_UPSTREAM_PORT",
+		  { "1", "65535", "08006" },
+		  { "", "0", "65536", "-1", "+1", "1 ", " 1", "0x1", "1.0", "1e3", "SECRET", "4294967297",
+		    "10000000000000000000000" } },
 		{ "PORT", { "1", "65535" }, { "", "0", "65536", "http", "80a" } },
 		{ "PROXXY_REQUEST_TIMEOUT", { "1", "3600" }, { "", "0", "3601", "10s" } },
 		{ "PROXXY_CONNECT_TIMEOUT", { "1", "3600" }, { "", "0", "3601", "1.5" } },
 		{ "PROXXY_PING_INTERVAL", { "0", "86400" }, { "", "86401", "off", "-0" } },
 		{ "PROXXY_IDLE_TIMEOUT", { "0", "31536000" }, { "", "31536001", "never" } },
 		{ "PROXXY_SESSION_MAX", { "0", "31536000" }, { "", "31536001", "1h" } },
-		{ "PROXXY_TLS_VERIFY", { "on", "off", "ON", "oFf" }, { "", "1", "0", "yes", "no", "true", "false", "on ", "offf", "SECRET" } },
-		{ "PROXXY_PAYLOADS", { "jwe", "cbc", "cbc,jwe", " jwe , cbc ", "jwe,jwe" }, { "", ",", "JWE", "jwes", "cbc,SECRET", "cbc jwe" } },
+		{ "PROXXY_TLS_VERIFY",
+		  { "on", "off", "ON", "oFf" },
+		  { "", "1", "0", "yes", "no", "true", "false", "on ", "offf", "SECRET" } },
+		{ "PROXXY_PAYLOADS",
+		  { "jwe", "cbc", "cbc,jwe", " jwe , cbc ", "jwe,jwe" },
+		  { "", ",", "JWE", "jwes", "cbc,SECRET", "cbc jwe" } },
 		{ "PROXXY_PAYLOAD_LIFETIME", { "1", "86400" }, { "", "0", "86401", "5m" } },
 		{ "PROXXY_STATE_DIRECTORY", { "/", "/var/lib/a b" }, { "", "var", "./a", "SECRET" } },
-		{ "PROXXY_ALLOWED_HOSTS", { "", "pve1", "*.example.com", "10.0.0.0/8,2001:db8::/32", "::1" }, { "*", "a,,b", "pve*", "10.0.0.0/33", "https://a", "SECRET!" } },
-		{ "PROXXY_ALLOWED_ORIGINS", { "", "https://a", "https://*.a, http://b:8080" }, { "a", "*", "https://", "https://a/", "SECRET" } },
+		{ "PROXXY_ALLOWED_HOSTS",
+		  { "", "pve1", "*.example.com", "10.0.0.0/8,2001:db8::/32", "::1" },
+		  { "*", "a,,b", "pve*", "10.0.0.0/33", "https://a", "SECRET!" } },
+		{ "PROXXY_ALLOWED_ORIGINS",
+		  { "", "https://a", "https://*.a, http://b:8080" },
+		  { "a", "*", "https://", "https://a/", "SECRET" } },
 		{ "PROXXY_LOG", { "auto", "journal", "syslog", "stderr" }, { "", "Journal", "stdout", "SECRET" } },
-		{ "PROXXY_FINGERPRINTS", { "", F1, F1_COLONS, " " F1 " , " F1_COLONS ", ", "A1B2C3D4E5F60718293A4B5C6D7E8F90A1B2C3D4E5F60718293A4B5C6D7E8F90" },
-		  { ",", "SECRET", F1 "0", F1 ":", F1 "," F1 "0", F1 ",," F1, F1 " " F1, "sha256:" F1, ":" F1_COLONS, F1_COLONS ":",
+		{ "PROXXY_FINGERPRINTS",
+		  { "", F1, F1_COLONS, " " F1 " , " F1_COLONS ", ",
+		    "A1B2C3D4E5F60718293A4B5C6D7E8F90A1B2C3D4E5F60718293A4B5C6D7E8F90" },
+		  { ",", "SECRET", F1 "0", F1 ":", F1 "," F1 "0", F1 ",," F1, F1 " " F1, "sha256:" F1, ":" F1_COLONS,
+		    F1_COLONS ":",
 		    "A1-B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90",
 		    "A1B:2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90",
 		    "A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:9G",
-		    "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9 ", "A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4" } },
+		    "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9 ",
+		    "A1:B2:C3:D4:E5:F6:07:18:29:3A:4B:5C:6D:7E:8F:90:A1:B2:C3:D4" } },
 	};
 	char *list;
 
@@ -249,8 +284,18 @@ static void write_drop_in(const char *name, const char *content)
 
 static void drop_ins(void **state)
 {
-	static const char *const passed_over[] = { ".hidden.conf", ".conf", ".#site.conf", "site.conf~", "site.conf.dpkg-old", "site.conf.dpkg-new",
-						   "site.conf.bak", "#site.conf#", "site.Conf", "README", "conf", "site.conf.d" };
+	static const char *const passed_over[] = { ".hidden.conf",
+						   ".conf",
+						   ".#site.conf",
+						   "site.conf~",
+						   "site.conf.dpkg-old",
+						   "site.conf.dpkg-new",
+						   "site.conf.bak",
+						   "#site.conf#",
+						   "site.Conf",
+						   "README",
+						   "conf",
+						   "site.conf.d" };
 	char name[NAME_MAX + 1];
 
 	(void)state;
@@ -330,7 +375,8 @@ static void drop_ins(void **state)
 		snprintf(name, sizeof(name), "%03d.conf", 999 - n);
 		write_drop_in(name, "PORT=5");
 		CHECK_INT(load_conf(""), n < SETTINGS_FILES_MAX ? 0 : ERR_CONFIG, "%d more files: %s", n, why);
-		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d contains more than"), "%d files: %s", n + 1, why);
+		CHECK(n < SETTINGS_FILES_MAX ? config.port == 4 : !!strstr(why, "conf.d contains more than"),
+		      "%d files: %s", n + 1, why);
 	}
 	assert_int_equal(nftw(path_of("conf.d"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 
@@ -377,8 +423,9 @@ static void printed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(defaults, clean), cmocka_unit_test_setup(file_and_environment, clean), cmocka_unit_test_setup(bad_lines, clean),
-		cmocka_unit_test_setup(bad_values, clean), cmocka_unit_test_setup(printed, clean), cmocka_unit_test_setup(drop_ins, clean),
+		cmocka_unit_test_setup(defaults, clean),  cmocka_unit_test_setup(file_and_environment, clean),
+		cmocka_unit_test_setup(bad_lines, clean), cmocka_unit_test_setup(bad_values, clean),
+		cmocka_unit_test_setup(printed, clean),   cmocka_unit_test_setup(drop_ins, clean),
 	};
 
 	return RUN_WITH_FILES(tests);

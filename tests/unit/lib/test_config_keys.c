@@ -10,15 +10,42 @@ static void key_lists(void **state)
 	static const struct {
 		const char *keys, *kids; /* the names, with a comma after each; NULL: an error */
 	} table[] = {
-		{ K1, "," }, { "a:" K1, "a," }, { "2026-01:" K1 ",old.key_1:" K2, "2026-01,old.key_1," }, { " a:" K1 " ,\t" K2 " ", "a,," }, { K1 ",", "," },
+		{ K1, "," },
+		{ "a:" K1, "a," },
+		{ "2026-01:" K1 ",old.key_1:" K2, "2026-01,old.key_1," },
+		{ " a:" K1 " ,\t" K2 " ", "a,," },
+		{ K1 ",", "," },
 		{ "abcdefghijklmnopqrstuvwxyz012345:" K1, "abcdefghijklmnopqrstuvwxyz012345," },
 		{ "a:" K1 ",b:" K1 ",c:" K1 ",d:" K1 ",e:" K1 ",f:" K1 ",g:" K1 ",h:" K1, "a,b,c,d,e,f,g,h," },
 		{ "a:" K1 ",b:" K1 ",c:" K1 ",d:" K1 ",e:" K1 ",f:" K1 ",g:" K1 ",h:" K1 ",i:" K1, NULL },
-		{ "", NULL }, { " ", NULL }, { ",", NULL }, { "," K1, NULL }, { K1 ",," K2, NULL }, { K1 "0", NULL }, { K1 "00", NULL }, { "0" K1, NULL }, { "0x" K1, NULL },
-		{ "0011223344", NULL }, { "00112233445566778899aabbccddeeff00112233445566778899aabbccddeef", NULL },
-		{ "00112233445566778899aabbccddeeff00112233445566778899aabbccddeefg", NULL }, { "SECRET", NULL }, { ":" K1, NULL }, { "a::" K1, NULL }, { "a:b:" K1, NULL },
-		{ "a b:" K1, NULL }, { "SECRET!:" K1, NULL }, { "\xC3\xA9:" K1, NULL }, { "a: " K1, NULL }, { "a :" K1, NULL }, { K1 " " K2, NULL }, { K1 "\n" K2, NULL }, { K1 ";" K2, NULL }, { "a:", NULL }, { "\"" K1 "\"", NULL },
-		{ "abcdefghijklmnopqrstuvwxyz0123456:" K1, NULL }, { "a:" K1 ",SECRET", NULL },
+		{ "", NULL },
+		{ " ", NULL },
+		{ ",", NULL },
+		{ "," K1, NULL },
+		{ K1 ",," K2, NULL },
+		{ K1 "0", NULL },
+		{ K1 "00", NULL },
+		{ "0" K1, NULL },
+		{ "0x" K1, NULL },
+		{ "0011223344", NULL },
+		{ "00112233445566778899aabbccddeeff00112233445566778899aabbccddeef", NULL },
+		{ "00112233445566778899aabbccddeeff00112233445566778899aabbccddeefg", NULL },
+		{ "SECRET", NULL },
+		{ ":" K1, NULL },
+		{ "a::" K1, NULL },
+		{ "a:b:" K1, NULL },
+		{ "a b:" K1, NULL },
+		{ "SECRET!:" K1, NULL },
+		{ "\xC3\xA9:" K1, NULL },
+		{ "a: " K1, NULL },
+		{ "a :" K1, NULL },
+		{ K1 " " K2, NULL },
+		{ K1 "\n" K2, NULL },
+		{ K1 ";" K2, NULL },
+		{ "a:", NULL },
+		{ "\"" K1 "\"", NULL },
+		{ "abcdefghijklmnopqrstuvwxyz0123456:" K1, NULL },
+		{ "a:" K1 ",SECRET", NULL },
 	};
 	static const char *const sources[] = { "credential", "key file", "environment", "settings' file" };
 
@@ -50,7 +77,9 @@ static void key_lists(void **state)
 			rc = load();
 			CHECK_INT(rc, table[i].kids ? 0 : ERR_CONFIG, "%s: %s: %s", sources[s], table[i].keys, why);
 			if (rc < 0) {
-				const char *place = s == 0 ? path_of("signature-key") : s == 1 ? path_of("key") : "SIGNATURE_KEY";
+				const char *place = s == 0 ? path_of("signature-key") :
+						    s == 1 ? path_of("key") :
+							     "SIGNATURE_KEY";
 
 				CHECK(strstr(why, place), "%s is named in: %s", place, why);
 				continue;
@@ -97,7 +126,9 @@ static void key_sources(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		const char *const contents[] = { table[i].credential, table[i].key_file }, *const names[] = { "signature-key", "key" };
+		const char *const contents[] = { table[i].credential, table[i].key_file }, *const names[] = {
+			"signature-key", "key"
+		};
 
 		clean(NULL);
 		for (size_t f = 0; f < COUNT(names); f++) {
@@ -136,7 +167,11 @@ static void key_in_the_environment(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} table[] = { { "A", "b" }, { "PORT", "SECRET" }, { "SIGNATURE_KEY", K1 "SECRET" }, { "PROXXY_KEY_FILE", "/nonexistent" }, { "PROXXY_CONFIG", "/" } };
+	} table[] = { { "A", "b" },
+		      { "PORT", "SECRET" },
+		      { "SIGNATURE_KEY", K1 "SECRET" },
+		      { "PROXXY_KEY_FILE", "/nonexistent" },
+		      { "PROXXY_CONFIG", "/" } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
@@ -160,7 +195,9 @@ static void key_in_the_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(key_lists, clean), cmocka_unit_test_setup(key_sources, clean), cmocka_unit_test_setup(key_in_the_environment, clean),
+		cmocka_unit_test_setup(key_lists, clean),
+		cmocka_unit_test_setup(key_sources, clean),
+		cmocka_unit_test_setup(key_in_the_environment, clean),
 	};
 
 	return RUN_WITH_FILES(tests);

@@ -65,7 +65,8 @@ static void valid_requests(void **state)
 		  "Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
 		  "Chrome/124.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: https://panel.example.com\r\n"
 		  "Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
-		  "Sec-WebSocket-Key: " KEY "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+		  "Sec-WebSocket-Key: " KEY
+		  "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 		  "Sec-WebSocket-Protocol: binary\r\n\r\n",
 		  "GET", "/console?payload=00ff:aa", "proxy.example.com:8443", 1, true, false, KEY, "13", "binary" },
 		{ "Firefox",
@@ -75,40 +76,69 @@ static void valid_requests(void **state)
 		  "Sec-WebSocket-Key: " KEY "\r\nDNT: 1\r\nConnection: keep-alive, Upgrade\r\nSec-Fetch-Dest: empty\r\n"
 		  "Sec-Fetch-Mode: websocket\r\nSec-Fetch-Site: same-site\r\nPragma: no-cache\r\nCache-Control: no-cache\r\nUpgrade: websocket\r\n\r\n",
 		  "GET", "/?payload=00ff%3Aaa", "localhost:8443", 1, true, false, KEY, "13", NULL },
-		{ "curl", "GET /api/status HTTP/1.1\r\nHost: localhost:8443\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n",
+		{ "curl",
+		  "GET /api/status HTTP/1.1\r\nHost: localhost:8443\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n",
 		  "GET", "/api/status", "localhost:8443", 1, false, false, NULL, NULL, NULL },
-		{ "HTTP/1.0, no Host", "GET /api/status HTTP/1.0\r\n\r\n", "GET", "/api/status", NULL, 0, false, false, NULL, NULL, NULL },
-		{ "an nginx without proxy_http_version", "GET / HTTP/1.0\r\nHost: a\r\n" UPGRADE "\r\n", "GET", "/", "a", 0, true, false, NULL, NULL, NULL },
-		{ "an nginx without a line for Connection", "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
-		  "GET", "/", "a", 0, true, false, NULL, NULL, NULL },
-		{ "Upgrade without Connection", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "GET", "/", "a", 1, true, false, NULL, NULL, NULL },
-		{ "only GET can upgrade", "HEAD http://b/ HTTP/1.1\r\nHost: a\r\n" UPGRADE "\r\n", "HEAD", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "Connection without Upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "upgrade to something else", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "no part of a token counts", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websockets\r\nConnection: upgrade\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
+		{ "HTTP/1.0, no Host", "GET /api/status HTTP/1.0\r\n\r\n", "GET", "/api/status", NULL, 0, false, false,
+		  NULL, NULL, NULL },
+		{ "an nginx without proxy_http_version", "GET / HTTP/1.0\r\nHost: a\r\n" UPGRADE "\r\n", "GET", "/",
+		  "a", 0, true, false, NULL, NULL, NULL },
+		{ "an nginx without a line for Connection",
+		  "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n", "GET", "/", "a", 0,
+		  true, false, NULL, NULL, NULL },
+		{ "Upgrade without Connection", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", "GET", "/",
+		  "a", 1, true, false, NULL, NULL, NULL },
+		{ "only GET can upgrade", "HEAD http://b/ HTTP/1.1\r\nHost: a\r\n" UPGRADE "\r\n", "HEAD", "/", "a", 1,
+		  false, false, NULL, NULL, NULL },
+		{ "Connection without Upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n", "GET", "/",
+		  "a", 1, false, false, NULL, NULL, NULL },
+		{ "upgrade to something else",
+		  "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "GET", "/", "a", 1, false,
+		  false, NULL, NULL, NULL },
+		{ "no part of a token counts",
+		  "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websockets\r\nConnection: upgrade\r\n\r\n", "GET", "/", "a", 1,
+		  false, false, NULL, NULL, NULL },
 		{ "any case, several in a list and lines",
 		  "GET / HTTP/1.1\r\nHOST: a\r\nuPGRADE: h2c,\tWebSocket ,x\r\nUpgrade: y\r\nconnection: close\r\nCONNECTION:keep-alive ,UPGRADE\r\nConnection: z\r\n\r\n",
 		  "GET", "/", "a", 1, true, false, NULL, NULL, NULL },
-		{ "white space around values, obs-text in one", "GET / HTTP/1.1\r\nHost: \t a \t\r\nX: \xE9\xFF\r\nEmpty:\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
+		{ "white space around values, obs-text in one",
+		  "GET / HTTP/1.1\r\nHost: \t a \t\r\nX: \xE9\xFF\r\nEmpty:\r\n\r\n", "GET", "/", "a", 1, false, false,
+		  NULL, NULL, NULL },
 		{ "empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET", "/", "", 1, false, false, NULL, NULL, NULL },
-		{ "empty values are there", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: \r\nSec-WebSocket-Version:\r\nSec-WebSocket-Protocol:\r\n\r\n",
+		{ "empty values are there",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: \r\nSec-WebSocket-Version:\r\nSec-WebSocket-Protocol:\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, "", "", NULL },
-		{ "two protocol fields are one list", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z,binary\r\n\r\n",
+		{ "two protocol fields are one list",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z,binary\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, NULL, NULL, "binary" },
-		{ "the first of two lists", "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z\r\n\r\n",
+		{ "the first of two lists",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, NULL, NULL, "x" },
-		{ "POST with a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "POST", "/", "a", 1, false, true, NULL, NULL, NULL },
-		{ "a length of nothing", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 00\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "a length that is no 64-bit number", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 36893488147419103232\r\n\r\n", "GET", "/", "a", 1, false, true, NULL, NULL, NULL },
-		{ "chunked", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "GET", "/", "a", 1, false, true, NULL, NULL, NULL },
-		{ "absolute-form", "GET http://b:80/c?d HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/c?d", "a", 1, false, false, NULL, NULL, NULL },
-		{ "absolute-form, https", "GET HTTPS://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "authority-form", "CONNECT b:443 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT", "b:443", "a", 1, false, false, NULL, NULL, NULL },
-		{ "asterisk-form", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS", "*", "a", 1, false, false, NULL, NULL, NULL },
-		{ "an empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "a higher minor version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL, NULL, NULL },
-		{ "a Host that is an address", "GET / HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n", "GET", "/", "[::1]:8443", 1, false, false, NULL, NULL, NULL },
-		{ "a method of our own", "M-SEARCH /*?a HTTP/1.1\r\nHost: a\r\n\r\n", "M-SEARCH", "/*?a", "a", 1, false, false, NULL, NULL, NULL },
+		{ "POST with a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "POST", "/", "a", 1,
+		  false, true, NULL, NULL, NULL },
+		{ "a length of nothing", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 00\r\n\r\n", "GET", "/", "a", 1,
+		  false, false, NULL, NULL, NULL },
+		{ "a length that is no 64-bit number",
+		  "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 36893488147419103232\r\n\r\n", "GET", "/", "a", 1,
+		  false, true, NULL, NULL, NULL },
+		{ "chunked", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "GET", "/", "a", 1,
+		  false, true, NULL, NULL, NULL },
+		{ "absolute-form", "GET http://b:80/c?d HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/c?d", "a", 1, false,
+		  false, NULL, NULL, NULL },
+		{ "absolute-form, https", "GET HTTPS://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false,
+		  false, NULL, NULL, NULL },
+		{ "authority-form", "CONNECT b:443 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT", "b:443", "a", 1, false,
+		  false, NULL, NULL, NULL },
+		{ "asterisk-form", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS", "*", "a", 1, false, false, NULL,
+		  NULL, NULL },
+		{ "an empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false,
+		  NULL, NULL, NULL },
+		{ "a higher minor version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET", "/", "a", 1, false, false, NULL,
+		  NULL, NULL },
+		{ "a Host that is an address", "GET / HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n", "GET", "/", "[::1]:8443",
+		  1, false, false, NULL, NULL, NULL },
+		{ "a method of our own", "M-SEARCH /*?a HTTP/1.1\r\nHost: a\r\n\r\n", "M-SEARCH", "/*?a", "a", 1, false,
+		  false, NULL, NULL, NULL },
 	};
 
 	(void)state;
@@ -171,19 +201,25 @@ static void malformed_requests(void **state)
 		{ "two Hosts", TEXT(A "Host: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "two Hosts, one empty", TEXT("GET / HTTP/1.1\r\nHost:\r\nhost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "a Host with a space", TEXT("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "two keys", TEXT(A "Sec-WebSocket-Key: " KEY "\r\nsec-websocket-key: " KEY "\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "two versions", TEXT(A "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "two keys", TEXT(A "Sec-WebSocket-Key: " KEY "\r\nsec-websocket-key: " KEY "\r\n\r\n"),
+		  ERR_REQUEST_MALFORMED },
+		{ "two versions", TEXT(A "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n\r\n"),
+		  ERR_REQUEST_MALFORMED },
 		{ "two lengths", TEXT(A "Content-Length: 0\r\nContent-Length: 0\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "a list of lengths", TEXT(A "Content-Length: 0, 0\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "length and encoding", TEXT(A "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "encoding and length", TEXT(A "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "two encodings", TEXT(A "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "length and encoding", TEXT(A "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+		  ERR_REQUEST_MALFORMED },
+		{ "encoding and length", TEXT(A "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"),
+		  ERR_REQUEST_MALFORMED },
+		{ "two encodings", TEXT(A "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"),
+		  ERR_REQUEST_MALFORMED },
 		{ "empty length", TEXT(A "Content-Length:\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "negative length", TEXT(A "Content-Length: -1\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "signed length", TEXT(A "Content-Length: +1\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "hexadecimal length", TEXT(A "Content-Length: 0x1\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "length with a space", TEXT(A "Content-Length: 1 1\r\n\r\n"), ERR_REQUEST_MALFORMED },
-		{ "absolute-form without an authority", TEXT("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
+		{ "absolute-form without an authority", TEXT("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n"),
+		  ERR_REQUEST_MALFORMED },
 		{ "another scheme", TEXT("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "no slash", TEXT("GET a HTTP/1.1\r\nHost: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "a Host with a path", TEXT("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), ERR_REQUEST_MALFORMED },
@@ -213,7 +249,8 @@ static void malformed_requests(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
-		CHECK_INT(at_every_length(parse_request, table[i].name, table[i].text, table[i].len, &r), table[i].want, "%s", table[i].name);
+		CHECK_INT(at_every_length(parse_request, table[i].name, table[i].text, table[i].len, &r), table[i].want,
+			  "%s", table[i].name);
 		/* The last byte received may be a single CR, for example. */
 		check_pieces(table[i].name, table[i].text, table[i].len, &r, table[i].want);
 	}
@@ -234,14 +271,16 @@ static void malformed_requests(void **state)
 		char first = (char)c;
 
 		/* A CR may begin the one empty line that is skipped. */
-		CHECK_INT(http_parse_request(guard_copy(&in, &first, 1), 1, &r), tchar || c == 0x0D ? 0 : ERR_REQUEST_MALFORMED, "first byte %d", c);
+		CHECK_INT(http_parse_request(guard_copy(&in, &first, 1), 1, &r),
+			  tchar || c == 0x0D ? 0 : ERR_REQUEST_MALFORMED, "first byte %d", c);
 		for (size_t i = 0; i < COUNT(places); i++) {
 			char text[64];
 			size_t len = (size_t)sprintf(text, "%s?%s", places[i].before, places[i].behind);
 
 			text[strlen(places[i].before)] = first;
-			CHECK_INT(at_every_length(parse_request, "each byte", text, len, &r), places[i].want ? (int)len : ERR_REQUEST_MALFORMED,
-				  "byte %d between %s and %s", c, places[i].before, places[i].behind);
+			CHECK_INT(at_every_length(parse_request, "each byte", text, len, &r),
+				  places[i].want ? (int)len : ERR_REQUEST_MALFORMED, "byte %d between %s and %s", c,
+				  places[i].before, places[i].behind);
 		}
 	}
 }
@@ -277,16 +316,20 @@ static void limits_of_a_head(void **state)
 	len = make_head(text, A, 3, HTTP_HEAD_MAX);
 	CHECK_INT(at_every_length(parse_request, "16 KiB", text, len, &r), HTTP_HEAD_MAX, "16 KiB");
 	len = make_head(text, A, 3, HTTP_HEAD_MAX + 1);
-	CHECK_INT(at_every_length(parse_request, "16 KiB and a byte", text, len, &r), ERR_REQUEST_TOO_LARGE, "16 KiB and a byte");
+	CHECK_INT(at_every_length(parse_request, "16 KiB and a byte", text, len, &r), ERR_REQUEST_TOO_LARGE,
+		  "16 KiB and a byte");
 	CHECK_INT(http_parse_request(guard_copy(&in, text, HTTP_HEAD_MAX - 1), HTTP_HEAD_MAX - 1, &r), 0, "not yet");
-	CHECK_INT(http_parse_request(guard_copy(&in, text, HTTP_HEAD_MAX), HTTP_HEAD_MAX, &r), ERR_REQUEST_TOO_LARGE, "no need to wait");
+	CHECK_INT(http_parse_request(guard_copy(&in, text, HTTP_HEAD_MAX), HTTP_HEAD_MAX, &r), ERR_REQUEST_TOO_LARGE,
+		  "no need to wait");
 	len = make_head(text, A, 3, 2 * HTTP_HEAD_MAX);
 	CHECK_INT(http_parse_request(guard_copy(&in, text, len), len, &r), ERR_REQUEST_TOO_LARGE, "whole at once");
 
 	memset(text, 'a', sizeof(text));
 	memcpy(text, "GET /", 5);
-	CHECK_INT(at_every_length(parse_request, "endless target", text, sizeof(text), &r), ERR_REQUEST_TOO_LARGE, "endless target");
-	CHECK_INT(at_every_length(parse_response, "endless line", text, sizeof(text), &s), ERR_UPSTREAM_ANSWER, "endless line");
+	CHECK_INT(at_every_length(parse_request, "endless target", text, sizeof(text), &r), ERR_REQUEST_TOO_LARGE,
+		  "endless target");
+	CHECK_INT(at_every_length(parse_response, "endless line", text, sizeof(text), &s), ERR_UPSTREAM_ANSWER,
+		  "endless line");
 	len = make_head(text, "HTTP/1.1 101 a\r\n", HTTP_FIELDS_MAX, 0);
 	CHECK_INT(at_every_length(parse_response, "100 fields", text, len, &s), len, "100 fields");
 	len = make_head(text, "HTTP/1.1 101 a\r\n", HTTP_FIELDS_MAX + 1, 0);
@@ -305,21 +348,31 @@ static void responses(void **state)
 		bool upgrade;
 		const char *accept;
 	} table[] = {
-		{ "Proxmox's 101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+		{ "Proxmox's 101",
+		  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
 		  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: binary\r\n\r\n",
 		  0, 101, "Switching Protocols", true, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" },
-		{ "Proxmox's 401", "HTTP/1.1 401 No ticket\r\nCache-Control: max-age=0\r\nConnection: close\r\nDate: Tue, 06 Jan 2026 10:00:00 GMT\r\n"
-		  "Pragma: no-cache\r\nServer: pve-api-daemon/3.0\r\nExpires: Tue, 06 Jan 2026 10:00:00 GMT\r\n\r\n", 0, 401, "No ticket", false, NULL },
-		{ "Proxmox's ticket error", "HTTP/1.1 401 permission denied - invalid PVEVNC ticket\r\n\r\n", 0, 401, "permission denied - invalid PVEVNC ticket", false, NULL },
-		{ "upgrade in one of several lines", "HTTP/1.1 101 a\r\nUpgrade: WebSocket\r\nUpgrade: y\r\nConnection: Upgrade\r\nConnection: z\r\n\r\n", 0, 101, "a", true, NULL },
-		{ "Proxmox's 500", "HTTP/1.1 500 unable to find configuration file for VM 100 on node 'pve'\r\nContent-Length: 13\r\n\r\n",
+		{ "Proxmox's 401",
+		  "HTTP/1.1 401 No ticket\r\nCache-Control: max-age=0\r\nConnection: close\r\nDate: Tue, 06 Jan 2026 10:00:00 GMT\r\n"
+		  "Pragma: no-cache\r\nServer: pve-api-daemon/3.0\r\nExpires: Tue, 06 Jan 2026 10:00:00 GMT\r\n\r\n",
+		  0, 401, "No ticket", false, NULL },
+		{ "Proxmox's ticket error", "HTTP/1.1 401 permission denied - invalid PVEVNC ticket\r\n\r\n", 0, 401,
+		  "permission denied - invalid PVEVNC ticket", false, NULL },
+		{ "upgrade in one of several lines",
+		  "HTTP/1.1 101 a\r\nUpgrade: WebSocket\r\nUpgrade: y\r\nConnection: Upgrade\r\nConnection: z\r\n\r\n",
+		  0, 101, "a", true, NULL },
+		{ "Proxmox's 500",
+		  "HTTP/1.1 500 unable to find configuration file for VM 100 on node 'pve'\r\nContent-Length: 13\r\n\r\n",
 		  0, 500, "unable to find configuration file for VM 100 on node 'pve'", false, NULL },
 		{ "empty reason", "HTTP/1.1 403 \r\n\r\n", 0, 403, "", false, NULL },
 		{ "no reason nor space", "HTTP/1.1 501\r\n\r\n", 0, 501, "", false, NULL },
-		{ "reason beyond ASCII", "HTTP/1.1 400 d\xC3\xA9j\xC3\xA0\r\n\r\n", 0, 400, "d\xC3\xA9j\xC3\xA0", false, NULL },
+		{ "reason beyond ASCII", "HTTP/1.1 400 d\xC3\xA9j\xC3\xA0\r\n\r\n", 0, 400, "d\xC3\xA9j\xC3\xA0", false,
+		  NULL },
 		{ "HTTP/1.0", "HTTP/1.0 301 Moved\r\nLocation: https://a/\r\n\r\n", 0, 301, "Moved", false, NULL },
-		{ "101 to something else", "HTTP/1.1 101 a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 0, 101, "a", false, NULL },
-		{ "two Accepts", "HTTP/1.1 101 a\r\nSec-WebSocket-Accept: a\r\nSec-WebSocket-Accept: a\r\n\r\n", -1, 0, NULL, false, NULL },
+		{ "101 to something else", "HTTP/1.1 101 a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 0, 101, "a",
+		  false, NULL },
+		{ "two Accepts", "HTTP/1.1 101 a\r\nSec-WebSocket-Accept: a\r\nSec-WebSocket-Accept: a\r\n\r\n", -1, 0,
+		  NULL, false, NULL },
 		{ "two digits", "HTTP/1.1 10 a\r\n\r\n", -1, 0, NULL, false, NULL },
 		{ "four digits", "HTTP/1.1 1010 a\r\n\r\n", -1, 0, NULL, false, NULL },
 		{ "no digits", "HTTP/1.1 1O1 a\r\n\r\n", -1, 0, NULL, false, NULL },
@@ -341,7 +394,8 @@ static void responses(void **state)
 		struct http_response r;
 		int rc = at_every_length(parse_response, table[i].name, table[i].text, strlen(table[i].text), &r);
 
-		CHECK_INT(rc, table[i].want < 0 ? ERR_UPSTREAM_ANSWER : (int)strlen(table[i].text), "%s", table[i].name);
+		CHECK_INT(rc, table[i].want < 0 ? ERR_UPSTREAM_ANSWER : (int)strlen(table[i].text), "%s",
+			  table[i].name);
 		if (rc < 0)
 			continue;
 		CHECK_INT(r.status, table[i].status, "%s", table[i].name);
@@ -354,7 +408,9 @@ static void responses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(valid_requests), cmocka_unit_test(malformed_requests), cmocka_unit_test(limits_of_a_head),
+		cmocka_unit_test(valid_requests),
+		cmocka_unit_test(malformed_requests),
+		cmocka_unit_test(limits_of_a_head),
 		cmocka_unit_test(responses),
 	};
 

@@ -81,7 +81,9 @@ static void query(void **state)
 			CHECK(strcmp(buf, table[i].value) == 0, "%s is %s", table[i].target, buf);
 		/* No prefix makes it read beyond the end. */
 		for (size_t n = 0; n < len; n++)
-			CHECK(uri_query((struct slice){ guard_copy(&in, table[i].target, n), n }, "payload", buf, SIZE) < SIZE, "%s", table[i].target);
+			CHECK(uri_query((struct slice){ guard_copy(&in, table[i].target, n), n }, "payload", buf,
+					SIZE) < SIZE,
+			      "%s", table[i].target);
 	}
 	check_slice(uri_path(SLICE("/a/b?c?d")), "/a/b", "path", "path");
 	check_slice(uri_path(SLICE("/a")), "/a", "path", "path");
@@ -93,9 +95,23 @@ static void protocol_choice(void **state)
 	static const struct {
 		const char *offered, *want;
 	} table[] = {
-		{ "binary", "binary" }, { "base64, binary", "binary" }, { "a,binary,b", "binary" }, { "a , b", "a" }, { " a", "a" },
-		{ "Binary, x", "Binary" }, { "binaryx, x", "binaryx" }, { "", NULL }, { ",", NULL }, { " , ,", NULL }, { ",,b", "b" },
-		{ "a b, c", "c" }, { "a\tb", NULL }, { "\"a\", b", "b" }, { "a/b", NULL }, { "\xE9, x", "x" }, { "a;q=1", NULL },
+		{ "binary", "binary" },
+		{ "base64, binary", "binary" },
+		{ "a,binary,b", "binary" },
+		{ "a , b", "a" },
+		{ " a", "a" },
+		{ "Binary, x", "Binary" },
+		{ "binaryx, x", "binaryx" },
+		{ "", NULL },
+		{ ",", NULL },
+		{ " , ,", NULL },
+		{ ",,b", "b" },
+		{ "a b, c", "c" },
+		{ "a\tb", NULL },
+		{ "\"a\", b", "b" },
+		{ "a/b", NULL },
+		{ "\xE9, x", "x" },
+		{ "a;q=1", NULL },
 	};
 
 	(void)state;
@@ -107,11 +123,15 @@ static void protocol_choice(void **state)
 
 		check_slice(chosen, table[i].want, table[i].offered, "protocol");
 		/* Several fields count as one list (RFC 6455 section 11.3.4). */
-		check_slice(http_choose_protocol(chosen, SLICE("z, binary")), "binary", table[i].offered, "with binary behind");
-		check_slice(http_choose_protocol(chosen, SLICE("z")), table[i].want ? table[i].want : "z", table[i].offered, "with another behind");
-		check_slice(http_choose_protocol(SLICE("binary"), offered), "binary", table[i].offered, "behind binary");
+		check_slice(http_choose_protocol(chosen, SLICE("z, binary")), "binary", table[i].offered,
+			    "with binary behind");
+		check_slice(http_choose_protocol(chosen, SLICE("z")), table[i].want ? table[i].want : "z",
+			    table[i].offered, "with another behind");
+		check_slice(http_choose_protocol(SLICE("binary"), offered), "binary", table[i].offered,
+			    "behind binary");
 	}
-	check_slice(http_choose_protocol((struct slice){ NULL, 0 }, (struct slice){ NULL, 0 }), NULL, "nothing offered", "protocol");
+	check_slice(http_choose_protocol((struct slice){ NULL, 0 }, (struct slice){ NULL, 0 }), NULL, "nothing offered",
+		    "protocol");
 	assert_true(slice_is_nocase(SLICE("WebSocket"), "websocket") && !slice_is(SLICE("WebSocket"), "websocket"));
 	assert_false(slice_is_nocase(SLICE("web"), "websocket") || slice_is((struct slice){ NULL, 0 }, ""));
 }
@@ -124,26 +144,33 @@ static void protocol_choice(void **state)
 		bool fits_ = size_ > strlen(want); \
 		CHECK_INT(call, fits_ ? (int)strlen(want) : ERR_SYSTEM, "%s", want); \
 		CHECK(!fits_ || strcmp(buf, want) == 0, "%s, written %s", want, buf); \
-	} (void)0
+	} \
+	(void)0
 
 #define COMMON "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
 
 static void answers(void **state)
 {
 	(void)state;
-	CHECK_WRITE("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" COMMON "Connection: close\r\n\r\n{\"uptime\":5}",
+	CHECK_WRITE("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" COMMON
+		    "Connection: close\r\n\r\n{\"uptime\":5}",
 		    http_write_answer(buf, size_, 200, "", "{\"uptime\":5}", true));
-	CHECK_WRITE("HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\nContent-Length: 2\r\n" COMMON "Allow: GET\r\nConnection: close\r\n\r\n",
+	CHECK_WRITE("HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\nContent-Length: 2\r\n" COMMON
+		    "Allow: GET\r\nConnection: close\r\n\r\n",
 		    http_write_answer(buf, size_, 405, "Allow: GET\r\n", "{}", false));
 	CHECK_WRITE("HTTP/1.1 204 No Content\r\n" COMMON "Allow: GET\r\nConnection: close\r\n\r\n",
 		    http_write_answer(buf, size_, 204, "Allow: GET\r\n", "{}", true));
 	CHECK_WRITE("HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/json\r\nContent-Length: 2\r\n" COMMON
 		    "Connection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n{}",
-		    http_write_answer(buf, size_, 426, "Connection: Upgrade, close\r\nUpgrade: websocket\r\n", "{}", true));
-	CHECK_WRITE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n"
-		    "Sec-WebSocket-Protocol: binary\r\n\r\n", http_write_upgrade(buf, size_, "s3p=", ((struct slice){ "binary, x", 6 })));
-	CHECK_WRITE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n\r\n",
-		    http_write_upgrade(buf, size_, "s3p=", ((struct slice){ NULL, 0 })));
+		    http_write_answer(buf, size_, 426, "Connection: Upgrade, close\r\nUpgrade: websocket\r\n", "{}",
+				      true));
+	CHECK_WRITE(
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n"
+		"Sec-WebSocket-Protocol: binary\r\n\r\n",
+		http_write_upgrade(buf, size_, "s3p=", ((struct slice){ "binary, x", 6 })));
+	CHECK_WRITE(
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n\r\n",
+		http_write_upgrade(buf, size_, "s3p=", ((struct slice){ NULL, 0 })));
 
 	/* Each HTTP status in the table of errors has its own reason phrase. */
 	for (int code = 0; code > -70; code--) {
@@ -177,7 +204,10 @@ static void percent_encoding(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(query), cmocka_unit_test(protocol_choice), cmocka_unit_test(answers), cmocka_unit_test(percent_encoding),
+		cmocka_unit_test(query),
+		cmocka_unit_test(protocol_choice),
+		cmocka_unit_test(answers),
+		cmocka_unit_test(percent_encoding),
 	};
 
 	return RUN(tests);

@@ -53,22 +53,30 @@ static void large_requests(void **state)
 				continue;
 			}
 			/* All fields are kept but the cookie and Connection. */
-			CHECK_INT(rc, sizeof(first) + sizeof(rest) - 2 - strlen("\r\n") - strlen("Connection: Upgrade\r\n"), "64 KiB, pieces of %zu", pieces[i]);
-			CHECK(r.upgrade && slice_is(r.host, "a") && slice_is(r.origin, "o") && slice_is(r.ws_key, KEY), "64 KiB, pieces of %zu", pieces[i]);
+			CHECK_INT(rc,
+				  sizeof(first) + sizeof(rest) - 2 - strlen("\r\n") - strlen("Connection: Upgrade\r\n"),
+				  "64 KiB, pieces of %zu", pieces[i]);
+			CHECK(r.upgrade && slice_is(r.host, "a") && slice_is(r.origin, "o") && slice_is(r.ws_key, KEY),
+			      "64 KiB, pieces of %zu", pieces[i]);
 		}
 		/* One line of the maximum that is kept, and one byte more. */
 		len = make_large("GET / HTTP/1.1\r\nHost: a\r\n", "Origin", (size_t)(HTTP_HEAD_MAX + over), "\r\n\r\n");
-		check_pieces("16 KiB that are kept", large, len, &r, over > 0 ? ERR_REQUEST_TOO_LARGE : http_parse_request(large, len, &r));
+		check_pieces("16 KiB that are kept", large, len, &r,
+			     over > 0 ? ERR_REQUEST_TOO_LARGE : http_parse_request(large, len, &r));
 		/* After a line of almost that maximum, fields of any length are dropped. */
 		len = make_large("GET / HTTP/1.1\r\nHost: a\r\n", "Origin", (size_t)(HTTP_HEAD_MAX - 2 + over), "\r\n");
 		len += (size_t)sprintf(large + len, "X-Forwarded-Something: 1\r\n\r\n");
 		for (size_t i = 0; i < COUNT(pieces); i++)
-			CHECK_INT(in_pieces(large, len, pieces[i], &r, &unused), over > 0 ? ERR_REQUEST_TOO_LARGE : HTTP_HEAD_MAX + over, "full, pieces of %zu", pieces[i]);
+			CHECK_INT(in_pieces(large, len, pieces[i], &r, &unused),
+				  over > 0 ? ERR_REQUEST_TOO_LARGE : HTTP_HEAD_MAX + over, "full, pieces of %zu",
+				  pieces[i]);
 	}
-	CHECK_INT(in_pieces(large, make_many("X: y\r\n", HTTP_FIELDS_MAX), 4096, &r, &unused), strlen(A) + 2, "100 fields");
+	CHECK_INT(in_pieces(large, make_many("X: y\r\n", HTTP_FIELDS_MAX), 4096, &r, &unused), strlen(A) + 2,
+		  "100 fields");
 	check_pieces("101 fields", large, make_many("X: y\r\n", HTTP_FIELDS_MAX + 1), &r, ERR_REQUEST_TOO_LARGE);
 	check_pieces("6000 fields", large, make_many("a:\r\n", 6000), &r, ERR_REQUEST_TOO_LARGE);
-	check_pieces("101 fields that are read", large, make_many("Upgrade: x\r\n", HTTP_FIELDS_MAX + 1), &r, ERR_REQUEST_TOO_LARGE);
+	check_pieces("101 fields that are read", large, make_many("Upgrade: x\r\n", HTTP_FIELDS_MAX + 1), &r,
+		     ERR_REQUEST_TOO_LARGE);
 
 	memset(large, 'x', sizeof(large));
 	check_pieces("a method without end", large, sizeof(large), &r, ERR_REQUEST_TOO_LARGE);
@@ -83,10 +91,15 @@ static void large_requests(void **state)
 		memset(large + len, 'x', n);
 		len += n + (size_t)sprintf(large + len + n, ": a\r\n\r\n");
 		for (size_t i = 0; i < COUNT(pieces); i++)
-			CHECK_INT(in_pieces(large, len, pieces[i], &r, &unused), over ? ERR_REQUEST_TOO_LARGE : (int)strlen(A) + 2, "a name of %zu, pieces of %zu", n, pieces[i]);
+			CHECK_INT(in_pieces(large, len, pieces[i], &r, &unused),
+				  over ? ERR_REQUEST_TOO_LARGE : (int)strlen(A) + 2, "a name of %zu, pieces of %zu", n,
+				  pieces[i]);
 	}
 	/* Fields that are dropped are checked like all others. */
-	static const char *const bad[] = { "Cookie: a\rb\r\n", "Cookie: a\nb\r\n", "Cookie : a\r\n", "Cookie: a\x01\r\n", "Cookie: a\r\n b\r\n", "Coo kie: a\r\n", "Cookie\r\n", ": a\r\n" };
+	static const char *const bad[] = { "Cookie: a\rb\r\n",    "Cookie: a\nb\r\n",
+					   "Cookie : a\r\n",      "Cookie: a\x01\r\n",
+					   "Cookie: a\r\n b\r\n", "Coo kie: a\r\n",
+					   "Cookie\r\n",          ": a\r\n" };
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		len = (size_t)sprintf(large, A "Y: a\r\n%sZ: a\r\n\r\n", bad[i]);
 		check_pieces(bad[i], large, len, &r, ERR_REQUEST_MALFORMED);

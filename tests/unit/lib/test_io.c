@@ -185,7 +185,8 @@ static void begin_server(struct server *s)
 	s->contexts[1] = SSL_CTX_new(TLS_server_method());
 	assert_true(SSL_CTX_use_certificate(s->contexts[1], cert) && SSL_CTX_use_PrivateKey(s->contexts[1], key));
 	assert_true(SSL_CTX_set_session_ticket_cb(s->contexts[1], make_ticket, take_ticket, NULL));
-	assert_true(SSL_CTX_set_max_send_fragment(s->contexts[1], FRAGMENT) && SSL_CTX_set_num_tickets(s->contexts[1], 0));
+	assert_true(SSL_CTX_set_max_send_fragment(s->contexts[1], FRAGMENT) &&
+		    SSL_CTX_set_num_tickets(s->contexts[1], 0));
 	X509_free(cert);
 	EVP_PKEY_free(key);
 

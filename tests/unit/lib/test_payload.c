@@ -17,16 +17,23 @@ struct members {
 };
 
 static const struct members good = {
-	"100", "\"qemu\"", "\"pve.example.com:8006\"", "\"pve1\"", "\"PVE:root@pam:SECRET1\"", "\"PVEVNC:SECRET2\"", "\"5900\"",
+	"100",
+	"\"qemu\"",
+	"\"pve.example.com:8006\"",
+	"\"pve1\"",
+	"\"PVE:root@pam:SECRET1\"",
+	"\"PVEVNC:SECRET2\"",
+	"\"5900\"",
 };
 
 static const struct {
 	const char *name;
 	size_t offset;
 } member_table[] = {
-	{ "vmid", offsetof(struct members, vmid) }, { "type", offsetof(struct members, type) }, { "host", offsetof(struct members, host) },
-	{ "node", offsetof(struct members, node) }, { "ticket", offsetof(struct members, ticket) },
-	{ "vncticket", offsetof(struct members, vncticket) }, { "port", offsetof(struct members, port) },
+	{ "vmid", offsetof(struct members, vmid) },     { "type", offsetof(struct members, type) },
+	{ "host", offsetof(struct members, host) },     { "node", offsetof(struct members, node) },
+	{ "ticket", offsetof(struct members, ticket) }, { "vncticket", offsetof(struct members, vncticket) },
+	{ "port", offsetof(struct members, port) },
 };
 
 static const char **value_of(struct members *m, size_t member)
@@ -49,7 +56,8 @@ static size_t write_json(char *json, struct members m)
 
 	for (size_t i = 0; i < COUNT(member_table); i++)
 		if (*value_of(&m, i))
-			len += (size_t)sprintf(json + len, "%s\"%s\":%s", len > 1 ? "," : "", member_table[i].name, *value_of(&m, i));
+			len += (size_t)sprintf(json + len, "%s\"%s\":%s", len > 1 ? "," : "", member_table[i].name,
+					       *value_of(&m, i));
 	return len + (size_t)sprintf(json + len, "}");
 }
 
@@ -123,32 +131,57 @@ static void schema(void **state)
 		const char *member, *value; /* NULL: missing */
 		bool want;
 	} table[] = {
-		{ "vmid", "1", true }, { "vmid", "100.0", true }, { "vmid", "1e2", true }, { "vmid", "1E+2", true }, { "vmid", "1000e-1", true },
+		/* clang-format off */
+		{ "vmid", "1", true }, { "vmid", "100.0", true }, { "vmid", "1e2", true }, { "vmid", "1E+2", true },
+		{ "vmid", "1000e-1", true },
 		{ "vmid", "999999999", true }, { "vmid", "999999999.0", true },
-		{ "vmid", NULL, false }, { "vmid", "0", false }, { "vmid", "-1", false }, { "vmid", "-0", false }, { "vmid", "0.5", false }, { "vmid", "100.5", false },
-		{ "vmid", "1000000000", false }, { "vmid", "1e9", false }, { "vmid", "4294967396", false }, { "vmid", "9007199254740992", false },
-		{ "vmid", "9223372036854775808", false }, { "vmid", "18446744073709551716", false }, { "vmid", "1e400", false }, { "vmid", "-1e400", false },
-		{ "vmid", "NaN", false }, { "vmid", "Infinity", false }, { "vmid", "\"100\"", false }, { "vmid", "true", false }, { "vmid", "null", false },
+		{ "vmid", NULL, false }, { "vmid", "0", false }, { "vmid", "-1", false }, { "vmid", "-0", false },
+		{ "vmid", "0.5", false }, { "vmid", "100.5", false },
+		{ "vmid", "1000000000", false }, { "vmid", "1e9", false }, { "vmid", "4294967396", false },
+		{ "vmid", "9007199254740992", false },
+		{ "vmid", "9223372036854775808", false }, { "vmid", "18446744073709551716", false },
+		{ "vmid", "1e400", false }, { "vmid", "-1e400", false },
+		{ "vmid", "NaN", false }, { "vmid", "Infinity", false }, { "vmid", "\"100\"", false },
+		{ "vmid", "true", false }, { "vmid", "null", false },
 		{ "vmid", "[100]", false }, { "vmid", "{}", false },
 		{ "type", "\"qemu\"", true }, { "type", "\"lxc\"", true }, { "type", "\"\\u0071emu\"", true },
-		{ "type", NULL, false }, { "type", "\"QEMU\"", false }, { "type", "\"qemu \"", false }, { "type", "\"\"", false }, { "type", "\"node\"", false },
-		{ "type", "\"qemu\\u0000\"", false }, { "type", "\"lxc/../qemu\"", false }, { "type", "1", false }, { "type", "null", false }, { "type", "[\"qemu\"]", false },
-		{ "host", "\"h\"", true }, { "host", NULL, false }, { "host", "\"\"", false }, { "host", "1", false }, { "host", "null", false }, { "host", "{\"a\":\"h\"}", false },
-		{ "host", "\"h\\u0000\"", false }, { "host", "\"h\\r\\nX: y\"", false }, { "host", "\"h\\u007f\"", false },
+		{ "type", NULL, false }, { "type", "\"QEMU\"", false }, { "type", "\"qemu \"", false },
+		{ "type", "\"\"", false }, { "type", "\"node\"", false },
+		{ "type", "\"qemu\\u0000\"", false }, { "type", "\"lxc/../qemu\"", false }, { "type", "1", false },
+		{ "type", "null", false }, { "type", "[\"qemu\"]", false },
+		{ "host", "\"h\"", true }, { "host", NULL, false }, { "host", "\"\"", false }, { "host", "1", false },
+		{ "host", "null", false }, { "host", "{\"a\":\"h\"}", false },
+		{ "host", "\"h\\u0000\"", false }, { "host", "\"h\\r\\nX: y\"", false },
+		{ "host", "\"h\\u007f\"", false },
 		{ "node", "\"n\"", true }, { "node", "\"PVE-1.example\"", true }, { "node", "\"1\"", true },
-		{ "node", NULL, false }, { "node", "\"\"", false }, { "node", "\"a/b\"", false }, { "node", "\"..\"", false }, { "node", "\"a?b\"", false }, { "node", "\"a b\"", false },
-		{ "node", "\"a%2Fb\"", false }, { "node", "\"a_b\"", false }, { "node", "\"-a\"", false }, { "node", "\"a-\"", false }, { "node", "\"a:1\"", false }, { "node", "\"::1\"", false },
-		{ "node", "\"n\\u0000\"", false }, { "node", "\"n\\n\"", false }, { "node", "\"\\u00e9\"", false }, { "node", "1", false }, { "node", "null", false }, { "node", "[]", false },
-		{ "ticket", "\"t\"", true }, { "ticket", "\"PVEAPIToken=root@pam!a=0-1\"", true }, { "ticket", "\" \\\"\\\\\\/\\u00e9\xF0\x9F\x98\x80\"", true },
-		{ "ticket", "\"PVE:m\xC3\xBCller@pve:SECRET\"", true }, { "ticket", "\"PVE:m\\u00fcller@pve:SECRET\"", true }, { "ticket", "\"PVE:m\xFC" "ller@pve:SECRET\"", false },
-		{ "ticket", NULL, false }, { "ticket", "\"\"", false }, { "ticket", "1", false }, { "ticket", "null", false }, { "ticket", "true", false }, { "ticket", "[\"SECRET\"]", false },
+		{ "node", NULL, false }, { "node", "\"\"", false }, { "node", "\"a/b\"", false },
+		{ "node", "\"..\"", false }, { "node", "\"a?b\"", false }, { "node", "\"a b\"", false },
+		{ "node", "\"a%2Fb\"", false }, { "node", "\"a_b\"", false }, { "node", "\"-a\"", false },
+		{ "node", "\"a-\"", false }, { "node", "\"a:1\"", false }, { "node", "\"::1\"", false },
+		{ "node", "\"n\\u0000\"", false }, { "node", "\"n\\n\"", false }, { "node", "\"\\u00e9\"", false },
+		{ "node", "1", false }, { "node", "null", false }, { "node", "[]", false },
+		{ "ticket", "\"t\"", true }, { "ticket", "\"PVEAPIToken=root@pam!a=0-1\"", true },
+		{ "ticket", "\" \\\"\\\\\\/\\u00e9\xF0\x9F\x98\x80\"", true },
+		{ "ticket", "\"PVE:m\xC3\xBCller@pve:SECRET\"", true },
+		{ "ticket", "\"PVE:m\\u00fcller@pve:SECRET\"", true },
+		{ "ticket", "\"PVE:m\xFC" "ller@pve:SECRET\"", false },
+		{ "ticket", NULL, false }, { "ticket", "\"\"", false }, { "ticket", "1", false },
+		{ "ticket", "null", false }, { "ticket", "true", false }, { "ticket", "[\"SECRET\"]", false },
 		{ "vncticket", "\"v\"", true }, { "vncticket", "\"a&b;c d+:PVEVNC:==\"", true },
-		{ "vncticket", NULL, false }, { "vncticket", "\"\"", false }, { "vncticket", "1", false }, { "vncticket", "null", false }, { "vncticket", "{\"SECRET\":\"SECRET\"}", false },
-		{ "port", "1", true }, { "port", "65535", true }, { "port", "5900.0", true }, { "port", "59e2", true }, { "port", "\"1\"", true }, { "port", "\"65535\"", true },
-		{ "port", NULL, false }, { "port", "0", false }, { "port", "-1", false }, { "port", "65536", false }, { "port", "71436", false }, { "port", "5900.5", false }, { "port", "4294973196", false },
-		{ "port", "\"\"", false }, { "port", "\"0\"", false }, { "port", "\"65536\"", false }, { "port", "\"71436\"", false }, { "port", "\"+5900\"", false }, { "port", "\"-1\"", false }, { "port", "\" 5900\"", false },
-		{ "port", "\"5900 \"", false }, { "port", "\"5900.0\"", false }, { "port", "\"59e2\"", false }, { "port", "\"0x170c\"", false }, { "port", "\"5900\\u0000\"", false },
-		{ "port", "\"5900&a=b\"", false }, { "port", "\"18446744073709557516\"", false }, { "port", "null", false }, { "port", "true", false }, { "port", "[5900]", false },
+		{ "vncticket", NULL, false }, { "vncticket", "\"\"", false }, { "vncticket", "1", false },
+		{ "vncticket", "null", false }, { "vncticket", "{\"SECRET\":\"SECRET\"}", false },
+		{ "port", "1", true }, { "port", "65535", true }, { "port", "5900.0", true }, { "port", "59e2", true },
+		{ "port", "\"1\"", true }, { "port", "\"65535\"", true },
+		{ "port", NULL, false }, { "port", "0", false }, { "port", "-1", false }, { "port", "65536", false },
+		{ "port", "71436", false }, { "port", "5900.5", false }, { "port", "4294973196", false },
+		{ "port", "\"\"", false }, { "port", "\"0\"", false }, { "port", "\"65536\"", false },
+		{ "port", "\"71436\"", false }, { "port", "\"+5900\"", false }, { "port", "\"-1\"", false },
+		{ "port", "\" 5900\"", false },
+		{ "port", "\"5900 \"", false }, { "port", "\"5900.0\"", false }, { "port", "\"59e2\"", false },
+		{ "port", "\"0x170c\"", false }, { "port", "\"5900\\u0000\"", false },
+		{ "port", "\"5900&a=b\"", false }, { "port", "\"18446744073709557516\"", false },
+		{ "port", "null", false }, { "port", "true", false }, { "port", "[5900]", false },
+		/* clang-format on */
 	};
 	static struct console c;
 
@@ -161,8 +194,10 @@ static void schema(void **state)
 
 		*value_of(&m, find_member(table[i].member)) = table[i].value;
 		rc = parse(json, write_json(json, m), &c, &why);
-		CHECK_INT(rc, table[i].want ? 0 : ERR_PAYLOAD_INVALID, "%s: %s", table[i].member, table[i].value ? table[i].value : "(missing)");
-		CHECK(rc == 0 || strncmp(why, table[i].member, strlen(table[i].member)) == 0 || strcmp(why, "not a JSON object") == 0,
+		CHECK_INT(rc, table[i].want ? 0 : ERR_PAYLOAD_INVALID, "%s: %s", table[i].member,
+			  table[i].value ? table[i].value : "(missing)");
+		CHECK(rc == 0 || strncmp(why, table[i].member, strlen(table[i].member)) == 0 ||
+			      strcmp(why, "not a JSON object") == 0,
 		      "%s: %s: %s", table[i].member, table[i].value ? table[i].value : "(missing)", why);
 	}
 }
@@ -188,12 +223,14 @@ static void controls(void **state)
 					size_t at = place == 0 ? 1 : place == 1 ? 2 : strlen(text) - 1;
 
 					snprintf(escape, sizeof(escape), "\\u%04x", control);
-					snprintf(value, sizeof(value), "%.*s%s%s", (int)at, text, raw ? "\x01" : escape, text + at);
+					snprintf(value, sizeof(value), "%.*s%s%s", (int)at, text, raw ? "\x01" : escape,
+						 text + at);
 					*value_of(&m, i) = value;
 					len = write_json(json, m);
 					if (raw)
 						*strchr(json, '\x01') = (char)control;
-					CHECK(parse(json, len, &c, NULL) < 0, "%s with control %u, raw %d", member_table[i].name, control, raw);
+					CHECK(parse(json, len, &c, NULL) < 0, "%s with control %u, raw %d",
+					      member_table[i].name, control, raw);
 				}
 }
 
@@ -202,7 +239,9 @@ static void limits(void **state)
 	static const struct {
 		const char *member;
 		size_t max;
-	} table[] = { { "ticket", CONSOLE_TICKET_MAX }, { "vncticket", CONSOLE_VNCTICKET_MAX }, { "node", 63 }, { "host", 63 } };
+	} table[] = {
+		{ "ticket", CONSOLE_TICKET_MAX }, { "vncticket", CONSOLE_VNCTICKET_MAX }, { "node", 63 }, { "host", 63 }
+	};
 	static struct console c;
 	static char value[3 * CONSOLE_TICKET_MAX], json[4 * CONSOLE_TICKET_MAX];
 
@@ -215,7 +254,8 @@ static void limits(void **state)
 			value[0] = value[len + 1] = '"';
 			value[len + 2] = '\0';
 			*value_of(&m, find_member(table[i].member)) = value;
-			CHECK_INT(parse(json, write_json(json, m), &c, NULL), len <= table[i].max ? 0 : ERR_PAYLOAD_INVALID, "%s of %zu", table[i].member, len);
+			CHECK_INT(parse(json, write_json(json, m), &c, NULL),
+				  len <= table[i].max ? 0 : ERR_PAYLOAD_INVALID, "%s of %zu", table[i].member, len);
 		}
 	/* The limits count bytes, not characters. */
 	for (size_t chars = CONSOLE_VNCTICKET_MAX / 2; chars <= CONSOLE_VNCTICKET_MAX / 2 + 1; chars++) {
@@ -226,12 +266,15 @@ static void limits(void **state)
 			n += (size_t)sprintf(value + n, "\\u00e9");
 		strcpy(value + n, "\"");
 		m.vncticket = value;
-		CHECK_INT(parse(json, write_json(json, m), &c, NULL), 2 * chars <= CONSOLE_VNCTICKET_MAX ? 0 : ERR_PAYLOAD_INVALID, "%zu characters", chars);
+		CHECK_INT(parse(json, write_json(json, m), &c, NULL),
+			  2 * chars <= CONSOLE_VNCTICKET_MAX ? 0 : ERR_PAYLOAD_INVALID, "%zu characters", chars);
 	}
 }
 
 #define LABEL63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi-0"
-#define NAME253 LABEL63 "." LABEL63 "." LABEL63 "." "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi"
+#define NAME253 \
+	LABEL63 "." LABEL63 "." LABEL63 "." \
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi"
 
 static void hosts(void **state)
 {
@@ -240,31 +283,58 @@ static void hosts(void **state)
 		bool is_address;
 		int port;
 	} table[] = {
-		{ "a", "a", false, 0 }, { "pve.example.com", "pve.example.com", false, 0 }, { "PVE-1.Example.COM:8006", "PVE-1.Example.COM", false, 8006 },
-		{ "a:1", "a", false, 1 }, { "a:65535", "a", false, 65535 }, { "3com.com", "3com.com", false, 0 }, { "1.2.3.4.com", "1.2.3.4.com", false, 0 },
-		{ "xn--bcher-kva.example", "xn--bcher-kva.example", false, 0 }, { "a--b", "a--b", false, 0 }, { "0xa.example", "0xa.example", false, 0 },
-		{ LABEL63 ".de", LABEL63 ".de", false, 0 }, { NAME253, NAME253, false, 0 }, { NAME253 ":8006", NAME253, false, 8006 },
-		{ "127.0.0.1", "127.0.0.1", true, 0 }, { "192.0.2.1:443", "192.0.2.1", true, 443 }, { "255.255.255.255", "255.255.255.255", true, 0 },
-		{ "::1", "::1", true, 0 }, { "a::1", "a::1", true, 0 }, { "2001:db8::1", "2001:db8::1", true, 0 }, { "[::1]", "::1", true, 0 }, { "[2001:DB8::1]:8006", "2001:DB8::1", true, 8006 },
-		{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true, 0 }, { "[::]:1", "::", true, 1 }, { "2001:db8:0:0:0:0:0:1", "2001:db8:0:0:0:0:0:1", true, 0 },
+		/* clang-format off */
+		{ "a", "a", false, 0 }, { "pve.example.com", "pve.example.com", false, 0 },
+		{ "PVE-1.Example.COM:8006", "PVE-1.Example.COM", false, 8006 },
+		{ "a:1", "a", false, 1 }, { "a:65535", "a", false, 65535 }, { "3com.com", "3com.com", false, 0 },
+		{ "1.2.3.4.com", "1.2.3.4.com", false, 0 },
+		{ "xn--bcher-kva.example", "xn--bcher-kva.example", false, 0 }, { "a--b", "a--b", false, 0 },
+		{ "0xa.example", "0xa.example", false, 0 },
+		{ LABEL63 ".de", LABEL63 ".de", false, 0 }, { NAME253, NAME253, false, 0 },
+		{ NAME253 ":8006", NAME253, false, 8006 },
+		{ "127.0.0.1", "127.0.0.1", true, 0 }, { "192.0.2.1:443", "192.0.2.1", true, 443 },
+		{ "255.255.255.255", "255.255.255.255", true, 0 },
+		{ "::1", "::1", true, 0 }, { "a::1", "a::1", true, 0 }, { "2001:db8::1", "2001:db8::1", true, 0 },
+		{ "[::1]", "::1", true, 0 }, { "[2001:DB8::1]:8006", "2001:DB8::1", true, 8006 },
+		{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true, 0 }, { "[::]:1", "::", true, 1 },
+		{ "2001:db8:0:0:0:0:0:1", "2001:db8:0:0:0:0:0:1", true, 0 },
 		/* a final dot, which the original accepts */
-		{ "pve.example.com.", "pve.example.com", false, 0 }, { "pve.example.com.:8006", "pve.example.com", false, 8006 }, { "a.", "a", false, 0 },
-		{ NAME253 ".", NAME253, false, 0 }, { NAME253 ".:1", NAME253, false, 1 }, { "127.0.0.1.", "127.0.0.1", true, 0 }, { "192.0.2.1.:443", "192.0.2.1", true, 443 },
-		{ "a..", NULL, 0, 0 }, { "..", NULL, 0, 0 }, { ".:1", NULL, 0, 0 }, { "a-.", NULL, 0, 0 }, { "127.1.", NULL, 0, 0 }, { "0x7f000001.", NULL, 0, 0 },
-		{ "127.0.0.1..", NULL, 0, 0 }, { "::1.", NULL, 0, 0 }, { "[::1.]", NULL, 0, 0 }, { "[::1].", NULL, 0, 0 }, { "a.:", NULL, 0, 0 }, { "a:1.", NULL, 0, 0 },
-		{ "", NULL, 0, 0 }, { " ", NULL, 0, 0 }, { " a", NULL, 0, 0 }, { "a ", NULL, 0, 0 }, { "a b", NULL, 0, 0 }, { ".", NULL, 0, 0 }, { "a..b", NULL, 0, 0 }, { ".a", NULL, 0, 0 },
-		{ "-a", NULL, 0, 0 }, { "a-", NULL, 0, 0 }, { "a.-b", NULL, 0, 0 }, { "a-.b", NULL, 0, 0 }, { "-", NULL, 0, 0 }, { "a_b", NULL, 0, 0 }, { "a/b", NULL, 0, 0 }, { "a@b", NULL, 0, 0 },
-		{ "a?b", NULL, 0, 0 }, { "a#b", NULL, 0, 0 }, { "a%20b", NULL, 0, 0 }, { "a\\b", NULL, 0, 0 }, { "b\xC3\xBC" "cher", NULL, 0, 0 }, { "a,b", NULL, 0, 0 }, { "a;b", NULL, 0, 0 }, { "*", NULL, 0, 0 },
-		{ "https://a", NULL, 0, 0 }, { "a:", NULL, 0, 0 }, { ":1", NULL, 0, 0 }, { "a:0", NULL, 0, 0 }, { "a:65536", NULL, 0, 0 }, { "a:1a", NULL, 0, 0 }, { "a:+1", NULL, 0, 0 }, { "a:-1", NULL, 0, 0 },
-		{ "a: 1", NULL, 0, 0 }, { "a:99999999999", NULL, 0, 0 }, { "a:1:2", NULL, 0, 0 }, { ":", NULL, 0, 0 }, { "g::1", NULL, 0, 0 },
+		{ "pve.example.com.", "pve.example.com", false, 0 },
+		{ "pve.example.com.:8006", "pve.example.com", false, 8006 }, { "a.", "a", false, 0 },
+		{ NAME253 ".", NAME253, false, 0 }, { NAME253 ".:1", NAME253, false, 1 },
+		{ "127.0.0.1.", "127.0.0.1", true, 0 }, { "192.0.2.1.:443", "192.0.2.1", true, 443 },
+		{ "a..", NULL, 0, 0 }, { "..", NULL, 0, 0 }, { ".:1", NULL, 0, 0 }, { "a-.", NULL, 0, 0 },
+		{ "127.1.", NULL, 0, 0 }, { "0x7f000001.", NULL, 0, 0 },
+		{ "127.0.0.1..", NULL, 0, 0 }, { "::1.", NULL, 0, 0 }, { "[::1.]", NULL, 0, 0 },
+		{ "[::1].", NULL, 0, 0 }, { "a.:", NULL, 0, 0 }, { "a:1.", NULL, 0, 0 },
+		{ "", NULL, 0, 0 }, { " ", NULL, 0, 0 }, { " a", NULL, 0, 0 }, { "a ", NULL, 0, 0 },
+		{ "a b", NULL, 0, 0 }, { ".", NULL, 0, 0 }, { "a..b", NULL, 0, 0 }, { ".a", NULL, 0, 0 },
+		{ "-a", NULL, 0, 0 }, { "a-", NULL, 0, 0 }, { "a.-b", NULL, 0, 0 }, { "a-.b", NULL, 0, 0 },
+		{ "-", NULL, 0, 0 }, { "a_b", NULL, 0, 0 }, { "a/b", NULL, 0, 0 }, { "a@b", NULL, 0, 0 },
+		{ "a?b", NULL, 0, 0 }, { "a#b", NULL, 0, 0 }, { "a%20b", NULL, 0, 0 }, { "a\\b", NULL, 0, 0 },
+		{ "b\xC3\xBC" "cher", NULL, 0, 0 }, { "a,b", NULL, 0, 0 }, { "a;b", NULL, 0, 0 }, { "*", NULL, 0, 0 },
+		{ "https://a", NULL, 0, 0 }, { "a:", NULL, 0, 0 }, { ":1", NULL, 0, 0 }, { "a:0", NULL, 0, 0 },
+		{ "a:65536", NULL, 0, 0 }, { "a:1a", NULL, 0, 0 }, { "a:+1", NULL, 0, 0 }, { "a:-1", NULL, 0, 0 },
+		{ "a: 1", NULL, 0, 0 }, { "a:99999999999", NULL, 0, 0 }, { "a:1:2", NULL, 0, 0 }, { ":", NULL, 0, 0 },
+		{ "g::1", NULL, 0, 0 },
 		/* names that getaddrinfo() would parse as IPv4 addresses */
-		{ "127.1", NULL, 0, 0 }, { "0x7f.1", NULL, 0, 0 }, { "0x7f000001", NULL, 0, 0 }, { "0X7F000001", NULL, 0, 0 }, { "2130706433", NULL, 0, 0 }, { "0177.0.0.1", NULL, 0, 0 }, { "127.0.0.01", NULL, 0, 0 },
-		{ "0", NULL, 0, 0 }, { "1.2.3", NULL, 0, 0 }, { "1.2.3.4.5", NULL, 0, 0 }, { "256.1.1.1", NULL, 0, 0 }, { "127.0.0.0x1", NULL, 0, 0 }, { "127.0.0.1:", NULL, 0, 0 },
+		{ "127.1", NULL, 0, 0 }, { "0x7f.1", NULL, 0, 0 }, { "0x7f000001", NULL, 0, 0 },
+		{ "0X7F000001", NULL, 0, 0 }, { "2130706433", NULL, 0, 0 }, { "0177.0.0.1", NULL, 0, 0 },
+		{ "127.0.0.01", NULL, 0, 0 },
+		{ "0", NULL, 0, 0 }, { "1.2.3", NULL, 0, 0 }, { "1.2.3.4.5", NULL, 0, 0 }, { "256.1.1.1", NULL, 0, 0 },
+		{ "127.0.0.0x1", NULL, 0, 0 }, { "127.0.0.1:", NULL, 0, 0 },
 		{ "127.0.0.1 ", NULL, 0, 0 }, { "a.0x", NULL, 0, 0 }, { "a.1", NULL, 0, 0 },
-		{ "[::1", NULL, 0, 0 }, { "::1]", NULL, 0, 0 }, { "[]", NULL, 0, 0 }, { "[", NULL, 0, 0 }, { "[::1]8006", NULL, 0, 0 }, { "[::1]:", NULL, 0, 0 }, { "[::1]:0", NULL, 0, 0 }, { "[::1]:1:2", NULL, 0, 0 },
-		{ "[[::1]]", NULL, 0, 0 }, { "[127.0.0.1]", NULL, 0, 0 }, { "[a]", NULL, 0, 0 }, { "[a]:1", NULL, 0, 0 }, { "fe80::1%eth0", NULL, 0, 0 }, { "[fe80::1%eth0]:8006", NULL, 0, 0 }, { "[fe80::1%25eth0]", NULL, 0, 0 },
-		{ ":::1", NULL, 0, 0 }, { "1::2::3", NULL, 0, 0 }, { "2001:db8::g", NULL, 0, 0 }, { "::ffff:127.1", NULL, 0, 0 }, { "12345::1", NULL, 0, 0 },
-		{ NAME253 "x", NULL, 0, 0 }, { NAME253 "x:1", NULL, 0, 0 }, { "x" LABEL63 ".de", NULL, 0, 0 }, { NAME253 "." NAME253, NULL, 0, 0 }, { "[" NAME253 NAME253 "]", NULL, 0, 0 },
+		{ "[::1", NULL, 0, 0 }, { "::1]", NULL, 0, 0 }, { "[]", NULL, 0, 0 }, { "[", NULL, 0, 0 },
+		{ "[::1]8006", NULL, 0, 0 }, { "[::1]:", NULL, 0, 0 }, { "[::1]:0", NULL, 0, 0 },
+		{ "[::1]:1:2", NULL, 0, 0 },
+		{ "[[::1]]", NULL, 0, 0 }, { "[127.0.0.1]", NULL, 0, 0 }, { "[a]", NULL, 0, 0 },
+		{ "[a]:1", NULL, 0, 0 }, { "fe80::1%eth0", NULL, 0, 0 }, { "[fe80::1%eth0]:8006", NULL, 0, 0 },
+		{ "[fe80::1%25eth0]", NULL, 0, 0 },
+		{ ":::1", NULL, 0, 0 }, { "1::2::3", NULL, 0, 0 }, { "2001:db8::g", NULL, 0, 0 },
+		{ "::ffff:127.1", NULL, 0, 0 }, { "12345::1", NULL, 0, 0 },
+		{ NAME253 "x", NULL, 0, 0 }, { NAME253 "x:1", NULL, 0, 0 }, { "x" LABEL63 ".de", NULL, 0, 0 },
+		{ NAME253 "." NAME253, NULL, 0, 0 }, { "[" NAME253 NAME253 "]", NULL, 0, 0 },
+		/* clang-format on */
 	};
 
 	(void)state;
@@ -313,31 +383,55 @@ static void check_json(const struct json_row *table, size_t n)
 static void json_strictness(void **state)
 {
 	static const struct json_row table[] = {
-		{ JSON(HEAD "}"), 100 }, { JSON(" \t\r\n" HEAD " \t\r\n} \t\r\n"), 100 }, { JSON("{ \"vmid\" : 100 , " REST " }"), 100 },
+		{ JSON(HEAD "}"), 100 },
+		{ JSON(" \t\r\n" HEAD " \t\r\n} \t\r\n"), 100 },
+		{ JSON("{ \"vmid\" : 100 , " REST " }"), 100 },
 		{ JSON(HEAD ",\"x\":null,\"y\":[1,\"a\",{\"vmid\":7}],\"Vmid\":5,\"vmid \":6,\"\":0}"), 100 },
 		/* Two members with one name: a change to an unauthenticated payload could override
 		 * the first. */
-		{ JSON(HEAD ",\"vmid\":200}"), 0 }, { JSON(HEAD ",\"vmid\":100}"), 0 }, { JSON("{\"vmid\":\"x\"," REST ",\"vmid\":300}"), 0 },
-		{ JSON(HEAD ",\"x\":1,\"x\":2}"), 0 }, { JSON(HEAD ",\"vm\\u0069d\":200}"), 0 }, { JSON(HEAD ",\"y\":{\"x\":1,\"z\":2}}"), 100 },
+		/* clang-format off */
+		{ JSON(HEAD ",\"vmid\":200}"), 0 }, { JSON(HEAD ",\"vmid\":100}"), 0 },
+		{ JSON("{\"vmid\":\"x\"," REST ",\"vmid\":300}"), 0 },
+		{ JSON(HEAD ",\"x\":1,\"x\":2}"), 0 }, { JSON(HEAD ",\"vm\\u0069d\":200}"), 0 },
+		{ JSON(HEAD ",\"y\":{\"x\":1,\"z\":2}}"), 100 },
 		{ JSON(HEAD ",\"x\":\"a:b\\\":{[\"}"), 100 }, { JSON(HEAD ",\"a:b\":1}"), 100 },
-		{ JSON(HEAD ",\"vmid\":2,'x\"':3,'y\"':4}"), 0 }, { JSON(HEAD ",'x':1}"), 0 }, { JSON(HEAD ",\"it's\":\"'\"}"), 100 },
-		{ JSON("{\"\\u0076mid\":100," REST "}"), 100 }, { JSON(HEAD ",\"x\":\"\xE2\x82\xAC\\ud83d\\ude00\\b\\f\\n\"}"), 100 },
-		{ JSON(HEAD ",\"x\":[[[[[1]]]]]}"), 100 }, { JSON(HEAD ",\"x\":[[[[[[[[1]]]]]]]]}"), 0 }, { JSON(HEAD ",\"x\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}"), 0 },
-		{ JSON(""), 0 }, { JSON(" "), 0 }, { JSON("null"), 0 }, { JSON("[]"), 0 }, { JSON("[" HEAD "}]"), 0 }, { JSON("\"a\""), 0 }, { JSON("1"), 0 }, { JSON("{}"), 0 }, { JSON("true"), 0 },
-		{ JSON(HEAD "}x"), 0 }, { JSON(HEAD "}}"), 0 }, { JSON(HEAD "}{}"), 0 }, { JSON(HEAD "},"), 0 }, { JSON(HEAD "}\0"), 0 }, { JSON(HEAD "}\0x"), 0 }, { JSON("\0" HEAD "}"), 0 }, { JSON(HEAD "\0}"), 0 },
+		{ JSON(HEAD ",\"vmid\":2,'x\"':3,'y\"':4}"), 0 }, { JSON(HEAD ",'x':1}"), 0 },
+		{ JSON(HEAD ",\"it's\":\"'\"}"), 100 },
+		{ JSON("{\"\\u0076mid\":100," REST "}"), 100 },
+		{ JSON(HEAD ",\"x\":\"\xE2\x82\xAC\\ud83d\\ude00\\b\\f\\n\"}"), 100 },
+		{ JSON(HEAD ",\"x\":[[[[[1]]]]]}"), 100 }, { JSON(HEAD ",\"x\":[[[[[[[[1]]]]]]]]}"), 0 },
+		{ JSON(HEAD ",\"x\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}"), 0 },
+		{ JSON(""), 0 }, { JSON(" "), 0 }, { JSON("null"), 0 }, { JSON("[]"), 0 }, { JSON("[" HEAD "}]"), 0 },
+		{ JSON("\"a\""), 0 }, { JSON("1"), 0 }, { JSON("{}"), 0 }, { JSON("true"), 0 },
+		{ JSON(HEAD "}x"), 0 }, { JSON(HEAD "}}"), 0 }, { JSON(HEAD "}{}"), 0 }, { JSON(HEAD "},"), 0 },
+		{ JSON(HEAD "}\0"), 0 }, { JSON(HEAD "}\0x"), 0 }, { JSON("\0" HEAD "}"), 0 }, { JSON(HEAD "\0}"), 0 },
 		{ JSON(HEAD "} \v"), 0 }, { JSON("\v" HEAD "}"), 0 }, { JSON(HEAD "}\xC2\xA0"), 0 },
 		/* one byte order mark, complete and at the beginning */
-		{ JSON("\xEF\xBB\xBF" HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF " HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF"), 0 }, { JSON("\xEF\xBB"), 0 },
-		{ JSON("\xEF\xBB" HEAD "}"), 0 }, { JSON("\xEF\xBB\xBF\xEF\xBB\xBF" HEAD "}"), 0 }, { JSON(" \xEF\xBB\xBF" HEAD "}"), 0 },
+		{ JSON("\xEF\xBB\xBF" HEAD "}"), 100 }, { JSON("\xEF\xBB\xBF " HEAD "}"), 100 },
+		{ JSON("\xEF\xBB\xBF"), 0 }, { JSON("\xEF\xBB"), 0 },
+		{ JSON("\xEF\xBB" HEAD "}"), 0 }, { JSON("\xEF\xBB\xBF\xEF\xBB\xBF" HEAD "}"), 0 },
+		{ JSON(" \xEF\xBB\xBF" HEAD "}"), 0 },
 		{ JSON(HEAD "}\xEF\xBB\xBF"), 0 }, { JSON("\xFE\xFF" HEAD "}"), 0 },
-		{ JSON(HEAD ",}"), 0 }, { JSON(HEAD ",,\"x\":1}"), 0 }, { JSON("{," REST "}"), 0 }, { JSON(HEAD ",\"x\":[1,]}"), 0 }, { JSON(HEAD ",\"x\"}"), 0 }, { JSON(HEAD ",\"x\":}"), 0 }, { JSON(HEAD ",x:1}"), 0 },
-		{ JSON(HEAD ",1:1}"), 0 }, { JSON(HEAD " \"x\":1}"), 0 }, { JSON(HEAD ",\"x\":[1 2]}"), 0 }, { JSON(HEAD ",\"x\":{]}"), 0 },
-		{ JSON(HEAD ",\"x\":'a'}"), 0 }, { JSON("{'vmid':'100'}"), 0 }, { JSON("/*a*/" HEAD "}"), 0 }, { JSON(HEAD "}//a\n"), 0 }, { JSON(HEAD ",/*a*/\"x\":1}"), 0 }, { JSON("#a\n" HEAD "}"), 0 },
-		{ JSON(HEAD ",\"x\":nan}"), 0 }, { JSON(HEAD ",\"x\":inf}"), 0 }, { JSON(HEAD ",\"x\":TRUE}"), 0 }, { JSON(HEAD ",\"x\":Null}"), 0 }, { JSON(HEAD ",\"x\":undefined}"), 0 }, { JSON(HEAD ",\"x\":nul}"), 0 },
-		{ JSON(HEAD ",\"x\":01}"), 0 }, { JSON(HEAD ",\"x\":+1}"), 0 }, { JSON(HEAD ",\"x\":.5}"), 0 }, { JSON(HEAD ",\"x\":1e}"), 0 }, { JSON(HEAD ",\"x\":1e+}"), 0 }, { JSON(HEAD ",\"x\":-}"), 0 }, { JSON(HEAD ",\"x\":1.2.3}"), 0 },
+		{ JSON(HEAD ",}"), 0 }, { JSON(HEAD ",,\"x\":1}"), 0 }, { JSON("{," REST "}"), 0 },
+		{ JSON(HEAD ",\"x\":[1,]}"), 0 }, { JSON(HEAD ",\"x\"}"), 0 }, { JSON(HEAD ",\"x\":}"), 0 },
+		{ JSON(HEAD ",x:1}"), 0 },
+		{ JSON(HEAD ",1:1}"), 0 }, { JSON(HEAD " \"x\":1}"), 0 }, { JSON(HEAD ",\"x\":[1 2]}"), 0 },
+		{ JSON(HEAD ",\"x\":{]}"), 0 },
+		{ JSON(HEAD ",\"x\":'a'}"), 0 }, { JSON("{'vmid':'100'}"), 0 }, { JSON("/*a*/" HEAD "}"), 0 },
+		{ JSON(HEAD "}//a\n"), 0 }, { JSON(HEAD ",/*a*/\"x\":1}"), 0 }, { JSON("#a\n" HEAD "}"), 0 },
+		{ JSON(HEAD ",\"x\":nan}"), 0 }, { JSON(HEAD ",\"x\":inf}"), 0 }, { JSON(HEAD ",\"x\":TRUE}"), 0 },
+		{ JSON(HEAD ",\"x\":Null}"), 0 }, { JSON(HEAD ",\"x\":undefined}"), 0 },
+		{ JSON(HEAD ",\"x\":nul}"), 0 },
+		{ JSON(HEAD ",\"x\":01}"), 0 }, { JSON(HEAD ",\"x\":+1}"), 0 }, { JSON(HEAD ",\"x\":.5}"), 0 },
+		{ JSON(HEAD ",\"x\":1e}"), 0 }, { JSON(HEAD ",\"x\":1e+}"), 0 }, { JSON(HEAD ",\"x\":-}"), 0 },
+		{ JSON(HEAD ",\"x\":1.2.3}"), 0 },
 		{ JSON(HEAD ",\"x\":0x10}"), 0 }, { JSON(HEAD ",\"x\":1-1}"), 0 },
-		{ JSON(HEAD ",\"x\":\"\\q\"}"), 0 }, { JSON(HEAD ",\"x\":\"\\u12\"}"), 0 }, { JSON(HEAD ",\"x\":\"\\u12g4\"}"), 0 }, { JSON(HEAD ",\"x\":\"\\x41\"}"), 0 }, { JSON(HEAD ",\"x\":\"a}"), 0 },
-		{ JSON(HEAD ",\"x\":\"\xFF\"}"), 0 }, { JSON(HEAD ",\"x\":\"\xC3\"}"), 0 }, { JSON(HEAD ",\"x\":\"\x80\"}"), 0 }, { JSON(HEAD ",\"x\xE9\":1}"), 0 },
+		{ JSON(HEAD ",\"x\":\"\\q\"}"), 0 }, { JSON(HEAD ",\"x\":\"\\u12\"}"), 0 },
+		{ JSON(HEAD ",\"x\":\"\\u12g4\"}"), 0 }, { JSON(HEAD ",\"x\":\"\\x41\"}"), 0 },
+		{ JSON(HEAD ",\"x\":\"a}"), 0 },
+		{ JSON(HEAD ",\"x\":\"\xFF\"}"), 0 }, { JSON(HEAD ",\"x\":\"\xC3\"}"), 0 },
+		{ JSON(HEAD ",\"x\":\"\x80\"}"), 0 }, { JSON(HEAD ",\"x\xE9\":1}"), 0 },
+		/* clang-format on */
 	};
 
 	(void)state;
@@ -381,21 +475,37 @@ static void claims(void **state)
 		const char *members;
 		bool want;
 	} table[] = {
-		{ "\"exp\":1790000000", true }, { "\"exp\":1790000000.75", true }, { "\"exp\":1.79e9", true }, { "\"exp\":1", true }, { "\"exp\":253402300799", true },
-		{ "\"x\":1", false }, { "\"exp\":0", false }, { "\"exp\":-1", false }, { "\"exp\":253402300800", false }, { "\"exp\":1e300", false }, { "\"exp\":9223372036854775807", false },
-		{ "\"exp\":\"1790000000\"", false }, { "\"exp\":null", false }, { "\"exp\":true", false }, { "\"exp\":[1]", false }, { "\"EXP\":1", false },
-		{ "\"exp\":9,\"nbf\":8", true }, { "\"exp\":9,\"nbf\":8.5", true }, { "\"exp\":9,\"nbf\":0", false }, { "\"exp\":9,\"nbf\":\"8\"", false }, { "\"exp\":9,\"nbf\":null", false },
-		{ "\"exp\":9,\"jti\":\"a\"", true }, { "\"exp\":9,\"jti\":\"\"", false }, { "\"exp\":9,\"jti\":1", false }, { "\"exp\":9,\"jti\":null", false }, { "\"exp\":9,\"jti\":\"a\\n\"", false },
-		{ "\"exp\":9,\"origin\":\"https://a\"", true }, { "\"exp\":9,\"origin\":\"https://*.a\"", false }, { "\"exp\":9,\"origin\":\"https://a,https://b\"", false },
-		{ "\"exp\":9,\"origin\":\"a\"", false }, { "\"exp\":9,\"origin\":[]", false }, { "\"exp\":9,\"origin\":\" \"", false },
-		{ "\"exp\":9,\"client\":\"192.0.2.1\"", true }, { "\"exp\":9,\"client\":\"2001:db8::/32\"", true }, { "\"exp\":9,\"client\":\"a\"", false }, { "\"exp\":9,\"client\":\"\"", false },
+		/* clang-format off */
+		{ "\"exp\":1790000000", true }, { "\"exp\":1790000000.75", true }, { "\"exp\":1.79e9", true },
+		{ "\"exp\":1", true }, { "\"exp\":253402300799", true },
+		{ "\"x\":1", false }, { "\"exp\":0", false }, { "\"exp\":-1", false },
+		{ "\"exp\":253402300800", false }, { "\"exp\":1e300", false }, { "\"exp\":9223372036854775807", false },
+		{ "\"exp\":\"1790000000\"", false }, { "\"exp\":null", false }, { "\"exp\":true", false },
+		{ "\"exp\":[1]", false }, { "\"EXP\":1", false },
+		{ "\"exp\":9,\"nbf\":8", true }, { "\"exp\":9,\"nbf\":8.5", true }, { "\"exp\":9,\"nbf\":0", false },
+		{ "\"exp\":9,\"nbf\":\"8\"", false }, { "\"exp\":9,\"nbf\":null", false },
+		{ "\"exp\":9,\"jti\":\"a\"", true }, { "\"exp\":9,\"jti\":\"\"", false },
+		{ "\"exp\":9,\"jti\":1", false }, { "\"exp\":9,\"jti\":null", false },
+		{ "\"exp\":9,\"jti\":\"a\\n\"", false },
+		{ "\"exp\":9,\"origin\":\"https://a\"", true }, { "\"exp\":9,\"origin\":\"https://*.a\"", false },
+		{ "\"exp\":9,\"origin\":\"https://a,https://b\"", false },
+		{ "\"exp\":9,\"origin\":\"a\"", false }, { "\"exp\":9,\"origin\":[]", false },
+		{ "\"exp\":9,\"origin\":\" \"", false },
+		{ "\"exp\":9,\"client\":\"192.0.2.1\"", true }, { "\"exp\":9,\"client\":\"2001:db8::/32\"", true },
+		{ "\"exp\":9,\"client\":\"a\"", false }, { "\"exp\":9,\"client\":\"\"", false },
 		{ "\"exp\":9,\"client\":\"10.0.0.0/8,11.0.0.0/8\"", false }, { "\"exp\":9,\"client\":0", false },
 		{ "\"exp\":9,\"fingerprint\":\"00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF\"", true },
 		{ "\"exp\":9,\"fingerprint\":\"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\"", true },
-		{ "\"exp\":9,\"fingerprint\":\"0011\"", false }, { "\"exp\":9,\"fingerprint\":null", false }, { "\"exp\":9,\"fingerprint\":\"\"", false },
-		{ "\"exp\":9,\"ca\":\"" PEM "AAAA\"", true }, { "\"exp\":9,\"ca\":\"AAAA\"", false }, { "\"exp\":9,\"ca\":\"\"", false }, { "\"exp\":9,\"ca\":[]", false }, { "\"exp\":9,\"ca\":null", false },
-		{ "\"exp\":9,\"session_max\":1", true }, { "\"exp\":9,\"session_max\":31536000", true }, { "\"exp\":9,\"session_max\":31536001", false }, { "\"exp\":9,\"session_max\":0", false },
-		{ "\"exp\":9,\"session_max\":\"1\"", false }, { "\"exp\":9,\"session_max\":1.5", false }, { "\"exp\":9,\"session_max\":4294967297", false },
+		{ "\"exp\":9,\"fingerprint\":\"0011\"", false }, { "\"exp\":9,\"fingerprint\":null", false },
+		{ "\"exp\":9,\"fingerprint\":\"\"", false },
+		{ "\"exp\":9,\"ca\":\"" PEM "AAAA\"", true }, { "\"exp\":9,\"ca\":\"AAAA\"", false },
+		{ "\"exp\":9,\"ca\":\"\"", false }, { "\"exp\":9,\"ca\":[]", false },
+		{ "\"exp\":9,\"ca\":null", false },
+		{ "\"exp\":9,\"session_max\":1", true }, { "\"exp\":9,\"session_max\":31536000", true },
+		{ "\"exp\":9,\"session_max\":31536001", false }, { "\"exp\":9,\"session_max\":0", false },
+		{ "\"exp\":9,\"session_max\":\"1\"", false }, { "\"exp\":9,\"session_max\":1.5", false },
+		{ "\"exp\":9,\"session_max\":4294967297", false },
+		/* clang-format on */
 	};
 	static struct console console;
 	struct claims c;
@@ -409,19 +519,25 @@ static void claims(void **state)
 
 		memset(&c, 0x5A, sizeof(c));
 		before = c;
-		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, &c, &why), table[i].want ? 0 : ERR_PAYLOAD_INVALID, "%s", table[i].members);
+		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, &c, &why),
+			  table[i].want ? 0 : ERR_PAYLOAD_INVALID, "%s", table[i].members);
 		if (table[i].want) {
 			CHECK(c.expires > 0 && why == NULL, "%s", table[i].members);
 			free(c.ca);
 		} else {
-			CHECK(memcmp(&c, &before, sizeof(c)) == 0 && strlen(why) > 4, "untouched: %s", table[i].members);
+			CHECK(memcmp(&c, &before, sizeof(c)) == 0 && strlen(why) > 4, "untouched: %s",
+			      table[i].members);
 		}
 		/* Unauthenticated: claims are ignored. */
-		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, NULL, &why), 0, "%s", table[i].members);
+		CHECK_INT(payload_parse(guard_copy(&in, json, len), len, &console, NULL, &why), 0, "%s",
+			  table[i].members);
 	}
 
 	/* Values of claims, and of those that are missing. */
-	size_t len = (size_t)sprintf(json, HEAD ",\"exp\":1790000000.9,\"nbf\":7,\"jti\":\"j\",\"origin\":\"https://a\",\"client\":\"::1\",\"session_max\":60,\"ca\":\"" PEM "\"}");
+	size_t len = (size_t)sprintf(
+		json, HEAD
+		",\"exp\":1790000000.9,\"nbf\":7,\"jti\":\"j\",\"origin\":\"https://a\",\"client\":\"::1\",\"session_max\":60,\"ca\":\"" PEM
+		"\"}");
 	const char *why;
 
 	assert_int_equal(payload_parse(json, len, &console, &c, &why), 0);
@@ -442,8 +558,9 @@ static void claims(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole), cmocka_unit_test(schema), cmocka_unit_test(controls), cmocka_unit_test(limits), cmocka_unit_test(hosts),
-		cmocka_unit_test(json_strictness), cmocka_unit_test(nul_in_a_name), cmocka_unit_test(any_byte), cmocka_unit_test(claims),
+		cmocka_unit_test(whole),         cmocka_unit_test(schema),   cmocka_unit_test(controls),
+		cmocka_unit_test(limits),        cmocka_unit_test(hosts),    cmocka_unit_test(json_strictness),
+		cmocka_unit_test(nul_in_a_name), cmocka_unit_test(any_byte), cmocka_unit_test(claims),
 	};
 
 	return RUN(tests);

@@ -12,9 +12,22 @@ static void cleaned(void **state)
 	static const struct {
 		const char *text, *want;
 	} table[] = {
-		{ "", "" }, { "plain text", "plain text" }, { "größe €😀", "größe €😀" }, { "a\nb\tc\x1b[31m", "a?b?c?[31m" }, { "\x7f", "?" },
-		{ "\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "???\xc2\xa0" }, { "\x9b", "?" }, { "\x9b\x9b x", "?? x" }, { "\xc2", "?" }, { "a\xc2", "a?" },
-		{ "\xc0\x9b", "??" }, { "\xe0\x80\x9b", "???" }, { "\xed\xa0\x80", "???" }, { "\xf4\x90\x80\x80", "????" }, { "\xe2\x82", "??" }, { "\xff\xfe", "??" },
+		{ "", "" },
+		{ "plain text", "plain text" },
+		{ "größe €😀", "größe €😀" },
+		{ "a\nb\tc\x1b[31m", "a?b?c?[31m" },
+		{ "\x7f", "?" },
+		{ "\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "???\xc2\xa0" },
+		{ "\x9b", "?" },
+		{ "\x9b\x9b x", "?? x" },
+		{ "\xc2", "?" },
+		{ "a\xc2", "a?" },
+		{ "\xc0\x9b", "??" },
+		{ "\xe0\x80\x9b", "???" },
+		{ "\xed\xa0\x80", "???" },
+		{ "\xf4\x90\x80\x80", "????" },
+		{ "\xe2\x82", "??" },
+		{ "\xff\xfe", "??" },
 	};
 
 	(void)state;

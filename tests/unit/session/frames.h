@@ -64,7 +64,9 @@ static inline bool next_byte(struct source *s, uint8_t *ret)
 		if (s->at == s->n)
 			return false;
 		if (s->head_size == 0 && !(s->data_only && is_control(step))) {
-			struct ws_header h = { .fin = step->fin, .opcode = step->opcode, .length = step->length, .masked = s->masked };
+			struct ws_header h = {
+				.fin = step->fin, .opcode = step->opcode, .length = step->length, .masked = s->masked
+			};
 
 			memcpy(h.mask, step->mask, 4);
 			s->head_size = ws_write_header(s->head, &h);
@@ -74,7 +76,8 @@ static inline bool next_byte(struct source *s, uint8_t *ret)
 			return true;
 		}
 		if (s->head_size > 0 && s->offset < step->length) {
-			uint8_t plain = is_control(step) ? control_byte(s->at, s->offset) : data_byte(step->position + s->offset);
+			uint8_t plain = is_control(step) ? control_byte(s->at, s->offset) :
+							   data_byte(step->position + s->offset);
 
 			*ret = s->masked ? plain ^ step->mask[s->offset % 4] : plain;
 			s->offset++;
@@ -139,7 +142,8 @@ static inline void sink_head(struct sink *s, uint64_t length)
 	if (!s->steps)
 		return;
 	/* Of what client's frame is it a piece? */
-	while (s->at < s->n && (is_control(&s->steps[s->at]) || s->steps[s->at].position + s->steps[s->at].length <= s->data))
+	while (s->at < s->n &&
+	       (is_control(&s->steps[s->at]) || s->steps[s->at].position + s->steps[s->at].length <= s->data))
 		s->at++;
 	CHECK(s->at < s->n, "a frame that nobody sent");
 	const struct step *step = &s->steps[s->at];
@@ -147,7 +151,8 @@ static inline void sink_head(struct sink *s, uint64_t length)
 
 	CHECK((s->data - step->position) % 4 == 0, "cut at a multiple of 4");
 	CHECK_INT(length, rest < FRAMER_PIECE ? rest : FRAMER_PIECE, "a piece");
-	CHECK_INT(opcode, s->data == step->position && step->opcode == WS_TEXT ? WS_TEXT : WS_BINARY, "a piece's opcode");
+	CHECK_INT(opcode, s->data == step->position && step->opcode == WS_TEXT ? WS_TEXT : WS_BINARY,
+		  "a piece's opcode");
 }
 
 static inline void sink_write(struct sink *s, const uint8_t *buf, size_t size)

@@ -25,15 +25,22 @@ struct run {
 	int error;
 };
 
-static void start(struct run *r, const struct step *steps, size_t n, enum ws_sender sender, size_t max_read, size_t max_write)
+static void start(struct run *r, const struct step *steps, size_t n, enum ws_sender sender, size_t max_read,
+		  size_t max_write)
 {
 	/* The framer's buffer is its last member: the unreadable page is right behind it. */
 	struct framer *framer = guard_room(&room, sizeof(struct framer));
 
 	memset(framer, 0xEE, sizeof(*framer));
 	framer_init(framer, sender);
-	*r = (struct run){ .framer = framer, .sender = sender, .max_read = max_read, .max_write = max_write, .ordered = true,
-			   .random = 0x9E3779B97F4A7C15ULL ^ max_read ^ max_write << 20, };
+	*r = (struct run){
+		.framer = framer,
+		.sender = sender,
+		.max_read = max_read,
+		.max_write = max_write,
+		.ordered = true,
+		.random = 0x9E3779B97F4A7C15ULL ^ max_read ^ max_write << 20,
+	};
 	r->source = (struct source){ .steps = steps, .n = n, .masked = sender == WS_FROM_CLIENT };
 	r->sink = (struct sink){ .steps = steps, .n = n, .expected = { .steps = steps, .n = n, .data_only = true } };
 }
@@ -94,11 +101,13 @@ static bool turn(struct run *r)
 	can_scan = framer_can_scan(r->framer);
 	scanned = r->framer->scanned;
 	rc = framer_scan(r->framer, &control, &why);
-	CHECK_INT(can_scan, rc != FRAMER_BLOCKED || r->framer->scanned != scanned, "whether a scan gets on is known before");
+	CHECK_INT(can_scan, rc != FRAMER_BLOCKED || r->framer->scanned != scanned,
+		  "whether a scan gets on is known before");
 	if (rc == FRAMER_CONTROL)
 		on_control(r, &control);
 	else if (rc < 0)
-		CHECK(why && rc == (r->sender == WS_FROM_CLIENT ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL), "an error");
+		CHECK(why && rc == (r->sender == WS_FROM_CLIENT ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL),
+		      "an error");
 	r->error = rc < 0 ? rc : r->error;
 	moved |= rc == FRAMER_CONTROL;
 
@@ -107,7 +116,8 @@ static bool turn(struct run *r)
 	n = r->max_write == ANY ? size : 1 + random_below(&r->random, r->max_write);
 	n = n < size ? n : size;
 	complete = framer_complete(r->framer);
-	CHECK(complete <= size && (complete == 0 || (!r->framer->stopped && !r->framer->discarding)), "complete frames");
+	CHECK(complete <= size && (complete == 0 || (!r->framer->stopped && !r->framer->discarding)),
+	      "complete frames");
 	if (complete > 0 && random_below(&r->random, 4) == 0)
 		n = complete;
 	write_some(r, ready, n);
@@ -119,12 +129,15 @@ static bool turn(struct run *r)
 	framer_ready(r->framer, &size);
 	if (r->sender == WS_FROM_CLIENT) {
 		CHECK(!framer_at_boundary(r->framer) || sink_between(&r->sink), "a boundary is one");
-		CHECK(r->framer->discarding || size > 0 || !sink_between(&r->sink) || framer_at_boundary(r->framer), "a boundary is seen");
+		CHECK(r->framer->discarding || size > 0 || !sink_between(&r->sink) || framer_at_boundary(r->framer),
+		      "a boundary is seen");
 		CHECK(complete == 0 || n != complete || sink_between(&r->sink), "complete frames are");
-		if ((complete > 0 && n == complete) || (framer_at_boundary(r->framer) && random_below(&r->random, 4) == 0)) {
+		if ((complete > 0 && n == complete) ||
+		    (framer_at_boundary(r->framer) && random_below(&r->random, 4) == 0)) {
 			uint8_t own[WS_CONTROL_FRAME_MAX];
 
-			sink_write(&r->sink, own, ws_write_control(own, WS_PING, "own", random_below(&r->random, 4), own_mask));
+			sink_write(&r->sink, own,
+				   ws_write_control(own, WS_PING, "own", random_below(&r->random, 4), own_mask));
 		}
 	}
 	return moved;
@@ -151,14 +164,17 @@ static void run_to_end(struct run *r)
 		return;
 	}
 	for (size_t i = 0; i < r->source.n; i++)
-		frames += is_control(&r->source.steps[i]) ? 0 : (r->source.steps[i].length + FRAMER_PIECE - 1) / FRAMER_PIECE;
+		frames += is_control(&r->source.steps[i]) ?
+				  0 :
+				  (r->source.steps[i].length + FRAMER_PIECE - 1) / FRAMER_PIECE;
 	CHECK_INT(r->sink.frames, frames, "no empty frame, no piece more than needed");
 }
 
 /* Sizes of a read and of a write, at most. */
 static const struct {
 	size_t read, write;
-} paces[] = { { ANY, ANY }, { 1, 1 }, { 1, ANY }, { ANY, 1 }, { 3, 5 }, { 100, 7 }, { 7, 100 }, { 16384, ANY }, { 70000, 70000 }, { ANY, 4096 } };
+} paces[] = { { ANY, ANY }, { 1, 1 },   { 1, ANY },     { ANY, 1 },       { 3, 5 },
+	      { 100, 7 },   { 7, 100 }, { 16384, ANY }, { 70000, 70000 }, { ANY, 4096 } };
 
 static void run_all(struct step *steps, size_t n)
 {
@@ -177,14 +193,38 @@ static void run_all(struct step *steps, size_t n)
 
 static void one_frame(void **state)
 {
-	static const uint64_t sizes[] = { 0, 1, 2, 3, 4, 5, 125, 126, 127, 65503, 65535, 65536, 65537, 131071, 131072, 131073, 131076,
-					  196608, 262143, 262144, 262145, 400000, 2 * 1024 * 1024 + 3 };
+	static const uint64_t sizes[] = { 0,
+					  1,
+					  2,
+					  3,
+					  4,
+					  5,
+					  125,
+					  126,
+					  127,
+					  65503,
+					  65535,
+					  65536,
+					  65537,
+					  131071,
+					  131072,
+					  131073,
+					  131076,
+					  196608,
+					  262143,
+					  262144,
+					  262145,
+					  400000,
+					  2 * 1024 * 1024 + 3 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(sizes); i++)
 		for (int text = 0; text < (sizes[i] < 65536 ? 2 : 1); text++) {
-			struct step steps[] = { { text ? WS_TEXT : WS_BINARY, true, sizes[i], 0, { 0xA1, 0xB2, 0xC3, 0xD4 } },
-						{ WS_PING, true, 4, 0, { 9, 8, 7, 6 } }, { WS_BINARY, true, 5, 0, { 0, 0, 0, 0 } } };
+			struct step steps[] = {
+				{ text ? WS_TEXT : WS_BINARY, true, sizes[i], 0, { 0xA1, 0xB2, 0xC3, 0xD4 } },
+				{ WS_PING, true, 4, 0, { 9, 8, 7, 6 } },
+				{ WS_BINARY, true, 5, 0, { 0, 0, 0, 0 } }
+			};
 
 			run_all(steps, COUNT(steps));
 		}
@@ -193,14 +233,24 @@ static void one_frame(void **state)
 static void fragments(void **state)
 {
 	struct step small[] = {
-		{ WS_TEXT, false, 5, 0, { 1, 2, 3, 4 } }, { WS_PING, true, 0, 0, { 5, 6, 7, 8 } }, { WS_CONTINUATION, false, 0, 0, { 0 } },
-		{ WS_PONG, true, 125, 0, { 0 } }, { WS_CONTINUATION, false, 1, 0, { 9, 9, 9, 9 } }, { WS_PING, true, 7, 0, { 4, 3, 2, 1 } },
-		{ WS_PING, true, 8, 0, { 4, 3, 2, 1 } }, { WS_CONTINUATION, true, 130, 0, { 255, 0, 255, 0 } }, { WS_BINARY, true, 3, 0, { 7 } },
-		{ WS_BINARY, false, 0, 0, { 7 } }, { WS_CONTINUATION, true, 0, 0, { 7 } }, { WS_CLOSE, true, 2, 0, { 1, 1, 1, 1 } },
+		/* clang-format off */
+		{ WS_TEXT, false, 5, 0, { 1, 2, 3, 4 } }, { WS_PING, true, 0, 0, { 5, 6, 7, 8 } },
+		{ WS_CONTINUATION, false, 0, 0, { 0 } },
+		{ WS_PONG, true, 125, 0, { 0 } }, { WS_CONTINUATION, false, 1, 0, { 9, 9, 9, 9 } },
+		{ WS_PING, true, 7, 0, { 4, 3, 2, 1 } },
+		{ WS_PING, true, 8, 0, { 4, 3, 2, 1 } }, { WS_CONTINUATION, true, 130, 0, { 255, 0, 255, 0 } },
+		{ WS_BINARY, true, 3, 0, { 7 } },
+		{ WS_BINARY, false, 0, 0, { 7 } }, { WS_CONTINUATION, true, 0, 0, { 7 } },
+		{ WS_CLOSE, true, 2, 0, { 1, 1, 1, 1 } },
+		/* clang-format on */
 	};
 	struct step large[] = {
-		{ WS_BINARY, false, 131073, 0, { 1, 2, 3, 4 } }, { WS_PING, true, 125, 0, { 5, 6, 7, 8 } }, { WS_CONTINUATION, false, 262149, 0, { 0xF0, 1, 2, 3 } },
-		{ WS_CONTINUATION, false, 131072, 0, { 0, 0, 0, 0 } }, { WS_PING, true, 1, 0, { 4, 3, 2, 1 } }, { WS_CONTINUATION, true, 1, 0, { 3 } },
+		{ WS_BINARY, false, 131073, 0, { 1, 2, 3, 4 } },
+		{ WS_PING, true, 125, 0, { 5, 6, 7, 8 } },
+		{ WS_CONTINUATION, false, 262149, 0, { 0xF0, 1, 2, 3 } },
+		{ WS_CONTINUATION, false, 131072, 0, { 0, 0, 0, 0 } },
+		{ WS_PING, true, 1, 0, { 4, 3, 2, 1 } },
+		{ WS_CONTINUATION, true, 1, 0, { 3 } },
 	};
 
 	(void)state;
@@ -254,6 +304,7 @@ static void complete_frames(void **state)
 		size_t cut;  /* bytes of the last frame that are missing */
 		size_t want; /* bytes of whole frames */
 	} rows[] = {
+		/* clang-format off */
 		{ "nothing", WS_FROM_CLIENT, 0, { 0 }, 0, 0 },
 		{ "half a frame", WS_FROM_CLIENT, 1, { 10 }, 5, 0 },
 		{ "one", WS_FROM_CLIENT, 1, { 10 }, 0, 16 },
@@ -262,6 +313,7 @@ static void complete_frames(void **state)
 		{ "one and half of the next header", WS_FROM_CLIENT, 2, { 10, 200 }, 203, 16 },
 		{ "a server's three and a half", WS_FROM_SERVER, 4, { 10, 0, 200, 30 }, 1, 12 + 2 + 204 },
 		{ "a server's, an empty one last", WS_FROM_SERVER, 3, { 10, 200, 0 }, 0, 12 + 204 + 2 },
+		/* clang-format on */
 	};
 	uint8_t bytes[1024];
 
@@ -275,7 +327,9 @@ static void complete_frames(void **state)
 		framer_init(f, rows[i].sender);
 		for (size_t k = 0; k < rows[i].n; k++) {
 			const bool masked = rows[i].sender == WS_FROM_CLIENT;
-			struct ws_header h = { .fin = true, .opcode = WS_BINARY, .length = rows[i].lengths[k], .masked = masked };
+			struct ws_header h = {
+				.fin = true, .opcode = WS_BINARY, .length = rows[i].lengths[k], .masked = masked
+			};
 
 			n += ws_write_header(bytes + n, &h);
 			memset(bytes + n, 'x', rows[i].lengths[k]);
@@ -373,8 +427,11 @@ static void discard(void **state)
 static void cut_off(void **state)
 {
 	struct step steps[] = {
-		{ WS_BINARY, false, 130, 0, { 1, 2, 3, 4 } }, { WS_PING, true, 9, 0, { 5, 6, 7, 8 } }, { WS_CONTINUATION, true, 0, 0, { 1 } },
-		{ WS_TEXT, true, 3, 0, { 1, 2, 3, 4 } }, { WS_PONG, true, 0, 0, { 2 } },
+		{ WS_BINARY, false, 130, 0, { 1, 2, 3, 4 } },
+		{ WS_PING, true, 9, 0, { 5, 6, 7, 8 } },
+		{ WS_CONTINUATION, true, 0, 0, { 1 } },
+		{ WS_TEXT, true, 3, 0, { 1, 2, 3, 4 } },
+		{ WS_PONG, true, 0, 0, { 2 } },
 	};
 
 	(void)state;
@@ -401,7 +458,8 @@ static void violations(void **state)
 {
 	/* F is a final frame, f is not; the digit is the opcode. All that is before the last is allowed. */
 	static const char *const sequences[] = {
-		"F0", "f0", "F1F0", "F2f0", "f1F1", "f1F2", "f2f1", "f1f0F2", "f1f0F0F0", "F9F0", "f2F9F1", "f1F0f0", "F3", "F7", "F1FB", "FF", "f9", "f8", "fA", "f1f9",
+		"F0",     "f0",     "F1F0", "F2f0", "f1F1", "f1F2", "f2f1", "f1f0F2", "f1f0F0F0", "F9F0",
+		"f2F9F1", "f1F0f0", "F3",   "F7",   "F1FB", "FF",   "f9",   "f8",     "fA",       "f1f9",
 	};
 
 	(void)state;
@@ -416,7 +474,9 @@ static void violations(void **state)
 					for (size_t s = 0; s < n; s++) {
 						char digit[2] = { sequences[i][2 * s + 1] };
 
-						steps[s] = (struct step){ .fin = sequences[i][2 * s] == 'F', .length = length, .mask = { 1, 2, 3, 4 } };
+						steps[s] = (struct step){ .fin = sequences[i][2 * s] == 'F',
+									  .length = length,
+									  .mask = { 1, 2, 3, 4 } };
 						steps[s].opcode = (enum ws_opcode)strtol(digit, NULL, 16);
 					}
 					number(steps, n);
@@ -424,8 +484,10 @@ static void violations(void **state)
 					for (int t = 0; t < 200; t++)
 						turn(&r);
 					CHECK(r.error < 0, "%s", sequences[i]);
-					CHECK_INT(r.framer->payload, steps[n - 1].position, "%s: all before it passed", sequences[i]);
-					CHECK(sender == WS_FROM_SERVER || r.sink.data == steps[n - 1].position, "%s: and was written", sequences[i]);
+					CHECK_INT(r.framer->payload, steps[n - 1].position, "%s: all before it passed",
+						  sequences[i]);
+					CHECK(sender == WS_FROM_SERVER || r.sink.data == steps[n - 1].position,
+					      "%s: and was written", sequences[i]);
 				}
 
 	/* What the header alone shows: the other side's masking, reserved bits, lengths. */
@@ -434,8 +496,13 @@ static void violations(void **state)
 		size_t len;
 		enum ws_sender sender;
 	} headers[] = {
-		{ "\x82\x01", 2, WS_FROM_CLIENT }, { "\x82\x81", 2, WS_FROM_SERVER }, { "\xC2", 1, WS_FROM_CLIENT }, { "\xC2", 1, WS_FROM_SERVER },
-		{ "\x82\xFE\x00\x05", 4, WS_FROM_CLIENT }, { "\x82\x7F\x80\0\0\0\0\0\0\0", 10, WS_FROM_SERVER }, { "\x89\xFE", 2, WS_FROM_CLIENT },
+		{ "\x82\x01", 2, WS_FROM_CLIENT },
+		{ "\x82\x81", 2, WS_FROM_SERVER },
+		{ "\xC2", 1, WS_FROM_CLIENT },
+		{ "\xC2", 1, WS_FROM_SERVER },
+		{ "\x82\xFE\x00\x05", 4, WS_FROM_CLIENT },
+		{ "\x82\x7F\x80\0\0\0\0\0\0\0", 10, WS_FROM_SERVER },
+		{ "\x89\xFE", 2, WS_FROM_CLIENT },
 	};
 
 	for (size_t i = 0; i < COUNT(headers); i++) {
@@ -477,7 +544,8 @@ static void noise(void **state)
 			want = source_read(&source, space, want);
 			for (size_t b = 0; b < want; b++)
 				if (i % 2 || random_below(&random, flip) == 0)
-					space[b] ^= (uint8_t)(i % 2 ? random_next(&random) & 0x8F : 1U << random_below(&random, 8));
+					space[b] ^= (uint8_t)(i % 2 ? random_next(&random) & 0x8F :
+								      1U << random_below(&random, 8));
 			framer_filled(f, want);
 			rc = framer_scan(f, &control, &why);
 			CHECK(rc != FRAMER_CONTROL || control.length <= WS_CONTROL_MAX, "a control frame");
@@ -493,9 +561,9 @@ static void noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_frame), cmocka_unit_test(fragments), cmocka_unit_test(random_sequences), cmocka_unit_test(complete_frames),
-		cmocka_unit_test(stop_anywhere),
-		cmocka_unit_test(discard), cmocka_unit_test(cut_off), cmocka_unit_test(violations), cmocka_unit_test(noise),
+		cmocka_unit_test(one_frame),       cmocka_unit_test(fragments),     cmocka_unit_test(random_sequences),
+		cmocka_unit_test(complete_frames), cmocka_unit_test(stop_anywhere), cmocka_unit_test(discard),
+		cmocka_unit_test(cut_off),         cmocka_unit_test(violations),    cmocka_unit_test(noise),
 	};
 
 	return RUN(tests);

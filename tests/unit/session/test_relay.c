@@ -28,8 +28,8 @@ enum {
 	EVENT_MS = 200,      /* after the session's begin */
 	ROOM = 64 * 1024,    /* bytes that a slow peer accepts every ROOM_MS */
 	ROOM_MS = 10,
-	SOON_MS = 100,       /* from the event to its effect */
-	GIVE_UP_MS = 1500,   /* then both peers close */
+	SOON_MS = 100,     /* from the event to its effect */
+	GIVE_UP_MS = 1500, /* then both peers close */
 	FLOOD_MAX = 2 * (131072 + WS_HEADER_MAX),
 	FLOWED_MIN = 32 * 1024, /* bytes of the flood that the relay reads before the event */
 };
@@ -38,15 +38,15 @@ enum side { CLIENT, UPSTREAM };
 
 struct peer {
 	bool floods;
-	bool closed; /* sends only the rest of the frame that it has begun */
-	size_t at;   /* of the flood: its next byte */
-	bool slow;   /* accepts ROOM bytes every ROOM_MS; else all at once */
-	size_t room; /* that is left */
+	bool closed;     /* sends only the rest of the frame that it has begun */
+	size_t at;       /* of the flood: its next byte */
+	bool slow;       /* accepts ROOM bytes every ROOM_MS; else all at once */
+	size_t room;     /* that is left */
 	int64_t room_at; /* when the next is made */
 	uint8_t head[WS_HEADER_MAX];
 	size_t n_head;
-	uint64_t left;       /* payload of the frame that the peer is receiving */
-	int64_t got[16];     /* when the first frame of each opcode was whole, 0 if none was */
+	uint64_t left;   /* payload of the frame that the peer is receiving */
+	int64_t got[16]; /* when the first frame of each opcode was whole, 0 if none was */
 };
 
 /* Shared with the process that runs the session. */
@@ -56,7 +56,7 @@ struct model {
 	struct peer peers[2];
 	uint8_t flood[FLOOD_MAX];
 	size_t n_flood, n_frame; /* bytes of the flood, and of each frame in it */
-	enum side from; /* of the event */
+	enum side from;          /* of the event */
 	uint8_t event[64];
 	size_t n_event, event_at;
 	enum side awaiting; /* both peers close when this one has received a frame with the opcode */

@@ -151,7 +151,8 @@ static void expired_files_go(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(one_at_a_time), cmocka_unit_test(many_at_once), cmocka_unit_test(expired_files_go) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(one_at_a_time), cmocka_unit_test(many_at_once),
+					    cmocka_unit_test(expired_files_go) };
 
 	return cmocka_run_group_tests_name(__FILE__, tests, begin, finish);
 }
