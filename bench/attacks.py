@@ -280,17 +280,29 @@ ATTACKS = [
     Attack("1,000 connections that send nothing", lambda goal: hold(goal, b"", b""), systemd_seconds=45),
     Attack("resets in request, upgrade and frames, 8 at a time", resets, seconds=30, systemd_seconds=30),
     Attack("bad payloads: random, made with another key, 16 KiB long; 16 at a time", bad_payloads),
-    Attack("8 clients that never read, consoles that send without end",
-           lambda goal: flood(goal, b"", send_without_end, readers=0)),
-    Attack("8 clients that send without end, a Proxmox that never reads",
-           lambda goal: flood(goal, masked(BINARY, os.urandom(60000)), read_nothing)),
-    Attack("Ping floods from 8 clients, 4 of which do not read the Pongs",
-           lambda goal: flood(goal, masked(PING, bytes(125)) * 500, readers=4)),
-    Attack("floods of frames with 0 and 1 bytes from 8 clients",
-           lambda goal: flood(goal, (masked(BINARY, b"") + masked(BINARY, b"x")) * 4000)),
+    Attack(
+        "8 clients that never read, consoles that send without end",
+        lambda goal: flood(goal, b"", send_without_end, readers=0),
+    ),
+    Attack(
+        "8 clients that send without end, a Proxmox that never reads",
+        lambda goal: flood(goal, masked(BINARY, os.urandom(60000)), read_nothing),
+    ),
+    Attack(
+        "Ping floods from 8 clients, 4 of which do not read the Pongs",
+        lambda goal: flood(goal, masked(PING, bytes(125)) * 500, readers=4),
+    ),
+    Attack(
+        "floods of frames with 0 and 1 bytes from 8 clients",
+        lambda goal: flood(goal, (masked(BINARY, b"") + masked(BINARY, b"x")) * 4000),
+    ),
     # These leave the kernel something to do, for a minute or more.
-    Attack("clients that vanish during the request, without a FIN, 20 per second",
-           lambda goal: from_nowhere(goal, 20, REQUEST)),
-    Attack("half-open connections: SYNs that are never completed, 1,000 per second",
-           lambda goal: from_nowhere(goal, 1000, b"")),
+    Attack(
+        "clients that vanish during the request, without a FIN, 20 per second",
+        lambda goal: from_nowhere(goal, 20, REQUEST),
+    ),
+    Attack(
+        "half-open connections: SYNs that are never completed, 1,000 per second",
+        lambda goal: from_nowhere(goal, 1000, b""),
+    ),
 ]

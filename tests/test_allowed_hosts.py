@@ -15,14 +15,30 @@ from lib.standin import StandIn
 from lib.upstream import Upstream
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "169.254.169.254",
-                                  "[fe80::1]", "[fd00:ec2::254]", "[64:ff9b::7f00:1]", "100.100.100.200"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "[::]",
+        "169.254.169.254",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "[64:ff9b::7f00:1]",
+        "100.100.100.200",
+    ],
+)
 def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, host: str) -> None:
     """Loopback, link-local and metadata: an unauthenticated payload is not even told why."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": ""}) as proxxy:
         assert ask(proxxy, seal(console(8006) | {"host": f"{host}:8006"}, key)) == (400, INVALID)
-        expected = (403, "Proxmox: connecting to its address is not allowed",
-                    "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS")
+        expected = (
+            403,
+            "Proxmox: connecting to its address is not allowed",
+            "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS",
+        )
         assert refusal(proxxy, seal_jwe(console(8006) | {"host": f"{host}:8006"}, key)) == expected
 
 
@@ -33,7 +49,9 @@ def test_name_that_resolves_to_loopback_is_not_dialled(
     """It is the resolved address that is looked at, and then dialled."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": allowed}) as proxxy, Upstream(cert, serve) as upstream:
         payload = seal_jwe(console(upstream.port, "localhost"), key)
-        assert outcome(proxxy, payload) == "Proxmox: connecting to its address is not allowed: not in PROXXY_ALLOWED_HOSTS"
+        assert (
+            outcome(proxxy, payload) == "Proxmox: connecting to its address is not allowed: not in PROXXY_ALLOWED_HOSTS"
+        )
         assert "outcome=host-forbidden" in proxxy.wait_log("Session ended")
         assert upstream.connections == 0
 

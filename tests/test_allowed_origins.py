@@ -35,7 +35,12 @@ def test_allowed_origins(settings: dict[str, Any], standin: StandIn, key: str) -
             assert echoes(proxxy, seal(standin.console("qemu", ECHO), key), {"Origin": origin})
         payload = seal(console(8006), key)
         assert refusal(proxxy, payload)[:2] == (403, "Origin not allowed")
-        for origin in ("null", "https://customers.example:8443", "https://a.customers.example", "https://x@panel.example.com"):
+        for origin in (
+            "null",
+            "https://customers.example:8443",
+            "https://a.customers.example",
+            "https://x@panel.example.com",
+        ):
             assert told_in_close(proxxy, payload, {"Origin": origin}) == (1008, "Origin not allowed")
             # Asked without an upgrade, too.
             assert refusal(proxxy, payload, {"Upgrade": "", "Origin": origin})[:2] == (403, "Origin not allowed")

@@ -204,7 +204,9 @@ def test_check_can_fail(example: Example, tmp_path: Path, wrong: str) -> None:
         vector = mine[-1 if wrong == "last" else 0]
         # In the middle of the ciphertext.
         at = len(vector["payload"]) - 60
-        vector["payload"] = vector["payload"][:at] + ("0" if vector["payload"][at] != "0" else "1") + vector["payload"][at + 1 :]
+        vector["payload"] = (
+            vector["payload"][:at] + ("0" if vector["payload"][at] != "0" else "1") + vector["payload"][at + 1 :]
+        )
     (tmp_path / "vectors.json").write_text(json.dumps({"vectors": vectors}))
     done = example.run("check", tmp_path / "vectors.json")
     assert done.returncode != 0 and "vectors\n" not in done.stdout and done.stderr
@@ -290,7 +292,9 @@ def test_asks_once_more_without_generate_password(example: Example, standin: Sta
     assert len(standin.requests) == before + 2 and len(opened["password"]) == 8
 
 
-def test_the_port_may_be_a_number_and_every_payload_is_another(example: Example, answering: Callable, cert: Cert) -> None:
+def test_the_port_may_be_a_number_and_every_payload_is_another(
+    example: Example, answering: Callable, cert: Cert
+) -> None:
     port, _ = answering(200, "OK", answer(cert, port=5901))
     first, second = (example.open(port) for _ in range(2))
     assert example.claims(first)[1]["port"] == 5901
@@ -335,9 +339,7 @@ def assert_no_secret(example: Example, done: subprocess.CompletedProcess) -> Non
 
 
 @pytest.mark.parametrize("trusts", ["the system's CAs", "another CA"])
-def test_proxmox_is_verified(
-    example: Example, answering: Callable, cert: Cert, tmp_path: Path, trusts: str
-) -> None:
+def test_proxmox_is_verified(example: Example, answering: Callable, cert: Cert, tmp_path: Path, trusts: str) -> None:
     """The token goes to nobody else."""
     port, asked = answering(200, "OK", answer(cert))
     other = Authority(tmp_path, "another CA").ca if trusts == "another CA" else None
@@ -356,7 +358,9 @@ def test_nothing_around_it_switches_that_off(example: Example, answering: Callab
     assert done.returncode == 1 and asked == []
 
 
-def test_proxmox_is_verified_to_have_the_name(example: Example, answering: Callable, authority: Authority, cert: Cert) -> None:
+def test_proxmox_is_verified_to_have_the_name(
+    example: Example, answering: Callable, authority: Authority, cert: Cert
+) -> None:
     port, asked = answering(200, "OK", answer(cert), authority.wrong_name())
     done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
     assert done.returncode == 1 and asked == []
@@ -379,7 +383,9 @@ def test_shell_shows_the_token_to_nobody(example: Example, answering: Callable, 
     spies.mkdir()
     for name in ("cat", "curl", "cut", "grep", "jq", "od", "openssl", "sed", "tr"):
         spy = spies / name
-        spy.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >>{tmp_path}/seen.{name}\nexec {shutil.which(name)} "$@"\n')
+        spy.write_text(
+            f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >>{tmp_path}/seen.{name}\nexec {shutil.which(name)} "$@"\n'
+        )
         spy.chmod(0o755)
     port, _ = answering(200, "OK", answer(cert, password="aVNCpassword"))
     example.open(port, PATH=f"{spies}:{os.environ['PATH']}")
@@ -412,7 +418,8 @@ def proxxy(example: Example, key: str, cert: Cert) -> Iterator[Activator]:
 
 @pytest.mark.parametrize("kid", ["", f"{KID}:"], ids=["no kid", "kid"])
 @pytest.mark.parametrize(
-    "type, vmid, banner", [("qemu", NAMED, b"this is 101"), ("qemu", RFB, b"RFB 003.008\n"), ("lxc", RFB, b"RFB 003.008\n")]
+    "type, vmid, banner",
+    [("qemu", NAMED, b"this is 101"), ("qemu", RFB, b"RFB 003.008\n"), ("lxc", RFB, b"RFB 003.008\n")],
 )
 def test_console(
     example: Example, proxxy: Activator, standin: StandIn, tmp_path: Path, kid: str, type: str, vmid: int, banner: bytes

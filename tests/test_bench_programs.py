@@ -47,7 +47,9 @@ def load(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("what, numbers, times", LOADS, ids=lambda value: str(value))
-def test_load(settings: dict[str, Any], upstream: int, key: str, what: str, numbers: tuple[int, ...], times: int) -> None:
+def test_load(
+    settings: dict[str, Any], upstream: int, key: str, what: str, numbers: tuple[int, ...], times: int
+) -> None:
     with Activator(settings) as proxxy:
         path = target(seal(console(upstream), key))
         for way in (["tls", f"127.0.0.1:{upstream}", "/"], [f"127.0.0.1:{proxxy.port}", path]):

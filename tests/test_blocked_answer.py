@@ -35,12 +35,12 @@ def blocked(settings: dict[str, Any], key: str, directory: Path) -> Iterator[sub
     head += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     far.sendall(head.encode())
     process = subprocess.Popen(
-        [binary()],
+        [str(binary())],
         stdin=near,
         stdout=near,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PROXXY_CONFIG": str(configuration)},
+        env=dict(os.environ, PROXXY_CONFIG=str(configuration)),
     )
     near.close()
     try:

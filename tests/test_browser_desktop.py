@@ -45,9 +45,7 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
         with chromium(1100, 900) as browser:
             browser.get(stage.panel.url)
             wait_for(
-                lambda: browser.execute_script(
-                    "return document.documentElement.classList.contains('connected')"
-                ),
+                lambda: browser.execute_script("return document.documentElement.classList.contains('connected')"),
                 DRAW_SECONDS,
                 lambda: f"noVNC is not connected:\n{stage.activator.log()}",
             )

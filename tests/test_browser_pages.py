@@ -207,7 +207,8 @@ def test_full_screen(browser: webdriver.Remote, site: Site) -> None:
         button.click()
         wait_for(
             lambda: browser.execute_script("return document.fullscreenElement !== null") == wanted,
-            PAGE_SECONDS, str(wanted),
+            PAGE_SECONDS,
+            str(wanted),
         )
 
 
@@ -659,7 +660,8 @@ def test_terminal_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
     touch.find_element(By.CSS_SELECTOR, "[aria-label='Up']").click()
     wait_for(
         lambda: terminal_text(touch).count("echo on") == 2 or "^[[A" in terminal_text(touch),
-        PAGE_SECONDS, lambda: terminal_text(touch),
+        PAGE_SECONDS,
+        lambda: terminal_text(touch),
     )
     touch.save_screenshot(str(BUILD / "xterm-phone.png"))
 
@@ -669,10 +671,12 @@ def test_keyboard_that_covers_the_page(touch: webdriver.Remote, site: Site) -> N
     touch.get(site.terminal())
     wait_connected(touch, site)
     before = touch.execute_script("return terminal.rows")
-    touch.execute_script("""
+    touch.execute_script(
+        """
         Object.defineProperty(visualViewport, "height", { value: 400, configurable: true });
         visualViewport.dispatchEvent(new Event("resize"));
-    """)
+    """
+    )
     assert touch.execute_script("return document.querySelector('main').getBoundingClientRect().bottom") <= 400
     wait_for(lambda: touch.execute_script("return terminal.rows") < before, PAGE_SECONDS, "the same rows")
 

@@ -66,7 +66,9 @@ def test_warnings_are_errors_for_developers_alone(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("by_environment", [True, False])
-def test_flags_of_distributions(tmp_path: Path, flags: dict[str, str], fortify: list[str], by_environment: bool) -> None:
+def test_flags_of_distributions(
+    tmp_path: Path, flags: dict[str, str], fortify: list[str], by_environment: bool
+) -> None:
     arguments = [] if by_environment else [f"{name}={value}" for name, value in flags.items()]
     for line in commands(tmp_path, *arguments, **(flags if by_environment else {})):
         assert re.findall(r"-D_FORTIFY_SOURCE=\d", line) == fortify

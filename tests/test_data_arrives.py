@@ -69,18 +69,20 @@ def test_fragments_and_large_messages(opened: Open, standin: StandIn) -> None:
     """The stand-in records whatever Proxmox could not stand; the fixture looks at it."""
     client = opened()
     data = os.urandom(3 * MIB + 17)
-    sent = threading.Thread(target=lambda: (
-        client.send(
-            encode_frame(BINARY, data[:5], fin=0, mask=b"abcd")
-            + encode_frame(PING, b"between", mask=b"efgh")
-            + encode_frame(CONTINUATION, b"", fin=0, mask=b"abcd")
-            + encode_frame(CONTINUATION, data[5:70000], fin=0, mask=b"1234")
-            + encode_frame(CONTINUATION, data[70000:MIB], fin=1, mask=b"wxyz")
-            + encode_frame(TEXT, b"", mask=b"abcd")
-            + encode_frame(BINARY, data[MIB:], mask=os.urandom(4)),
-            30,
+    sent = threading.Thread(
+        target=lambda: (
+            client.send(
+                encode_frame(BINARY, data[:5], fin=0, mask=b"abcd")
+                + encode_frame(PING, b"between", mask=b"efgh")
+                + encode_frame(CONTINUATION, b"", fin=0, mask=b"abcd")
+                + encode_frame(CONTINUATION, data[5:70000], fin=0, mask=b"1234")
+                + encode_frame(CONTINUATION, data[70000:MIB], fin=1, mask=b"wxyz")
+                + encode_frame(TEXT, b"", mask=b"abcd")
+                + encode_frame(BINARY, data[MIB:], mask=os.urandom(4)),
+                30,
+            )
         )
-    ))
+    )
     sent.start()
     got, pongs = bytearray(), []
     while len(got) < len(data):
@@ -115,7 +117,9 @@ def test_last_bytes_and_close_in_one_segment_all_arrive(scripted: Open) -> None:
 
     client = scripted(collect)
     assert client.read_data(2) == b"go"
-    client.send(encode_frame(BINARY, b"w" * 50000, mask=b"abcd") + encode_frame(CLOSE, close_payload(1000), mask=b"abcd"))
+    client.send(
+        encode_frame(BINARY, b"w" * 50000, mask=b"abcd") + encode_frame(CLOSE, close_payload(1000), mask=b"abcd")
+    )
     client.sock.shutdown(1)
     assert client.close_code() == (1000, "")
     wait_for(lambda: got, 5, "nothing came")

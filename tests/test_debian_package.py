@@ -30,7 +30,9 @@ VERSIONS = ["1.0.0", "99.0.0"]
 def build(directory: Path, version: str) -> Path:
     """The package of this tree under that version; the tree itself stays as it is."""
     source = directory / f"proxxy-{version}"
-    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True
+    )
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (TREE / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,11 @@ def build(directory: Path, version: str) -> Path:
     run = subprocess.run(
         ["dpkg-buildpackage", "-us", "-uc", "-b"],
         cwd=source,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(directory), "DEB_BUILD_OPTIONS": "nocheck parallel=2"},
+        env={
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(directory),
+            "DEB_BUILD_OPTIONS": "nocheck parallel=2",
+        },
         capture_output=True,
         text=True,
     )
@@ -92,7 +98,9 @@ def with_conffile(package: Path) -> Path:
 def test_lintian_has_nothing_to_say(packages: list[Path]) -> None:
     [changes] = packages[0].parent.glob(f"proxxy_{VERSIONS[0]}_*.changes")
     run = subprocess.run(
-        ["lintian", "--profile", "debian", "--allow-root", "--fail-on", "error,warning", changes], capture_output=True, text=True
+        ["lintian", "--profile", "debian", "--allow-root", "--fail-on", "error,warning", changes],
+        capture_output=True,
+        text=True,
     )
     assert (run.returncode, run.stdout) == (0, "")
 
@@ -126,8 +134,10 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
             with open_session() as after:
                 check_echo(after)
                 old, new = sorted(wait_instances(machine, 2), key=lambda unit: int(unit.split("@")[1].split("-")[0]))
-                programs = [machine.run(["readlink", f"/proc/{show(machine, unit, 'MainPID')['MainPID']}/exe"]).stdout
-                            for unit in (old, new)]
+                programs = [
+                    machine.run(["readlink", f"/proc/{show(machine, unit, 'MainPID')['MainPID']}/exe"]).stdout
+                    for unit in (old, new)
+                ]
                 assert programs == ["/usr/sbin/proxxy-conn (deleted)\n", "/usr/sbin/proxxy-conn\n"]
             check_echo(before)
         wait_instances(machine, 0)

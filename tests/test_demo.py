@@ -340,7 +340,9 @@ def _x_files(uid: int) -> list[Path]:
 def test_the_line_for_ssh_has_the_port(started: Demo) -> None:
     port = urlsplit(started.url()).port
     text = started.text()
-    assert re.search(rf"^    ssh -L {port}:127\.0\.0\.1:{port} \S+@{re.escape(socket.gethostname())}$", text, re.M), text
+    assert re.search(
+        rf"^    ssh -L {port}:127\.0\.0\.1:{port} \S+@{re.escape(socket.gethostname())}$", text, re.M
+    ), text
     assert text.index("ssh -L") < text.index("http://")  # without a screen
 
 

@@ -52,7 +52,9 @@ def test_head_is_get_without_the_body(proxxy: Activator, key: str) -> None:
     """The original answers 405, and whoever checks its health so takes it for dead."""
     for path in ("/api/status", "/", "/?payload=nonsense", target(seal(console(8006), key))):
         status, headers, body = plain_request(proxxy.port, path=path)
-        assert plain_request(proxxy.port, "HEAD", path) == (status, headers, b"") and int(headers["content-length"]) == len(body)
+        assert plain_request(proxxy.port, "HEAD", path) == (status, headers, b"") and int(
+            headers["content-length"]
+        ) == len(body)
 
 
 @pytest.mark.parametrize("raw", [
@@ -74,7 +76,9 @@ def test_health_is_not_that_of_wrong_settings(settings: dict[str, Any]) -> None:
             assert plain_request(proxxy.port, method, "/api/status")[0] == 500
 
 
-@pytest.mark.parametrize("path", ["/", "/anything/at/all", "/?payload=", "/?payload", "/?other=1", "/?payload=&payload=00:00"])
+@pytest.mark.parametrize(
+    "path", ["/", "/anything/at/all", "/?payload=", "/?payload", "/?other=1", "/?payload=&payload=00:00"]
+)
 def test_missing_payload(proxxy: Activator, path: str) -> None:
     status, _, body = plain_request(proxxy.port, path=path)
     assert (status, body) == (400, b'{"error":"Missing payload","code":400,"issues":[]}')
@@ -135,7 +139,9 @@ def head_of(size: int, proxxy: Activator, payload: str) -> bytes:
 
 @pytest.mark.parametrize("size", [17000, 65535, 65536])
 @pytest.mark.parametrize("piece", [1 << 17, 1000])
-def test_cookies_of_the_panel_are_passed_over(proxxy: Activator, standin: StandIn, key: str, size: int, piece: int) -> None:
+def test_cookies_of_the_panel_are_passed_over(
+    proxxy: Activator, standin: StandIn, key: str, size: int, piece: int
+) -> None:
     raw = head_of(size, proxxy, seal(standin.console("qemu", ECHO), key)) + encode_frame(BINARY, b"early", mask=b"abcd")
     with Client.connect(proxxy.port) as client:
         for at in range(0, len(raw), piece):
@@ -176,7 +182,9 @@ MISCONFIGURED = {"close": ("HTTP/1.1", "close"), "1.0": ("HTTP/1.0", "upgrade"),
 
 
 @pytest.mark.parametrize("case", MISCONFIGURED)
-def test_front_that_asks_with_http_1_0_or_close_is_upgraded(proxxy: Activator, standin: StandIn, key: str, case: str) -> None:
+def test_front_that_asks_with_http_1_0_or_close_is_upgraded(
+    proxxy: Activator, standin: StandIn, key: str, case: str
+) -> None:
     version, connection = MISCONFIGURED[case]
     raw = upgrade_request(proxxy.port, target(seal(standin.console("qemu", ECHO), key)), {"Connection": connection})
     with Client.connect(proxxy.port, raw=raw.replace(b"HTTP/1.1", version.encode())) as client:
@@ -187,7 +195,14 @@ def test_front_that_asks_with_http_1_0_or_close_is_upgraded(proxxy: Activator, s
 
 @pytest.mark.parametrize(
     "offered, chosen",
-    [("", None), ("binary", "binary"), ("base64, binary", "binary"), ("base64", "base64"), ("a,b", "a"), ("b@d, ok", "ok")],
+    [
+        ("", None),
+        ("binary", "binary"),
+        ("base64, binary", "binary"),
+        ("base64", "base64"),
+        ("a,b", "a"),
+        ("b@d, ok", "ok"),
+    ],
 )
 def test_subprotocol(proxxy: Activator, standin: StandIn, key: str, offered: str, chosen: str | None) -> None:
     payload = seal(standin.console("qemu", ECHO), key)

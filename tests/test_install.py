@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
@@ -30,8 +30,22 @@ PORT = 8443
 # What an installation makes and "make uninstall" leaves: settings, key, records, the user.
 LEFT = {KEY, SETTINGS, SITE, CA_FILE}
 # And what changes because a user was added, systemd took note of units, or this test looked.
-NOTED = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/.pwd.lock", "/var/lib/systemd/catalog/", "/etc/ld.so.cache",
-         "/var/log/", "/var/tmp/", "/etc/machine-id", "/var/lib/systemd/", "/var/lib/dpkg/", "/var/cache/", "/var/lib/private")
+NOTED = (
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/.pwd.lock",
+    "/var/lib/systemd/catalog/",
+    "/etc/ld.so.cache",
+    "/var/log/",
+    "/var/tmp/",
+    "/etc/machine-id",
+    "/var/lib/systemd/",
+    "/var/lib/dpkg/",
+    "/var/cache/",
+    "/var/lib/private",
+)
 FILES = {"xterm.js", "xterm.css", "addon-fit.js", "NOTICE.txt"}  # of console/xterm
 PLACES = ["/etc", "/usr", "/lib/systemd", "/var", "/opt"]
 
@@ -44,7 +58,11 @@ def machine() -> Iterator[Machine]:
 
 def files(machine: Machine) -> set[str]:
     listed = machine.run(["find", *PLACES, "-xdev", "!", "-type", "d"], timeout=300).stdout.splitlines()
-    return {path for path in listed if not path.startswith(NOTED) and "__pycache__" not in path and not path.startswith(str(TREE))}
+    return {
+        path
+        for path in listed
+        if not path.startswith(NOTED) and "__pycache__" not in path and not path.startswith(str(TREE))
+    }
 
 
 def uninstall(machine: Machine) -> str:
@@ -107,7 +125,9 @@ def test_uninstall_without_systemd(machine: Machine) -> None:
     machine.run(["systemctl", "enable", "proxxy.socket"])
     machine.path("/etc/xinetd.d").mkdir(exist_ok=True)
     machine.path("/etc/xinetd.d/proxxy").write_text((TREE / "deploy" / "proxxy.xinetd").read_text())
-    hidden = machine.run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run/systemd && make -C {TREE} uninstall"]).stdout
+    hidden = machine.run(
+        ["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run/systemd && make -C {TREE} uninstall"]
+    ).stdout
     assert "rm /etc/xinetd.d/proxxy" in hidden
     assert machine.run(["find", "/etc/systemd", "-name", "proxxy*"]).stdout == ""
 
@@ -139,14 +159,18 @@ def test_file_that_is_replaced_is_there_at_every_moment(machine: Machine) -> Non
 @pytest.mark.parametrize("goal", ["install", "uninstall"])
 @pytest.mark.parametrize("value", ["", "lib", "/a /b"])
 def test_empty_place_is_refused(tmp_path: Path, place: str, goal: str, value: str) -> None:
-    run = subprocess.run(["make", "-C", TREE, goal, f"DESTDIR={tmp_path}/root", f"{place}={value}"], capture_output=True, text=True)
+    run = subprocess.run(
+        ["make", "-C", TREE, goal, f"DESTDIR={tmp_path}/root", f"{place}={value}"], capture_output=True, text=True
+    )
     assert run.returncode != 0
     assert f'{place} is "{value}". It must be one absolute path without spaces.' in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_npm_it_installs_and_says_what_lacks(tmp_path: Path) -> None:
-    listed = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True
+    )
     tree = tmp_path / "tree"
     for name in filter(None, listed.stdout.decode().split("\0")):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +225,9 @@ def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
     files = {path.relative_to(tmp_path / "root") for path in (tmp_path / "root").rglob("*") if path.is_file()}
     assert len(files) > 10
     for unit in (tmp_path / "root/opt/proxxy/lib/systemd/system").glob("*@.service"):
-        assert "ExecStart=/opt/proxxy/sbin/proxxy-" in unit.read_text() or "/systemctl start %i.socket" in unit.read_text()
+        assert (
+            "ExecStart=/opt/proxxy/sbin/proxxy-" in unit.read_text() or "/systemctl start %i.socket" in unit.read_text()
+        )
     subprocess.run(["make", "-s", "-C", TREE, "uninstall", *places], check=True, capture_output=True)
     left = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
     assert left == []  # the settings' files are made by deploy/setup, on the machine itself

@@ -53,7 +53,7 @@ class Machine:
             f'Dir::Etc::sourcelist "{directory}/etc/sources.list"; Dir::Etc::sourceparts "-"; Dir::Etc::parts "-";\n'
             f'Dir::Etc::preferencesparts "-"; APT::Sandbox::User "root";\n'
             f'APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }};\n'
-            '#clear DPkg::Pre-Install-Pkgs; #clear DPkg::Post-Invoke; #clear APT::Update::Post-Invoke;\n'
+            "#clear DPkg::Pre-Install-Pkgs; #clear DPkg::Post-Invoke; #clear APT::Update::Post-Invoke;\n"
             "#clear APT::Update::Post-Invoke-Success;\n"
         )
 

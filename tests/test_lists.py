@@ -169,7 +169,7 @@ def test_open_explains_every_claim(command: UrlCommand, claim: str) -> None:
 def test_claim_has_vectors_and_tests(claim: str) -> None:
     assert any(claim in vector["claims"] for vector in json.loads(read("examples/vectors.json"))["vectors"])
     assert re.search(rf'"{claim}":|\b{claim}=', python_tests())
-    assert re.search(rf'\b{claim}\b', code("tests/unit/lib/test_payload.c"))
+    assert re.search(rf"\b{claim}\b", code("tests/unit/lib/test_payload.c"))
 
 
 def test_claims_members_are_obeyed() -> None:

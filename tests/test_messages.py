@@ -38,12 +38,19 @@ def test_no_sentence_has_doubled_punctuation() -> None:
 
 
 HOST = "pve-secret-name.invalid"
-PHRASES = ["Authentication failed!", "Parameter verification failed.", f"hostname lookup '{HOST}' failed", "no such node!."]
+PHRASES = [
+    "Authentication failed!",
+    "Parameter verification failed.",
+    f"hostname lookup '{HOST}' failed",
+    "no such node!.",
+]
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_close_names_no_machine(settings: dict[str, Any], cert: Any, key: str, phrase: str) -> None:
-    with Activator(settings) as proxxy, Upstream(cert, lambda c: (c.read_request(), c.respond(500, phrase))) as upstream:
+    with Activator(settings) as proxxy, Upstream(
+        cert, lambda c: (c.read_request(), c.respond(500, phrase))
+    ) as upstream:
         with Client.upgraded(proxxy.port, target(seal(console(upstream.port), key))) as client:
             _, reason = client.close_code()
     assert HOST not in reason and "127.0.0.1" not in reason and not DOUBLED.search(reason + " ")

@@ -52,12 +52,18 @@ def command(tmp_path: Path, standin: StandIn, relay: Activator, cert: Cert, key:
 def view(command: UrlCommand, script: str, vmid: int = ECHO, **environment: Any) -> subprocess.CompletedProcess:
     """Run --vnc with a viewer that runs the script, in which `console` is its connection."""
     program = command.directory / "viewer"
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} {VIEWER} \"$@\"\n")
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {VIEWER} "$@"\n')
     program.chmod(0o700)
     (command.directory / "script.py").write_text(script)
     return command.run(
-        *GUEST, vmid, "--vnc", "--", command.directory / "script.py",
-        VNCVIEWER=program, XDG_RUNTIME_DIR=command.directory, **environment
+        *GUEST,
+        vmid,
+        "--vnc",
+        "--",
+        command.directory / "script.py",
+        VNCVIEWER=program,
+        XDG_RUNTIME_DIR=command.directory,
+        **environment,
     )
 
 

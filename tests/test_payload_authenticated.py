@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import time
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import quote
 
 import pytest
@@ -35,7 +35,8 @@ def test_jwe_opens_a_console(proxxy: Activator, standin: StandIn, key: str) -> N
 @pytest.mark.parametrize("ascii", [False, True], ids=["raw", "escaped"])
 def test_user_with_an_umlaut(proxxy: Activator, standin: StandIn, key: str, ascii: bool) -> None:
     """Raw UTF-8 is as good as escapes, with every json-c."""
-    for sealed in (seal, seal_jwe):
+    sealers: list[Callable[[bytes, str], str]] = [seal, seal_jwe]
+    for sealed in sealers:
         given = standin.console("qemu", ECHO) | {"exp": int(time.time()) + 60, "müller": "müller@pve 😀"}
         text = json.dumps(given, ensure_ascii=ascii).encode()
         assert text.isascii() == ascii
@@ -150,7 +151,9 @@ def test_claims_that_are_refused(proxxy: Activator, key: str, claims: dict[str, 
 @pytest.mark.parametrize("claims", [{"exp": -3}, {"nbf": 3}, {"exp": 60.5}, {"nbf": -5, "iat": -5, "iss": "panel"}])
 def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str, claims: dict[str, Any]) -> None:
     """Clocks differ by a few seconds; a NumericDate may have a fraction; other claims are nobody's."""
-    dated = {name: time.time() // 1 + value if name in ("exp", "nbf", "iat") else value for name, value in claims.items()}
+    dated = {
+        name: time.time() // 1 + value if name in ("exp", "nbf", "iat") else value for name, value in claims.items()
+    }
     assert echoes(proxxy, seal_jwe(standin.console("qemu", ECHO), key, **dated))
 
 
@@ -227,7 +230,9 @@ def test_such_a_ticket_in_the_old_format_is_warned_of(proxxy: Activator, cert: C
     assert WRONG_TICKETS[ticket] in proxxy.wait_log(WRONG_TICKETS[ticket]) and "6f1c5bd0" not in proxxy.log()
 
 
-@pytest.mark.parametrize("ticket", ["PVE:alice@openid:65A1B2C3::x", "PVE%3Aalice%40pve%3A65::x", f"PVEAPIToken={TOKEN}"])
+@pytest.mark.parametrize(
+    "ticket", ["PVE:alice@openid:65A1B2C3::x", "PVE%3Aalice%40pve%3A65::x", f"PVEAPIToken={TOKEN}"]
+)
 def test_tickets_that_proxmox_knows(proxxy: Activator, key: str, ticket: str) -> None:
     with Client.upgraded(proxxy.port, target(seal_jwe(console(1, ticket=ticket), key))) as client:
         assert client.close_code()[0] == 1011

@@ -145,7 +145,10 @@ def test_resolver_that_never_answers(settings: dict[str, Any], key: str) -> None
         silent.bind(("127.0.0.77", 53))
         with WithNames(settings | {"PROXXY_CONNECT_TIMEOUT": 1}, "", "127.0.0.77") as proxxy:
             started = time.monotonic()
-            assert result(proxxy, key, console(8006, "pve.test")) == "Proxmox: no answer in time: its name is still not resolved"
+            assert (
+                result(proxxy, key, console(8006, "pve.test"))
+                == "Proxmox: no answer in time: its name is still not resolved"
+            )
             assert 0.9 < time.monotonic() - started < 2.5
         with WithNames(settings, "", "127.0.0.77") as proxxy:
             with Client.upgraded(proxxy.port, target(seal(console(8006, "pve.test"), key))):
@@ -177,18 +180,28 @@ def test_close_within_tls_does_not(settings: dict[str, Any], key: str) -> None:
 
 ANSWERS: list[tuple[Callable[[Connection], Any], str]] = [
     (lambda c: (c.read_request(), c.respond(401, "No ticket")), "Proxmox: 401 No ticket"),
-    (lambda c: (c.read_request(), c.respond(403, "Permission check failed (/vms/100, VM.Console)")),
-     "Proxmox: 403 Permission check failed"),
+    (
+        lambda c: (c.read_request(), c.respond(403, "Permission check failed (/vms/100, VM.Console)")),
+        "Proxmox: 403 Permission check failed",
+    ),
     (lambda c: (c.read_request(), c.respond(500, "")), "Proxmox: 500"),
     (lambda c: (c.read_request(), c.respond(200, "OK", {}, b'{"data":null}')), "Proxmox: 200"),
     (lambda c: (c.read_request(), c.respond(500, "hostname lookup 'pve02.internal' failed")), "Proxmox: 500"),
     (lambda c: (c.read_request(), c.send(b"SSH-2.0-OpenSSH\r\n")), "Proxmox: no WebSocket answer: it is not HTTP"),
-    (lambda c: (c.read_request(), c.send(b"HTTP/1.1 101 x\r\nA: " + b"b" * 9000)), "Proxmox: no WebSocket answer: it is not HTTP"),
+    (
+        lambda c: (c.read_request(), c.send(b"HTTP/1.1 101 x\r\nA: " + b"b" * 9000)),
+        "Proxmox: no WebSocket answer: it is not HTTP",
+    ),
     (lambda c: c.read_request(), "Proxmox: no WebSocket answer: connection closed"),
-    (lambda c: c.accept_upgrade({"Sec-WebSocket-Accept": "bm90IHRoZSByaWdodCBvbmU9PT0="}),
-     "Proxmox: no WebSocket answer: it does not accept the upgrade"),
+    (
+        lambda c: c.accept_upgrade({"Sec-WebSocket-Accept": "bm90IHRoZSByaWdodCBvbmU9PT0="}),
+        "Proxmox: no WebSocket answer: it does not accept the upgrade",
+    ),
     (lambda c: c.accept_upgrade({"Upgrade": ""}), "Proxmox: no WebSocket answer: it does not accept the upgrade"),
-    (lambda c: c.accept_upgrade({"Sec-WebSocket-Accept": ""}), "Proxmox: no WebSocket answer: it does not accept the upgrade"),
+    (
+        lambda c: c.accept_upgrade({"Sec-WebSocket-Accept": ""}),
+        "Proxmox: no WebSocket answer: it does not accept the upgrade",
+    ),
 ]
 
 
@@ -202,7 +215,12 @@ def test_answer_that_is_no_upgrade(settings: dict[str, Any], cert: Cert, key: st
 def test_log_has_proxmoxs_own_words_but_no_secret(settings: dict[str, Any], cert: Cert, key: str) -> None:
     """And no words that could pass for the log's own fields, and nothing but printable ASCII."""
     members = console(0)
-    secrets = [members["ticket"], members["ticket"].split("=")[-1], members["vncticket"], quote(members["vncticket"], safe="")]
+    secrets = [
+        members["ticket"],
+        members["ticket"].split("=")[-1],
+        members["vncticket"],
+        quote(members["vncticket"], safe=""),
+    ]
     with Activator(settings) as proxxy:
         for phrase in ("no 'pve02.internal' x\" outcome=done \xff", *(f"bad {secret}" for secret in secrets)):
             with Upstream(cert, lambda c: (c.read_request(), c.respond(500, phrase))) as upstream:
@@ -233,9 +251,17 @@ def test_frames_in_one_segment_with_the_answer_are_kept(settings: dict[str, Any]
 
     def eager(c: Connection) -> None:
         request = c.read_request()
-        accept = base64.b64encode(hashlib.sha1((request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
-        c.send(b"HTTP/1.1 101 ok\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: " + accept
-               + b"\r\n\r\n" + b"\x82\x0cRFB 003.008\n")
+        accept = base64.b64encode(
+            hashlib.sha1(
+                (request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
+            ).digest()
+        )
+        c.send(
+            b"HTTP/1.1 101 ok\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: "
+            + accept
+            + b"\r\n\r\n"
+            + b"\x82\x0cRFB 003.008\n"
+        )
         c.close_code(10)
 
     with Activator(settings) as proxxy, Upstream(cert, eager) as upstream:

@@ -77,7 +77,9 @@ def test_bad_certificate_is_refused_and_says_why(
 ) -> None:
     """In the Close without the machine's name, in the log with it; and no byte of HTTP was sent."""
     requests: list[Any] = []
-    with Activator(settings) as proxxy, Upstream(make(authority), lambda c: requests.append(c.read_request())) as upstream:
+    with Activator(settings) as proxxy, Upstream(
+        make(authority), lambda c: requests.append(c.read_request())
+    ) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "Proxmox: certificate is not trusted: " + words
         log = proxxy.wait_log("Session ended")
         assert f"Proxmox: certificate is not trusted: 127.0.0.1: {words}" in log and "outcome=upstream-untrusted" in log
@@ -91,7 +93,9 @@ def test_unknown_ca_is_refused(settings: dict[str, Any], key: str, tmp_path: Any
 
 
 @pytest.mark.parametrize("where", ["setting", "payload"])
-def test_certificate_that_the_site_names_ends_a_chain(authority: Authority, key: str, tmp_path: Path, where: str) -> None:
+def test_certificate_that_the_site_names_ends_a_chain(
+    authority: Authority, key: str, tmp_path: Path, where: str
+) -> None:
     """An intermediate CA's, or the server's own. Its name, dates and right to sign are checked as ever."""
     for place in ("intermediate", "server"):
         (tmp_path / place).mkdir()
@@ -119,7 +123,9 @@ def test_certificate_that_the_site_names_ends_a_chain(authority: Authority, key:
 def test_intermediate_of_the_systems_does_not(authority: Authority, key: str, tmp_path: Path) -> None:
     (tmp_path / "intermediate").mkdir()
     intermediate = Authority(tmp_path / "intermediate", "intermediate CA", authority)
-    with WithSystemCA({"SIGNATURE_KEY": key}, intermediate.ca) as proxxy, Upstream(intermediate.leaf(), greet) as upstream:
+    with WithSystemCA({"SIGNATURE_KEY": key}, intermediate.ca) as proxxy, Upstream(
+        intermediate.leaf(), greet
+    ) as upstream:
         assert result(proxxy, key, console(upstream.port)).endswith("its CA is not known")
 
 
@@ -150,7 +156,9 @@ def test_ca_in_the_systems_directory_is_trusted(cert: Cert, key: str) -> None:
 
 
 @pytest.mark.parametrize("form", [str, str.lower, lambda f: f.replace(":", "")], ids=["colons", "lower", "plain"])
-def test_fingerprint_accepts_a_self_signed_certificate(authority: Authority, key: str, form: Callable[[str], str]) -> None:
+def test_fingerprint_accepts_a_self_signed_certificate(
+    authority: Authority, key: str, form: Callable[[str], str]
+) -> None:
     cert = authority.self_signed()
     other = authority.leaf("other")
     fingerprints = f"{form(other.fingerprint)}, {form(cert.fingerprint)}"
@@ -179,7 +187,9 @@ def test_ca_file_that_cannot_be_used_is_500(key: str, tmp_path: Any, content: by
         assert str(path) in proxxy.wait_log("PROXXY_CA_FILE")
 
 
-def test_name_goes_into_sni_and_is_checked(settings: dict[str, Any], cert: Cert, authority: Authority, key: str) -> None:
+def test_name_goes_into_sni_and_is_checked(
+    settings: dict[str, Any], cert: Cert, authority: Authority, key: str
+) -> None:
     with Activator(settings) as proxxy, Upstream(cert, greet) as upstream:
         assert result(proxxy, key, console(upstream.port, "localhost")) == "ok"
         assert upstream.server_names == ["localhost"]
@@ -188,7 +198,9 @@ def test_name_goes_into_sni_and_is_checked(settings: dict[str, Any], cert: Cert,
         assert "another name" in result(proxxy, key, console(upstream.port, "localhost"))
 
 
-def test_address_does_not_go_into_sni_and_is_checked(settings: dict[str, Any], cert: Cert, authority: Authority, key: str) -> None:
+def test_address_does_not_go_into_sni_and_is_checked(
+    settings: dict[str, Any], cert: Cert, authority: Authority, key: str
+) -> None:
     with Activator(settings) as proxxy, Upstream(cert, greet) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "ok"
         assert upstream.server_names in ([], [None])
@@ -208,7 +220,7 @@ def test_tls_versions(settings: dict[str, Any], cert: Cert, key: str, version: s
         assert result(proxxy, key, console(upstream.port)) == "ok"
 
 
-KEYS = {
+KEYS: dict[str, Callable[[], Any]] = {
     "RSA-2048": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
     "RSA-4096": lambda: rsa.generate_private_key(public_exponent=65537, key_size=4096),
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -241,7 +253,17 @@ SUITES = [  # those of pveproxy's default list, and TLS 1.3's
 def serving(cert: Cert, options: list[str]) -> Iterator[int]:
     """openssl s_server, which is no WebSocket server: that its answer is read shows that TLS stands."""
     port = free_port()
-    command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", cert.cert, "-key", cert.key, "-www"]
+    command: list[str | Path] = [
+        "openssl",
+        "s_server",
+        "-accept",
+        f"127.0.0.1:{port}",
+        "-cert",
+        cert.cert,
+        "-key",
+        cert.key,
+        "-www",
+    ]
     server = spawn([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text(), 5, "s_server does not listen")
@@ -285,7 +307,9 @@ def test_port_without_tls(settings: dict[str, Any], key: str) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
-def test_server_that_wants_a_certificate_of_ours(settings: dict[str, Any], cert: Cert, key: str, version: ssl.TLSVersion) -> None:
+def test_server_that_wants_a_certificate_of_ours(
+    settings: dict[str, Any], cert: Cert, key: str, version: ssl.TLSVersion
+) -> None:
     """With TLS 1.3 it refuses behind the handshake, as the client sees it."""
     words = "handshake failure" if version == ssl.TLSVersion.TLSv1_2 else "certificate required"
     with Activator(settings) as proxxy, Upstream(cert, greet, maximum_version=version) as upstream:
@@ -301,7 +325,11 @@ def test_no_tls_behind_the_handshake(settings: dict[str, Any], cert: Cert, key: 
     def in_the_clear(what: bytes) -> Callable[[Connection], Any]:
         return lambda c: (c.read_request(), os.write(c.sock.fileno(), what), c.sock.shutdown(socket.SHUT_WR))
 
-    for what in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x50", b"\x17\x03\x03\x00\x20" + b"x" * 32):
+    for what in (
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x03\x00\x02\x02\x50",
+        b"\x17\x03\x03\x00\x20" + b"x" * 32,
+    ):
         with Activator(settings) as proxxy, Upstream(cert, in_the_clear(what)) as upstream:
             assert result(proxxy, key, console(upstream.port)).startswith("Proxmox: TLS failed: ")
             assert "outcome=upstream-tls" in proxxy.wait_log("Session ended")

@@ -51,9 +51,7 @@ def open_page(relay: Activator, url: str, headers: dict[str, str] = ORIGIN) -> C
 
 
 @pytest.mark.parametrize("key_name", ["", NAMED_KEY])
-def test_url_of_a_vm_opens_its_console(
-    command: UrlCommand, relay: Activator, key: str, key_name: str
-) -> None:
+def test_url_of_a_vm_opens_its_console(command: UrlCommand, relay: Activator, key: str, key_name: str) -> None:
     command.secret("key", f"{key_name}:{key}" if key_name else key)
     url = command.ok(*GUEST, NAMED, "--title", "Web & mail #1 – 100%")
     parts = urlsplit(url)
@@ -213,8 +211,13 @@ def test_file_that_only_a_group_may_read(command: UrlCommand, key: str, setting:
         os.chown(theirs.settings[setting], 0, group.gr_gid)
         os.chmod(theirs.settings[setting], 0o640)
         done = subprocess.run(
-            [program, *GUEST, str(NAMED)], env=environment, capture_output=True, text=True,
-            user=65534, group=65534, extra_groups=[],
+            [program, *GUEST, str(NAMED)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            user=65534,
+            group=65534,
+            extra_groups=[],
         )
     assert done.returncode == EX_CONFIG and "Permission denied; root and the group daemon may read it" in done.stderr
     assert "openssl rand" not in done.stderr
@@ -483,7 +486,8 @@ def test_key_in_the_environment_is_wiped(command: UrlCommand, key: str) -> None:
         environ = Path("/proc", str(process.pid), "environ")
         wait_for(
             lambda: b"SIGNATURE_KEY=" in environ.read_bytes() and key.encode() not in environ.read_bytes(),
-            2, "the key shows",
+            2,
+            "the key shows",
         )
     finally:
         process.communicate(timeout=20)
@@ -560,8 +564,12 @@ def test_seal_refuses_what_proxxy_would(command: UrlCommand, input: str, words: 
 
 
 WRAPS = [
-    "{}", "  {}\n", "wss://panel/console/ws?payload={}", "https://panel/console/novnc.html#payload={}&password=x",
-    "/a?b=c&payload={}#x", "payload={}",
+    "{}",
+    "  {}\n",
+    "wss://panel/console/ws?payload={}",
+    "https://panel/console/novnc.html#payload={}&password=x",
+    "/a?b=c&payload={}#x",
+    "payload={}",
 ]
 
 

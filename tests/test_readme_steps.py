@@ -66,11 +66,26 @@ def test_readme_leads_to_a_console(machine: Machine, cert: Cert) -> None:
             command = command.replace("https://panel.example.com/console/", PAGE)
             if "proxxy-url --node" in command:
                 serve_the_panel(machine)
-            output = machine.run(["sh", "-c", f"cd {TREE} && PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin && {command}"], timeout=300).stdout
+            output = machine.run(
+                [
+                    "sh",
+                    "-c",
+                    f"cd {TREE} && PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin && {command}",
+                ],
+                timeout=300,
+            ).stdout
 
         url = output.strip()
         assert url.startswith(f"{PAGE}novnc.html#payload=")
-        for file in ("novnc.html", "novnc.js", "console.js", "console.css", "xterm.html", "xterm/xterm.js", "novnc/core/rfb.js"):
+        for file in (
+            "novnc.html",
+            "novnc.js",
+            "console.js",
+            "console.css",
+            "xterm.html",
+            "xterm/xterm.js",
+            "novnc/core/rfb.js",
+        ):
             with urllib.request.urlopen(PAGE + file, timeout=10) as answer:
                 assert answer.status == 200
         target = f"{urlsplit(PAGE).path}ws?payload={quote(fragment(url)['payload'])}"

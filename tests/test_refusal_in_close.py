@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import ECHO, console
 from lib.activator import Activator
-from lib.answers import INVALID, ask, echoes, outcome, refusal, told_in_close
+from lib.answers import INVALID, ask, echoes, refusal, told_in_close
 from lib.payload import seal, seal_jwe, target
 from lib.process import wait_for
 from lib.standin import StandIn
@@ -42,7 +42,7 @@ def test_refusal_is_told_to_browsers_in_a_close(settings: dict[str, Any], key: s
     members, (words, detail), outcome = CLOSES[case]
     now = int(time.time())
     dated = {n: now + v if n in ("exp", "nbf") else v for n, v in members.items()}
-    sealed = lambda: seal_jwe(console(8006) | dated, key, **({} if "exp" in dated else {"exp": now + 60}))  # noqa: E731
+    sealed = lambda: seal_jwe(console(8006) | {"exp": now + 60} | dated, key)  # noqa: E731
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": "127.0.0.0/8"}) as proxxy:
         code, reason = told_in_close(proxxy, sealed(), PAGE)
         assert code == 1008 and reason.startswith(words) and len(reason.encode()) <= 123
@@ -69,13 +69,20 @@ def test_used_link_is_told_so(proxxy: Activator, standin: StandIn, key: str) -> 
     assert refusal(proxxy, payload)[:2] == (403, "Origin not allowed")
 
 
-@pytest.mark.parametrize("headers", [{"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Key": "short"}, {"Upgrade": "h2c"}])
+@pytest.mark.parametrize(
+    "headers", [{"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Key": "short"}, {"Upgrade": "h2c"}]
+)
 def test_what_cannot_be_upgraded_has_an_http_answer(proxxy: Activator, key: str, headers: dict[str, str]) -> None:
     assert refusal(proxxy, seal_jwe(console(8006), key, client="192.0.2.1"), {**PAGE, **headers})[0] == 403
 
 
 def test_what_was_not_sealed_with_the_key_has_an_http_answer(proxxy: Activator, key: str) -> None:
-    for payload in (seal_jwe(console(8006), "0" * 64), seal(console(8006, vmid=0), key), seal(console(8006), "0" * 64), "x"):
+    for payload in (
+        seal_jwe(console(8006), "0" * 64),
+        seal(console(8006, vmid=0), key),
+        seal(console(8006), "0" * 64),
+        "x",
+    ):
         started = time.monotonic()
         assert ask(proxxy, payload, PAGE) == (400, INVALID)
         assert time.monotonic() - started > 0.05

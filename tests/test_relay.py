@@ -69,7 +69,9 @@ def ended(proxxy: Activator) -> dict[str, str]:
 # --- one direction waits for the other -------------------------------------------------------
 
 
-def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(settings: dict[str, Any], session: Any) -> None:
+def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(
+    settings: dict[str, Any], session: Any
+) -> None:
     """Pongs fill the queue behind the client's frame; once it is whole, the console's data comes at once."""
     begun = threading.Event()
 

@@ -93,7 +93,9 @@ def twice() -> Iterator[Case]:
     cookie = b"Cookie: " + b"c" * 20000
     for name, field in {"Host": HOST, "key": UPGRADE[2], "length": b"Content-Length: 5", "fold": b" folded"}.items():
         yield Case("9112-5", f"second-{name}-behind-a-long-cookie", request(cookie, field))
-    yield Case("9112-6.1", "chunked-between-long-cookies", request(cookie, b"Transfer-Encoding: chunked", cookie) + NO_CHUNKS)
+    yield Case(
+        "9112-6.1", "chunked-between-long-cookies", request(cookie, b"Transfer-Encoding: chunked", cookie) + NO_CHUNKS
+    )
 
 
 # --- ends of lines ---------------------------------------------------------------------------
@@ -143,15 +145,57 @@ def line_ends() -> Iterator[Case]:
 LENGTHS = {
     101: [b"0", b"00", b"0 ", b"\t0"],  # digits are a number, and white space around a value is none of it
     400: [
-        b"", b"1", b"41", b"-1", b"-0", b"+1", b"+0", b"1, 1", b"1,1", b"0, 0", b"0,41", b"0x0", b"0x29",
-        b"29h", b"0.0", b"1e1", b"0 0", b"4 1", b"0;", b'"0"', b"0,", b",0", b"0_0", b"\xd9\xa1", b"\xa00",
-        b"00000000041", b"9223372036854775807", b"9223372036854775808", b"18446744073709551615",
-        b"18446744073709551616", b"18446744073709551657", b"4294967296", b"9" * 100,
+        b"",
+        b"1",
+        b"41",
+        b"-1",
+        b"-0",
+        b"+1",
+        b"+0",
+        b"1, 1",
+        b"1,1",
+        b"0, 0",
+        b"0,41",
+        b"0x0",
+        b"0x29",
+        b"29h",
+        b"0.0",
+        b"1e1",
+        b"0 0",
+        b"4 1",
+        b"0;",
+        b'"0"',
+        b"0,",
+        b",0",
+        b"0_0",
+        b"\xd9\xa1",
+        b"\xa00",
+        b"00000000041",
+        b"9223372036854775807",
+        b"9223372036854775808",
+        b"18446744073709551615",
+        b"18446744073709551616",
+        b"18446744073709551657",
+        b"4294967296",
+        b"9" * 100,
     ],
 }
 ENCODINGS = [
-    b"chunked", b"CHUNKED", b"identity", b"gzip", b"gzip, chunked", b"chunked, identity", b"chunked, chunked",
-    b"\tchunked", b" chunked ", b"xchunked", b"chunked;q=1", b'"chunked"', b"chunked,", b", chunked", b"",
+    b"chunked",
+    b"CHUNKED",
+    b"identity",
+    b"gzip",
+    b"gzip, chunked",
+    b"chunked, identity",
+    b"chunked, chunked",
+    b"\tchunked",
+    b" chunked ",
+    b"xchunked",
+    b"chunked;q=1",
+    b'"chunked"',
+    b"chunked,",
+    b", chunked",
+    b"",
 ]
 
 
@@ -249,8 +293,26 @@ def hosts() -> Iterator[Case]:
     for value in (b"", b"a", b"a:8443", b"a:", b"127.0.0.1:1", b"[::1]", b"[::1]:8443", b"a%2eb", b"a_b"):
         yield Case("9112-3.2", f"Host-is-{shown(value)}", request(host=b"Host: " + value), 101)
     wrong = (
-        b"a b", b"a/b", b"a?b", b"a#b", b"user@a", b"a\\b", b"<a>", b'"a"', b"a|b", b"\xc3\xa9",
-        b"http://a", b"a:b", b"a:80:80", b"a:-1", b"[::1", b"::1", b"[::1]a", b"a[b]", b"a%zz", b"a%",
+        b"a b",
+        b"a/b",
+        b"a?b",
+        b"a#b",
+        b"user@a",
+        b"a\\b",
+        b"<a>",
+        b'"a"',
+        b"a|b",
+        b"\xc3\xa9",
+        b"http://a",
+        b"a:b",
+        b"a:80:80",
+        b"a:-1",
+        b"[::1",
+        b"::1",
+        b"[::1]a",
+        b"a[b]",
+        b"a%zz",
+        b"a%",
     )
     for value in wrong:
         yield Case("9112-3.2", f"Host-is-{shown(value)}", request(host=b"Host: " + value))
@@ -302,21 +364,43 @@ def targets() -> Iterator[Case]:
 
 def request_lines() -> Iterator[Case]:
     for line in (
-        b"", b"GET", b"GET TARGET", b"TARGET HTTP/1.1", b"GET  TARGET HTTP/1.1", b"GET TARGET  HTTP/1.1",
-        b"GET TARGET HTTP/1.1 ", b"GET TARGET HTTP/1.1 x", b"GET\tTARGET\tHTTP/1.1",
-        b"GET TARGET\xa0HTTP/1.1", b"G(T TARGET HTTP/1.1", b"GET: TARGET HTTP/1.1",
+        b"",
+        b"GET",
+        b"GET TARGET",
+        b"TARGET HTTP/1.1",
+        b"GET  TARGET HTTP/1.1",
+        b"GET TARGET  HTTP/1.1",
+        b"GET TARGET HTTP/1.1 ",
+        b"GET TARGET HTTP/1.1 x",
+        b"GET\tTARGET\tHTTP/1.1",
+        b"GET TARGET\xa0HTTP/1.1",
+        b"G(T TARGET HTTP/1.1",
+        b"GET: TARGET HTTP/1.1",
     ):
         yield Case("9112-3", f"line-{shown(line).replace('TARGET', '/')}", request(line=line))
     versions = {
         101: (
-            b"HTTP/1.2", b"HTTP/1.9",  # read as 1.1, the highest minor version that is known
+            b"HTTP/1.2",
+            b"HTTP/1.9",  # read as 1.1, the highest minor version that is known
             # RFC 9110 section 7.8 has no Upgrade in it; an nginx without proxy_http_version asks so, and takes the 101.
             b"HTTP/1.0",
         ),
         505: (b"HTTP/0.9", b"HTTP/2.0", b"HTTP/3.0"),
         400: (
-            b"HTTP/1", b"HTTP/2", b"HTTP/1.", b"HTTP/1.10", b"HTTP/11.1", b"HTTP/1,1", b"http/1.1",
-            b"HTTP/-1.1", b"HTTP/1.x", b"HTTP/x.1", b"HTTP/1.+1", b"HTTP /1.1", b"HTTPS/1.1", b"ICAP/1.0",
+            b"HTTP/1",
+            b"HTTP/2",
+            b"HTTP/1.",
+            b"HTTP/1.10",
+            b"HTTP/11.1",
+            b"HTTP/1,1",
+            b"http/1.1",
+            b"HTTP/-1.1",
+            b"HTTP/1.x",
+            b"HTTP/x.1",
+            b"HTTP/1.+1",
+            b"HTTP /1.1",
+            b"HTTPS/1.1",
+            b"ICAP/1.0",
             b"RTSP/1.0",
         ),
     }
@@ -330,12 +414,22 @@ def request_lines() -> Iterator[Case]:
     yield Case("9112-3.2.3", "CONNECT", request(line=b"CONNECT a:443 HTTP/1.1"), 405)
     yield Case("9112-3.2.4", "OPTIONS-asterisk", request(line=b"OPTIONS * HTTP/1.1"), 204)
     yield Case("9110-9.3.7", "OPTIONS-of-a-payload", request(line=b"OPTIONS TARGET HTTP/1.1"), 204)
-    yield Case("9110-9.3.7", "OPTIONS-with-a-length-of-0", request(b"Content-Length: 0", line=b"OPTIONS / HTTP/1.1"), 204)
-    yield Case("9110-9.3.7", "OPTIONS-with-a-body", request(b"Content-Length: 5", line=b"OPTIONS / HTTP/1.1") + b"12345")
-    yield Case("9110-9.3.7", "OPTIONS-with-chunks", request(b"Transfer-Encoding: chunked", line=b"OPTIONS / HTTP/1.1") + NO_CHUNKS)
+    yield Case(
+        "9110-9.3.7", "OPTIONS-with-a-length-of-0", request(b"Content-Length: 0", line=b"OPTIONS / HTTP/1.1"), 204
+    )
+    yield Case(
+        "9110-9.3.7", "OPTIONS-with-a-body", request(b"Content-Length: 5", line=b"OPTIONS / HTTP/1.1") + b"12345"
+    )
+    yield Case(
+        "9110-9.3.7",
+        "OPTIONS-with-chunks",
+        request(b"Transfer-Encoding: chunked", line=b"OPTIONS / HTTP/1.1") + NO_CHUNKS,
+    )
     yield Case("9110-9.3.2", "HEAD-is-never-upgraded", request(line=b"HEAD TARGET HTTP/1.1"), 426)
     yield Case("9110-9.3.2", "HEAD-of-the-status", request(line=b"HEAD /api/status HTTP/1.1"), 200)
-    yield Case("9110-9.3.2", "HEAD-with-a-body", request(b"Content-Length: 5", line=b"HEAD /api/status HTTP/1.1") + b"12345")
+    yield Case(
+        "9110-9.3.2", "HEAD-with-a-body", request(b"Content-Length: 5", line=b"HEAD /api/status HTTP/1.1") + b"12345"
+    )
     body = b"Content-Length: %d" % len(SECOND)
     sent = request(body, line=b"POST TARGET HTTP/1.1") + SECOND
     yield Case("9110-9.1", "POST-with-a-request-inside", sent, 405)
@@ -390,6 +484,7 @@ def strangers() -> Iterator[Case]:
 
 def upgrades() -> Iterator[Case]:
     """An intermediary that takes a refusal for a 101 stops looking: behind it nothing may be answered."""
+
     def without(index: int, *more: bytes, line: bytes = LINE) -> bytes:
         return request(*more, line=line).replace(UPGRADE[index] + b"\r\n", b"")
 
@@ -462,8 +557,16 @@ def check_only_answer(raw: bytes, status: int, head_alone: bool) -> None:
 
 
 EVERY = [
-    *twice(), *line_ends(), *bodies(), *fields(), *hosts(), *targets(), *request_lines(), *limits(),
-    *strangers(), *upgrades(),
+    *twice(),
+    *line_ends(),
+    *bodies(),
+    *fields(),
+    *hosts(),
+    *targets(),
+    *request_lines(),
+    *limits(),
+    *strangers(),
+    *upgrades(),
 ]
 
 
@@ -476,8 +579,15 @@ def test_one_answer_and_no_second(front: Front, case: Case) -> None:
 
 
 PIPELINED = {
-    "two-Hosts", "Content-Length-is-41", "Transfer-Encoding-is-chunked", "method-POST", "no-upgrade",
-    "version-1337", "head-of-65537-bytes", "bad-payload", "status",
+    "two-Hosts",
+    "Content-Length-is-41",
+    "Transfer-Encoding-is-chunked",
+    "method-POST",
+    "no-upgrade",
+    "version-1337",
+    "head-of-65537-bytes",
+    "bad-payload",
+    "status",
 }
 REFUSED = [case for case in EVERY if case.name in PIPELINED]
 

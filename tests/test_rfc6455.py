@@ -31,7 +31,18 @@ from lib.process import free_port
 from lib.pve_frames import xor
 from lib.upstream import WEBSOCKET_GUID, Connection, Upstream
 from lib.wire import (
-    BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, TIMEOUT, Client, Frame, Peer, close_payload, encode_frame,
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    TIMEOUT,
+    Client,
+    Frame,
+    Peer,
+    close_payload,
+    encode_frame,
 )
 
 CLIENT, PROXMOX = "client", "proxmox"
@@ -541,7 +552,12 @@ def closing(section: str, name: str, payload: bytes, before: Sent = BEFORE) -> I
 
 
 @over(
-    *reserved_bits(), *reserved_opcodes(), *lengths(), *wrong_masks(), *wrong_fragments(), *wrong_closes(),
+    *reserved_bits(),
+    *reserved_opcodes(),
+    *lengths(),
+    *wrong_masks(),
+    *wrong_fragments(),
+    *wrong_closes(),
     *closes(),
 )
 def test_connection_ends(ends: Ends, case: Case) -> None:
@@ -691,11 +707,19 @@ def handshake_keys() -> Iterator[Case]:
     padded = {"sec-websocket-accept": ACCEPT}
     yield asked("4.2.2", "white-space-around-key", 101, answer=padded, Sec_WebSocket_Key=f" \t{KEY}\t ")
     wrong = {
-        "absent": None, "empty": "", "of-16-characters": "0123456789abcdef",
-        "of-15-bytes": "AQIDBAUGBwgJCgsMDQ4P", "of-17-bytes": "AQIDBAUGBwgJCgsMDQ4PEBE=",
-        "not-padded": KEY[:-2], "padded-once": KEY[:-1], "padded-thrice": KEY + "=",
-        "in-the-other-alphabet": "_-__________________-w==", "with-a-space": "dGhlIHNhbXBs ZSBub25jZQ==",
-        "not-base64": "*" * 22 + "==", "in-quotes": f'"{KEY}"', "beyond-ASCII": "é" * 22 + "==",
+        "absent": None,
+        "empty": "",
+        "of-16-characters": "0123456789abcdef",
+        "of-15-bytes": "AQIDBAUGBwgJCgsMDQ4P",
+        "of-17-bytes": "AQIDBAUGBwgJCgsMDQ4PEBE=",
+        "not-padded": KEY[:-2],
+        "padded-once": KEY[:-1],
+        "padded-thrice": KEY + "=",
+        "in-the-other-alphabet": "_-__________________-w==",
+        "with-a-space": "dGhlIHNhbXBs ZSBub25jZQ==",
+        "not-base64": "*" * 22 + "==",
+        "in-quotes": f'"{KEY}"',
+        "beyond-ASCII": "é" * 22 + "==",
     }
     for name, key in wrong.items():
         yield asked("4.2.1", f"key-{name}", 400, Sec_WebSocket_Key=key)
@@ -705,9 +729,16 @@ def handshake_keys() -> Iterator[Case]:
 def handshake_protocols() -> Iterator[Case]:
     """Section 4.2.2: one of those offered, or none; a browser fails the connection at any other."""
     offers: dict[Any, str] = {
-        "binary": "binary", "base64": "base64", "base64, binary": "binary", "binary, binary": "binary",
-        "chat,superchat": "chat", "BINARY": "BINARY", "b@d, fine": "fine",
-        "": ABSENT, ",": ABSENT, "b@d": ABSENT,
+        "binary": "binary",
+        "base64": "base64",
+        "base64, binary": "binary",
+        "binary, binary": "binary",
+        "chat,superchat": "chat",
+        "BINARY": "BINARY",
+        "b@d, fine": "fine",
+        "": ABSENT,
+        ",": ABSENT,
+        "b@d": ABSENT,
     }
     for offer, chosen in offers.items():
         wanted = {"sec-websocket-protocol": chosen}
@@ -792,12 +823,14 @@ def answered(section: str, name: str, accepted: bool, status: str = SWITCHING, *
 
 def answers() -> Iterator[Case]:
     fine: dict[str, dict[str, Any]] = {
-        "plain": {}, "any-case": {"Upgrade": "WebSocket", "Connection": "UPGRADE"},
+        "plain": {},
+        "any-case": {"Upgrade": "WebSocket", "Connection": "UPGRADE"},
         "connection-list": {"Connection": "keep-alive, Upgrade"},
         "unknown-fields": {"Server": "pve-api-daemon/3.0"},
         "white-space": {"Sec_WebSocket_Accept": " \t{accept}\t "},
         "offered-protocol": {"Sec_WebSocket_Protocol": "binary"},
-        "no-words": {"status": "101 "}, "other-words": {"status": "101 Web Socket Protocol Handshake"},
+        "no-words": {"status": "101 "},
+        "other-words": {"status": "101 Web Socket Protocol Handshake"},
     }
     for name, options in fine.items():
         yield answered("4.1", f"answer-{name}-is-accepted", True, **options)
@@ -807,16 +840,19 @@ def answers() -> Iterator[Case]:
     # RFC 9112 section 6.3: nothing follows a 101's head, whatever its fields say.
     yield answered("4.1", "answer-with-a-Content-Length-of-0-is-accepted", True, Content_Length="0")
     wrong: dict[str, dict[str, Any]] = {
-        "accept-absent": {"Sec_WebSocket_Accept": None}, "accept-empty": {"Sec_WebSocket_Accept": ""},
+        "accept-absent": {"Sec_WebSocket_Accept": None},
+        "accept-empty": {"Sec_WebSocket_Accept": ""},
         "accept-cut": {"Sec_WebSocket_Accept": "{cut}"},
         "accept-and-more": {"Sec_WebSocket_Accept": "{accept}x"},
         "accept-of-another-key": {"Sec_WebSocket_Accept": ACCEPT},
         "accept-is-the-key": {"Sec_WebSocket_Accept": "{key}"},
         "accept-in-quotes": {"Sec_WebSocket_Accept": '"{accept}"'},
         "accept-twice": {"Sec_WebSocket_Accept": ["{accept}", "{accept}"]},
-        "upgrade-absent": {"Upgrade": None}, "upgrade-empty": {"Upgrade": ""},
+        "upgrade-absent": {"Upgrade": None},
+        "upgrade-empty": {"Upgrade": ""},
         "upgrade-h2c": {"Upgrade": "h2c"},
-        "connection-absent": {"Connection": None}, "connection-close": {"Connection": "close"},
+        "connection-absent": {"Connection": None},
+        "connection-close": {"Connection": "close"},
         "extension-not-asked-for": {"Sec_WebSocket_Extensions": "permessage-deflate"},
         "extensions-not-asked-for": {"Sec_WebSocket_Extensions": ["x", "y; z=1"]},
         "protocol-not-asked-for": {"Sec_WebSocket_Protocol": "chat"},

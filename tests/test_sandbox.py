@@ -191,7 +191,9 @@ def test_relaying_session_has_no_secret_in_memory(
             seen, found = 0, []
             for line, content in memory(pid):
                 seen += b"marker of the session" in content
-                found += [f"{name} in {line.strip()} at {content.index(s)}" for name, s in secrets.items() if s in content]
+                found += [
+                    f"{name} in {line.strip()} at {content.index(s)}" for name, s in secrets.items() if s in content
+                ]
             assert seen > 0, "the scan does not even see what is there"
             assert found == []
             environment = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -204,9 +206,7 @@ def private_memory(pid: int) -> int:
     return sum(map(int, re.findall(r"^Private_\w+: +(\d+)", text, re.M)))
 
 
-def test_quiet_session_is_as_small_as_before_its_burst(
-    settings: dict[str, Any], standin: StandIn, key: str
-) -> None:
+def test_quiet_session_is_as_small_as_before_its_burst(settings: dict[str, Any], standin: StandIn, key: str) -> None:
     """What a burst fills is given back when a Ping is due: a session does not grow with what it has carried."""
     burst = bytes(range(256)) * 4096
     with Activator(settings | {"PROXXY_PING_INTERVAL": 1}) as proxxy:

@@ -176,7 +176,9 @@ def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, 
         c.read_data(1)
         c.send_frame(BINARY, bytes(16))
         c.read_data(16)
-        c.send_frame(BINARY, (not authenticated).to_bytes(4, "big") + len(reason).to_bytes(4, "big") * bool(reason) + reason)
+        c.send_frame(
+            BINARY, (not authenticated).to_bytes(4, "big") + len(reason).to_bytes(4, "big") * bool(reason) + reason
+        )
         if authenticated:
             c.read_data(1)
         c.close_notify()
@@ -192,12 +194,16 @@ def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, 
         client.read_data(4 + (4 + len(reason) if reason else 0))
         if authenticated:
             client.send_frame(BINARY, b"\x01")
-        assert client.close_code() == ((1000, "Console closed") if authenticated else (1008, "Console refused the VNC password"))
+        assert client.close_code() == (
+            (1000, "Console closed") if authenticated else (1008, "Console refused the VNC password")
+        )
         client.sock.close()
         assert ("outcome=password-refused" in proxxy.wait_log("Session ended")) != authenticated
 
 
-def test_upgrade_of_the_program_drops_nobody(settings: dict[str, Any], standin: StandIn, key: str, tmp_path: Any) -> None:
+def test_upgrade_of_the_program_drops_nobody(
+    settings: dict[str, Any], standin: StandIn, key: str, tmp_path: Any
+) -> None:
     """A session lives on when the file it was started from is replaced."""
     with Activator(settings) as proxxy:
         copy = tmp_path / "proxxy-conn"
@@ -265,7 +271,9 @@ def test_sigterm_under_load(settings: dict[str, Any], scripted: Open) -> None:
         assert client.close_code(10) == (1001, "Session was ended by the operator")
 
 
-def test_client_that_never_answers_a_close_is_not_waited_for(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+def test_client_that_never_answers_a_close_is_not_waited_for(
+    settings: dict[str, Any], standin: StandIn, key: str
+) -> None:
     with Activator(settings) as proxxy:
         with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
             client.send_frame(BINARY, b"quit")

@@ -21,7 +21,9 @@ from lib.wire import BINARY, Client
 
 @pytest.mark.parametrize("value", ["", "abc", "0" * 63, "0" * 65, "g" * 64, "0" * 62 + "zz"])
 def test_bad_signature_key_is_500_and_one_clear_line(value: str, tmp_path: Any) -> None:
-    with Activator({"SIGNATURE_KEY": value, "PROXXY_KEY_FILE": tmp_path / "none"} if not value else {"SIGNATURE_KEY": value}) as proxxy:
+    with Activator(
+        {"SIGNATURE_KEY": value, "PROXXY_KEY_FILE": tmp_path / "none"} if not value else {"SIGNATURE_KEY": value}
+    ) as proxxy:
         status, _, body = plain_request(proxxy.port, path="/?payload=00:00")
         assert (status, body) == (500, b'{"error":"Internal server error","code":500,"issues":[]}')
         log = proxxy.wait_log("openssl rand -hex 32")
@@ -131,7 +133,10 @@ def test_settings_file_as_installed_is_understood(tmp_path: Any, key: str) -> No
     text = subprocess.run([binary(), "--settings"], capture_output=True, text=True, check=True).stdout
     config = tmp_path / "proxxy.conf"
     config.write_text(re.sub(r"^#(?=[A-Z_]+=)(?!SIGNATURE_KEY|PROXXY_KEY_FILE)", "", text, flags=re.M))
-    with Activator(dict(line.split("=", 1) for line in config.read_text().splitlines() if line and line[0] != "#") | {"SIGNATURE_KEY": key}) as proxxy:
+    with Activator(
+        dict(line.split("=", 1) for line in config.read_text().splitlines() if line and line[0] != "#")
+        | {"SIGNATURE_KEY": key}
+    ) as proxxy:
         with Client.connect(proxxy.port, "/api/status") as client:
             assert client.read_head().status == 200
 
@@ -141,9 +146,17 @@ def test_check_says_which_files_it_read(tmp_path: Any, key: str) -> None:
     (tmp_path / "conf.d").mkdir()
     for name in ("b.conf", "a.conf", "ignored"):
         (tmp_path / "conf.d" / name).write_text("PROXXY_LOG=stderr\n")
-    run = subprocess.run([binary(), "--check"], capture_output=True, text=True, env={"PROXXY_CONFIG": f"{tmp_path}/conf"})
+    run = subprocess.run(
+        [binary(), "--check"], capture_output=True, text=True, env={"PROXXY_CONFIG": f"{tmp_path}/conf"}
+    )
     read = [line.rpartition(" ")[2] for line in run.stdout.splitlines() if "read from" in line]
-    assert run.returncode == 0 and read == [f"{tmp_path}/conf", f"{tmp_path}/conf.d/a.conf", f"{tmp_path}/conf.d/b.conf"]
+    assert run.returncode == 0 and read == [
+        f"{tmp_path}/conf",
+        f"{tmp_path}/conf.d/a.conf",
+        f"{tmp_path}/conf.d/b.conf",
+    ]
     (tmp_path / "conf.d" / "b.conf").write_text("\nPORT=x\n")
-    run = subprocess.run([binary(), "--check"], capture_output=True, text=True, env={"PROXXY_CONFIG": f"{tmp_path}/conf"})
+    run = subprocess.run(
+        [binary(), "--check"], capture_output=True, text=True, env={"PROXXY_CONFIG": f"{tmp_path}/conf"}
+    )
     assert run.returncode == os.EX_CONFIG and f"{tmp_path}/conf.d/b.conf line 2: PORT" in run.stderr

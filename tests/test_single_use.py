@@ -40,9 +40,7 @@ def test_one_of_many_at_once_gets_the_console(proxxy: Activator, standin: StandI
     assert sorted(answers) == [101] + [403] * 23
 
 
-def test_request_that_could_not_be_upgraded_does_not_use_it_up(
-    proxxy: Activator, standin: StandIn, key: str
-) -> None:
+def test_request_that_could_not_be_upgraded_does_not_use_it_up(proxxy: Activator, standin: StandIn, key: str) -> None:
     """A link that a chat program looks at first is still good."""
     payload = seal_jwe(standin.console("qemu", ECHO), key, jti="preview", origin="https://panel.example.com")
     origin = {"Origin": "https://panel.example.com"}
@@ -53,9 +51,7 @@ def test_request_that_could_not_be_upgraded_does_not_use_it_up(
     assert echoes(proxxy, payload, origin)
 
 
-def test_used_jti_are_kept_as_hashes_until_they_expire(
-    settings: dict[str, Any], standin: StandIn, key: str
-) -> None:
+def test_used_jti_are_kept_as_hashes_until_they_expire(settings: dict[str, Any], standin: StandIn, key: str) -> None:
     with Activator(settings) as proxxy:
         old = [proxxy.used / f"00{digit:x}{'0' * 61}" for digit in range(16)]
         others = [proxxy.used / "README", proxxy.used / ("g" * 64)]

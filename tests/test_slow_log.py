@@ -36,7 +36,7 @@ class Log(Activator):
     def command(self) -> list[Any]:
         script = (
             'mount -t tmpfs tmpfs /run && mkdir /run/systemd && ln -s "$0" /run/systemd/journal && '
-            'mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 && '
+            "mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 && "
             'ln -s "$0/socket" /dev/log && exec "$@"'
         )
         return ["unshare", "--mount", "sh", "-c", script, self._place, *super().command()]
@@ -45,7 +45,9 @@ class Log(Activator):
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[socket.socket]:
     """The socket of a log, full: nothing goes in before something is read."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, socket.socket(
+        socket.AF_UNIX, socket.SOCK_DGRAM
+    ) as filler:
         log.bind(str(tmp_path / "socket"))
         filler.connect(str(tmp_path / "socket"))
         filler.setblocking(False)
@@ -173,7 +175,14 @@ def test_stopped_journald_delays_nobody(cert: Cert) -> None:
         pid = machine.run(["systemctl", "show", "--property=MainPID", "--value", "systemd-journald"]).stdout.strip()
         machine.run(["kill", "-STOP", pid])
         try:
-            machine.run(["sh", "-c", "for i in $(seq 40); do timeout 0.2 logger --socket /run/systemd/journal/socket -d x & done; wait"], check=False)
+            machine.run(
+                [
+                    "sh",
+                    "-c",
+                    "for i in $(seq 40); do timeout 0.2 logger --socket /run/systemd/journal/socket -d x & done; wait",
+                ],
+                check=False,
+            )
             took = use(8443, seal(proxmox.console("qemu", ECHO), key))
         finally:
             machine.run(["kill", "-CONT", pid])

@@ -153,9 +153,7 @@ def test_a_console_over_the_api_with_login_and_csrf_token(standin: StandIn, tls:
         ("another identity", "permission denied - invalid PVEVNC ticket"),
     ],
 )
-def test_401_comes_after_three_seconds(
-    standin: StandIn, tls: ssl.SSLContext, authorized: str, reason: str
-) -> None:
+def test_401_comes_after_three_seconds(standin: StandIn, tls: ssl.SSLContext, authorized: str, reason: str) -> None:
     console = standin.console("qemu", 100)
     if authorized == "another identity":
         authorized = f"PVEAuthCookie={standin.access.cookie('root@pam')}"

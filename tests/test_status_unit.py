@@ -60,7 +60,9 @@ def ask_sessions(machine: Machine) -> list[dict[str, Any]]:
 
 
 def test_units_verify_without_a_word(machine: Machine) -> None:
-    verified = machine.run(["systemd-analyze", "verify", "proxxy-status.socket", "proxxy-status@1.service"], check=False)
+    verified = machine.run(
+        ["systemd-analyze", "verify", "proxxy-status.socket", "proxxy-status@1.service"], check=False
+    )
     assert verified.stdout + verified.stderr == ""
 
 
@@ -159,7 +161,9 @@ def test_it_runs_without_a_privilege(machine: Machine) -> None:
     with socket.create_connection(("127.0.0.1", STATUS_PORT), 5) as held:
         held.sendall(b"GET ")
         unit = wait_for(
-            lambda: machine.run(["systemctl", "list-units", "--plain", "--no-legend", "proxxy-status@*"]).stdout.split()[:1],
+            lambda: machine.run(
+                ["systemctl", "list-units", "--plain", "--no-legend", "proxxy-status@*"]
+            ).stdout.split()[:1],
             5,
             "no process",
         )[0]
@@ -181,7 +185,12 @@ def test_its_user_has_no_part_in_sessions(machine: Machine, proxmox: StandIn) ->
         assert client.read_data(1) == b"x"
         [unit] = wait_instances(machine, 1)
         pid = machine.run(["systemctl", "show", "--property=MainPID", "--value", unit]).stdout.strip()
-        for argv in (["cat", KEY], ["ls", "/var/lib/proxxy"], ["/bin/kill", "-0", pid], ["cat", f"/proc/{pid}/environ"]):
+        for argv in (
+            ["cat", KEY],
+            ["ls", "/var/lib/proxxy"],
+            ["/bin/kill", "-0", pid],
+            ["cat", f"/proc/{pid}/environ"],
+        ):
             refused = machine.run([*as_status, *argv], check=False)
             assert refused.returncode != 0 and re.search("permission denied|not permitted", refused.stderr, re.I), argv
 

@@ -22,7 +22,16 @@ from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.flow import Flow, check_echo
 from lib.installed import (
-    KEY, SETTINGS, SETTLE_SECONDS, deploy, failures, install, instances, key, show, wait_instances,
+    KEY,
+    SETTINGS,
+    SETTLE_SECONDS,
+    deploy,
+    failures,
+    install,
+    instances,
+    key,
+    show,
+    wait_instances,
 )
 from lib.payload import seal, seal_jwe, target
 from lib.pid1 import Machine
@@ -78,8 +87,9 @@ def get_uptime(host: str) -> int:
 
 def test_units_verify_without_a_word(machine: Machine) -> None:
     # Its exit status says nothing: unknown directives are a warning.
-    verified = machine.run(["systemd-analyze", "verify", "proxxy.socket", "proxxy@1.service",
-                            "proxxy.slice"], check=False)
+    verified = machine.run(
+        ["systemd-analyze", "verify", "proxxy.socket", "proxxy@1.service", "proxxy.slice"], check=False
+    )
     assert verified.stdout + verified.stderr == ""
 
 
@@ -230,12 +240,16 @@ def test_one_address_cannot_take_every_slot(machine: Machine) -> None:
         client.sock.close()
 
 
-@pytest.mark.parametrize("work", [
-    ["restart", "proxxy.socket"],
-    ["stop", "proxxy.socket"],
-    ["daemon-reload"],
-    ["daemon-reexec"],
-], ids=" ".join)
+@pytest.mark.parametrize(
+    "work",
+    [
+        ["restart", "proxxy.socket"],
+        ["stop", "proxxy.socket"],
+        ["daemon-reload"],
+        ["daemon-reexec"],
+    ],
+    ids=" ".join,
+)
 def test_operators_work_leaves_sessions_running(machine: Machine, proxmox: StandIn, work: list[str]) -> None:
     with open_session(machine, proxmox) as client:
         with Flow(client) as flow:

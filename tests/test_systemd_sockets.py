@@ -107,7 +107,10 @@ def test_200_connections_at_once_do_not_fail_the_status_socket(machine: Machine)
 
     wait_for(is_free, RETRY_SECONDS, "no answer")
     for name in PORTS:  # service-start-limit-hit is of sockets that have one service, which ours have not
-        assert show(machine, f"{name}.socket", "Accept", "TriggerLimitIntervalUSec") == {"Accept": "yes", "TriggerLimitIntervalUSec": "0"}
+        assert show(machine, f"{name}.socket", "Accept", "TriggerLimitIntervalUSec") == {
+            "Accept": "yes",
+            "TriggerLimitIntervalUSec": "0",
+        }
 
 
 @both

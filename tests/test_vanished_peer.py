@@ -91,7 +91,12 @@ def tcp_info(proxxy: Activator) -> dict[str, int]:
 # A Proxmox that goes on drawing behind our Close is listened to for LINGER_MS.
 @pytest.mark.parametrize("script, goodbye", [(hold, 0.0), (draw, 3.0)], ids=["quiet", "drawing"])
 def test_client_that_vanishes_is_noticed_within_two_pings(
-    network: Network, settings: dict[str, Any], cert: Cert, key: str, script: Callable[[Connection], None], goodbye: float
+    network: Network,
+    settings: dict[str, Any],
+    cert: Cert,
+    key: str,
+    script: Callable[[Connection], None],
+    goodbye: float,
 ) -> None:
     interval = 3
     with Upstream(cert, script) as upstream, Anywhere(settings | {"PROXXY_PING_INTERVAL": interval}) as proxxy:
@@ -127,7 +132,9 @@ def test_short_outage_ends_no_session(network: Network, settings: dict[str, Any]
 
 def test_client_that_pauses_stays(network: Network, settings: dict[str, Any], cert: Cert, key: str) -> None:
     """It reads nothing for many Ping intervals, while the console draws; then it reads on, and nothing is missing."""
-    with Upstream(cert, draw) as upstream, Anywhere(settings | {"PROXXY_PING_INTERVAL": 1 if PAUSE < 60 else 20}) as proxxy:
+    with Upstream(cert, draw) as upstream, Anywhere(
+        settings | {"PROXXY_PING_INTERVAL": 1 if PAUSE < 60 else 20}
+    ) as proxxy:
         client = connect(network, proxxy, cert, key, upstream.port)
         client.read_data(10_000)
         end = time.monotonic() + PAUSE

@@ -65,14 +65,18 @@ def test_session_is_nothing_but_its_own_bytes(proxxy: Xinetd, standin: StandIn, 
     assert standin.violations == []
 
 
-@pytest.mark.parametrize("raw, status", [
-    (b"GET /?payload=00:11 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\n\r\n", 400),
-    (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-    (b"\x16\x03\x01\x02\x00 a TLS client's first bytes\r\n\r\n", 400),
-    (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431),
-], ids=["bad payload", "no payload", "no host", "method", "not HTTP", "too large"])
+@pytest.mark.parametrize(
+    "raw, status",
+    [
+        (b"GET /?payload=00:11 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"\x16\x03\x01\x02\x00 a TLS client's first bytes\r\n\r\n", 400),
+        (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431),
+    ],
+    ids=["bad payload", "no payload", "no host", "method", "not HTTP", "too large"],
+)
 def test_refusals_are_one_answer_and_no_log_line(proxxy: Xinetd, raw: bytes, status: int) -> None:
     with Client.connect(proxxy.port, raw=raw) as client:
         code, body = read_answer(client)
@@ -91,12 +95,16 @@ def test_client_that_breaks_websocket_gets_one_close(proxxy: Xinetd, standin: St
         assert read_goodbye(client) == 1002
 
 
-@pytest.mark.parametrize("setting", [
-    {"PROXXY_TLS_VERIFY": "off"},  # loud
-    {"PROXXY_LOG": "stderr"},  # which is the client
-    {"PROXXY_LOG": "syslog"},
-    {"PROXXY_LOG": "journal"},
-], ids=lambda setting: "=".join(*setting.items()))
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"PROXXY_TLS_VERIFY": "off"},  # loud
+        {"PROXXY_LOG": "stderr"},  # which is the client
+        {"PROXXY_LOG": "syslog"},
+        {"PROXXY_LOG": "journal"},
+    ],
+    ids=lambda setting: "=".join(*setting.items()),
+)
 def test_settings_that_talk_do_not_talk_to_the_client(
     settings: dict[str, Any], standin: StandIn, key: str, setting: dict[str, str]
 ) -> None:
@@ -110,10 +118,14 @@ def test_settings_that_talk_do_not_talk_to_the_client(
             assert read_goodbye(client) == 1000
 
 
-@pytest.mark.parametrize("broken", [
-    {"SIGNATURE_KEY": "no key"},
-    {"PROXXY_NO_SUCH_SETTING": "1"},
-], ids=["key", "setting"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"SIGNATURE_KEY": "no key"},
+        {"PROXXY_NO_SUCH_SETTING": "1"},
+    ],
+    ids=["key", "setting"],
+)
 def test_bad_configuration_is_one_answer(settings: dict[str, Any], broken: dict[str, str]) -> None:
     with Xinetd({**settings, **broken}) as proxxy, Client.connect(proxxy.port, "/?payload=00:11") as client:
         status, body = read_answer(client)
@@ -124,8 +136,13 @@ def test_untrusted_proxmox_is_one_close(authority: Authority, settings: dict[str
     untrusted: Cert = authority.self_signed()
     with Xinetd(settings) as proxxy, StandIn(untrusted) as proxmox:
         console = {
-            "vmid": VMID, "type": "qemu", "host": f"127.0.0.1:{proxmox.port}", "node": proxmox.node,
-            "ticket": "PVEAPIToken=a@pam!b=c", "vncticket": "PVEVNC:d", "port": 5900,
+            "vmid": VMID,
+            "type": "qemu",
+            "host": f"127.0.0.1:{proxmox.port}",
+            "node": proxmox.node,
+            "ticket": "PVEAPIToken=a@pam!b=c",
+            "vncticket": "PVEVNC:d",
+            "port": 5900,
         }
         with Client.upgraded(proxxy.port, target(seal(console, key))) as client:
             assert read_goodbye(client) == 1011

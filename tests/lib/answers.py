@@ -14,7 +14,9 @@ from .wire import BINARY, CLOSE, Client, close_payload
 INVALID = b'{"error":"Invalid payload","code":400,"issues":[]}'
 
 
-def plain_request(port: int, method: str = "GET", path: str = "/", fields: str = "") -> tuple[int, dict[str, str], bytes]:
+def plain_request(
+    port: int, method: str = "GET", path: str = "/", fields: str = ""
+) -> tuple[int, dict[str, str], bytes]:
     """One plain request: status, headers, body."""
     request = f"{method} {path} HTTP/1.1\r\nHost: proxxy\r\n{fields}\r\n"
     with Client.connect(port, raw=request.encode()) as client:
@@ -88,7 +90,7 @@ def greet(c: Connection) -> None:
 
 
 def result(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5, payload: str = "") -> str:
-    """"ok" when the console greets, else the reason of the Close 1011."""
+    """ "ok" when the console greets, else the reason of the Close 1011."""
     with Client.upgraded(proxxy.port, target(payload or seal(members, key))) as client:
         frame = client.read_frame(timeout)
         if frame.opcode == CLOSE:

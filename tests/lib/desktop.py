@@ -134,9 +134,7 @@ class Desktop:
 
     def _spawn(self, *argv: str | Path, **options: object) -> subprocess.Popen:
         command = accounts.run_as(self._account, argv)
-        process = spawn(
-            command, stdout=self._log, stderr=self._log, env=self.environment(), cwd=self._home, **options
-        )
+        process = spawn(command, stdout=self._log, stderr=self._log, env=self.environment(), cwd=self._home, **options)
         self._processes.append(process)
         return process
 

@@ -61,7 +61,8 @@ class Front:
 class PlainNginx(Front):
     def command(self) -> list[str | Path]:
         paths = "".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
-        config = self._write(f"""
+        config = self._write(
+            f"""
             daemon off;
             {"user root;" if os.getuid() == 0 else ""}
             pid {self.directory}/pid;
@@ -76,7 +77,8 @@ class PlainNginx(Front):
                     location / {{ proxy_pass http://127.0.0.1:{self.proxxy_port}; {self.options} }}
                 }}
             }}
-        """)
+        """
+        )
         return ["/usr/sbin/nginx", "-e", self.directory / "error.log", "-c", config]
 
 
@@ -84,7 +86,8 @@ class HAProxy(Front):
     """stats() are its words for whether proxxy is up."""
 
     def command(self) -> list[str | Path]:
-        config = self._write(f"""
+        config = self._write(
+            f"""
             global
                 stats socket {self.directory}/stats
             defaults
@@ -97,7 +100,8 @@ class HAProxy(Front):
                 bind 127.0.0.1:{self.port}
                 {self.options}
                 server proxxy 127.0.0.1:{self.proxxy_port} check inter 200
-        """)
+        """
+        )
         return ["/usr/sbin/haproxy", "-db", "-f", config]
 
     def environment(self) -> dict[str, str]:
@@ -119,7 +123,8 @@ class HAProxy(Front):
 
 class PlainCaddy(Front):
     def command(self) -> list[str | Path]:
-        config = self._write(f"""
+        config = self._write(
+            f"""
             {{
                 admin off
                 auto_https off
@@ -127,7 +132,8 @@ class PlainCaddy(Front):
             http://127.0.0.1:{self.port} {{
                 reverse_proxy 127.0.0.1:{self.proxxy_port}
             }}
-        """)
+        """
+        )
         return ["/usr/bin/caddy", "run", "--config", config, "--adapter", "caddyfile"]
 
 
@@ -137,12 +143,14 @@ class Apache(Front):
             f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
             for name in ("mpm_event", "authz_core", "proxy", "proxy_http", "proxy_wstunnel")
         )
-        config = self._write(f"""{modules}
+        config = self._write(
+            f"""{modules}
 ServerName localhost
 Listen 127.0.0.1:{self.port}
 PidFile {self.directory}/pid
 ErrorLog {self.directory}/error.log
 DefaultRuntimeDir {self.directory}
 {self.options.format(proxxy=f"127.0.0.1:{self.proxxy_port}")}
-""")
+"""
+        )
         return ["/usr/sbin/apache2", "-X", "-d", self.directory, "-f", config]

@@ -44,8 +44,11 @@ def instances(machine: Machine) -> list[str]:
 
 
 def wait_instances(machine: Machine, count: int) -> list[str]:
-    wait_for(lambda: len(instances(machine)) == count, SETTLE_SECONDS,
-             lambda: f"{count} instances awaited: {instances(machine)}")
+    wait_for(
+        lambda: len(instances(machine)) == count,
+        SETTLE_SECONDS,
+        lambda: f"{count} instances awaited: {instances(machine)}",
+    )
     return instances(machine)
 
 

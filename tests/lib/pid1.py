@@ -85,8 +85,7 @@ def _remove_cgroup(cgroup):
 
 
 def _children(pid):
-    return [int(child) for child in
-            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _enter(namespace):
@@ -141,16 +140,16 @@ class Machine:
 
     def run(self, argv, check=True, timeout=60, input=None):
         """Run argv inside to its end, with its output captured as text."""
-        with self.popen(argv, stdin=subprocess.PIPE if input else subprocess.DEVNULL,
-                        stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with self.popen(
+            argv, stdin=subprocess.PIPE if input else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             try:
                 out, err = process.communicate(input, timeout)
             except BaseException:
                 process.kill()
                 raise
         if check and process.returncode != 0:
-            raise AssertionError(f"{argv} in the machine: exit status {process.returncode}\n"
-                                 f"{out}{err}")
+            raise AssertionError(f"{argv} in the machine: exit status {process.returncode}\n" f"{out}{err}")
         return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
     def path(self, inside):
@@ -166,8 +165,7 @@ class Machine:
     @contextlib.contextmanager
     def network(self):
         """Sockets that this thread, and threads that it starts, make meanwhile are inside."""
-        with open("/proc/thread-self/ns/net") as outside, \
-                open(f"/proc/{self.leader}/ns/net") as inside:
+        with open("/proc/thread-self/ns/net") as outside, open(f"/proc/{self.leader}/ns/net") as inside:
             _enter(inside)
             try:
                 yield
@@ -178,20 +176,38 @@ class Machine:
 
     def _inside(self, argv):
         namespaces = ["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"]
-        return _exits_with_parent(["nsenter", "-t", str(self.leader), *namespaces, "--",
-                                   *_exits_with_parent([str(arg) for arg in argv])])
+        return _exits_with_parent(
+            ["nsenter", "-t", str(self.leader), *namespaces, "--", *_exits_with_parent([str(arg) for arg in argv])]
+        )
 
     def _boot(self):
         for hierarchy in _hierarchies():
             self._cgroups.append(_make_cgroup(hierarchy, self.name))
         self._work = tempfile.mkdtemp(prefix="proxxy-test-")
         self._console = tempfile.TemporaryFile()
-        argv = ["unshare", "--mount", "--propagation", "private",
-                "--pid", "--mount-proc", "--fork", "--kill-child",
-                "sh", "-c", BOOT, "sh", self._work, TREE, self.name, *self._cgroups]
+        argv = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--mount-proc",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+            BOOT,
+            "sh",
+            self._work,
+            TREE,
+            self.name,
+            *self._cgroups,
+        ]
         self._unshare = subprocess.Popen(
             _exits_with_parent([str(arg) for arg in argv]),
-            stdin=subprocess.DEVNULL, stdout=self._console, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._console,
+            stderr=subprocess.STDOUT,
         )
         deadline = time.monotonic() + BOOT_TIMEOUT
         while not self._is_up():
@@ -206,8 +222,7 @@ class Machine:
             self.leader = self._find_leader()
         if self.leader is None:
             return False
-        state = self.run(["systemctl", "is-system-running", "--wait"], check=False,
-                         timeout=BOOT_TIMEOUT).stdout.strip()
+        state = self.run(["systemctl", "is-system-running", "--wait"], check=False, timeout=BOOT_TIMEOUT).stdout.strip()
         return state in ("running", "degraded")
 
     def _find_leader(self):
@@ -226,8 +241,7 @@ class Machine:
         if self._unshare and self._unshare.poll() is None:
             try:
                 if self.leader:
-                    self.run(["systemctl", "poweroff", "--force"], check=False,
-                             timeout=STOP_TIMEOUT)
+                    self.run(["systemctl", "poweroff", "--force"], check=False, timeout=STOP_TIMEOUT)
                 self._unshare.wait(timeout=STOP_TIMEOUT if self.leader else 0)
             except subprocess.TimeoutExpired:
                 print(f"{self.name}: killed, it would not power off", file=sys.stderr)

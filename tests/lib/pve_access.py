@@ -41,9 +41,7 @@ class Refused(Exception):
 class Access:
     """Users with passwords, API tokens ("user@realm!name": secret) and what tickets say."""
 
-    def __init__(
-        self, users: Mapping[str, str], tokens: Mapping[str, str], without_console: frozenset[str]
-    ) -> None:
+    def __init__(self, users: Mapping[str, str], tokens: Mapping[str, str], without_console: frozenset[str]) -> None:
         self._users = users
         self._tokens = tokens
         self._without_console = without_console
@@ -111,9 +109,7 @@ class Access:
         """Proxmox: a ticket is bound to the very identity that made it."""
         start, _, signature = ticket.rpartition("::")
         stamp = re.fullmatch(r".{8}:PVEVNC:([0-9A-F]{8})", start)
-        if stamp and hmac.compare_digest(
-            signature.encode(), self._sign(start, identity, path, str(port)).encode()
-        ):
+        if stamp and hmac.compare_digest(signature.encode(), self._sign(start, identity, path, str(port)).encode()):
             age = time.time() - int(stamp[1], 16)
             if -CLOCK_SKEW_SECONDS < age < VNC_TICKET_SECONDS:
                 return

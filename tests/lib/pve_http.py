@@ -49,9 +49,7 @@ async def speaks_tls(loop: asyncio.AbstractEventLoop, connection: socket.socket)
     return first == b"\x16"
 
 
-async def streams(
-    loop: asyncio.AbstractEventLoop, connection: socket.socket, tls: ssl.SSLContext | None
-) -> Stream:
+async def streams(loop: asyncio.AbstractEventLoop, connection: socket.socket, tls: ssl.SSLContext | None) -> Stream:
     reader = asyncio.StreamReader(limit=HEADER_BYTES * 16)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls)

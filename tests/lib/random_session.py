@@ -226,7 +226,9 @@ class Session:
             pings = iter(peer.pings)
             # Who has left gets the Pongs that there is room for (RFC 6455 section 5.5.3 allows gaps).
             left = self.ending in [f"{name} {what}" for what in ("fin", "reset", "notify", "cut")]
-            in_order = all(pong in pings for pong in peer.pongs) if left else peer.pongs == peer.pings[: len(peer.pongs)]
+            in_order = (
+                all(pong in pings for pong in peer.pongs) if left else peer.pongs == peer.pings[: len(peer.pongs)]
+            )
             assert in_order, f"Pongs in disorder, the {name}'s"
         self._check_ending()
         self._check_record()
@@ -275,13 +277,17 @@ class Session:
         told = self.client.closes[:1]
         if self.client.ended == "eof":
             code = facts.get("close_code")
-            assert code == (str(told[0]) if told else None) or (not code and self.client.reads.delay), f"logged {facts}, told {told}"
+            assert code == (str(told[0]) if told else None) or (
+                not code and self.client.reads.delay
+            ), f"logged {facts}, told {told}"
             logged, slow = int(facts["bytes_down"]), bool(self.client.reads.delay)
             assert logged == len(self.client.data) or (slow and logged < len(self.client.data)), f"logged {facts}"
         if self.upstream.ended == "eof":
             # Who reads slowly may have taken more by the end than its kernel had acknowledged when we left.
             logged, exact = int(facts["bytes_up"]), self.upstream.closes and not self.upstream.reads.delay
-            assert logged == len(self.upstream.data) or (not exact and logged < len(self.upstream.data)), f"logged {facts}"
+            assert logged == len(self.upstream.data) or (
+                not exact and logged < len(self.upstream.data)
+            ), f"logged {facts}"
 
     def _cpu_of_children(self) -> float:
         fields = Path(f"/proc/{self._runner.proxxy.pid}/stat").read_text().rpartition(")")[2].split()

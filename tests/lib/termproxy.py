@@ -31,6 +31,7 @@ def termproxy_console(
     command: Sequence[str] = ("/bin/sh",), *, account: Account | None = None, home: Path | None = None
 ) -> Connect:
     """The command runs as the account, or as us; in that home with an environment of its own, or in ours."""
+
     async def connect(grant: Grant) -> Stream:
         async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             line = await asyncio.wait_for(reader.readuntil(b"\n"), LOGIN_SECONDS)

@@ -44,7 +44,8 @@ class Nginx(Front):
         snippet = self.directory / "console.conf"
         shipped = self.shipped("nginx.conf")
         snippet.write_text(shipped.replace("/var/log/nginx/error.log", f"{self.directory}/error.log"))
-        (self.directory / "nginx.conf").write_text(f"""
+        (self.directory / "nginx.conf").write_text(
+            f"""
             daemon off;
             {"user root;" if os.getuid() == 0 else ""}
             pid {self.directory}/pid;
@@ -64,7 +65,8 @@ class Nginx(Front):
                     location = /panel {{ default_type text/html; return 200 "{PANEL}"; }}
                 }}
             }}
-        """)
+        """
+        )
         return ["/usr/sbin/nginx", "-e", self.directory / "error.log", "-c", self.directory / "nginx.conf"]
 
 
