@@ -24,7 +24,8 @@ static inline bool is_control(const struct step *s)
 	return s->opcode >= WS_CLOSE;
 }
 
-/* The data is a function of the position, and a control frame's of its number and offset: nothing is stored. */
+/* A data byte depends only on its position, and a control frame's byte only on the frame's number
+ * and the offset. Nothing is stored. */
 static inline uint8_t data_byte(uint64_t position)
 {
 	return (uint8_t)(position * 2654435761U >> 11);

@@ -279,7 +279,8 @@ static void run_session(enum event event)
 	struct config config = { 0 };
 	struct endpoint client, upstream;
 
-	/* Limits are full seconds: the session began so much earlier that they are reached in time. */
+	/* Limits are full seconds. The session began early enough that they are reached during the
+	 * test. */
 	config.session_max = event == SESSION_MAX ? 2 : 0;
 	io_catch_sigterm();
 	client = io_endpoint(model->fds[CLIENT], NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * replay.h: of many processes at once exactly one gets an identifier; expired ones go, strangers stay.
+ * replay.h: of many processes that try at once, exactly one gets an identifier. Expired files are
+ * deleted, other files stay.
  */
 #include "tests/unit/guard.h"
 
