@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-conn: serves one WebSocket session, from the client's HTTP request to the last log record.
- * systemd, xinetd or systemd-socket-activate starts it for each connection, with the client's socket as
- * fd 0 and 1. This file holds the phases of a session in their order; serve() and run() call them.
+ * systemd, xinetd or systemd-socket-activate starts it for each connection, with the client's
+ * socket as fd 0 and 1. This file holds the phases of a session in their order; serve() and run()
+ * call them.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,9 +2,9 @@
  *
  * The least that any relay must do: bench/floor ADDRESS:PORT UPSTREAM:PORT
  *
- * A TLS client and one socket write: for one connection after another, what comes from the client is written into
- * TLS, and what TLS gives is written to the client, as it comes. It looks at nothing, keeps no time and checks no
- * certificate. Blocking writes: it is for one direction at a time.
+ * Serves one connection after another. It encrypts the client's bytes for the upstream, and writes
+ * the upstream's decrypted bytes to the client, as they come. It parses nothing, has no deadlines
+ * and checks no certificate. Its writes block, so a benchmark may use only one direction at a time.
  */
 #include <fcntl.h>
 #include <openssl/ssl.h>

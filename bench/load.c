@@ -2,14 +2,16 @@
  *
  * The benchmark's browser: bench/load [tls] ADDRESS:PORT PATH WHAT…
  *
- *   connect COUNT AT_ONCE     opens COUNT sessions, so many at a time, each up to the console's first bytes
- *   echo SESSIONS RATE COUNT  8 bytes there and back COUNT times a session, RATE a second; 0: at once again
+ *   connect COUNT AT_ONCE     opens COUNT sessions, AT_ONCE at a time, each until it gets data
+ *   echo SESSIONS RATE COUNT  each sends 8 bytes and gets them back, COUNT times, RATE a second
+ *                             (0: without a pause)
  *   down SESSIONS FRAME TOTAL each session gets TOTAL bytes in frames of FRAME
  *   up SESSIONS FRAME TOTAL   each session sends TOTAL bytes in frames of FRAME
  *   idle SESSIONS             opens them, says so, and holds them until standard input ends
  *
- * One thread and epoll. Every byte is held against the pattern. Prints one JSON object: seconds, its own CPU seconds,
- * and where it applies the quantiles of what it timed, in microseconds. "tls" goes straight to the upstream.
+ * One thread and epoll. Every byte is compared with the pattern. Prints one JSON object: seconds,
+ * its own CPU seconds, and, where they apply, the quantiles of the times it measured, in
+ * microseconds. "tls" connects directly to the upstream.
  */
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -416,7 +418,8 @@ int main(int argc, char **argv)
 	}
 	if (n_times)
 		qsort(times, n_times, sizeof(*times), ascending);
-	printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f, \"n\": %zu}\n",
+	printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f, "
+	       "\"n\": %zu}\n",
 	       (double)(now_ns() - began) / 1e9, cpu_seconds(), quantile(0.5), quantile(0.9), quantile(0.99),
 	       quantile(1), n_times);
 	return 0;

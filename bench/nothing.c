@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A process that does nothing: answers any request with an upgrade and the banner, and ends with its client. What
- * systemd-socket-activate, fork and exec cost alone.
+ * A process that does nothing: answers any request with an upgrade and the banner, and ends when
+ * its client does. Measures what systemd-socket-activate, fork and exec cost alone.
  */
 #include <string.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the benchmark's programs share: the pattern that every byte is held against, a connection with or without TLS
- * whose writes are gathered, and the order that a client gives its upstream. They stop at the first thing that
- * goes wrong: a benchmark with errors measures nothing.
+ * What the benchmark's programs share: the pattern that every byte is compared with, a connection
+ * with or without TLS that buffers its writes, and the order that a client gives its upstream. The
+ * functions exit at the first error: a benchmark with errors measures nothing.
  */
 #ifndef PROXXY_BENCH_PEER_H
 #define PROXXY_BENCH_PEER_H
@@ -30,7 +30,8 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 /* Nanoseconds on CLOCK_MONOTONIC. */
 uint64_t now_ns(void);
 
-/* PATTERN_PERIOD bytes that repeat for ever; at least PEER_IN of them follow wherever offset points. */
+/* PATTERN_PERIOD bytes that repeat without end. Returns the bytes at offset, of which at least
+ * PEER_IN may be read. */
 const uint8_t *pattern_at(uint64_t offset);
 
 /* Dies unless bytes[0..n) are the pattern's from offset on. */
@@ -73,7 +74,8 @@ bool peer_flush(struct peer *p);
 /* XORs with a frame's mask key, as ws_mask(), but eight bytes at a time. */
 void peer_mask(uint8_t *bytes, size_t n, const uint8_t key[4]);
 
-/* Adds a frame's header, and of its payload the pattern's n bytes from offset on, masked for a server. */
+/* Adds a frame's header, and n bytes of the pattern from offset on as its payload. Masks them for a
+ * server. */
 void peer_say_pattern(struct peer *p, bool to_server, size_t n, uint64_t offset);
 
 /* Adds a binary frame. */

@@ -2,11 +2,12 @@
  *
  * The benchmark's Proxmox: bench/upstream ADDRESS:PORT CERTIFICATE KEY [raw]
  *
- * TLS, the upgrade, and then what the client orders. One thread and epoll; records are gathered, so that it is
- * cheaper than what is measured. With "raw" it speaks neither HTTP nor WebSocket, for websockify. Says the banner
- * first, and then does one thing for each connection, by the first data that comes:
+ * TLS, the upgrade, and then what the client orders. One thread and epoll; it buffers writes, so
+ * that it needs less CPU than the measured program. With "raw" it speaks neither HTTP nor
+ * WebSocket, for websockify. Sends the banner first, and then does one thing for each connection,
+ * which the first data names:
  *   echo                      sends back what it gets
- *   source FRAME TOTAL        sends TOTAL bytes of the pattern in frames of FRAME, each in a TLS record of its own
+ *   source FRAME TOTAL        sends TOTAL bytes of the pattern, one TLS record per frame of FRAME
  *   sink TOTAL                takes TOTAL bytes of the pattern, and says "done"
  */
 #include <openssl/ssl.h>
@@ -120,7 +121,7 @@ static bool answer(struct connection *c)
 
 	if (!end)
 		return false;
-	/* proxxy, browsers and proxies write the name like this, but for HAProxy, which has it in small letters. */
+	/* proxxy, browsers and proxies write it like this. Only HAProxy writes it in lower case. */
 	key = memmem(p->in, p->in_len, name, strlen(name));
 	if (!key)
 		key = memmem(p->in, p->in_len, "sec-websocket-key: ", strlen(name));

@@ -47,8 +47,8 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 	}
 	if (rc < 0)
 		return fail(a, rc, "%s", why);
-	/* Accept a wrong ticket, as the original does: the answer to an unauthenticated payload must
-	 * not depend on its contents. Only the log gets the reason. */
+	/* Accept a wrong ticket, as the original does: the answer to an unauthenticated payload
+	 * must not depend on its contents. Only the log gets the reason. */
 	why = console_ticket_error(&a->console);
 	if (why)
 		snprintf(a->why, sizeof(a->why), "%s", why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads, writes and polls non-blocking TCP connections, with or without TLS, and lets SIGTERM interrupt
- * only the waiting. All programs do their network I/O through it.
+ * Reads, writes and polls non-blocking TCP connections, with or without TLS, and lets SIGTERM
+ * interrupt only the waiting. All programs do their network I/O through it.
  */
 #include "lib/io.h"
 

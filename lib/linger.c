@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ends connections: sends close_notify and FIN, then discards input until the peer has closed too or
- * its time is over. Every program here calls it last, before the process ends.
+ * Ends connections: sends close_notify and FIN, then discards input until the peer has closed too
+ * or its time is over. Every program here calls it last, before the process ends.
  */
 #include "lib/linger.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The BIO between OpenSSL and a non-blocking TCP socket. It reads many records with one system call. It
- * accepts only whole records to write, and buffers what the kernel has no room for, so OpenSSL never has
- * a partial write. This matters because OpenSSL answers a peer's KeyUpdate inside SSL_read(), and ends
- * the connection if a write is incomplete at that time (OpenSSL issues 8677 and 13729).
+ * The BIO between OpenSSL and a non-blocking TCP socket. It reads many records with one system
+ * call. It accepts only whole records to write, and buffers what the kernel has no room for, so
+ * OpenSSL never has a partial write. This matters because OpenSSL answers a peer's KeyUpdate inside
+ * SSL_read(), and ends the connection if a write is incomplete at that time (OpenSSL issues 8677
+ * and 13729).
  */
 #ifndef PROXXY_TLS_SOCKET_H
 #define PROXXY_TLS_SOCKET_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An OpenSSL provider (provider(7)) that offers a few algorithms of the default provider. proxxy-conn.c
- * starts OpenSSL with it.
+ * An OpenSSL provider (provider(7)) that offers a few algorithms of the default provider.
+ * proxxy-conn.c starts OpenSSL with it.
  */
 #include "session/algorithms.h"
 

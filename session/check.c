@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Implements proxxy-conn --check, which deploy/setup and operators run, and the warnings about unsafe
- * settings that each session logs.
+ * Implements proxxy-conn --check, which deploy/setup and operators run, and the warnings about
+ * unsafe settings that each session logs.
  */
 #include "session/check.h"
 
@@ -18,9 +18,11 @@
 void check_warn(const struct config *config, void (*warn)(const char *message))
 {
 	if (!config->tls_verify)
-		warn("PROXXY_TLS_VERIFY is off: anyone on the way to Proxmox can pose as it and take tickets and consoles");
+		warn("PROXXY_TLS_VERIFY is off: anyone on the way to Proxmox can pose as it and take "
+		     "tickets and consoles");
 	if (!config->accept_jwe)
-		warn("PROXXY_PAYLOADS is cbc: payloads are not authenticated, do not expire, and can be changed on their way");
+		warn("PROXXY_PAYLOADS is cbc: payloads are not authenticated, do not expire, and can be changed on "
+		     "their way");
 }
 
 /* Prints a sentence to standard error. Under systemd it gets a log level, which the journal strips
@@ -35,13 +37,13 @@ static void warn_of_defaults(const struct config *config)
 {
 	if (config->accept_cbc && !*config->ca_file && !*config->allowed_hosts && config->n_fingerprints == 0)
 		print_warning(
-			"payloads of the old format are accepted, Proxmox's certificate may come from any public CA, and any host may "
-			"be dialled: who changes a payload could have its ticket sent to a machine of theirs. Set "
-			"PROXXY_CA_FILE to the cluster's own CA, or PROXXY_ALLOWED_HOSTS");
+			"payloads of the old format are accepted, Proxmox's certificate may come from any public CA, "
+			"and any host may be dialled: who changes a payload could have its ticket sent to a machine of "
+			"theirs. Set PROXXY_CA_FILE to the cluster's own CA, or PROXXY_ALLOWED_HOSTS");
 	if (config->accept_cbc && config->accept_jwe)
 		print_warning(
-			"payloads of the old format are accepted, which are not authenticated and do not expire: once every "
-			"backend sends JWE, set PROXXY_PAYLOADS=jwe");
+			"payloads of the old format are accepted, which are not authenticated and do not expire: once "
+			"every backend sends JWE, set PROXXY_PAYLOADS=jwe");
 }
 
 /* Starts OpenSSL and loads the CA file, as a session does. Returns 0, or an error with words in

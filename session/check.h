@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Checks the settings and the key for the operator, before any client connects: proxxy-conn --check.
+ * Implements proxxy-conn --check: checks the settings and the key for the operator, before any
+ * client connects.
  */
 #ifndef PROXXY_CHECK_H
 #define PROXXY_CHECK_H

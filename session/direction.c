@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads from one peer into a framer, and writes the framer's bytes and queued control frames to the other.
- * relay.c drives one of these for each direction.
+ * Reads from one peer into a framer, and writes the framer's bytes and queued control frames to the
+ * other. relay.c drives one of these for each direction.
  */
 #include "session/direction.h"
 
@@ -125,8 +125,8 @@ bool direction_flush(struct direction *d)
 	const size_t complete = framer_complete(&d->framer);
 	bool done = flush_queue(d, d->retry_end);
 
-	/* In a flood the ready bytes may never end with a frame. Then frames of our own follow the last
-	 * complete one. */
+	/* In a flood the ready bytes may never end with a frame. Then frames of our own follow the
+	 * last complete one. */
 	if (done && d->sent < d->queued && complete > 0 && complete >= d->offered)
 		done = flush_data(d, complete) && flush_queue(d, d->queued);
 	done = done && flush_data(d, framer_ready_size(&d->framer));

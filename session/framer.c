@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Parses WebSocket frame headers in place, takes control frames out, and rewrites the client's headers as
- * Proxmox needs them. direction.c reads into it and writes from it; relay.c scans.
+ * Parses WebSocket frame headers in place, takes control frames out, and rewrites the client's
+ * headers as Proxmox needs them. direction.c reads into it and writes from it; relay.c scans.
  */
 #include "session/framer.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Turns the frames that one side sent into the frames that the other side gets, in one bounded buffer
- * per direction. Parses frame headers, takes control frames out, and changes the client's frames as
- * Proxmox needs them, in place. Works on memory only: no I/O, no logging.
+ * Turns the frames that one side sent into the frames that the other side gets, in one bounded
+ * buffer per direction. Parses frame headers, takes control frames out, and changes the client's
+ * frames as Proxmox needs them, in place. Works on memory only: no I/O, no logging.
  *
  * What Proxmox needs (pve-http-server's AnyEvent.pm): each frame complete (FIN set, no continuation
- * frames), with at most 131,072 bytes of payload. It ignores message boundaries. So each fragment of
- * the client's becomes a frame of its own, and a larger frame becomes several pieces. They are cut at
- * multiples of 4 bytes, so that the client's mask key fits each piece and no payload byte changes.
+ * frames), with at most 131,072 bytes of payload. It ignores message boundaries. So each fragment
+ * of the client's becomes a frame of its own, and a larger frame becomes several pieces. They are
+ * cut at multiples of 4 bytes, so that the client's mask key fits each piece and no payload byte
+ * changes.
  *
  *     buf   [ headroom | written | ready to write | not scanned yet | free ]
  *                                 ^out             ^scanned          ^in
@@ -82,8 +83,8 @@ void framer_drop_ready(struct framer *f);
 /* True if the written bytes end with a complete frame, so that a frame of our own may follow. */
 bool framer_at_boundary(const struct framer *f);
 
-/* Returns how many ready bytes there are up to the end of the last complete frame: a frame of our own
- * may follow them. 0 if no frame ends in the ready bytes, and after framer_stop() and
+/* Returns how many ready bytes there are up to the end of the last complete frame: a frame of our
+ * own may follow them. 0 if no frame ends in the ready bytes, and after framer_stop() and
  * framer_discard(): then a Close is waiting, which must not overtake data. */
 size_t framer_complete(const struct framer *f);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Chooses where records go, and formats them: fields for the journal, one line for the others. proxxy-conn.c
- * calls it; sink.c sends.
+ * Chooses where records go, and formats them: fields for the journal, one line for the others.
+ * proxxy-conn.c calls it; sink.c sends.
  */
 #include "session/log.h"
 

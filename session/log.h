@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writes the log records of a session: one when it begins and one when it ends, or one that says which
- * error the request got. The journal gets a field for each fact, other logs get one line. If the log is
- * blocked, a record is kept and sent later: a session waits for its log only at its very end.
- * No caller passes a key, a ticket, a payload or a query string to these functions.
+ * Writes the log records of a session: one when it begins and one when it ends, or one that says
+ * which error the request got. The journal gets a field for each fact, other logs get one line. If
+ * the log is blocked, a record is kept and sent later: a session waits for its log only at its very
+ * end. No caller passes a key, a ticket, a payload or a query string to these functions.
  */
 #ifndef PROXXY_LOG_H
 #define PROXXY_LOG_H

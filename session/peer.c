@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Asks the kernel for the address of the client; proxxy-conn.c calls it. The environment is not used: only
- * systemd and xinetd set it, each in its own way.
+ * Asks the kernel for the address of the client; proxxy-conn.c calls it. The environment is not
+ * used: only systemd and xinetd set it, each in its own way.
  */
 #include "session/peer.h"
 

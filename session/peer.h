@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Returns the address of a connection's peer as text, for the log and for the payload's claim "client".
+ * Returns the address of a connection's peer as text, for the log and for the payload's claim
+ * "client".
  */
 #ifndef PROXXY_PEER_H
 #define PROXXY_PEER_H

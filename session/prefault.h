@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Maps memory before it is needed, many pages with one system call. In a virtual machine a page fault can
- * take 15 us, and a session that lives for a second has 200 of them.
+ * Maps memory before it is needed, many pages with one system call. In a virtual machine a page
+ * fault can take 15 us, and a session that lives for a second has 200 of them.
  */
 #ifndef PROXXY_PREFAULT_H
 #define PROXXY_PREFAULT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Moves frames between the client and Proxmox, answers Pings, hands Closes to relay_close.c, and polls.
- * proxxy-conn.c calls it once the console is open, or to send a client that gets no console a Close.
+ * Moves frames between the client and Proxmox, answers Pings, hands Closes to relay_close.c, and
+ * polls. proxxy-conn.c calls it once the console is open, or to send a client that gets no console
+ * a Close.
  */
 #include "session/relay.h"
 

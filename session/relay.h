@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Relays WebSocket frames between the client and Proxmox until the session ends, with back-pressure, and
- * then does the closing handshake with both. It has three parts:
+ * Relays WebSocket frames between the client and Proxmox until the session ends, with
+ * back-pressure, and then does the closing handshake with both. It has three parts:
  *
  *     relay.c        moves frames, handles control frames, polls
  *     relay_time.c   Pings, limits, and peers that vanish

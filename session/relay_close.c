@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decides the outcome of a session, sends a Close to both sides, waits for the client's answer, and ends
- * the connections. relay.c and relay_time.c call it.
+ * Decides the outcome of a session, sends a Close to both sides, waits for the client's answer, and
+ * ends the connections. relay.c and relay_time.c call it.
  */
 #include "session/relay_close.h"
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decides how a session ends, and closes both sides: the WebSocket closing handshake (RFC 6455 section 7)
- * and the end of both connections. The first decision counts. Where each outcome is decided:
+ * Decides how a session ends, and closes both sides: the WebSocket closing handshake (RFC 6455
+ * section 7) and the end of both connections. The first decision counts. Where each outcome is
+ * decided:
  *
  *     END_CLIENT_CLOSED, ERR_CLIENT_UTF8          relay_on_close()
  *     END_UPSTREAM_CLOSED                         relay_on_close(), relay_on_upstream_end()
  *     END_UPSTREAM_EMPTY, END_PASSWORD_REFUSED    relay_on_upstream_end()
- *     ERR_UPSTREAM_BROKE                          relay_on_upstream_end(), relay_time.c check_vanished()
+ *     ERR_UPSTREAM_BROKE                          relay_on_upstream_end(),
+ *                                             relay_time.c check_vanished()
  *     ERR_CLIENT_PROTOCOL, ERR_UPSTREAM_PROTOCOL  relay_on_close(), relay.c forward()
  *     ERR_CLIENT_GONE                             relay.c relay_both(), relay_time.c check_limits()
  *     ERR_CLIENT_SILENT                           relay_time.c check_ping(), check_vanished()

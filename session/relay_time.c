@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sends Pings to a quiet client, ends the session at its limits, and gives up peers that vanished. relay.c
- * calls it before each poll().
+ * Sends Pings to a quiet client, ends the session at its limits, and gives up peers that vanished.
+ * relay.c calls it before each poll().
  */
 #include "session/relay_time.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keeps the used jti as empty files in a directory, and deletes expired ones. proxxy-conn.c calls it before it
- * accepts a client.
+ * Keeps the used jti as empty files in a directory, and deletes expired ones. proxxy-conn.c calls
+ * it before it accepts a client.
  */
 #include "session/replay.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Builds the system call filter, the Landlock ruleset and the resource limits of a session. proxxy-conn.c
- * enters the sandbox when both connections are open.
+ * Builds the system call filter, the Landlock ruleset and the resource limits of a session.
+ * proxxy-conn.c enters the sandbox when both connections are open.
  */
 #include "session/sandbox.h"
 
@@ -60,8 +60,8 @@ static const int fatal[] = {
 	SCMP_SYS(bpf), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(perf_event_open), SCMP_SYS(keyctl),
 	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
 	SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module), SCMP_SYS(finit_module),
-	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid), SCMP_SYS(setresuid), SCMP_SYS(setgid), SCMP_SYS(capset),
-	SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
+	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid), SCMP_SYS(setresuid), SCMP_SYS(setgid),
+	SCMP_SYS(capset), SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
 };
 
 /* clang-format on */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Asks the kernel (TCP_INFO, SIOCOUTQ) whether a peer still acknowledges data. relay_time.c calls it for
- * both peers of a session.
+ * Asks the kernel (TCP_INFO, SIOCOUTQ) whether a peer still acknowledges data. relay_time.c calls
+ * it for both peers of a session.
  */
 #include "session/silence.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Detects a peer that vanished without FIN or RST (a cable, a VPN, a host), and does not mistake a peer
- * that only does not read for one. The kernel of a peer that does not read acknowledges data while it has
- * room, and then answers zero-window probes. A peer that vanished acknowledges nothing. TCP_INFO shows
- * both.
+ * Detects a peer that vanished without FIN or RST (a cable, a VPN, a host), and does not mistake a
+ * peer that only does not read for one. The kernel of a peer that does not read acknowledges data
+ * while it has room, and then answers zero-window probes. A peer that vanished acknowledges
+ * nothing. TCP_INFO shows both.
  */
 #ifndef PROXXY_SILENCE_H
 #define PROXXY_SILENCE_H
@@ -28,8 +28,9 @@ struct silence {
 /* Starts with a peer that has acknowledged everything. */
 void silence_init(struct silence *s);
 
-/* True if data from e's peer arrived after since, an io_now(). Data that arrived before, and is read
- * only now, does not show that the peer is still there. Always true for a socket that is not TCP. */
+/* True if data from e's peer arrived after since, an io_now(). Data that arrived before, and is
+ * read only now, does not show that the peer is still there. Always true for a socket that is not
+ * TCP. */
 bool silence_received_since(const struct endpoint *e, int64_t since);
 
 /* Checks e's peer, if s->next_check has come. Call this whenever the session checks the time: now

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sends log records to a datagram socket or to standard error, and keeps those that would block. log.c and
- * systemd.c call it.
+ * Sends log records to a datagram socket or to standard error, and keeps those that would block.
+ * log.c and systemd.c call it.
  */
 #include "session/sink.h"
 

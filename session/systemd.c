@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Formats records for the journal, and status lines for the service manager. log.c and proxxy-conn.c
- * call it.
+ * Formats records for the journal, and status lines for the service manager. log.c and
+ * proxxy-conn.c call it.
  */
 #include "session/systemd.h"
 

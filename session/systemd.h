@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Speaks systemd's two datagram protocols: the journal's and the service manager's. libsystemd does the
- * same, but it would load seven libraries into a process that holds keys and reads what strangers send,
- * and would cost each session 200 KiB and a millisecond.
+ * Speaks systemd's two datagram protocols: the journal's and the service manager's. libsystemd does
+ * the same, but it would load seven libraries into a process that holds keys and reads what
+ * strangers send, and would cost each session 200 KiB and a millisecond.
  */
 #ifndef PROXXY_SYSTEMD_H
 #define PROXXY_SYSTEMD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Makes the TLS context of a session, verifies Proxmox's certificate during the handshake, and explains
- * why TLS failed. upstream.c calls it.
+ * Makes the TLS context of a session, verifies Proxmox's certificate during the handshake, and
+ * explains why TLS failed. upstream.c calls it.
  */
 #include "session/tls_verify.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decides which TLS certificate is accepted as Proxmox's: the payload's fingerprint or CA alone if it has
- * one, else the fingerprints and CAs of the settings, else the system's CAs.
+ * Decides which TLS certificate is accepted as Proxmox's: the payload's fingerprint or CA alone if
+ * it has one, else the fingerprints and CAs of the settings, else the system's CAs.
  */
 #ifndef PROXXY_TLS_VERIFY_H
 #define PROXXY_TLS_VERIFY_H

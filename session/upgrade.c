@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Checks a client's WebSocket request and writes the 101. proxxy-conn.c calls it; http_write.c formats.
+ * Checks a client's WebSocket request and writes the 101. proxxy-conn.c calls it; http_write.c
+ * formats.
  */
 #include "session/upgrade.h"
 

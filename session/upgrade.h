@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server's side of the WebSocket opening handshake (RFC 6455 section 4.2): checks whether a request can
- * be upgraded, and writes the 101. Works on memory only.
+ * The server's side of the WebSocket opening handshake (RFC 6455 section 4.2): checks whether a
+ * request can be upgraded, and writes the 101. Works on memory only.
  */
 #ifndef PROXXY_UPGRADE_H
 #define PROXXY_UPGRADE_H

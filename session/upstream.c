@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Connects to Proxmox and opens the console's WebSocket. proxxy-conn.c calls it; upstream.h says where in
- * this file to find what.
+ * Connects to Proxmox and opens the console's WebSocket. proxxy-conn.c calls it; upstream.h says
+ * where in this file to find what.
  */
 #include "session/upstream.h"
 

@@ -4,7 +4,7 @@
  * proxxy-conn.c calls upstream_prepare() before it accepts the client, upstream_dial() before the
  * sandbox, and upstream_open() inside it. Where to find what in upstream.c:
  *
- *     connect_any()    checks each address that DNS returned against PROXXY_ALLOWED_HOSTS, and dials
+ *     connect_any()    checks DNS's addresses against PROXXY_ALLOWED_HOSTS, and dials
  *     start_tls()      the handshake; tls_verify.c decides which certificate is accepted
  *     write_request()  the request, with the API token or the cookie, and the VNC ticket
  *     read_answer()    the answer: a 101, or rejected() with Proxmox's reason

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Overwrites the stack below the caller and the vector registers. proxxy-conn.c calls it when the tickets
- * were used.
+ * Overwrites the stack below the caller and the vector registers. proxxy-conn.c calls it when the
+ * tickets were used.
  */
 #include "session/wipe.h"
 

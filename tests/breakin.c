@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What someone would try who runs code of their own inside a session. In no build but that of the tests
- * (make BREAKIN=1), which puts this around sandbox_enter(): the environment's PROXXY_BREAKIN names one
- * attempt, and the client is told how it went, or the session is killed over it. Each attempt is the
- * system call itself, so that no library stands in for the kernel.
+ * What an attacker would try who runs code inside a session. Only the tests' build (make BREAKIN=1)
+ * has it, around sandbox_enter(). The environment variable PROXXY_BREAKIN names one attempt. The
+ * client is told its result, unless the kernel kills the session for it. Each attempt makes the
+ * system call itself, so that no library changes it.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -91,7 +91,7 @@ static struct sockaddr_in elsewhere(void)
 	TRY(fast_open, struct sockaddr_in a = elsewhere(); struct iovec v = { "x", 1 }; \
 	    struct msghdr m = { .msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1 }; \
 	    return syscall(SYS_sendmsg, upstream_fd, &m, MSG_FASTOPEN);) \
-	/* A datagram socket, the journal's, could send to any other by sendmsg(), descriptors too. */ \
+	/* The journal's datagram socket could send data and descriptors to any other. */ \
 	TRY(send_message, struct msghdr m = { 0 }; return syscall(SYS_sendmsg, client_fd, &m, 0);) \
 	TRY(receive_message, struct msghdr m = { 0 }; return syscall(SYS_recvmsg, client_fd, &m, MSG_DONTWAIT);) \
 	TRY(send_messages, struct mmsghdr m = { 0 }; return syscall(SYS_sendmmsg, client_fd, &m, 1, 0);) \
@@ -196,7 +196,8 @@ static void tell(const char *words)
 		_exit(1);
 }
 
-/* The attempt of that name, if any: tells the client "done", or "stopped: " and the error, and ends. */
+/* Makes the attempt of that name, if there is one, tells the client "done", or "stopped: " and the
+ * error, and exits. */
 static void try(const char *name)
 {
 	char words[100];

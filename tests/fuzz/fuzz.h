@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		} \
 	} while (0)
 
-/* For what is done with each byte: no instrumentation, which takes most of the time and finds nothing there. */
+/* For functions that run for each byte: no instrumentation. It would take most of the time and find
+ * nothing there. */
 #define PER_BYTE __attribute__((noinline, no_sanitize("coverage", "address", "undefined")))
 
 struct input {
@@ -71,7 +72,7 @@ static inline uint32_t take_length(struct input *in)
 	return n < 0xF000 ? n >> 4 : 65536 * ((n >> 4 & 3) + 1) + (n & 15) - 4;
 }
 
-/* The byte at a position of a stream that is made up: no two neighbouring pages of it are the same. */
+/* The byte at a position of a generated stream. No two neighbouring pages of it are the same. */
 PER_BYTE static inline uint8_t filler(uint64_t position)
 {
 	return (uint8_t)(position * 2654435761U >> 11);

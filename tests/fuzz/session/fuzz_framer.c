@@ -59,8 +59,8 @@ PER_BYTE static void put_frame(bool masked, uint8_t first, uint32_t length)
 		put(filler(n_stream));
 }
 
-/* A step's first byte: below 0x80 it is a count of bytes that follow as they are; below 0xC0 bytes that are made
- * up, their number follows; from there a whole frame, whose length follows. */
+/* A step's first byte. Below 0x80: the number of literal bytes that follow. Below 0xC0: generated
+ * bytes; their number follows. Otherwise a complete frame; its length follows. */
 static void make_stream(struct input *in, bool masked)
 {
 	n_stream = 0;
@@ -135,7 +135,8 @@ static void on_control(struct run *r, const struct ws_control *c)
 	r->controls++;
 }
 
-/* A byte that goes to Proxmox: every frame complete, of a kind and size that it takes, masked, never empty. */
+/* Checks a byte that goes to Proxmox: each frame is final, masked, not empty, and of a kind and
+ * size that Proxmox accepts. */
 PER_BYTE static void to_proxmox(struct run *r, uint8_t byte)
 {
 	enum reference_event event = reference_byte(&r->sink, byte);

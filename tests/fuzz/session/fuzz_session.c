@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A whole session, from the client's first byte to the summary in the log, in a world that the
- * input acts (world.h). Whatever client, Proxmox, kernel and clock do: it ends; the client gets an
- * HTTP answer or a 101 and legal frames, Proxmox legal frames of a kind it takes; the data of either
- * is the other's; a goodbye is said wherever it can be; and no secret is in the log.
+ * input controls (world.h). Whatever the client, Proxmox, the kernel and the clock do: the session
+ * ends; the client gets an HTTP answer, or a 101 and valid frames; Proxmox gets valid frames of
+ * kinds that it accepts; each side gets the data that the other sent; a Close is sent wherever it
+ * can be; and no secret is in the log.
  */
 #include "lib/io.c" /* for what it keeps of a signal */
 
@@ -264,8 +265,8 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 		break;
 	default:
 		REQUIRE(to_client && r->opcode == WS_PING && r->n_control == 0, "opcode %u", r->opcode);
-		/* At most one an interval, although each may wait for a frame's end. Within a tick of the
-		 * kernel's clock (silence.h) the next one may be early. */
+		/* At most one Ping per interval, although each may wait for the end of a frame. The
+		 * next one may be early by a tick of the kernel's clock (silence.h). */
 		witness.own_pings++;
 		REQUIRE(witness.own_pings * (config.ping_interval * INT64_C(1000) - 20) <=
 				world.now - witness.relaying_since,
@@ -294,7 +295,8 @@ PER_BYTE static void frame_byte(struct witness *w, struct witness *back, bool to
 		own_control(&w->to, back, to_client, ret_close);
 }
 
-/* HTTP to the client, until a 101 is whole. Its head is looked at when it is, the rest at the end. */
+/* HTTP to the client, until a 101 is complete. Its head is checked then, everything else at the
+ * end. */
 static void answer_byte(uint8_t byte)
 {
 	REQUIRE(witness.n_answer < ANSWER_MAX - 1, "an answer without an end");
@@ -320,8 +322,9 @@ PER_BYTE void witness_written(bool to_client, const uint8_t *bytes, size_t n)
 	REQUIRE(to_client || witness.upgraded, "Proxmox hears of it before the client was answered");
 }
 
-/* What w's sender said, and the session has read or could read, has gone on, unless it waits for someone: the receiver takes
- * nothing, or Pongs that the sender asked for cannot leave, as the other direction is inside a frame or takes nothing. */
+/* Requires that everything that w's sender sent, and the session has read or could read, was passed
+ * on. Two things may delay it: the receiver accepts nothing, or Pongs for the sender cannot be
+ * written, because the other direction is inside a frame or accepts nothing. */
 static void require_no_delay(const struct witness *w, const struct peer *from, const struct peer *to,
 			     const struct witness *back)
 {
@@ -417,7 +420,8 @@ static void require_answer(void)
 	REQUIRE(body == 0 || (end[4] == '{' && witness.answer[witness.n_answer - 1] == '}'), "%s", witness.answer);
 }
 
-/* A peer that vanished is noticed within two Ping intervals (of 30 s at most), or a minute, and the goodbye's time. */
+/* A peer that vanished is detected within two Ping intervals (of 30 s at most), or a minute, plus
+ * the time for the closing handshake. */
 static void require_noticed(const struct peer *p)
 {
 	const int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
@@ -452,7 +456,7 @@ static void require_end(int status)
 		return;
 	REQUIRE(session.bytes_down == witness.down.n_passed, "%zu bytes passed, %llu logged", witness.down.n_passed,
 		(unsigned long long)session.bytes_down);
-	/* The client took all that it was given: either Proxmox broke off inside a frame, or a goodbye was said. */
+	/* The client read everything: either Proxmox ended inside a frame, or a Close was sent. */
 	REQUIRE(!inside || witness.cut, "a frame that is cut");
 	REQUIRE(inside || (witness.client_close && session.close_code == witness.client_close),
 		"no goodbye: %d, logged %d", witness.client_close, session.close_code);

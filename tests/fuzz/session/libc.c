@@ -94,7 +94,8 @@ WRAP(ssize_t, recv, int fd, void *buf, size_t size, int flags)
 	return -1;
 }
 
-/* TLS has taken what it was offered, and only could not send it: the next write is of the same bytes. */
+/* TLS accepted these bytes but could not send them: the next write must begin with the same
+ * bytes. */
 static void hold_to_offer(struct peer *p, const uint8_t *bytes, size_t size)
 {
 	REQUIRE(size >= p->n_offered && memcmp(bytes, p->offered, p->n_offered) == 0,

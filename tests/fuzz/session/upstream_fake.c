@@ -33,8 +33,8 @@ static int fail(struct upstream *u, int code)
 	return code;
 }
 
-/* Settings: the outcome in four bits; 0x10: only when Proxmox says something, or a deadline is over; 0x20: with the
- * frames that are there by then. */
+/* Settings: the outcome in four bits. 0x10: only when Proxmox sends something, or at a deadline.
+ * 0x20: with the frames that have arrived by then. */
 static int outcome(void)
 {
 	static const int outcomes[16] = {

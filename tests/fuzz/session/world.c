@@ -233,8 +233,8 @@ bool world_owes(const struct peer *p)
 	return full || (p->vanished ? p->owes : p == &world.client && world.unacked);
 }
 
-/* Keepalive ends a connection whose peer vanished, unless data is on its way. Returns how long n milliseconds may last at
- * once for that. */
+/* TCP keepalive ends a connection whose peer vanished, unless data is in flight. Returns how many
+ * of the next n milliseconds may pass in one step, so that the clock stops at that time. */
 static int64_t keep_alive(struct peer *p, int64_t n)
 {
 	const int64_t left = p->vanished + WORLD_KEEPALIVE_MS - world.now;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The world that a fuzzed session lives in: a client, a Proxmox, a kernel between them and a clock,
- * all of them acted by the input. Whatever the session asks of libc is answered out of it (libc.c), so
- * nothing is real and nothing takes time: the clock moves only while everyone waits.
+ * The world of a fuzzed session: a client, a Proxmox, a kernel between them and a clock, all
+ * controlled by the input. It answers each call of the session to libc (libc.c). So nothing is real
+ * and nothing takes time: the clock moves only while everyone waits.
  *
  * The input is four bytes of settings and then events. An event happens when the session has
  * nothing left to do but wait; with EVENT_AT_ONCE set, together with the one before it.
@@ -31,9 +31,9 @@ enum event {
 	EVENT_END,     /* whose (lowest bit), how: 0 FIN, 1 RST, 2 takes nothing any more */
 	EVENT_TIME,    /* 2 bytes: so many times 50 ms */
 	EVENT_SIGTERM,
-	EVENT_CHOP,  /* size, count: so many reads and writes move no more */
-	EVENT_EINTR, /* count: so many calls are interrupted */
-	EVENT_UNACKED, /* 0 or 1: whether the client has yet to acknowledge bytes; 2 and 3: the client, Proxmox vanishes */
+	EVENT_CHOP,    /* size, count: so many reads and writes move no more */
+	EVENT_EINTR,   /* count: so many calls are interrupted */
+	EVENT_UNACKED, /* 0, 1: the client owes no ACK, owes one; 2, 3: the client, Proxmox vanishes */
 	EVENTS,
 	EVENT_AT_ONCE = 0x80,
 };
@@ -79,7 +79,8 @@ extern struct world world;
 /* Begins a world that events act. */
 void world_begin(const uint8_t *data, size_t size, const char *const *payloads, size_t n_payloads);
 
-/* The next event happens, and those that come at once with it; or, when there are none left, the end. */
+/* Makes the next event happen, and those that come at once with it. When none are left, ends the
+ * world. */
 void world_happen(void);
 
 /* True when p has not acknowledged what it was sent. */

@@ -61,20 +61,24 @@ static void valid_requests(void **state)
 		const char *key, *version, *protocol;
 	} table[] = {
 		{ "Chromium",
-		  "GET /console?payload=00ff:aa HTTP/1.1\r\nHost: proxy.example.com:8443\r\nConnection: Upgrade\r\nPragma: no-cache\r\n"
-		  "Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
-		  "Chrome/124.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: https://panel.example.com\r\n"
-		  "Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
+		  "GET /console?payload=00ff:aa HTTP/1.1\r\nHost: proxy.example.com:8443\r\nConnection: Upgrade\r\n"
+		  "Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
+		  "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\n"
+		  "Origin: https://panel.example.com\r\nSec-WebSocket-Version: 13\r\n"
+		  "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
 		  "Sec-WebSocket-Key: " KEY
 		  "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 		  "Sec-WebSocket-Protocol: binary\r\n\r\n",
 		  "GET", "/console?payload=00ff:aa", "proxy.example.com:8443", 1, true, false, KEY, "13", "binary" },
 		{ "Firefox",
-		  "GET /?payload=00ff%3Aaa HTTP/1.1\r\nHost: localhost:8443\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) "
-		  "Gecko/20100101 Firefox/128.0\r\nAccept: */*\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
-		  "Sec-WebSocket-Version: 13\r\nOrigin: http://localhost:8000\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
+		  "GET /?payload=00ff%3Aaa HTTP/1.1\r\nHost: localhost:8443\r\n"
+		  "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+		  "Accept: */*\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+		  "Sec-WebSocket-Version: 13\r\nOrigin: http://localhost:8000\r\n"
+		  "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 		  "Sec-WebSocket-Key: " KEY "\r\nDNT: 1\r\nConnection: keep-alive, Upgrade\r\nSec-Fetch-Dest: empty\r\n"
-		  "Sec-Fetch-Mode: websocket\r\nSec-Fetch-Site: same-site\r\nPragma: no-cache\r\nCache-Control: no-cache\r\nUpgrade: websocket\r\n\r\n",
+		  "Sec-Fetch-Mode: websocket\r\nSec-Fetch-Site: same-site\r\nPragma: no-cache\r\n"
+		  "Cache-Control: no-cache\r\nUpgrade: websocket\r\n\r\n",
 		  "GET", "/?payload=00ff%3Aaa", "localhost:8443", 1, true, false, KEY, "13", NULL },
 		{ "curl",
 		  "GET /api/status HTTP/1.1\r\nHost: localhost:8443\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n",
@@ -99,20 +103,24 @@ static void valid_requests(void **state)
 		  "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websockets\r\nConnection: upgrade\r\n\r\n", "GET", "/", "a", 1,
 		  false, false, NULL, NULL, NULL },
 		{ "any case, several in a list and lines",
-		  "GET / HTTP/1.1\r\nHOST: a\r\nuPGRADE: h2c,\tWebSocket ,x\r\nUpgrade: y\r\nconnection: close\r\nCONNECTION:keep-alive ,UPGRADE\r\nConnection: z\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHOST: a\r\nuPGRADE: h2c,\tWebSocket ,x\r\nUpgrade: y\r\n"
+		  "connection: close\r\nCONNECTION:keep-alive ,UPGRADE\r\nConnection: z\r\n\r\n",
 		  "GET", "/", "a", 1, true, false, NULL, NULL, NULL },
 		{ "white space around values, obs-text in one",
 		  "GET / HTTP/1.1\r\nHost: \t a \t\r\nX: \xE9\xFF\r\nEmpty:\r\n\r\n", "GET", "/", "a", 1, false, false,
 		  NULL, NULL, NULL },
 		{ "empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET", "/", "", 1, false, false, NULL, NULL, NULL },
 		{ "empty values are there",
-		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: \r\nSec-WebSocket-Version:\r\nSec-WebSocket-Protocol:\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: \r\nSec-WebSocket-Version:\r\n"
+		  "Sec-WebSocket-Protocol:\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, "", "", NULL },
 		{ "two protocol fields are one list",
-		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z,binary\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: x, y\r\n"
+		  "Sec-WebSocket-Protocol: z,binary\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, NULL, NULL, "binary" },
 		{ "the first of two lists",
-		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z\r\n\r\n",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol:\r\n"
+		  "Sec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, NULL, NULL, "x" },
 		{ "POST with a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "POST", "/", "a", 1,
 		  false, true, NULL, NULL, NULL },
@@ -353,8 +361,9 @@ static void responses(void **state)
 		  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: binary\r\n\r\n",
 		  0, 101, "Switching Protocols", true, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" },
 		{ "Proxmox's 401",
-		  "HTTP/1.1 401 No ticket\r\nCache-Control: max-age=0\r\nConnection: close\r\nDate: Tue, 06 Jan 2026 10:00:00 GMT\r\n"
-		  "Pragma: no-cache\r\nServer: pve-api-daemon/3.0\r\nExpires: Tue, 06 Jan 2026 10:00:00 GMT\r\n\r\n",
+		  "HTTP/1.1 401 No ticket\r\nCache-Control: max-age=0\r\nConnection: close\r\n"
+		  "Date: Tue, 06 Jan 2026 10:00:00 GMT\r\nPragma: no-cache\r\nServer: pve-api-daemon/3.0\r\n"
+		  "Expires: Tue, 06 Jan 2026 10:00:00 GMT\r\n\r\n",
 		  0, 401, "No ticket", false, NULL },
 		{ "Proxmox's ticket error", "HTTP/1.1 401 permission denied - invalid PVEVNC ticket\r\n\r\n", 0, 401,
 		  "permission denied - invalid PVEVNC ticket", false, NULL },
@@ -362,7 +371,8 @@ static void responses(void **state)
 		  "HTTP/1.1 101 a\r\nUpgrade: WebSocket\r\nUpgrade: y\r\nConnection: Upgrade\r\nConnection: z\r\n\r\n",
 		  0, 101, "a", true, NULL },
 		{ "Proxmox's 500",
-		  "HTTP/1.1 500 unable to find configuration file for VM 100 on node 'pve'\r\nContent-Length: 13\r\n\r\n",
+		  "HTTP/1.1 500 unable to find configuration file for VM 100 on node 'pve'\r\n"
+		  "Content-Length: 13\r\n\r\n",
 		  0, 500, "unable to find configuration file for VM 100 on node 'pve'", false, NULL },
 		{ "empty reason", "HTTP/1.1 403 \r\n\r\n", 0, 403, "", false, NULL },
 		{ "no reason nor space", "HTTP/1.1 501\r\n\r\n", 0, 501, "", false, NULL },

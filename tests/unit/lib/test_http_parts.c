@@ -164,13 +164,12 @@ static void answers(void **state)
 		    "Connection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n{}",
 		    http_write_answer(buf, size_, 426, "Connection: Upgrade, close\r\nUpgrade: websocket\r\n", "{}",
 				      true));
-	CHECK_WRITE(
-		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n"
-		"Sec-WebSocket-Protocol: binary\r\n\r\n",
-		http_write_upgrade(buf, size_, "s3p=", ((struct slice){ "binary, x", 6 })));
-	CHECK_WRITE(
-		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3p=\r\n\r\n",
-		http_write_upgrade(buf, size_, "s3p=", ((struct slice){ NULL, 0 })));
+	CHECK_WRITE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		    "Sec-WebSocket-Accept: s3p=\r\nSec-WebSocket-Protocol: binary\r\n\r\n",
+		    http_write_upgrade(buf, size_, "s3p=", ((struct slice){ "binary, x", 6 })));
+	CHECK_WRITE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		    "Sec-WebSocket-Accept: s3p=\r\n\r\n",
+		    http_write_upgrade(buf, size_, "s3p=", ((struct slice){ NULL, 0 })));
 
 	/* Each HTTP status in the table of errors has its own reason phrase. */
 	for (int code = 0; code > -70; code--) {
