@@ -151,10 +151,10 @@ def test_a_finding_fails(tree: Path) -> None:
     assert lines[2:] == ["lint: 1 finding"]
 
 
-def test_a_warning_does_not_fail(tree: Path) -> None:
+def test_a_wide_comment_fails(tree: Path) -> None:
     (tree / "lib" / "io.c").write_text(f"/* {'x' * 100} */\n")
     status, lines = lint(tree, "comments")
-    assert status == 0 and lines[1].startswith("warning: lib/io.c:1: ") and lines[2:] == ["lint: 0 findings"]
+    assert status == 1 and lines[1:] == ["lib/io.c:1: a comment of 106 columns, more than 100", "lint: 1 finding"]
 
 
 def test_a_missing_program_is_named_with_what_installs_it(tree: Path) -> None:
