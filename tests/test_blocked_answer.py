@@ -36,8 +36,8 @@ def blocked(settings: dict[str, Any], key: str, directory: Path) -> Iterator[sub
     far.sendall(head.encode())
     process = subprocess.Popen(
         [str(binary())],
-        stdin=near,
-        stdout=near,
+        stdin=near.fileno(),
+        stdout=near.fileno(),
         stderr=subprocess.PIPE,
         text=True,
         env=dict(os.environ, PROXXY_CONFIG=str(configuration)),
