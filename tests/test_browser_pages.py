@@ -125,7 +125,8 @@ def wait_connected(browser: webdriver.Remote, site: Site) -> None:
     wait_for(
         lambda: browser.execute_script("return document.documentElement.classList.contains('connected')"),
         PAGE_SECONDS,
-        lambda: f"not connected: {browser.find_element(By.TAG_NAME, 'body').text}\n{site.relay.log()}\n{site.web.logs()}",
+        lambda: f"not connected: {browser.find_element(By.TAG_NAME, 'body').text}\n"
+        f"{site.relay.log()}\n{site.web.logs()}",
     )
 
 

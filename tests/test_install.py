@@ -149,7 +149,8 @@ def test_file_that_is_replaced_is_there_at_every_moment(machine: Machine) -> Non
     """install(1) takes the old file away first: a connection in between would find no service, and fail the socket."""
     install(machine)
     assert machine.run(["make", "-n", "-C", TREE, "install"]).stdout.count(".new && mv -f ") > 20
-    watch = "i=0; while [ $i -lt 3000 ]; do [ -e /usr/local/lib/systemd/system/proxxy@.service ] || echo away; i=$((i+1)); done"
+    there = "[ -e /usr/local/lib/systemd/system/proxxy@.service ]"
+    watch = f"i=0; while [ $i -lt 3000 ]; do {there} || echo away; i=$((i+1)); done"
     with machine.popen(["sh", "-c", watch], stdout=subprocess.PIPE) as watcher:
         install(machine)
         assert watcher.communicate(timeout=60)[0] == ""

@@ -27,7 +27,8 @@ import { webcrypto } from "node:crypto";
 const { subtle } = webcrypto;
 const { SIGNATURE_KEY, DETAILS } = process.env;
 const iv = webcrypto.getRandomValues(new Uint8Array(16));
-const key = await subtle.importKey("raw", Buffer.from(SIGNATURE_KEY, "hex"), { name: "AES-CBC", length: 256 }, true, ["encrypt"]);
+const key = await subtle.importKey("raw", Buffer.from(SIGNATURE_KEY, "hex"), \
+{ name: "AES-CBC", length: 256 }, true, ["encrypt"]);
 const { vmid, type, host, node, ticket, vncticket, port } = JSON.parse(DETAILS);
 const text = JSON.stringify({ vmid, type, host, node, ticket, vncticket, port });
 const sealed = await subtle.encrypt({ name: "AES-CBC", iv }, key, new TextEncoder().encode(text));

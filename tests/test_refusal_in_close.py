@@ -27,11 +27,20 @@ CLOSES: dict[str, tuple[dict[str, Any], tuple[str, str], str]] = {
     "expired": ({"exp": -60}, ("Payload has expired", "exp was 60 s ago"), "payload-expired"),
     "early": ({"nbf": 60}, ("Payload is not valid yet", "nbf is 60 s ahead"), "payload-early"),
     "origin": ({"origin": "https://x.example"}, ("Origin not allowed", "the payload is for another origin"), "origin"),
-    "client": ({"client": "192.0.2.1"}, ("Client address not allowed", "the payload is for another client address"), "client-address"),
+    "client": (
+        {"client": "192.0.2.1"},
+        ("Client address not allowed", "the payload is for another client address"), "client-address",
+    ),
     "host": ({"host": "169.254.169.254"}, ("Proxmox: connecting to its address is not allowed", ""), "host-forbidden"),
-    "too far ahead": ({"exp": 400}, ("Invalid payload", "exp is 400 s ahead, more than PROXXY_PAYLOAD_LIFETIME"), "payload-invalid"),
+    "too far ahead": (
+        {"exp": 400},
+        ("Invalid payload", "exp is 400 s ahead, more than PROXXY_PAYLOAD_LIFETIME"), "payload-invalid",
+    ),
     "schema": ({"vmid": 0}, ("Invalid payload", "vmid is not an integer from 1 to 999999999"), "payload-invalid"),
-    "ca": ({"ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, ("Invalid payload", ""), "payload-invalid"),
+    "ca": (
+        {"ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
+        ("Invalid payload", ""), "payload-invalid",
+    ),
 }  # fmt: skip
 
 

@@ -184,7 +184,7 @@ def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any],
 
 
 def test_frame_that_still_comes_in_pieces_is_finished_before_the_close(settings: dict[str, Any], session: Any) -> None:
-    """The console closes while the client is sending a frame, for longer than the closing handshake waits in silence."""
+    """The console closes while the client sends a frame, for longer than the closing handshake waits in silence."""
     got: list[Any] = []
 
     def close(c: Connection) -> None:
@@ -295,9 +295,9 @@ END_SECONDS = 5  # the floods themselves last until the session ends
 @pytest.mark.parametrize("kind", [*FLOODS, "tiny records"])
 @pytest.mark.parametrize("end", ["SIGTERM", "session_max"])
 def test_a_flood_delays_no_end(settings: dict[str, Any], session: Any, kind: str, end: str) -> None:
-    """SIGTERM and the limit end the real program, over real sockets. On a loaded machine, and with a client in Python that
-    first reads what came before, that takes a second or more. That the relay itself takes at most 100 ms is shown by
-    tests/unit/session/test_relay.c, whose clock is a model.
+    """SIGTERM and the limit end the real program, over real sockets. On a loaded machine, and with a client in Python
+    that first reads what came before, that takes a second or more. tests/unit/session/test_relay.c, whose clock is a
+    model, shows that the relay itself takes at most 100 ms.
     """
     flood = FLOODS.get(kind, encode_frame(BINARY, b"x"))
 

@@ -23,12 +23,14 @@ from lib.web import Caddy, Nginx
 from lib.wire import BINARY, CLOSE, Client, close_payload
 
 UPGRADE = "proxy_set_header Upgrade $http_upgrade;"
+UPGRADE_11 = f"proxy_http_version 1.1; {UPGRADE}"
+CONNECTION = 'proxy_set_header Connection "upgrade";'
 FRONTS: dict[str, Callable[[int], Front]] = {
-    "nginx as documented": lambda port: PlainNginx(port, f'proxy_http_version 1.1; {UPGRADE} proxy_set_header Connection "upgrade";'),
-    "nginx without proxy_http_version": lambda port: PlainNginx(port, f'{UPGRADE} proxy_set_header Connection "upgrade";'),
-    "nginx without Connection": lambda port: PlainNginx(port, f"proxy_http_version 1.1; {UPGRADE}"),
+    "nginx as documented": lambda port: PlainNginx(port, f"{UPGRADE_11} {CONNECTION}"),
+    "nginx without proxy_http_version": lambda port: PlainNginx(port, f"{UPGRADE} {CONNECTION}"),
+    "nginx without Connection": lambda port: PlainNginx(port, UPGRADE_11),
     "nginx without both": lambda port: PlainNginx(port, UPGRADE),
-    "nginx with keep-alive": lambda port: PlainNginx(port, f'proxy_http_version 1.1; {UPGRADE} proxy_set_header Connection "";'),
+    "nginx with keep-alive": lambda port: PlainNginx(port, f'{UPGRADE_11} proxy_set_header Connection "";'),
     "HAProxy": HAProxy,
     "Caddy": PlainCaddy,
     "Apache, mod_proxy_http": lambda port: Apache(port, "ProxyPass / http://{proxxy}/ upgrade=websocket"),
@@ -96,9 +98,10 @@ def shipped(request: pytest.FixtureRequest) -> type[Nginx]:
 # Under the prefix, and what may be taken for it; Caddy's paths have no case.
 NEAR_MISSES = [
     "/console/", "/console/ws", "/console/ws/", "/console/WS", "/console/ws.", "/console/wss", "/console/ws%20",
-    "/console//ws", "/console/./ws", "/console/x/../ws", "/console/%77s", "/%63onsole/ws", "/%63onsole/WS", "/console/novnc.html",
-    "/console/novnc/core/rfb.js", "/console/novnc/core/none", "/console/novnc/vendor/ws", "/console/novnc/vnc.html", "//console/ws",
-    "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws", "/console/ws%2f",
+    "/console//ws", "/console/./ws", "/console/x/../ws", "/console/%77s", "/%63onsole/ws", "/%63onsole/WS",
+    "/console/novnc.html", "/console/novnc/core/rfb.js", "/console/novnc/core/none", "/console/novnc/vendor/ws",
+    "/console/novnc/vnc.html", "//console/ws", "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws",
+    "/console/ws%2f",
 ]  # fmt: skip
 NAMES = ["payload", "%70ayload", "Payload"]
 

@@ -137,7 +137,10 @@ def test_client_close_reaches_upstream(opened: Open, standin: StandIn) -> None:
 
 
 def test_console_that_ends_without_a_byte(settings: dict[str, Any], scripted: Open) -> None:
-    """A guest that is off: Proxmox answers 101, and ends in order. So it does to a terminal's wrong ticket, which comes first."""
+    """A guest that is off: Proxmox answers 101 and then closes the connection in order.
+
+    It does the same after a terminal's wrong ticket, which the client sends first.
+    """
 
     def off(c: Connection) -> None:
         c.accept_upgrade()

@@ -58,9 +58,10 @@ def test_by_hand_it_explains_itself() -> None:
 @pytest.mark.parametrize(
     "setting",
     ["PROXXY_ALLOWED_HOSTS=10.0.0.1/8", "PROXXY_ALLOWED_HOSTS=10.0.0.0/33", "PROXXY_ALLOWED_HOSTS=https://pve1",
-     "PROXXY_ALLOWED_HOSTS=*", "PROXXY_ALLOWED_HOSTS=pve*.example.com", "PROXXY_ALLOWED_HOSTS=127.1", "PROXXY_ALLOWED_HOSTS=a,,b",
-     "PROXXY_ALLOWED_ORIGINS=panel.example.com", "PROXXY_ALLOWED_ORIGINS=https://panel.example.com/",
-     "PROXXY_ALLOWED_ORIGINS=*", "PROXXY_PAYLOADS=", "PROXXY_PAYLOADS=rsa", "PROXXY_STATE_DIRECTORY=relative"],
+     "PROXXY_ALLOWED_HOSTS=*", "PROXXY_ALLOWED_HOSTS=pve*.example.com", "PROXXY_ALLOWED_HOSTS=127.1",
+     "PROXXY_ALLOWED_HOSTS=a,,b", "PROXXY_ALLOWED_ORIGINS=panel.example.com",
+     "PROXXY_ALLOWED_ORIGINS=https://panel.example.com/", "PROXXY_ALLOWED_ORIGINS=*", "PROXXY_PAYLOADS=",
+     "PROXXY_PAYLOADS=rsa", "PROXXY_STATE_DIRECTORY=relative"],
 )  # fmt: skip
 def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], key: str, setting: str) -> None:
     name, value = setting.split("=")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random sessions over real sockets through the real program, both ends ours; what a seed draws it draws again.
 
-Byte for byte both ways, Pongs in their order, each kind of ending with its codes, the record of the log, and no process,
-descriptor or second of CPU too many.
+Byte for byte both ways, Pongs in their order, each kind of ending with its codes, the record of the log, and no
+process, descriptor or second of CPU too many.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ CPU_SECONDS = 2.0  # of one session; the sanitizers take most of it
 DESCRIPTORS = 8
 ENDINGS = [
     "client close", "client empty close", "client fin", "client reset", "client violation",
-    "upstream notify", "upstream fin", "upstream reset", "upstream close", "upstream violation", "upstream cut", "sigterm",
+    "upstream notify", "upstream fin", "upstream reset", "upstream close", "upstream violation",
+    "upstream cut", "sigterm",
 ]  # fmt: skip
 
 
