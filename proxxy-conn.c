@@ -2,8 +2,8 @@
  *
  * proxxy-conn: serves one WebSocket session, from the client's HTTP request to the last log record.
  * systemd, xinetd or systemd-socket-activate starts it for each connection, with the client's
- * socket as fd 0 and 1. This file holds the phases of a session in their order; serve() and run()
- * call them.
+ * socket as fd 0 and 1. This file holds the phases of a session in their order, which run(),
+ * accept_client() and relay_console() call.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +61,7 @@ static struct endpoint client;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used;                      /* bytes of head that were written to */
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
-static bool answered;                         /* the 101 was sent, or a part of it: no other answer may follow */
+static bool upgrade_sent;                     /* the 101 was sent, or a part of it: no other answer may follow */
 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
@@ -112,8 +112,9 @@ static int configure(void)
 
 /* --- 3 read request ----------------------------------------------------------------------- */
 
-/* Reads the request's head. Returns 0, ERR_CLIENT_GONE, or an error to answer: of reading, then
- * configured, the result of configure(), then of the request's content. */
+/* Reads the request's head. configured is configure()'s result. Returns 0, ERR_CLIENT_GONE, or the
+ * first of these errors: of reading, configured, of the content. Ends the process if the client
+ * sent nothing. */
 static int read_request(struct http_request *ret_request, int configured)
 {
 	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
@@ -167,8 +168,8 @@ static int open_payload(const struct http_request *request)
 	session.kid = payload.kid;
 	if (rc == OK) {
 		session.console = &payload.console;
-		/* A page's plain GET has no Origin, and gets no console: it only asks for the
-		 * error. */
+		/* A plain GET (the URL opened as a page) has no Origin, and never gets a console.
+		 * Treat its Origin as allowed, so that it gets the next error instead. */
 		if (!request->upgrade && !origin.at)
 			origin = (struct slice){ payload.claims.origin, strlen(payload.claims.origin) };
 		rc = access_check(&payload, &config, time(NULL), origin, client_address);
@@ -200,9 +201,10 @@ static bool answer_without_payload(const struct http_request *request)
 	return true;
 }
 
-/* Returns 0 if the request can be upgraded, else an error to answer. Does not use the jti. A
- * request that is no upgrade gets the error that an upgrade would get. */
-static int check_upgrade(const struct http_request *request)
+/* Returns 0 if the request can be upgraded, else an error to answer. Makes the TLS context. Does
+ * not use the jti. A plain GET gets the error that an upgrade would get, also ERR_PAYLOAD_USED; if
+ * there is none, ERR_UPGRADE_MISSING. */
+static int prepare_upgrade(const struct http_request *request)
 {
 	const struct slice origin = request->origin;
 	int rc;
@@ -220,7 +222,7 @@ static int check_upgrade(const struct http_request *request)
 /* Sends the 101. Returns 0, or why the client did not get all of it. */
 static int send_upgrade(const char *answer, size_t size)
 {
-	answered = true;
+	upgrade_sent = true;
 	switch (exchange_send(&client, answer, size)) {
 	case OK:
 		return OK;
@@ -235,12 +237,11 @@ static int send_upgrade(const char *answer, size_t size)
 	}
 }
 
-/* Sends the 101 after all local checks passed, the single use of the jti last. Returns 0 or an
- * error. */
+/* Does all local checks, then uses the jti, then sends the 101. Returns 0 or an error. */
 static int answer_upgrade(const struct http_request *request)
 {
 	char answer[UPGRADE_ANSWER_MAX];
-	int rc = check_upgrade(request), size;
+	int rc = prepare_upgrade(request), size;
 
 	if (rc < 0)
 		return rc;
@@ -280,9 +281,9 @@ static int dial(void)
 
 /* --- 7 confine ---------------------------------------------------------------------------- */
 
-/* Enters the sandbox, as no more files or sockets are needed; also if rc, the result of dial(), is
- * an error. Returns rc, or ERR_SYSTEM if there is no sandbox: then the session must not
- * continue. */
+/* Enters the sandbox: from here on no file or socket is opened. Does so also after an error rc of
+ * dial(), because the client still gets a Close. Returns rc, or ERR_SYSTEM if there is no sandbox:
+ * then the session must not continue. */
 static int confine(int rc)
 {
 	if (sandbox_enter() == OK || rc < 0)
@@ -318,10 +319,10 @@ static void wipe_secrets(void)
 
 /* --- errors before the console ------------------------------------------------------------ */
 
-/* True if the error must be sent in a Close. A browser does not show a page the status and body
- * that answer its WebSocket, only a Close. Browsers always send Origin (RFC 6455 section 10.2);
- * other clients get the status. A payload that was not opened always gets the same HTTP answer,
- * never a Close. */
+/* True if the error must be sent in a Close. If a WebSocket request fails with an HTTP error, the
+ * page's script sees neither status nor body; it sees only a Close. Browsers always send Origin
+ * (RFC 6455 section 10.2); other clients get the status. A payload that was not opened always gets
+ * the same HTTP answer, never a Close. */
 static bool needs_close(const struct http_request *request, int code)
 {
 	return request->origin.at && upgrade_check(request) == OK && code != ERR_CLIENT_GONE &&
@@ -349,9 +350,9 @@ static void answer_error_in_close(const struct http_request *request, int code)
 static void answer_error(const struct http_request *request, int code)
 {
 	session.outcome = code;
-	if (!answered && needs_close(request, code))
+	if (!upgrade_sent && needs_close(request, code))
 		answer_error_in_close(request, code);
-	else if (!answered)
+	else if (!upgrade_sent)
 		exchange_answer_error(&client, request, code, detail_for_client(code));
 	log_refused(&session);
 }
@@ -445,7 +446,7 @@ static int run(void)
 static int usage(FILE *out)
 {
 	fputs("Usage: proxxy-conn\n"
-	      "Relays one browser's WebSocket to the console of a VM on Proxmox VE. It is not started by\n"
+	      "Relays one browser's WebSocket to the console of a guest of Proxmox VE. It is not started by\n"
 	      "hand: systemd (proxxy.socket) or xinetd runs one for each connection, with the client's\n"
 	      "socket on fd 0 and 1. To try it:\n"
 	      "  systemd-socket-activate --inetd -a -l 8443 proxxy-conn\n"

@@ -96,12 +96,14 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	int rc;
 
 	memset(a, 0, sizeof(*a));
+	/* Blame the setting only if the text is well-formed in the format that is not accepted;
+	 * open_cbc() says what is wrong with any other text. */
 	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_error_cbc(text, len))
 		return fail(a, ERR_PAYLOAD_INVALID, "PROXXY_PAYLOADS does not accept this format");
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
 	/* The plaintext is shorter than its payload. */
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain));
-	/* A Close's reason has 123 bytes: this is as long as it can be. */
+	/* The outcome's words, a colon and this text must fit into a Close's 123 bytes. */
 	if (rc == OK && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,
 			  *config->allowed_hosts ?

@@ -26,7 +26,7 @@ struct access {
 	bool authenticated;         /* a holder of the key sealed it, so the client may see why */
 	struct console console;
 	struct claims claims;     /* all zero unless authenticated */
-	char why[ACCESS_WHY_MAX]; /* the fault, for the log: nothing of the payload, safe inside JSON */
+	char why[ACCESS_WHY_MAX]; /* for the log: what is wrong, or a warning; no text of the payload, safe in JSON */
 };
 
 /* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. Checks PROXXY_ALLOWED_HOSTS as far

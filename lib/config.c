@@ -109,7 +109,7 @@ static const struct setting table[] = {
 	  MEMBER(state_directory), SIZE(state_directory) },
 	{ "PROXXY_ALLOWED_HOSTS", "",
 	  "Hosts that proxxy may connect to: names, *.wildcards, addresses and networks, "
-	  "comma-separated. Default: all but loopback, link-local and metadata services",
+	  "comma-separated. Default: all but loopback, link-local, multicast and metadata services",
 	  parse_hosts, MEMBER(allowed_hosts), SIZE(allowed_hosts) },
 	{ "PROXXY_ALLOWED_ORIGINS", "",
 	  "Origins whose pages may open consoles, comma-separated: "
@@ -128,8 +128,9 @@ static const struct setting table[] = {
 	  NUMBER(connect_timeout), 1, 3600 },
 	{ "PROXXY_PING_INTERVAL", "20", "Seconds of silence before a Ping to the client; 0 is off",
 	  NUMBER(ping_interval), 0, 86400 },
-	{ "PROXXY_IDLE_TIMEOUT", "0", "Seconds without data in either direction until a session ends; 0 is never",
-	  NUMBER(idle_timeout), 0, 31536000 },
+	{ "PROXXY_IDLE_TIMEOUT", "0",
+	  "Seconds after which a session ends if no data passed in any direction; 0 is never", NUMBER(idle_timeout), 0,
+	  31536000 },
 	{ "PROXXY_SESSION_MAX", "0", "Seconds that a session may last; 0 is no limit", NUMBER(session_max), 0,
 	  31536000 },
 	{ "PROXXY_LOG", "auto", "journal, syslog, stderr, or auto: depends on what standard error is", parse_log, 0, 0,

@@ -11,8 +11,8 @@
 #include "session/relay_time.h"
 
 enum {
-	SLICE_MS = 4,       /* of relaying before the clock, signals and both sockets are checked again */
-	STEPS_AT_ONCE = 64, /* scans of one direction before it is the other's turn */
+	SLICE_MS = 4,       /* how long to relay before looking at clock, signals and both sockets again */
+	STEPS_AT_ONCE = 64, /* how often to scan one direction before it is the other's turn */
 };
 
 void relay_init(struct relay *r, const struct config *config, struct endpoint *client, struct endpoint *upstream,
@@ -61,16 +61,16 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 	direction_flush(back);
 }
 
-/* True if d may be scanned. There must be room for the answer to a Ping, so a side that floods us
- * with Pings must read the answers. If the sender has left, and the room can only come when the
- * other side finishes a frame, the session must not wait for it: answers without room are dropped.
- * Data after the client's Close is ignored (section 5.5.1). */
+/* True if d may be scanned. The next frame may be a Ping, so the opposite queue needs room for a
+ * Pong: a side that floods us with Pings must read its Pongs. Exception: the sender has left, and
+ * the opposite direction waits for the end of a frame. Then Pongs without room are dropped, or the
+ * session would not end. Data after the client's Close is ignored (section 5.5.1). */
 static bool may_scan(struct relay *r, const struct direction *d)
 {
 	const struct direction *back = opposite(r, d);
-	const bool left = (d->ended || d->from->hung_up) && !direction_wants_write(back);
+	const bool sender_left = (d->ended || d->from->hung_up) && !direction_wants_write(back);
 
-	return (left || direction_has_room(back)) && !(d == &r->up && r->client->close_received);
+	return (sender_left || direction_has_room(back)) && !(d == &r->up && r->client->close_received);
 }
 
 /* Scans and writes what was read, in at most STEPS_AT_ONCE steps. */
@@ -90,6 +90,8 @@ static void forward(struct relay *r, struct direction *d)
 			d->ended = true;
 			relay_end(r, rc, why);
 		}
+		/* If nothing is ready, this step moved nothing. If not all is written, "to" has no
+		 * room. */
 		has_ready = framer_ready_size(&d->framer) > 0;
 		if (!direction_flush(d) || !has_ready)
 			return;
@@ -102,8 +104,8 @@ static bool is_finished(struct relay *r, const struct direction *d)
 	return d->ended && framer_ready_size(&d->framer) == 0 && may_scan(r, d) && !framer_can_scan(&d->framer);
 }
 
-/* True if d can make progress without waiting for a peer. It may have waited for the other
- * direction, for example for room for a Pong, which is there now. */
+/* True if d can make progress without waiting for a peer; also if it had to wait for the other
+ * direction (for example for room for a Pong) and need not wait any more. */
 static bool can_progress(struct relay *r, struct direction *d)
 {
 	return (direction_wants_read(d) && d->from->readable) || (direction_wants_write(d) && d->to->writable) ||
@@ -115,7 +117,7 @@ static bool can_progress(struct relay *r, struct direction *d)
 /* Serves both directions once, Proxmox's first. A direction that is finished ends the session. */
 static void relay_both(struct relay *r)
 {
-	direction_flush(&r->up); /* the other direction may be waiting for this */
+	direction_flush(&r->up); /* first: "down" may wait for room in this queue */
 	direction_fill(&r->down);
 	forward(r, &r->down);
 	if (!r->closing && is_finished(r, &r->down))
@@ -202,11 +204,13 @@ void relay_run(struct relay *r)
 
 void relay_close_only(struct relay *r, int outcome, const char *reason)
 {
+	/* There is no Proxmox: nothing comes from it, and nothing goes to it. */
 	r->down.ended = true;
 	r->up.lost = true;
+	/* If the client sent a Close already, that decides the outcome. */
 	r->client->readable = true;
 	direction_fill(&r->up);
-	forward(r, &r->up); /* handles a Close that the client sent already: then that decides */
+	forward(r, &r->up);
 	relay_end_with_reason(r, outcome, *reason ? reason : error_info(outcome)->words);
 	run_until_closed(r);
 	relay_end_connections(r, false);

@@ -24,9 +24,9 @@ struct relay {
 	int64_t last_received, last_sent;   /* from the client, and to it */
 	bool ping_pending;                  /* a Ping was sent, and nothing arrived since */
 	int64_t ping_sent;                  /* when the Ping was sent */
-	int64_t ping_wait_began;            /* of the wait for its answer; anew while the Ping is in transit */
+	int64_t ping_wait_began;            /* the wait for its answer; set again while that is on its way */
 	int64_t last_data;                  /* when data was last relayed, in either direction */
-	int64_t hangup_deadline;            /* for Proxmox to accept the data of a client that hung up */
+	int64_t hangup_deadline;            /* after the client hung up: for Proxmox to accept more of its data */
 	int64_t session_began, session_end; /* session_end: PROXXY_SESSION_MAX after session_began */
 	struct silence client_silence, upstream_silence;
 

@@ -7,14 +7,15 @@
  *     END_CLIENT_CLOSED, ERR_CLIENT_UTF8          relay_on_close()
  *     END_UPSTREAM_CLOSED                         relay_on_close(), relay_on_upstream_end()
  *     END_UPSTREAM_EMPTY, END_PASSWORD_REFUSED    relay_on_upstream_end()
- *     ERR_UPSTREAM_BROKE                          relay_on_upstream_end(),
- *                                             relay_time.c check_vanished()
+ *     ERR_UPSTREAM_BROKE                          relay_on_upstream_end(), relay_time.c
  *     ERR_CLIENT_PROTOCOL, ERR_UPSTREAM_PROTOCOL  relay_on_close(), relay.c forward()
  *     ERR_CLIENT_GONE                             relay.c relay_both(), relay_time.c check_limits()
  *     ERR_CLIENT_SILENT                           relay_time.c check_ping(), check_vanished()
  *     END_IDLE, END_SESSION_MAX                   relay_time.c check_limits()
  *     END_TERMINATED                              relay_time.c relay_keep_time()
- *     others                                      before relaying: proxxy-conn.c, upstream.c
+ *     all others                                  before relaying: proxxy-conn.c, upstream.c
+ *
+ * ERR_CLIENT_GONE and END_TERMINATED can also come before relaying.
  */
 #ifndef PROXXY_RELAY_CLOSE_H
 #define PROXXY_RELAY_CLOSE_H

@@ -20,7 +20,7 @@ static int64_t after(int64_t from, int seconds)
 
 void relay_start_time(struct relay *r)
 {
-	/* The time before this was for the request and for connecting: nobody was silent. */
+	/* Do not count the time of the request and of connecting as silence. */
 	r->last_received = r->last_sent = r->last_data = io_now();
 	r->up.did_write = r->down.did_write = true; /* the request and the 101 may be unacknowledged */
 	r->session_end = after(r->session_began, r->config->session_max);
@@ -51,9 +51,9 @@ static void clear_activity(struct direction *d)
 
 /* --- Pings -------------------------------------------------------------------------------- */
 
-/* True if the client's answer to a Ping may be unread (back-pressure), or the client's kernel has
- * not acknowledged the Ping. If that lasts, check_vanished() ends the session. */
-static bool ping_is_in_transit(const struct relay *r)
+/* True if the Ping is not written yet or not acknowledged, or if input is unread that may be its
+ * answer (back-pressure). If that lasts, check_vanished() ends the session. */
+static bool answer_may_be_on_its_way(const struct relay *r)
 {
 	int unread = 0;
 
@@ -102,7 +102,7 @@ static void check_ping(struct relay *r, int64_t now)
 		return;
 	if (!r->ping_pending)
 		send_ping(r, now);
-	else if (ping_is_in_transit(r))
+	else if (answer_may_be_on_its_way(r))
 		r->ping_wait_began = now;
 	else
 		relay_end(r, ERR_CLIENT_SILENT, NULL);
@@ -115,8 +115,9 @@ static void check_vanished(struct relay *r, int64_t now)
 {
 	const int64_t interval = r->config->ping_interval * INT64_C(1000);
 	const int64_t step = interval ? io_earlier(interval / 4, SILENCE_STEP_MS) : SILENCE_STEP_MS;
-	/* The first check a Ping interval after a Ping must already decide; a check may be a bit
-	 * late. */
+	/* The check that comes one Ping interval after a Ping must already find the peer gone. So
+	 * this is an interval, less one step (the check before it), less a quarter of a step (a
+	 * check can be late). */
 	const int64_t gone = interval ? io_earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
 	const bool wrote_client = r->down.did_write || direction_wants_write(&r->down);
 	const bool wrote_upstream = r->up.did_write || direction_wants_write(&r->up);
@@ -125,7 +126,8 @@ static void check_vanished(struct relay *r, int64_t now)
 		silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
 	const bool ping_was_tried = r->ping_pending && now >= r->ping_sent + gone;
 
-	/* A short outage must not end a session before a Ping was tried. */
+	/* If gone is only some seconds, the session also waits until a Ping stayed unanswered for
+	 * so long: a short outage must not end it. With the full 45 s no Ping is needed. */
 	if (client_why && (gone == SILENCE_GONE_MS || ping_was_tried)) {
 		direction_lose(&r->down);
 		r->up.ended = true;
@@ -144,7 +146,8 @@ static void check_limits(struct relay *r, int64_t now)
 {
 	if (now >= r->hangup_deadline) {
 		relay_end(r, ERR_CLIENT_GONE, NULL);
-		relay_limit_close(r, now + RELAY_CLOSE_CHECK_MS); /* Proxmox already had its time */
+		/* Proxmox already had RELAY_CLOSE_TIMEOUT_MS to accept the data. */
+		relay_limit_close(r, now + RELAY_CLOSE_CHECK_MS);
 	} else if (now >= after(r->last_data, r->config->idle_timeout)) {
 		relay_end(r, END_IDLE, NULL);
 	} else if (now >= r->session_end) {

@@ -122,7 +122,7 @@ int tls_verify_context(const struct tls_verify *v, SSL_CTX **ret, char *why, siz
 	return load_cas(v, tls, why, size);
 }
 
-/* Returns why the certificate was not accepted, worded as a hint how to fix it. */
+/* Returns why the certificate was not accepted. */
 static const char *untrusted_words(long result)
 {
 	switch (result) {

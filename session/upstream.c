@@ -50,8 +50,8 @@ static int __attribute__((format(printf, 3, 4))) fail(struct upstream *u, int co
 	return code;
 }
 
-/* Maps a result of io_wait() to a code of error.h, the only place that does. late is the reason if
- * the deadline passed. Codes of error.h, and OK, stay as they are. */
+/* Turns a result of io_wait() into a code of error.h; such codes and OK pass through. late is the
+ * reason if the deadline passed. */
 static int map_wait(struct upstream *u, int rc, const char *late)
 {
 	switch (rc) {
@@ -103,10 +103,10 @@ static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t
 	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
 }
 
-/* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. Only
- * here is the host known by its addresses: access.c checked what the payload says before DNS. Each
- * address gets an equal share of the remaining time, so that one that does not answer leaves time
- * for the next. */
+/* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. This is
+ * the check after DNS: access.c could check only the host as the payload writes it. Each address
+ * gets an equal share of the remaining time, so that one that does not answer leaves time for the
+ * next. */
 static int connect_any(struct upstream *u, const struct addrinfo *addresses)
 {
 	const char *list = u->config->allowed_hosts;
@@ -190,10 +190,10 @@ static int start_tls(struct upstream *u)
 
 /* --- WebSocket ---------------------------------------------------------------------------- */
 
-/* Writes the request for the console, as Proxmox's own pages send it. A ticket that is an API token
- * goes into Authorization as it is, any other as the cookie PVEAuthCookie, which Proxmox also
- * accepts there. Releases before 7 require the subprotocol "binary". Returns the request's size, or
- * ERR_SYSTEM if it does not fit. */
+/* Writes the request for the console, as Proxmox's own pages send it. An API token is sent as
+ * Authorization: PVEAPIToken=…. Any other ticket is sent as Authorization: PVEAuthCookie=…, because
+ * Proxmox accepts the cookie in this field too. Releases before 7 require the subprotocol "binary".
+ * Returns the request's size, or ERR_SYSTEM if it does not fit. */
 static int write_request(const struct upstream *u, char *buf, size_t size, const char *key)
 {
 	const struct console *c = u->console;
@@ -281,8 +281,9 @@ static int read_more(struct upstream *u, size_t *len)
 
 		if (n > 0) {
 			*len += (size_t)n;
-			/* The endpoint is writable, so this does not wait, but checks the clock,
-			 * the client and SIGTERM. */
+			/* Check the clock, the client and SIGTERM here too, or a server that sends
+			 * without end would never time out. The endpoint is writable, so this does
+			 * not wait. */
 			rc = io_wait(&u->endpoint, POLLOUT, u->client, u->deadline);
 			return map_wait(u, rc, "its answer does not end");
 		}

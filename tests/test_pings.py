@@ -52,7 +52,7 @@ def test_idle_session_is_kept_alive_by_pings(settings: dict[str, Any], scripted:
         for _ in range(4):
             assert client.read_frame(3)[2:] == (PING, b"")
             client.send_frame(PONG)
-        assert time.monotonic() - started > 3.5  # one an interval, not one behind each answer
+        assert time.monotonic() - started > 3.5  # one Ping per interval, not one after each Pong
         client.send_frame(CLOSE, close_payload(1000))
         assert client.close_code() == (1000, "")
 
@@ -115,7 +115,7 @@ def test_ping_waits_for_the_end_of_a_frame(settings: dict[str, Any], scripted: O
 
 
 def test_pings_do_not_pile_up_behind_a_frame_that_halts(settings: dict[str, Any], scripted: Open) -> None:
-    """Nor do they stop the client's input: there is one at the most that could not leave."""
+    """The client's data still passes, and at most one Ping waits."""
     frame = encode_frame(BINARY, b"y" * 4000)
     got: list[bytes] = []
 

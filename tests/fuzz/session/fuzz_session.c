@@ -485,7 +485,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
 	memset(client_address, 0, sizeof(client_address));
-	answered = false;
+	upgrade_sent = false;
 	terminated = 0;
 	begin_witness();
 	world_begin(data, size, payloads, N_PAYLOADS);

@@ -130,10 +130,12 @@ static inline bool turn(struct run *r)
 
 	framer_ready(r->framer, &size);
 	if (r->sender == WS_FROM_CLIENT) {
-		CHECK(!framer_at_boundary(r->framer) || sink_between(&r->sink), "a boundary is one");
+		CHECK(!framer_at_boundary(r->framer) || sink_between(&r->sink),
+		      "framer_at_boundary() is true only between two frames");
 		CHECK(r->framer->discarding || size > 0 || !sink_between(&r->sink) || framer_at_boundary(r->framer),
-		      "a boundary is seen");
-		CHECK(complete == 0 || n != complete || sink_between(&r->sink), "complete frames are");
+		      "framer_at_boundary() is true between two frames");
+		CHECK(complete == 0 || n != complete || sink_between(&r->sink),
+		      "framer_complete() ends between two frames");
 		if ((complete > 0 && n == complete) ||
 		    (framer_at_boundary(r->framer) && random_below(&r->random, 4) == 0)) {
 			uint8_t own[WS_CONTROL_FRAME_MAX];
