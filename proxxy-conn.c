@@ -66,6 +66,12 @@ static bool upgrade_sent;                     /* the 101 was sent, or a part of 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
 
+/* Names the step of a system error that has no detail yet. Returns rc. */
+static int in_step(const char *step, int rc)
+{
+	return rc == ERR_SYSTEM && !*session.detail ? fail(rc, "cannot %s", step) : rc;
+}
+
 /* --- 1 harden ----------------------------------------------------------------------------- */
 
 /* Disables core dumps, debuggers, new privileges and SIGPIPE, and closes descriptors that the
@@ -387,11 +393,11 @@ static bool accept_client(void)
 	if (rc == OK && answer_without_payload(&request))
 		return false;
 	if (rc == OK)
-		rc = start_crypto();
+		rc = in_step("start OpenSSL", start_crypto());
 	if (rc == OK)
-		rc = open_payload(&request);
+		rc = in_step("open the payload", open_payload(&request));
 	if (rc == OK)
-		rc = answer_upgrade(&request);
+		rc = in_step("answer", answer_upgrade(&request));
 	if (rc < 0)
 		answer_error(&request, rc);
 	return rc == OK;
@@ -400,10 +406,10 @@ static bool accept_client(void)
 /* Phases 6 to 10: connects the client to its console, or closes its WebSocket with the reason. */
 static void relay_console(void)
 {
-	int rc = confine(dial());
+	int rc = confine(in_step("connect", dial()));
 
 	if (rc == OK)
-		rc = open_console();
+		rc = in_step("open the console", open_console());
 	wipe_secrets();
 	if (rc == OK)
 		relay_run(&relay);

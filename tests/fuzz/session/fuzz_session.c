@@ -441,6 +441,7 @@ static void require_end(int status)
 		REQUIRE(witness.n_answer == 0 && witness.ends == 0, "an end without words");
 		return;
 	}
+	REQUIRE(session.outcome != ERR_SYSTEM || *session.detail, "a system error without a detail");
 	REQUIRE(witness.ends == (witness.upgraded || session.outcome != OK), "%zu records of the end", witness.ends);
 	REQUIRE(!witness.upgraded || session.outcome != OK, "no outcome");
 	if (!witness.upgraded)
