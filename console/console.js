@@ -18,7 +18,7 @@ const SENTENCES = [
   [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
   [/Origin not allowed/, "This link was made for another page."],
   [/Client address/, "This link was made for another computer or network."],
-  [/password/, "The console did not take this link's password."],
+  [/password/, "The console refused this link's password."],
   [/: 403|address is not allowed/, "This console may not be opened."],
   [
     /cannot connect|cannot be resolved|TLS failed|not trusted|no WebSocket answer/,
@@ -28,7 +28,7 @@ const SENTENCES = [
   [/^Proxmox|^Internal server error/, "The console cannot be opened at the moment."],
   [/for the WebSocket of a console/, "The connection was cut, or a proxy or firewall blocks consoles."],
 ];
-const NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again.";
+const NOT_BEGUN = "The console closed before it began. Please check that the machine is running, and open it again.";
 const QUIET =
   "The console was closed. Proxmox closes a VM's console after 15 minutes without activity. Please open it again.";
 const INCOMPLETE = "The console cannot be shown: a part of this page is missing.";

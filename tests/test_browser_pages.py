@@ -488,7 +488,7 @@ def test_used_link(browser: webdriver.Remote, site: Site) -> None:
     assert support(browser) == "1008 Payload was used already"
 
 
-NOT_BEGUN = "The console closed before it began. Please see that the machine is running, and open it again."
+NOT_BEGUN = "The console closed before it began. Please check that the machine is running, and open it again."
 
 
 def test_console_that_closes_before_it_begins(browser: webdriver.Remote, site: Site) -> None:
@@ -542,7 +542,7 @@ def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:
 
     site.standin.add("qemu", BROKEN, handler_console(refuses))
     browser.get(site.url + site.backend.desktop("qemu", BROKEN))
-    assert wait_sentence(browser) == "The console did not take this link's password."
+    assert wait_sentence(browser) == "The console refused this link's password."
 
 
 def test_termproxy_that_does_not_take_the_ticket(browser: webdriver.Remote, site: Site) -> None:
