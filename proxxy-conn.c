@@ -61,7 +61,6 @@ static struct endpoint client;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used;                      /* bytes of head that were written to */
 static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
-static bool upgrade_sent;                     /* the 101 was sent, or a part of it: no other answer may follow */
 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
@@ -228,7 +227,7 @@ static int prepare_upgrade(const struct http_request *request)
 /* Sends the 101. Returns 0, or why the client did not get all of it. */
 static int send_upgrade(const char *answer, size_t size)
 {
-	upgrade_sent = true;
+	session.upgrade_sent = true;
 	switch (exchange_send(&client, answer, size)) {
 	case OK:
 		return OK;
@@ -356,9 +355,9 @@ static void answer_error_in_close(const struct http_request *request, int code)
 static void answer_error(const struct http_request *request, int code)
 {
 	session.outcome = code;
-	if (!upgrade_sent && needs_close(request, code))
+	if (!session.upgrade_sent && needs_close(request, code))
 		answer_error_in_close(request, code);
-	else if (!upgrade_sent)
+	else if (!session.upgrade_sent)
 		exchange_answer_error(&client, request, code, detail_for_client(code));
 	log_refused(&session);
 }

@@ -219,7 +219,7 @@ void log_refused(const struct session *s)
 	outcome_words(s, message, sizeof(message), "Request refused");
 	add_session(&r, s);
 	add(&r, "PROXXY_OUTCOME=%s", info->name);
-	if (info->http_status)
+	if (info->http_status && !s->upgrade_sent)
 		add(&r, "PROXXY_STATUS=%d", info->http_status);
 	if (s->close_code)
 		add(&r, "PROXXY_CLOSE_CODE=%d", s->close_code);

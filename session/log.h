@@ -24,6 +24,7 @@ struct session {
 	int64_t began;                 /* io_now() */
 	int outcome;                   /* a code of error.h */
 	char detail[LOG_DETAIL_MAX];   /* what to add to the outcome's words, or "" */
+	bool upgrade_sent;             /* the 101 was sent, or a part of it: no HTTP status was */
 	int close_code;                /* of the Close that the client was sent, 0 if none */
 	uint64_t bytes_up, bytes_down; /* payload bytes to and from Proxmox */
 };

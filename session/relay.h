@@ -23,6 +23,7 @@ struct relay {
 	/* Owned by relay_time.c. Times are io_now(). */
 	int64_t last_received, last_sent;   /* from the client, and to it */
 	bool ping_pending;                  /* a Ping was sent, and nothing arrived since */
+	bool ping_queued;                   /* false: another frame of our own was waiting in its place */
 	int64_t ping_sent;                  /* when the Ping was sent */
 	int64_t ping_wait_began;            /* the wait for its answer; set again while that is on its way */
 	int64_t last_data;                  /* when data was last relayed, in either direction */

@@ -78,8 +78,11 @@ static void release_memory(struct relay *r)
 /* Sends a Ping, or lets it wait for room, and begins to wait for its answer. */
 static void send_ping(struct relay *r, int64_t now)
 {
-	release_memory(r);       /* the session is quiet */
-	if (r->down.queued == 0) /* else a frame of our own is already waiting for the client */
+	release_memory(r); /* the session is quiet */
+	/* If a frame of our own waits for the client already, a Ping behind it would only pile up.
+	 * That frame may be a Pong, which the client does not answer: check_ping() tries again. */
+	r->ping_queued = r->down.queued == 0;
+	if (r->ping_queued)
 		direction_queue(&r->down, WS_PING, "", 0);
 	direction_flush(&r->down);
 	r->ping_pending = true;
@@ -104,6 +107,8 @@ static void check_ping(struct relay *r, int64_t now)
 		send_ping(r, now);
 	else if (answer_may_be_on_its_way(r))
 		r->ping_wait_began = now;
+	else if (!r->ping_queued)
+		send_ping(r, now);
 	else
 		relay_end(r, ERR_CLIENT_SILENT, NULL);
 }
@@ -121,14 +126,21 @@ static void check_vanished(struct relay *r, int64_t now)
 	const int64_t gone = interval ? io_earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
 	const bool wrote_client = r->down.did_write || direction_wants_write(&r->down);
 	const bool wrote_upstream = r->up.did_write || direction_wants_write(&r->up);
-	const char *client_why = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
-	const char *upstream_why =
+	const char *client_why, *upstream_why;
+	bool ping_was_tried, paused_too_long;
+
+	r->client_silence.written |= r->down.did_write;
+	r->upstream_silence.written |= r->up.did_write;
+	client_why = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
+	upstream_why =
 		silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
-	const bool ping_was_tried = r->ping_pending && now >= r->ping_sent + gone;
+	ping_was_tried = r->ping_pending && now >= r->ping_sent + gone;
+	/* A client that sends, but reads nothing, seems to answer each Ping. */
+	paused_too_long = now - r->client_silence.progress_at >= SILENCE_PAUSE_MS;
 
 	/* If gone is only some seconds, the session also waits until a Ping stayed unanswered for
 	 * so long: a short outage must not end it. With the full 45 s no Ping is needed. */
-	if (client_why && (gone == SILENCE_GONE_MS || ping_was_tried)) {
+	if (client_why && (gone == SILENCE_GONE_MS || ping_was_tried || paused_too_long)) {
 		direction_lose(&r->down);
 		r->up.ended = true;
 		relay_end(r, ERR_CLIENT_SILENT, client_why);

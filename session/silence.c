@@ -62,8 +62,10 @@ const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t n
 		return NULL;
 	}
 	s->next_check = now + step;
-	if (unacknowledged != s->unacknowledged)
+	/* Data that goes through in small pieces leaves the same number of bytes each time. */
+	if (unacknowledged != s->unacknowledged || s->written)
 		s->progress_at = now;
+	s->written = false;
 	s->unacknowledged = unacknowledged;
 
 	/* An answer may be in transit: it is missing only if it was due at the last check too. */

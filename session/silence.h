@@ -22,7 +22,8 @@ struct silence {
 	int64_t next_check;    /* INT64_MAX while nothing is unacknowledged */
 	int64_t silent_since;  /* the first check since which nothing was acknowledged; -1 while the peer answers */
 	size_t unacknowledged; /* bytes at the last check */
-	int64_t progress_at;   /* when unacknowledged last changed */
+	int64_t progress_at;   /* when unacknowledged last changed, or data was written */
+	bool written;          /* bytes were written since the last check; relay_time.c sets it */
 };
 
 /* Starts with a peer that has acknowledged everything. */
@@ -37,8 +38,8 @@ bool silence_received_since(const struct endpoint *e, int64_t since);
  * is io_now(); wrote says whether data was written to e since the last call, or is waiting to be;
  * step is the milliseconds between two checks. Returns NULL, or a static phrase if the peer is to
  * be given up: it acknowledged nothing for gone milliseconds and a step, sent nothing for
- * SILENCE_KEEPALIVE_MS although an answer is due, or accepted no data for SILENCE_PAUSE_MS. Always
- * returns NULL for a socket that is not TCP. */
+ * SILENCE_KEEPALIVE_MS although an answer is due, or accepted no data for SILENCE_PAUSE_MS. A
+ * socket that is not TCP is given up only for the latter. */
 const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool wrote, int64_t step,
 			  int64_t gone);
 

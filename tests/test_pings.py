@@ -68,6 +68,28 @@ def test_client_that_does_not_answer_a_ping_is_ended(settings: dict[str, Any], s
         assert "outcome=client-silent" in proxxy.wait_log("Session ended")
 
 
+def test_pong_that_waits_is_no_ping(settings: dict[str, Any], scripted: Open) -> None:
+    """Proxmox halts inside a frame, so the answer to the client's Ping waits when a Ping of ours is due. The client does
+    not answer that answer: it gets a Ping before it is called silent."""
+    interval = 1
+    frame = encode_frame(BINARY, b"y" * 4000)
+
+    def halting(c: Connection) -> None:
+        c.accept_upgrade()
+        c.send(frame[:1000])
+        time.sleep(1.3 * interval)
+        c.send(frame[1000:])
+        c.hang()
+
+    with Activator(settings | {"PROXXY_PING_INTERVAL": interval}) as proxxy:
+        client = scripted(halting, proxxy)
+        client.send_frame(PING, b"mine")
+        assert [client.read_frame(3 * interval).opcode for _ in range(2)] == [BINARY, PONG]
+        for _ in range(2):
+            assert client.read_frame(3 * interval).opcode == PING
+            client.send_frame(PONG)
+
+
 def test_pings_can_be_switched_off(settings: dict[str, Any], scripted: Open) -> None:
     with Activator(settings | {"PROXXY_PING_INTERVAL": 0}) as proxxy:
         client = scripted(silent_console, proxxy)

@@ -129,9 +129,11 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 int __wrap_replay_use_jti(struct access *a, const struct config *c)
 {
 	static const int results[] = { OK, OK, ERR_PAYLOAD_USED, ERR_CONFIG };
+	const int rc = *a->claims.jti ? results[world.settings.rest >> 5 & 3] : OK;
 
-	(void)c;
-	return *a->claims.jti ? results[world.settings.rest >> 5 & 3] : OK;
+	if (rc == ERR_CONFIG)
+		snprintf(a->why, sizeof(a->why), "PROXXY_STATE_DIRECTORY %.60s: modelled", c->state_directory);
+	return rc;
 }
 
 bool __wrap_replay_is_used(const struct access *a, const struct config *c)
@@ -174,6 +176,7 @@ static struct {
 	int64_t relaying_since; /* 0 when it never did */
 	int64_t own_pings;      /* that the client was sent */
 	size_t ends;            /* records of a session's end or of a refusal */
+	bool pong_due;          /* the client has not answered the last Ping */
 	bool began;
 	bool cut; /* Proxmox had not finished its last frame when the connections ended */
 } witness;
@@ -189,7 +192,7 @@ static void begin_witness(void)
 	witness.up.from = witness.up.to = (struct reference){ .masked = true };
 	witness.down.from = witness.down.to = (struct reference){ .masked = false };
 	witness.head_end = 0;
-	witness.head_only = witness.upgraded = witness.began = witness.cut = false;
+	witness.head_only = witness.upgraded = witness.began = witness.cut = witness.pong_due = false;
 	witness.n_read = witness.n_answer = witness.ends = 0;
 	witness.client_close = witness.upstream_close = 0;
 	witness.relaying = false;
@@ -268,6 +271,8 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 		/* At most one Ping per interval, although each may wait for the end of a frame. The
 		 * next one may be early by a tick of the kernel's clock (silence.h). */
 		witness.own_pings++;
+		witness.pong_due = true;
+		REQUIRE(config.ping_interval, "a Ping although there shall be none");
 		REQUIRE(witness.own_pings * (config.ping_interval * INT64_C(1000) - 20) <=
 				world.now - witness.relaying_since,
 			"%lld Pings in %lld ms", (long long)witness.own_pings,
@@ -345,6 +350,17 @@ static void require_not_blocked(const struct peer *p)
 {
 	REQUIRE(!p->blocked || world.now - p->blocked <= BLOCKED_MAX_MS, "%lld ms without room",
 		(long long)(world.now - p->blocked));
+}
+
+bool witness_pong_due(void)
+{
+	const struct peer *p = &world.client;
+	const bool between = !reference_inside(&witness.up.from) && !witness.up.from.error && !witness.up.closed;
+
+	if (!witness.pong_due || p->read != p->sent || !between)
+		return false;
+	witness.pong_due = false;
+	return true;
 }
 
 void witness_wait(void)
@@ -451,6 +467,14 @@ static void require_end(int status)
 	REQUIRE(session.bytes_up <= witness.up.n_passed && session.bytes_down <= witness.down.n_passed,
 		"bytes that nobody got");
 	require_noticed(&world.client);
+	if (session.outcome == ERR_CLIENT_SILENT && !relay.why)
+		REQUIRE(witness.pong_due || world.client.vanished || world.client.fin || world.client.deaf,
+			"a client that answers is called silent, %lld Pings", (long long)witness.own_pings);
+	if (session.outcome == ERR_CLIENT_SILENT && relay.why)
+		REQUIRE(world.client.vanished || strstr(relay.why, "15 minutes"), "a client that acknowledges: %s",
+			relay.why);
+	if (session.outcome == ERR_UPSTREAM_BROKE && relay.why && strstr(relay.why, "acknowledges"))
+		REQUIRE(world.upstream.vanished, "a Proxmox that acknowledges: %s", relay.why);
 	if (!world.client.refused) /* else the console's last words wait, and its end behind them */
 		require_noticed(&world.upstream);
 	if (world.client.refused || world_owes(&world.client))
@@ -486,7 +510,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
 	memset(client_address, 0, sizeof(client_address));
-	upgrade_sent = false;
 	terminated = 0;
 	begin_witness();
 	world_begin(data, size, payloads, N_PAYLOADS);

@@ -119,6 +119,7 @@ WRAP(ssize_t, send, int fd, const void *buf, size_t size, int flags)
 		hold_to_offer(p, copy, size);
 	if (p->deaf || p->reset) {
 		p->refused = true;
+		p->blocked = 0;
 		errno = p->reset ? ECONNRESET : EPIPE;
 		return -1;
 	}
@@ -181,6 +182,8 @@ WRAP(int, ppoll, struct pollfd *fds, nfds_t n, const struct timespec *ts, const 
 			errno = EINTR;
 			return -1;
 		}
+		if (world.settings.upstream & 0x40 && witness_pong_due())
+			world_pong();
 		for (nfds_t i = 0; i < n; i++) {
 			fds[i].revents = seen(&fds[i]);
 			count += fds[i].revents != 0;
@@ -336,7 +339,8 @@ WRAP(int, getsockopt, int fd, int level, int option, void *value, socklen_t *len
 	memset(info, 0, sizeof(*info));
 	info->tcpi_unacked = world_owes(p);
 	info->tcpi_retransmits = p->vanished ? 2 : 0;
-	info->tcpi_last_data_recv = info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
+	info->tcpi_last_ack_recv = p->vanished ? (unsigned)(world.now - p->vanished) : 0;
+	info->tcpi_last_data_recv = (unsigned)(world.now - p->arrived);
 	return 0;
 }
 

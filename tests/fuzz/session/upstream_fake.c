@@ -34,7 +34,8 @@ static int fail(struct upstream *u, int code)
 }
 
 /* Settings: the outcome in four bits. 0x10: only when Proxmox sends something, or at a deadline.
- * 0x20: with the frames that have arrived by then. */
+ * 0x20: with the frames that have arrived by then. 0x40: the client
+ * answers Pings (libc.c). */
 static int outcome(void)
 {
 	static const int outcomes[16] = {

@@ -24,6 +24,7 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 		p->sent = p->read = p->n_offered = 0;
 		p->fin = p->reset = p->deaf = p->refused = p->owes = false;
 		p->vanished = p->blocked = 0;
+		p->arrived = WORLD_BEGAN;
 		p->room = SIZE_MAX;
 	}
 	world.events = (struct input){ data, size };
@@ -53,6 +54,15 @@ PER_BYTE static void arrive(struct peer *p, const void *bytes, size_t n)
 	if (n > 0)
 		memcpy(p->bytes + p->sent, bytes, n);
 	p->sent += n;
+	if (n > 0)
+		p->arrived = world.now;
+}
+
+void world_pong(void)
+{
+	static const uint8_t pong[] = { 0x8A, 0x80, 1, 2, 3, 4 };
+
+	arrive(&world.client, pong, sizeof(pong));
 }
 
 /* What the client says, a payload in the place of each mark until its head is whole. */

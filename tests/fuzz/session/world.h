@@ -48,6 +48,7 @@ struct peer {
 	bool owes;                      /* it was sent something since */
 	bool refused;                   /* a write did not go through, for now or for good */
 	int64_t blocked;        /* since when it takes nothing, although something was offered; 0 when it does */
+	int64_t arrived;        /* when its last bytes arrived */
 	uint8_t offered[16384]; /* what was offered to a write that had to wait: TLS wants the same again */
 	size_t n_offered;
 };
@@ -83,6 +84,9 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
  * world. */
 void world_happen(void);
 
+/* The client answers a Ping, unless it has left. */
+void world_pong(void);
+
 /* True when p has not acknowledged what it was sent. */
 bool world_owes(const struct peer *p);
 
@@ -91,6 +95,9 @@ bool world_pass_time(int64_t most);
 
 /* The session is about to wait: is there nothing that it could do? */
 void witness_wait(void);
+
+/* True if the client can answer a Ping now: once a Ping. */
+bool witness_pong_due(void);
 
 /* What the target does with all that leaves the session. */
 void witness_read(bool client, const uint8_t *bytes, size_t n);
