@@ -18,7 +18,9 @@ _UNIT = "journald looks up a record's unit by its process, which has ended by th
 ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
-    "test_browser_pages": _BROWSER,
+    "test_browser_pages_ends": _BROWSER,
+    "test_browser_pages_panel": _BROWSER,
+    "test_browser_pages_typing": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
     "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
@@ -95,8 +97,8 @@ LONGEST = (
 # A session of each kind, for make check-quick.
 QUICK = {
     "test_browser_desktop",
-    "test_browser_pages::test_a_command_is_typed_and_its_output_read",
-    "test_browser_pages::test_keys_reach_the_guest",
+    "test_browser_pages_typing::test_a_command_is_typed_and_its_output_read",
+    "test_browser_pages_typing::test_keys_reach_the_guest",
     "test_data_arrives::test_data_in_one_segment_with_the_request_is_kept",
     "test_list_of_tests",
     "test_manuals",
