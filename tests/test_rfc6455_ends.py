@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 6455, sections 3 to 8: what must end the connection, by a client and by Proxmox. Offences, Closes, and a
+"""RFC 6455, sections 5 to 8: what must end the connection, by a client and by Proxmox. Offences, Closes, and a
 connection that breaks off."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 6455, section 4: the opening handshakes, a client's with proxxy and proxxy's with Proxmox."""
+"""RFC 6455, sections 1, 4 and 9 to 11: the opening handshakes, a client's with proxxy and proxxy's with Proxmox."""
 
 from __future__ import annotations
 
