@@ -12,6 +12,8 @@ from typing import Any, Callable, Iterator
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# What fails in them is shown with its values, as in a test file.
+pytest.register_assert_rewrite("lib.console_pages", "lib.rfc6455", "lib.url_pages")
 
 from lib.activator import Activator, Xinetd  # noqa: E402
 from lib.certs import Authority, Cert  # noqa: E402

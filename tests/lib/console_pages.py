@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console pages in Chromium, served by nginx and Caddy with the shipped configurations, through proxxy to a
+stand-in Proxmox: what a test needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator
+
+import pytest
+from conftest import TERMINAL
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from .activator import TREE, Activator
+from .browser import chromium
+from .certs import Cert
+from .consoles import handler_console
+from .panel import Backend
+from .process import wait_for
+from .rfb import Recorder
+from .standin import StandIn
+from .web import Caddy, Nginx
+
+SCREEN = 110  # vmid
+PAGE_SECONDS = 30.0
+PHONE = (390, 844)
+BUILD = TREE / "build"
+
+
+@dataclass
+class Site:
+    """What a customer's browser reaches, and what is behind it."""
+
+    url: str
+    backend: Backend
+    relay: Activator
+    web: Nginx
+    standin: StandIn
+    guest: Recorder
+
+    def desktop(self, **claims: Any) -> str:
+        return self.url + self.backend.desktop("qemu", SCREEN, **claims)
+
+    def terminal(self) -> str:
+        return self.url + self.backend.terminal("lxc", TERMINAL)
+
+    def sessions(self) -> int:
+        """How many there were, refused ones aside."""
+        return self.relay.log().count("Session began")
+
+
+def make_site(web: Nginx, relay: Activator, standin: StandIn, guest: Recorder, cert: Cert, key: str) -> Site:
+    standin.add("qemu", SCREEN, handler_console(guest.serve))
+    token = standin.access.token("root@pam")
+    backend = Backend(f"127.0.0.1:{standin.port}", str(cert.ca), standin.node, token, key, relay.port)
+    return Site(web.url, backend, relay, web, standin, guest)
+
+
+@pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+def web(request: pytest.FixtureRequest, relay: Activator) -> Iterator[Nginx]:
+    with request.param(relay.port) as web:
+        yield web
+        # Whatever a test did: who reads the logs gets no payload.
+        assert "eyJhbGciOi" not in web.logs() and "payload=e" not in web.logs()
+
+
+@pytest.fixture
+def site(web: Nginx, relay: Activator, standin: StandIn, cert: Cert, key: str) -> Site:
+    return make_site(web, relay, standin, Recorder(), cert, key)
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[webdriver.Remote]:
+    with chromium(1100, 800) as window:
+        yield window
+
+
+@pytest.fixture(scope="module")
+def phone() -> Iterator[webdriver.Remote]:
+    with chromium(*PHONE, phone=True) as phone:
+        yield phone
+
+
+@pytest.fixture
+def browser(window: webdriver.Remote) -> Iterator[webdriver.Remote]:
+    yield from looked_at(window)
+
+
+@pytest.fixture
+def touch(phone: webdriver.Remote) -> Iterator[webdriver.Remote]:
+    yield from looked_at(phone)
+
+
+def looked_at(browser: webdriver.Remote) -> Iterator[webdriver.Remote]:
+    """With nothing on its console afterwards: no error, and nothing that the Content-Security-Policy forbids."""
+    browser.get("about:blank")
+    browser.get_log("browser")
+    yield browser
+    entries = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    # noVNC's own words about a connection that failed, and what is refused on purpose: the WebSocket, and asking why.
+    others = [entry["message"] for entry in entries if entry["source"] != "console-api"]
+    said = [message for message in others if "/console/ws" not in message]
+    browser.get("about:blank")
+    assert said == []
+
+
+def shows(browser: webdriver.Remote, selector: str) -> bool:
+    return browser.find_element(By.CSS_SELECTOR, selector).is_displayed()
+
+
+def wait_connected(browser: webdriver.Remote, site: Site) -> None:
+    wait_for(
+        lambda: browser.execute_script("return document.documentElement.classList.contains('connected')"),
+        PAGE_SECONDS,
+        lambda: f"not connected: {browser.find_element(By.TAG_NAME, 'body').text}\n"
+        f"{site.relay.log()}\n{site.web.logs()}",
+    )
+
+
+def wait_sentence(browser: webdriver.Remote) -> str:
+    """What the page says when it is over."""
+    wait_for(lambda: shows(browser, "#message"), PAGE_SECONDS, "nothing is said")
+    return browser.find_element(By.ID, "sentence").text
+
+
+def wait_keys(site: Site, text: str) -> None:
+    wait_for(lambda: site.guest.typed() == text, PAGE_SECONDS, lambda: f"{site.guest.typed()!r} was typed")
+
+
+def paste(browser: webdriver.Remote, text: str, button: str) -> None:
+    browser.find_element(By.ID, "paste").click()
+    wait_for(lambda: shows(browser, "#paste-dialog"), PAGE_SECONDS, "no dialog")
+    # Characters that chromedriver's keyboard has none for, too.
+    browser.execute_script("document.getElementById('text').value = arguments[0]", text)
+    browser.find_element(By.ID, button).click()
+
+
+SCREEN_TEXT = """
+    const buffer = terminal.buffer.active;
+    let text = "";
+    for (let i = 0; i < buffer.length; i++) text += buffer.getLine(i).translateToString(true) + "\\n";
+    return text.trimEnd();
+"""
+
+
+def terminal_text(browser: webdriver.Remote) -> str:
+    return browser.execute_script(SCREEN_TEXT)
+
+
+def wait_prompt(browser: webdriver.Remote, site: Site) -> None:
+    """What is typed before would be in front of it."""
+    wait_connected(browser, site)
+    prompt = ("#", "$")
+    wait_for(
+        lambda: terminal_text(browser)[-1:] in prompt, PAGE_SECONDS, lambda: f"no prompt: {terminal_text(browser)!r}"
+    )
+
+
+def wait_text(browser: webdriver.Remote, text: str) -> None:
+    wait_for(
+        lambda: text in terminal_text(browser), PAGE_SECONDS, lambda: f"{text!r} is not in\n{terminal_text(browser)}"
+    )

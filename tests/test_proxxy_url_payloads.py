@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""proxxy-url: how it makes keys, and seals and explains payloads."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from lib.activator import TREE
+from lib.payload import seal, seal_jwe
+from lib.url_command import UrlCommand
+from lib.url_pages import EX_DATAERR, NAMED_KEY
+
+pytest_plugins = "lib.url_pages"
+
+VECTORS = json.loads((TREE / "examples" / "vectors.json").read_text())["vectors"]
+
+
+def details(**members: Any) -> dict[str, Any]:
+    return {
+        "vmid": 100,
+        "type": "qemu",
+        "host": "pve01.example.com:8006",
+        "node": "pve01",
+        "ticket": "PVEAPIToken=root@pam!proxxy=6f1c5bd0",
+        "vncticket": "aB3$ xyz:PVEVNC:65A1B2C3::c2ln",
+        "port": 5900,
+        **members,
+    }
+
+
+def test_keygen(command: UrlCommand) -> None:
+    first, second = command.ok("keygen"), command.ok("keygen")
+    assert re.fullmatch("[0-9a-f]{64}", first) and first != second
+    named = command.ok("keygen", NAMED_KEY)
+    assert re.fullmatch(f"{NAMED_KEY}:[0-9a-f]{{64}}", named)
+    command.secret("key", f"{named},{first}")
+    explained = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details()))))
+    assert explained["kid"] == NAMED_KEY and explained["accepted"]
+    # The old one still opens.
+    assert json.loads(command.ok("open", "--json", input=seal_jwe(details(), first)))["accepted"]
+
+
+@pytest.mark.parametrize("ascii", [False, True], ids=["raw", "escaped"])
+@pytest.mark.parametrize("format", ["jwe", "cbc"])
+def test_sealed_is_what_opens(command: UrlCommand, format: str, ascii: bool) -> None:
+    given = details(ticket='PVE:müller@pve:65A1B2C3::"é\\/😀𝠀', vncticket='%&+#=/;"\\ é')
+    payload = command.ok("seal", "--format", format, input=json.dumps(given, ensure_ascii=ascii))
+    explained = json.loads(command.ok("open", "--json", input=payload))
+    assert {name: explained[name] for name in given} == given
+    assert (explained["format"], explained["accepted"]) == (format, True)
+    assert (("exp" in explained), ("jti" in explained)) == ((format == "jwe"),) * 2
+
+
+def test_seal_keeps_claims_that_are_given(command: UrlCommand) -> None:
+    given = details(exp=int(time.time()) + 200, jti="mine", nbf=int(time.time()) - 1)
+    sealed = command.ok("seal", "--lifetime", "5", input=json.dumps(given))
+    explained = json.loads(command.ok("open", "--json", input=sealed))
+    assert {name: explained[name] for name in given} == given
+    sealed = command.ok("seal", "--lifetime", "5", input=json.dumps(details()))
+    short = json.loads(command.ok("open", "--json", input=sealed))
+    assert 0 < short["exp"] - time.time() <= 5
+
+
+@pytest.mark.parametrize(
+    ("input", "words"),
+    [
+        ("", "is not one JSON object"),
+        ("{", "is not one JSON object"),
+        ("[1]", "is not one JSON object"),
+        (json.dumps(details(more="?")).replace("?", "\t"), "is not one JSON object"),
+        (json.dumps(details(more="\ud800")), "is not one JSON object"),
+        ("x" * 70000, "longer than 65535 bytes"),
+        (json.dumps(details(vmid=0)), "vmid is not an integer"),
+        (json.dumps(details(host="pve01/x")), "host is not a host name"),
+        (json.dumps(details(ticket="a\nb")), "ticket is not a string"),
+        (json.dumps(details(origin="x")), "origin is not an origin"),
+        (json.dumps(details(ticket="root@pam!proxxy=6f1c5bd0")), "an API token without PVEAPIToken= before it"),
+        (json.dumps(details(more="x" * 14000)), "too long for a URL"),
+    ],
+)
+def test_seal_refuses_what_proxxy_would(command: UrlCommand, input: str, words: str) -> None:
+    assert words in command.refusal(EX_DATAERR, "seal", input=input)
+
+
+WRAPS = [
+    "{}",
+    "  {}\n",
+    "wss://panel/console/ws?payload={}",
+    "https://panel/console/novnc.html#payload={}&password=x",
+    "/a?b=c&payload={}#x",
+    "payload={}",
+]
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("format", ["jwe", "cbc"])
+def test_open_takes_a_payload_or_a_url(command: UrlCommand, key: str, wrap: str, format: str) -> None:
+    payload = seal_jwe(details(), key) if format == "jwe" else seal(details(), key)
+    encoded = quote(payload, safe="") if "=" in wrap else payload
+    assert json.loads(command.ok("open", "--json", input=wrap.format(encoded)))["accepted"]
+
+
+@pytest.mark.parametrize("arguments", [["open", "--json"], ["--json", "open"]])
+@pytest.mark.parametrize("posix", [{}, {"POSIXLY_CORRECT": "1"}], ids=["gnu", "posix"])
+def test_options_stand_where_they_like(
+    command: UrlCommand, key: str, arguments: list[str], posix: dict[str, str]
+) -> None:
+    done = command.run(*arguments, input=seal_jwe(details(), key), **posix)
+    assert json.loads(done.stdout)["accepted"]
+
+
+def test_open_sends_a_terminal_no_controls(command: UrlCommand, key: str) -> None:
+    text = command.ok("open", input=seal_jwe(details(jti="a\x9b31mb"), key))
+    assert re.search(r"^jti +a\?\?31mb$", text, re.M)
+
+
+@pytest.mark.parametrize("ticket", ["PVE:a\x9b31m@pve:65::x", "PVEAPIToken=a\x9b31m@pve!b=c"])
+def test_tickets_send_a_terminal_no_controls(command: UrlCommand, key: str, ticket: str) -> None:
+    """As text and as JSON, which still says the same."""
+    payload = seal_jwe(details(ticket=ticket, vncticket="PVE:\x85\x9b"), key)
+    text = command.ok("open", input=payload)
+    assert "a??31m@pve" in text and not re.search("[\x7f-\x9f]", text)
+    text = command.ok("open", "--json", input=payload)
+    assert "\\u009b" in text and not re.search("[\x7f-\x9f]", text)
+    assert (json.loads(text)["ticket"], json.loads(text)["vncticket"]) == (ticket, "PVE:\x85\x9b")
+
+
+def test_open_explains_without_secrets(command: UrlCommand, key: str) -> None:
+    limited = details(jti="once", origin="https://panel.example.com", client="192.0.2.0/24", session_max=600)
+    payload = seal_jwe(limited, key)
+    text = command.ok("open", input=payload)
+    matches = [re.match(r"(\S+) +(.*)", line) for line in text.splitlines()]
+    lines = {found[1]: found[2] for found in matches}
+    assert lines["guest"] == "qemu 100 on node pve01, console port 5900"
+    assert lines["host"] == "pve01.example.com:8006"
+    assert lines["ticket"] == "PVEAPIToken=root@pam!proxxy=… (36 bytes)"
+    assert lines["vncticket"] == "… (30 bytes)"
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ, (59|60) s ahead", lines["exp"])
+    limits = (lines["jti"], lines["origin"], lines["client"], lines["session_max"])
+    assert limits == ("once", "https://panel.example.com", "192.0.2.0/24", "600 s")
+    assert lines["verdict"] == "proxxy accepts it now"
+    assert "6f1c5bd0" not in text and "PVEVNC" not in text
+
+
+@pytest.mark.parametrize(
+    ("members", "environment", "words"),
+    [
+        ({"exp": 1700000000}, {}, "has expired"),
+        ({"exp": 32503680000}, {}, "more than PROXXY_PAYLOAD_LIFETIME"),
+        ({"nbf": 32503680000}, {}, "nbf is"),
+        ({"vmid": 0}, {}, "vmid is not an integer"),
+        ({"ticket": "root@pam!proxxy=6f1c5bd0"}, {}, "ticket is an API token without PVEAPIToken= before it"),
+        ({"ticket": "PVEAuthCookie=PVE:a@b:1::c"}, {}, "ticket has a header or cookie name before it"),
+        ({"host": "127.0.0.1"}, {}, "loopback"),
+        ({"host": "192.0.2.1"}, {"PROXXY_ALLOWED_HOSTS": "10.0.0.0/8"}, "PROXXY_ALLOWED_HOSTS"),
+        ({}, {"PROXXY_PAYLOADS": "cbc"}, "PROXXY_PAYLOADS does not accept this format"),
+    ],
+)  # fmt: skip
+def test_open_says_why_proxxy_refuses(
+    command: UrlCommand, key: str, members: dict, environment: dict, words: str
+) -> None:
+    done = command.run("open", input=seal_jwe(details(**members), key), **environment)
+    assert done.returncode == EX_DATAERR and done.stderr == ""
+    assert re.search(r"^verdict +proxxy refuses it: .*" + re.escape(words), done.stdout, re.M | re.I), done.stdout
+
+
+def test_open_says_what_proxmox_will_refuse_of_the_old_format(command: UrlCommand, key: str) -> None:
+    text = command.ok("open", input=seal(details(ticket="root@pam!proxxy=6f1c5bd0"), key))
+    words = "proxxy accepts it now, but Proxmox will refuse it: ticket is an API token without PVEAPIToken="
+    assert re.search(f"^verdict +{words}", text, re.M)
+    assert "6f1c5bd0" not in text
+
+
+@pytest.mark.parametrize(
+    "payload", ["nonsense", "a.b.c.d.e", "", "payload=", "x?payload=%zz", "payload=x", "x" * 20000]
+)
+def test_open_of_what_is_no_payload(command: UrlCommand, payload: str) -> None:
+    done = command.run("open", input=payload)
+    assert done.returncode == EX_DATAERR
+    assert "verdict" in done.stdout or "contains no payload" in done.stderr
+
+
+@pytest.mark.parametrize("wrap", ["{}", "https://panel/?payload={}"])
+def test_open_tells_the_mistakes_apart(command: UrlCommand, key: str, wrap: str) -> None:
+    payload = seal(details(), key)
+    once, twice = quote(payload, safe=""), quote(quote(payload, safe=""), safe="")
+    assert "proxxy accepts it now" in command.ok("open", input=wrap.format(once))
+    for text, words in {
+        twice: "it is URL-encoded twice",
+        quote(payload.encode().hex()): "it is hex-encoded twice",
+        quote(base64.b64encode(payload.encode()).decode(), safe=""): "it is in base64, not hex",
+        payload[:-1]: "it was cut off",
+        seal(details(), "ab" * 32): "made with another key",
+        seal_jwe(details(), "ab" * 32): "not made with our key",
+    }.items():
+        assert words in command.run("open", input=wrap.format(text)).stdout
+
+
+def test_open_with_another_key(command: UrlCommand) -> None:
+    done = command.run("open", input=seal_jwe(details(), "ab" * 32))
+    assert done.returncode == EX_DATAERR and "not made with our key" in done.stdout
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_vectors_of_the_examples_open(command: UrlCommand, vector: dict[str, Any]) -> None:
+    """What other languages seal with is what proxxy opens with: the same text comes out."""
+    kid = json.loads(vector.get("header", "{}")).get("kid")
+    command.secret("key", f"{kid}:{vector['key']}" if kid else vector["key"])
+    explained = json.loads(command.run("open", "--json", input=vector["payload"]).stdout)
+    assert explained["format"] == vector["format"] and explained.get("kid") == kid
+    for name, value in vector["claims"].items():
+        if name == "host" and not re.search(r":\d+$", value):
+            value += ":8006"
+        if name == "fingerprint":
+            value = value.replace(":", "").lower()
+        assert str(explained[name]) == str(value), name
