@@ -103,14 +103,12 @@ static void check_ping(struct relay *r, int64_t now)
 {
 	if (now < next_ping(r))
 		return;
-	if (!r->ping_pending)
-		send_ping(r, now);
-	else if (answer_may_be_on_its_way(r))
+	if (r->ping_pending && answer_may_be_on_its_way(r))
 		r->ping_wait_began = now;
-	else if (!r->ping_queued)
-		send_ping(r, now);
-	else
+	else if (r->ping_pending && r->ping_queued)
 		relay_end(r, ERR_CLIENT_SILENT, NULL);
+	else
+		send_ping(r, now);
 }
 
 /* --- vanished peers ----------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -69,20 +70,24 @@ def test_client_that_does_not_answer_a_ping_is_ended(settings: dict[str, Any], s
 
 
 def test_pong_that_waits_is_no_ping(settings: dict[str, Any], scripted: Open) -> None:
-    """Proxmox halts inside a frame, so the answer to the client's Ping waits when a Ping of ours is due. The client does
-    not answer that answer: it gets a Ping before it is called silent."""
+    """Proxmox halts inside a frame, so the answer to the client's Ping waits when a Ping of ours is due. The client
+    does not answer that answer: it gets a Ping before it is called silent."""
     interval = 1
     frame = encode_frame(BINARY, b"y" * 4000)
+    begun = threading.Event()
 
     def halting(c: Connection) -> None:
         c.accept_upgrade()
         c.send(frame[:1000])
-        time.sleep(1.3 * interval)
+        begun.set()
+        time.sleep(1.8 * interval)
         c.send(frame[1000:])
         c.hang()
 
     with Activator(settings | {"PROXXY_PING_INTERVAL": interval}) as proxxy:
         client = scripted(halting, proxxy)
+        begun.wait(5)
+        time.sleep(0.2)
         client.send_frame(PING, b"mine")
         assert [client.read_frame(3 * interval).opcode for _ in range(2)] == [BINARY, PONG]
         for _ in range(2):
