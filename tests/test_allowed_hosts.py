@@ -31,7 +31,7 @@ from lib.upstream import Upstream
     ],
 )
 def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, host: str) -> None:
-    """Loopback, link-local and metadata: an unauthenticated payload is not even told why."""
+    """Loopback, link-local and metadata addresses are refused. An unauthenticated payload gets no reason."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": ""}) as proxxy:
         assert ask(proxxy, seal(console(8006) | {"host": f"{host}:8006"}, key)) == (400, INVALID)
         expected = (
@@ -46,7 +46,7 @@ def test_addresses_that_need_to_be_allowed(settings: dict[str, Any], key: str, h
 def test_name_that_resolves_to_loopback_is_not_dialled(
     settings: dict[str, Any], cert: Cert, key: str, allowed: str
 ) -> None:
-    """It is the resolved address that is looked at, and then dialled."""
+    """proxxy checks the address that DNS returned, and does not connect if it is not allowed."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": allowed}) as proxxy, Upstream(cert, serve) as upstream:
         payload = seal_jwe(console(upstream.port, "localhost"), key)
         assert (

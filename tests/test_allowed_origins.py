@@ -15,7 +15,7 @@ from lib.standin import StandIn
 
 @pytest.fixture(scope="module")
 def proxxy(relay: Activator) -> Activator:
-    """Under the Activator alone: a payload means the same whoever spawned the session."""
+    """Only under the Activator: what starts the session has no effect on origins."""
     return relay
 
 
@@ -42,7 +42,7 @@ def test_allowed_origins(settings: dict[str, Any], standin: StandIn, key: str) -
             "https://x@panel.example.com",
         ):
             assert told_in_close(proxxy, payload, {"Origin": origin}) == (1008, "Origin not allowed")
-            # Asked without an upgrade, too.
+            # A request without an upgrade is refused too.
             assert refusal(proxxy, payload, {"Upgrade": "", "Origin": origin})[:2] == (403, "Origin not allowed")
         assert ask(proxxy, payload, {"Upgrade": ""})[0] == 426
         assert "outcome=origin" in proxxy.wait_log("PROXXY_ALLOWED_ORIGINS")

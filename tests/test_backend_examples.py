@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend examples: each against the shared vectors, against a Proxmox whose requests are checked, and through
-proxxy to a console."""
+"""Each backend example seals and opens the shared vectors, sends correct requests to Proxmox, and opens a console
+through proxxy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KID = "2026-11"
 SECRET = "6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
 TOKEN = f"root@pam!proxxy={SECRET}"
 NPM = ["npm", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
-# Everything that percent-encoding, JSON, a shell or a URL could spoil.
+# Characters that percent-encoding, JSON, a shell or a URL could corrupt.
 HARD_TICKET = "a%&+#=/;:PVEVNC:65A1B2C3::\"q'\\u0041\\\\ \t<>?$(id)`id`*é😀Zw=="
 
 
@@ -48,7 +48,7 @@ async def rfb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
-    """installed("go") is that example's command, built when it is first asked for."""
+    """installed("go") returns that example's command. The first call builds the example."""
     directory = tmp_path_factory.mktemp("examples")
 
     def typescript() -> list[str]:
@@ -59,7 +59,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[
         return ["node", f"{place}/console.js"]
 
     def go() -> list[str]:
-        # No dependency: neither a proxy nor a module cache is looked at.
+        # The example has no dependency, so it needs neither a module proxy nor a module cache.
         environment = {"GOCACHE": f"{directory}/go-cache", "GOPATH": f"{directory}/go", "GOFLAGS": "", "GOPROXY": "off"}
         assert run(["gofmt", "-l", "."], HERE / "go") == ""
         run(["go", "vet", "."], HERE / "go", environment)
@@ -91,7 +91,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[
 
 @dataclass
 class Example:
-    """One of the examples as a command, with settings that a test may change; None takes one away."""
+    """One of the examples as a command, with settings that a test may change; None removes one."""
 
     name: str
     command: list[str]
@@ -104,7 +104,7 @@ class Example:
 
     def run(self, *arguments: str | Path, **changed: Any) -> subprocess.CompletedProcess:
         settings = {name: str(value) for name, value in {**self.settings, **changed}.items() if value is not None}
-        # Nothing of the environment but these: no proxy, no other CA.
+        # Only these variables, so that no proxy and no other CA comes from the environment.
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **settings}
         command = [*self.command, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
@@ -118,7 +118,7 @@ class Example:
         return opened
 
     def claims(self, opened: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The header (of a JWE) and the claims, opened by hand."""
+        """The header (of a JWE) and the claims, decrypted without the example."""
         payload = opened["websocket"].partition("payload=")[2]
         if self.format == "jwe":
             header, text = unseal_jwe(payload, self.key)
@@ -212,12 +212,12 @@ def test_check_can_fail(example: Example, tmp_path: Path, wrong: str) -> None:
     assert done.returncode != 0 and "vectors\n" not in done.stdout and done.stderr
 
 
-# --- what Proxmox is asked -------------------------------------------------------------------
+# --- requests to Proxmox ---------------------------------------------------------------------
 
 
 @pytest.fixture
 def answering(cert: Cert) -> Iterator[Callable[..., tuple[int, list[tuple[str, dict[str, str], str]]]]]:
-    """answering(status, reason, body) is a Proxmox that says that: its port, and what it was asked."""
+    """answering(status, reason, body) starts a Proxmox that sends this answer. Returns its port and its requests."""
     upstreams = []
 
     def start(status: int, reason: str, body: bytes | None, at: Cert = cert) -> tuple[int, list]:
@@ -259,7 +259,7 @@ def test_asks_what_proxmox_takes_and_seals_what_it_answers(
     assert start == f"POST /api2/json/nodes/pve01/{type}/{NAMED}/vncproxy HTTP/1.1"
     assert headers["authorization"] == f"PVEAPIToken={TOKEN}"
     assert headers["content-type"] == "application/x-www-form-urlencoded"
-    # Proxmox answers 400 to a parameter that it does not know, and a container's vncproxy knows no password.
+    # Proxmox answers 400 to an unknown parameter, and a container's vncproxy does not know generate-password.
     expected = {"websocket": ["1"]} | ({"generate-password": ["1"]} if type == "qemu" else {})
     assert parse_qs(body, strict_parsing=True) == expected
 
@@ -282,7 +282,7 @@ def test_asks_what_proxmox_takes_and_seals_what_it_answers(
 
 
 def test_asks_once_more_without_generate_password(example: Example, standin: StandIn) -> None:
-    """Of a Proxmox that no longer knows it: the password comes unasked."""
+    """If Proxmox does not know the parameter, the example asks again without it, and still gets a password."""
     standin.knows_generate_password = False
     before = len(standin.requests)
     try:
@@ -340,7 +340,7 @@ def assert_no_secret(example: Example, done: subprocess.CompletedProcess) -> Non
 
 @pytest.mark.parametrize("trusts", ["the system's CAs", "another CA"])
 def test_proxmox_is_verified(example: Example, answering: Callable, cert: Cert, tmp_path: Path, trusts: str) -> None:
-    """The token goes to nobody else."""
+    """A server whose certificate the example does not trust gets no request, and so no token."""
     port, asked = answering(200, "OK", answer(cert))
     other = Authority(tmp_path, "another CA").ca if trusts == "another CA" else None
     done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}", PROXMOX_CA_FILE=other)
@@ -350,7 +350,7 @@ def test_proxmox_is_verified(example: Example, answering: Callable, cert: Cert, 
 
 
 def test_nothing_around_it_switches_that_off(example: Example, answering: Callable, cert: Cert, tmp_path: Path) -> None:
-    """What answers on the web about self-signed certificates say, left over on the machine."""
+    """Common workarounds for self-signed certificates, left on the machine, do not disable the verification."""
     (tmp_path / ".curlrc").write_text("insecure\n")
     port, asked = answering(200, "OK", answer(cert))
     around = {"HOME": tmp_path, "NODE_TLS_REJECT_UNAUTHORIZED": 0, "PYTHONHTTPSVERIFY": 0}
@@ -378,7 +378,8 @@ def test_bad_key_seals_nothing(example: Example, answering: Callable, cert: Cert
 
 @pytest.mark.parametrize("example", ["shell"], indirect=True)
 def test_shell_shows_the_token_to_nobody(example: Example, answering: Callable, cert: Cert, tmp_path: Path) -> None:
-    """Arguments are what every user of a machine sees: those of each program that it starts. The others start none."""
+    """Every user of a machine sees the arguments of the programs that the shell example starts. They hold no token, no
+    password and no ticket. The other examples start no program."""
     spies = tmp_path / "spies"
     spies.mkdir()
     for name in ("cat", "curl", "cut", "grep", "jq", "od", "openssl", "sed", "tr"):
@@ -393,7 +394,7 @@ def test_shell_shows_the_token_to_nobody(example: Example, answering: Callable, 
     assert {"curl", "jq", "openssl"} <= set(seen)
     for name, arguments in seen.items():
         assert SECRET not in arguments and "aVNCpassword" not in arguments and HARD_TICKET not in arguments, name
-        assert (example.key in arguments) == (name == "openssl"), name  # as the file says
+        assert (example.key in arguments) == (name == "openssl"), name  # console.sh warns of this
 
 
 # --- through proxxy --------------------------------------------------------------------------
@@ -408,7 +409,7 @@ def standin(standin: StandIn) -> StandIn:
 
 @pytest.fixture
 def proxxy(example: Example, key: str, cert: Cert) -> Iterator[Activator]:
-    """With JWE the CA is in the payload, and nothing else is accepted."""
+    """Accepts only the example's format. With JWE the CA is in the payload."""
     settings = {"SIGNATURE_KEY": f"old:{'00' * 32},{KID}:{key}", "PROXXY_PAYLOADS": example.format}
     if example.format == "cbc":
         settings["PROXXY_CA_FILE"] = str(cert.ca)
@@ -428,11 +429,11 @@ def test_console(
     opened = example.open(standin.port, PROXMOX_TYPE=type, PROXMOX_VMID=vmid)
     header, claims = example.claims(opened)
     assert header.get("kid", "") == (KID if kid and example.format == "jwe" else "")
-    assert claims["vncticket"].startswith(opened["password"])  # RFB looks at 8 characters of it
+    assert claims["vncticket"].startswith(opened["password"])  # RFB uses only 8 characters of it
     with Client.upgraded(proxxy.port, opened["websocket"].removeprefix("wss://panel.example")) as client:
         assert client.read_data(len(banner)) == banner
 
 
 def test_nothing_is_left_in_the_tree() -> None:
     lock = (HERE / "typescript" / "package-lock.json").read_text()
-    assert '"resolved"' not in lock  # whose registry it was made with is nobody's matter
+    assert '"resolved"' not in lock  # no address of the registry that it was made with

@@ -19,7 +19,7 @@ from lib.process import free_port, spawn, stop, wait_for
 
 PROGRAMS = TREE / "build" / "bench"
 KIB = 1024
-LOADS: list[tuple[str, tuple[int, ...], int]] = [  # what, its numbers, and how many times it takes
+LOADS: list[tuple[str, tuple[int, ...], int]] = [  # the load, its numbers, and how many times it measures
     ("connect", (6, 2), 6),
     ("echo", (2, 0, 50), 100),
     ("echo", (3, 100, 5), 15),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client that asks for a console, but whose kernel has no room for the answer: what the log says of it."""
+"""The log of a session whose client asks for a console while the socket has no room for the answer."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ def test_operator_ends_a_session_that_waits_for_its_client(settings: dict[str, A
         session.send_signal(signal.SIGTERM)
         record = session.stderr.readline()
         assert "outcome=terminated" in record
-        assert "status=" not in record  # a part of the 101 may have been sent
+        assert "status=" not in record  # a part of the 101 may be sent already

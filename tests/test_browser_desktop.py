@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chromium with Debian's noVNC shows a real VNC desktop through proxxy, and what is typed into the page arrives
+"""Chromium with Debian's noVNC shows a real VNC desktop through proxxy, and text typed into the page arrives
 there."""
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ KEY_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 TYPED = "Typed in the browser, read in the guest: 100% #1"
 
-# Where the desktop shows what, in its own pixels (1024x768), and noVNC's own controls and its
-# banner do not cover it.
+# Pixels of the desktop (1024x768) whose colour is known. noVNC's controls and banner do not cover
+# them.
 BACKGROUND_POINTS = [(60, 60), (512, 60), (1000, 60), (60, 400), (1000, 400), (60, 700), (1000, 700)]
 TERMINAL_POINTS = [(300, 300), (500, 400), (700, 350)]
 FITS = """
@@ -66,7 +66,7 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
                 lambda: browser.execute_script(FITS), DRAW_SECONDS, lambda: f"the desktop is {canvas_geometry(browser)}"
             )
 
-            # Left, not closed: the page ends its console, although Chromium keeps it for the way back.
+            # Leaving the page ends its console, although Chromium keeps the page in its back/forward cache.
             browser.get("about:blank")
             log = stage.activator.wait_log("Session ended")
             stage.activator.wait_sessions(0)
@@ -77,7 +77,7 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
 
 
 def is_drawn(browser: webdriver.Remote) -> bool:
-    """Whether the screenshot shows the desktop's known colours in their places. The screenshot
+    """Whether a screenshot shows the known colours at the known pixels. The screenshot
     stays in build/ for a person to look at."""
     SCREENSHOT.parent.mkdir(exist_ok=True)
     SCREENSHOT.write_bytes(png := browser.get_screenshot_as_png())
@@ -93,16 +93,16 @@ def is_drawn(browser: webdriver.Remote) -> bool:
 
 
 def canvas_geometry(browser: webdriver.Remote) -> tuple[dict[str, float], float]:
-    """Where noVNC's canvas is in the page, and the page's pixels for one of the desktop's."""
+    """The place of noVNC's canvas in the page, and the page's pixels for one pixel of the desktop."""
     canvas = browser.find_element(By.TAG_NAME, "canvas")
     return canvas.rect, canvas.rect["width"] / canvas.get_property("width")
 
 
 def type_into_terminal(browser: webdriver.Remote, line: str) -> None:
-    """With a click into the terminal first: the mouse goes through proxxy as well."""
+    """Clicks into the terminal first, so that mouse events pass through proxxy too."""
     canvas = browser.find_element(By.TAG_NAME, "canvas")
     rect, scale = canvas_geometry(browser)
-    # Selenium counts from the element's middle.
+    # Selenium's offsets begin at the element's centre.
     x = TERMINAL_POINTS[0][0] * scale - rect["width"] / 2
     y = TERMINAL_POINTS[0][1] * scale - rect["height"] / 2
     ActionChains(browser).move_to_element_with_offset(canvas, int(x), int(y)).click().perform()

@@ -55,7 +55,7 @@ def test_operator_ends_it(browser: webdriver.Remote, site: Site) -> None:
     for pid in site.relay.sessions():
         os.kill(pid, signal.SIGTERM)
     assert wait_sentence(browser) == "This console was ended by the operator."
-    # It does not come back by itself.
+    # The page does not reconnect by itself.
     time.sleep(2)
     assert site.sessions() == before
     details = browser.find_element(By.ID, "details")
@@ -121,7 +121,7 @@ def test_refusal_is_said_in_a_sentence(browser: webdriver.Remote, site: Site, ca
 
 
 def support(browser: webdriver.Remote) -> str:
-    """What is folded, for the panel's developer."""
+    """Unfolds the details for the panel's developer, and returns the reason."""
     browser.find_element(By.ID, "details").click()
     return browser.find_element(By.ID, "reason").text
 
@@ -142,7 +142,7 @@ DETAILS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", DETAILS)
 def test_details_are_there_for_the_panels_developer(browser: webdriver.Remote, site: Site, case: str) -> None:
-    """In the Close, without another request."""
+    """They come in the Close. The page sends no second request for them."""
     claims, pattern = DETAILS[case]
     before = site.relay.log().count("Request refused")
     browser.get(site.desktop(**{n: int(time.time()) + v if n == "exp" else v for n, v in claims.items()}))
@@ -155,7 +155,7 @@ def test_details_are_there_for_the_panels_developer(browser: webdriver.Remote, s
 
 
 def test_console_that_was_quiet_for_too_long(browser: webdriver.Remote, site: Site) -> None:
-    """Proxmox's own 15 minutes, in which nothing comes or goes; with a key pressed meanwhile it is another end."""
+    """After 15 minutes without data the page names Proxmox's limit. If a key was pressed meanwhile, it does not."""
     for key_pressed, sentence in (
         (
             False,
@@ -175,7 +175,7 @@ def test_console_that_was_quiet_for_too_long(browser: webdriver.Remote, site: Si
         site.standin.add("qemu", BROKEN, handler_console(quiet))
         browser.get(site.url + site.backend.desktop("qemu", BROKEN))
         wait_connected(browser, site)
-        time.sleep(0.5)  # for noVNC to have said what it says at the beginning
+        time.sleep(0.5)  # until noVNC has sent its first messages
         browser.execute_script("const now = Date.now; Date.now = () => now() + 900_000")
         if key_pressed:
             browser.switch_to.active_element.send_keys("x")
@@ -187,7 +187,7 @@ def test_console_that_was_quiet_for_too_long(browser: webdriver.Remote, site: Si
 
 
 def test_upgrade_that_a_proxy_does_not_pass_on(window: webdriver.Remote, site: Site) -> None:
-    """The link is good, and still is."""
+    """The link is valid and stays unused, so the page blames the connection."""
     with Deaf(site.relay.port) as deaf:
         window.get(deaf.url + site.desktop(jti=f"deaf-{time.time()}").removeprefix(site.url))
         assert wait_sentence(window) == "The connection was cut, or a proxy or firewall blocks consoles."
@@ -212,7 +212,7 @@ NOT_BEGUN = "The console closed before it began. Please check that the machine i
 
 
 def test_console_that_closes_before_it_begins(browser: webdriver.Remote, site: Site) -> None:
-    """That of a VM that does not run."""
+    """As the console of a VM that does not run."""
 
     async def closes(reader: Any, writer: Any) -> None:
         pass
@@ -223,13 +223,14 @@ def test_console_that_closes_before_it_begins(browser: webdriver.Remote, site: S
 
 
 def test_termproxy_that_closes_at_a_wrong_ticket(browser: webdriver.Remote, site: Site) -> None:
-    """As the real one does, without a word."""
+    """Like the real termproxy, it closes without an answer."""
     browser.get(site.terminal().replace("&ticket=", "&ticket=x"))
     assert wait_sentence(browser) == NOT_BEGUN
 
 
 def test_page_without_its_parts(window: webdriver.Remote, site: Site) -> None:
-    """When novnc is not installed, or npm was not run: that is said, the link is gone all the same, and not used up."""
+    """If novnc is not installed, or npm was not run, the page says so. It still removes the link from the address, and
+    does not use it."""
     with Bare(site.relay.port) as bare:
         for link in (site.desktop(), site.terminal()):
             before = site.sessions()
@@ -248,7 +249,7 @@ class Bare(Nginx):
 
 
 def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:
-    """A server that wants VNC's own authentication and does not take the password: noVNC would ask for another."""
+    """The VNC server rejects the password. noVNC alone would ask for another one; the page ends the console."""
 
     async def refuses(reader: Any, writer: Any) -> None:
         writer.write(b"RFB 003.008\n")

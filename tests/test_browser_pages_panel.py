@@ -40,7 +40,8 @@ FRAME = """
 
 
 def test_in_a_frame_of_the_panel(browser: webdriver.Remote, site: Site) -> None:
-    """Which hears how it goes, may put another link in, and hears that someone wants one."""
+    """The page tells the panel when the console opens, when it closes, and when the user wants it again. The panel may
+    then load another link."""
     browser.get(f"{site.url}/panel")
     browser.execute_script(FRAME, site.desktop())
     heard = lambda: browser.execute_script("return heard")  # noqa: E731
@@ -73,7 +74,7 @@ def test_another_link_takes_the_place_of_the_first(browser: webdriver.Remote, si
     wait_text(browser, "\nagain1\n")
 
 
-# --- what serves them -------------------------------------------------------------------------
+# --- the web server ---------------------------------------------------------------------------
 
 
 def test_logs_hold_no_payload_when_proxxy_is_down(
@@ -92,7 +93,7 @@ def test_logs_hold_no_payload_when_proxxy_is_down(
 
 
 def test_novncs_own_page_is_not_served(site: Site) -> None:
-    """In its link stands which server it talks to: anybody's, and it would look like the panel's."""
+    """noVNC's page takes the server's address from its link. Anybody's server would look like the panel's."""
     hidden = ("vnc.html", "vnc_lite.html", "core/../vnc.html", "core/%2e%2e/vnc.html")
     for file, code in (("core/rfb.js", 200), *((name, 404) for name in hidden)):
         try:

@@ -52,7 +52,7 @@ TEXT = 'pass Word: "$1|2" é€\n\tend'
 
 
 def test_text_is_typed(browser: webdriver.Remote, site: Site) -> None:
-    """At a login there is no clipboard. Shift is held where a US keyboard needs it."""
+    """The page sends text as keys, because a login has no clipboard. It holds Shift where a US keyboard needs it."""
     browser.get(site.desktop())
     wait_connected(browser, site)
     paste(browser, TEXT, "type")
@@ -126,7 +126,7 @@ def test_text_is_pasted_into_the_terminal(browser: webdriver.Remote, site: Site)
     browser.get(site.terminal())
     wait_prompt(browser, site)
     paste(browser, "echo größer$((1))\necho zwei$((2))", "type")
-    wait_text(browser, "echo zwei")  # with it the terminal has the focus again
+    wait_text(browser, "echo zwei")  # by then the terminal has the focus again
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     wait_text(browser, "größer1\n")
     wait_text(browser, "zwei2\n")
@@ -165,7 +165,7 @@ def no_overflow(browser: webdriver.Remote) -> bool:
 
 
 def big_enough(browser: webdriver.Remote) -> list[str]:
-    """The buttons that a finger would miss."""
+    """The buttons that are too small for a finger."""
     buttons = [button for button in browser.find_elements(By.TAG_NAME, "button") if button.is_displayed()]
     return [button.text for button in buttons if min(button.size["width"], button.size["height"]) < 44]
 
@@ -174,12 +174,12 @@ def test_screen_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
     touch.get(site.desktop())
     wait_connected(touch, site)
     assert no_overflow(touch) and big_enough(touch) == []
-    # As its keyboard does it: the text changes, no key comes.
+    # A phone's keyboard changes the text of the field and sends no key events.
     keyboard = touch.find_element(By.ID, "keyboard")
     for wanted in ("true", "false", "true"):
         keyboard.click()
         wait_for(lambda: keyboard.get_attribute("aria-pressed") == wanted, PAGE_SECONDS, f"not {wanted}")
-    # To tap on the guest's screen does not put the keyboard away.
+    # A tap on the guest's screen does not hide the keyboard.
     touch.find_element(By.TAG_NAME, "canvas").click()
     assert touch.switch_to.active_element.get_attribute("id") == "keys"
     changes = {
@@ -221,7 +221,7 @@ def test_terminal_on_a_phone(touch: webdriver.Remote, site: Site) -> None:
 
 
 def test_keyboard_that_covers_the_page(touch: webdriver.Remote, site: Site) -> None:
-    """iOS: only the visual viewport gets smaller."""
+    """The page shrinks with the visual viewport. On iOS the keyboard makes only this viewport smaller."""
     touch.get(site.terminal())
     wait_connected(touch, site)
     before = touch.execute_script("return terminal.rows")

@@ -13,15 +13,15 @@ from lib.activator import TREE
 
 
 def make(build: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs make with nothing of the caller's flags."""
+    """Runs make without the flags in the caller's environment."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     command = ["make", "-C", str(TREE), f"BUILD={build}", *arguments]
     return subprocess.run(command, env=kept | environment, capture_output=True, text=True, timeout=120)
 
 
 def commands(build: Path, *arguments: str, **environment: str) -> list[str]:
-    """How each file would be compiled."""
-    done = make(build, "-n", "-B", *arguments, **environment)  # also what is built already
+    """The command that compiles each file."""
+    done = make(build, "-n", "-B", *arguments, **environment)  # -B: also for files that are built already
     assert done.returncode == 0, done.stderr
     found = [line for line in done.stdout.splitlines() if " -c -o " in line]
     assert len(found) > 20

@@ -66,7 +66,7 @@ def test_two_clients_on_one_vmid_are_independent(opened: Open) -> None:
 
 
 def test_fragments_and_large_messages(opened: Open, standin: StandIn) -> None:
-    """The stand-in records whatever Proxmox could not stand; the fixture looks at it."""
+    """All data and the Pong come back. The stand-in got no frame that the real Proxmox cannot handle."""
     client = opened()
     data = os.urandom(3 * MIB + 17)
     sent = threading.Thread(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package, built here; on a real systemd it is installed, used, upgraded during a session,
+"""The Debian package can be built, and on a real systemd it can be installed, used, upgraded during a session,
 removed and purged."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VERSIONS = ["1.0.0", "99.0.0"]
 
 
 def build(directory: Path, version: str) -> Path:
-    """The package of this tree under that version; the tree itself stays as it is."""
+    """Builds the package from a copy of this tree, with that version."""
     source = directory / f"proxxy-{version}"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=TREE, capture_output=True, check=True
@@ -37,7 +37,7 @@ def build(directory: Path, version: str) -> Path:
         if (TREE / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TREE / name, source / name)
-    # Not in git: what the terminal's page loads.
+    # The files that the terminal's page loads are not in git.
     if (TREE / "console" / "xterm").is_dir():
         shutil.copytree(TREE / "console" / "xterm", source / "console" / "xterm")
     for name, prefix in (("debian/changelog", "proxxy ("), ("Makefile", "VERSION := ")):
@@ -68,7 +68,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def machine(packages: list[Path]) -> Iterator[Machine]:
     with Machine() as booted, booted.network():
-        # An image's own rule that packages start nothing is for the image, not for a machine that has booted.
+        # Container images have this rule so that packages start no service. A booted machine has no such rule.
         booted.path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
         for package in packages:
             shutil.copy(package, booted.path("/root") / package.name)
@@ -76,12 +76,12 @@ def machine(packages: list[Path]) -> Iterator[Machine]:
 
 
 def dpkg(machine: Machine, *arguments: str) -> str:
-    """A question is an error: it has nobody to ask."""
+    """Runs dpkg. It fails if the package asks a question, because nobody answers."""
     return machine.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *arguments], timeout=120).stdout
 
 
 def with_conffile(package: Path) -> Path:
-    """As the package was before its settings were the site's own: /etc/proxxy/proxxy.conf is dpkg's."""
+    """An older version of the package, in which /etc/proxxy/proxxy.conf is a conffile of dpkg."""
     content = package.parent / "conffile"
     subprocess.run(["dpkg-deb", "-R", package, content], check=True)
     (content / "etc/proxxy").mkdir(parents=True)
@@ -148,7 +148,7 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
         with open_session() as last:
             check_echo(last)
             dpkg(machine, "-r", "proxxy")
-            check_echo(last)  # nobody is dropped by this either
+            check_echo(last)  # the session continues here too
 
         for port in (PORT, STATUS_PORT):
             with pytest.raises(ConnectionRefusedError):
@@ -164,7 +164,7 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
     assert f"Left in place: {SITE}" in dpkg(machine, "-P", "proxxy")
     assert machine.path(SITE).read_text() == SITES_OWN
     machine.run(["rm", "-r", "/etc/proxxy/proxxy.conf.d"])
-    machine.run(["rmdir", "/etc/proxxy"])  # nothing else is in it
+    machine.run(["rmdir", "/etc/proxxy"])  # fails if anything else is in it
     left = machine.run(["find", "/etc", "/usr", "/lib/systemd", "/run", "/var/lib/systemd", "-name", "*proxxy*"]).stdout
     assert left == ""
     assert not machine.path("/var/lib/proxxy").exists()
@@ -189,7 +189,7 @@ def test_upgrade_from_a_package_with_a_conffile(machine: Machine, packages: list
 
 @pytest.mark.timeout(300)
 def test_package_over_make_install_and_uninstall_of_that(machine: Machine, packages: list[Path], cert: Cert) -> None:
-    """Nobody is asked, nothing of the site is lost, nobody is dropped, and the package serves from then on."""
+    """dpkg asks no question. The settings, the key and open sessions stay. The package serves new sessions."""
     machine.path("/var/tmp/ca.pem").write_bytes(cert.ca.read_bytes())
     with StandIn(cert) as proxmox:
         proxmox.add("qemu", ECHO, handler_console(echo))
@@ -200,7 +200,7 @@ def test_package_over_make_install_and_uninstall_of_that(machine: Machine, packa
         install(machine)
         made = key(machine)
         with machine.path(SETTINGS).open("a") as settings:
-            settings.write(SITES_OWN)  # as the README once said
+            settings.write(SITES_OWN)  # older READMEs said to write settings here
         machine.run(["systemctl", "enable", "--now", "proxxy.socket", "proxxy-status.socket"])
         with open_session() as before:
             check_echo(before)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo, started by root and by a user: who gets in, as whom its guests run, and that it leaves nothing behind."""
+"""The demo, started by root and by a user: who has access, which uid its guests have, and that nothing is left after
+it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ START_SECONDS = 30.0
 END_SECONDS = 15.0
 SHOWN_SECONDS = 10.0
 NEEDED = ("examples/demo.py", "tests/lib", "console")
-LOOPBACK_HEX = {"0100007F", "00000000000000000000000001000000"}  # as /proc/net/tcp and tcp6 have it
+LOOPBACK_HEX = {"0100007F", "00000000000000000000000001000000"}  # as in /proc/net/tcp and tcp6
 LISTENS = "0A"
 OPEN_EACH = r"""
 import sys
@@ -45,19 +46,19 @@ pytestmark = [
 
 
 class Demo:
-    """A demo that runs, and what it printed."""
+    """A running demo and its output."""
 
     def __init__(self, user: Account | None, *arguments: str, environment: dict[str, str] | None = None) -> None:
         """user: who starts it; root, if None."""
         self.user = user
         self.directory = Path(tempfile.mkdtemp(prefix="proxxy-test-demo-", dir="/tmp"))
         tree = TREE
-        if user:  # the tree may be where users may not look
+        if user:  # other users may have no access to the tree
             tree = self.directory / "tree"
             _copy_tree(tree)
         self.directory.chmod(0o755 if user else 0o700)
         self.output = self.directory / "output"
-        # A shell's background job ignores SIGINT, and so does what it starts: perhaps these tests.
+        # A shell's background job ignores SIGINT, and its children inherit that. These tests may be such a job.
         prefix = [*(user.prefix() if user else []), "env", "--default-signal=INT,HUP"]
         with self.output.open("wb") as out:
             self.process = spawn(
@@ -79,7 +80,7 @@ class Demo:
         return self.output.read_text(errors="replace")
 
     def stage(self) -> int:
-        """The pid of the process that has all of it."""
+        """The pid of the child that starts all other processes."""
         [pid] = children(self.process.pid)
         return pid
 
@@ -114,7 +115,7 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
 
 @pytest.fixture
 def started() -> Iterator[Demo]:
-    """Root's, to be ended."""
+    """A demo of root, for one test that may end it."""
     demo = Demo(None, str(free_port()))
     try:
         demo.url()
@@ -146,7 +147,7 @@ def run_as(account: Account, *argv: object, **options: Any) -> subprocess.Comple
 
 
 def shell(url: str, line: str, pattern: str) -> tuple[socket.socket, re.Match]:
-    """Types the line into a fresh terminal, and waits until its output matches."""
+    """Types the line into a new terminal, and waits until the output matches."""
     address, link = first_byte.console(f"{url}terminal")
     sock = first_byte.upgraded(address)
     first_byte.write_frame(sock, f"{link['user']}:".encode())
@@ -185,7 +186,7 @@ def test_only_names_of_this_machine_are_answered(demo: Demo) -> None:
         for path in (secret, "/console/novnc.html", "/console/ws?payload=x"):
             status, _, body = first_byte.get(url, path, {"Host": host})
             assert status == 421 and b"127.0.0.1" in body, (host, path, status)
-    for host in ("localhost", "localhost:1", "127.0.0.1:65535", "[::1]", f"[::1]:{port}"):  # ssh -L has any port
+    for host in ("localhost", "localhost:1", "127.0.0.1:65535", "[::1]", f"[::1]:{port}"):  # ssh -L may use any port
         assert first_byte.get(url, secret, {"Host": host})[0] == 302
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -214,7 +215,7 @@ def test_pages_are_those_that_are_shipped(demo: Demo) -> None:
     assert first_byte.get(url, "/console/novnc/core/rfb.js")[0] == 200
     status, headers, _ = first_byte.get(url)
     assert (status, headers["referrer-policy"], headers["cache-control"]) == (302, "no-referrer", "no-store")
-    # What the page asks to find out why there was no WebSocket.
+    # The page sends this request to find out why the WebSocket did not open.
     assert b"error" in first_byte.get(url, "/console/ws?payload=x")[2]
 
 
@@ -244,7 +245,7 @@ def test_guests_have_no_rights(demo: Demo) -> None:
             assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
             names = {entry.partition(b"=")[0] for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
             assert not {b"SUDO_USER", b"SSH_AUTH_SOCK", b"PROXXY_CONFIG"} & names
-        if not demo.user:  # what is root's stays closed to its guests
+        if not demo.user:  # the guests cannot read root's files
             directory = _directory(demo)
             listed = run_as(Account(uid), "find", directory, "-name", "*.key", "-o", "-name", "proxxy.conf")
             assert listed.stdout == ""
@@ -270,7 +271,7 @@ def test_other_users_read_nothing(demo: Demo) -> None:
     for pid in pids:
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except FileNotFoundError:  # a process that helped the window manager to start
+        except FileNotFoundError:  # a short helper of the window manager has ended
             continue
         assert secret not in arguments and key not in arguments and b"PVEAPIToken" not in arguments
 
@@ -287,7 +288,7 @@ def test_everything_listens_on_loopback_and_wants_a_secret(demo: Demo) -> None:
                 assert address in LOOPBACK_HEX, line
                 ports.add(int(port, 16))
     assert len(ports) in (4, 5)  # panel, proxxy, Proxmox's stand-in, VNC (on ::1 as well, with the same port)
-    # X: without the cookie nobody gets in, by its abstract socket or the other.
+    # X: its abstract socket and its other socket refuse a client without the cookie.
     [server] = named(demo, "Xtigervnc")
     sockets = re.findall(r"(\d+) @/tmp/\.X11-unix/X(\d+)$", Path("/proc/net/unix").read_text(), re.M)
     display = next(number for inode, number in sockets if f"socket:[{inode}]" in _links(server))
@@ -309,7 +310,7 @@ def _links(pid: int) -> list[str]:
 def test_nothing_is_left(started: Demo, how: str) -> None:
     wait_for(lambda: named(started, "xterm"), SHOWN_SECONDS, "no desktop")
     uid, directory = guest_uid(started), _directory(started)
-    # A guest that wants to stay.
+    # A guest's process that tries to outlive the demo.
     stays = "(trap '' TERM HUP; setsid env -i sleep 1234 >&- 2>&- <&- &)"
     sock, _ = shell(started.url(), f"{stays}; echo do''ne", "done")
     viewer = first_byte.upgraded(first_byte.console(started.url())[0])
@@ -343,7 +344,7 @@ def test_the_line_for_ssh_has_the_port(started: Demo) -> None:
     assert re.search(
         rf"^    ssh -L {port}:127\.0\.0\.1:{port} \S+@{re.escape(socket.gethostname())}$", text, re.M
     ), text
-    assert text.index("ssh -L") < text.index("http://")  # without a screen
+    assert text.index("ssh -L") < text.index("http://")  # without DISPLAY
 
 
 def test_on_a_screen_the_url_comes_first() -> None:
@@ -366,7 +367,7 @@ def test_check_prints_the_first_bytes(who: str) -> None:
 
 
 def test_connections_end_when_a_client_is_silent(demo: Demo) -> None:
-    """As many as it takes at once, and then it takes others again."""
+    """Silent clients open more connections than the demo accepts at once. After that it answers others again."""
     port = urlsplit(demo.url()).port
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(70)]
     time.sleep(0.2)

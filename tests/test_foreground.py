@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/proxxy, which runs in the foreground without a service manager, and takes the original's .env."""
+"""deploy/proxxy runs in the foreground without a service manager, and reads the original's .env."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib.wire import BINARY, Client
 
 
 def test_foreground_with_the_originals_dotenv(tmp_path: Any, key: str, cert: Cert, standin: StandIn) -> None:
-    """PORT and SIGNATURE_KEY from .env, as `bun start` would have them; the rest from the environment."""
+    """PORT and SIGNATURE_KEY come from .env, as with `bun start`; the other settings come from the environment."""
     port = free_port()
     (tmp_path / ".env").write_text(f"PORT={port}\nSIGNATURE_KEY={key}\n")
     environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary()), "PROXXY_CA_FILE": str(cert.ca)}
@@ -33,7 +33,7 @@ def test_foreground_with_the_originals_dotenv(tmp_path: Any, key: str, cert: Cer
 
 
 def test_port_of_the_foreground_is_the_last_files(tmp_path: Any, key: str) -> None:
-    """As proxxy-conn reads them: the file, then its directory in byte order."""
+    """The last PORT counts. The order is that of proxxy-conn: the file, then its directory in byte order."""
     ports = [free_port() for _ in range(3)]
     (tmp_path / ".env").write_text(f"PORT={ports[0]}\nSIGNATURE_KEY={key}")
     folder = tmp_path / ".env.d"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile Proxmox node sends without end, at each stage. The session still ends at its deadlines, with its client and
-at SIGTERM."""
+"""A hostile Proxmox node sends without end, at each stage. The session still ends at its deadlines, when its client
+leaves, and at SIGTERM."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lib.upstream import Connection, Upstream
 from lib.wire import Client
 
 LIMITS = {"PROXXY_CONNECT_TIMEOUT": 1, "PROXXY_SESSION_MAX": 2}
-GOODBYE = 5 + 2  # seconds: RELAY_STOP_MS and LINGER_MS, and some
+GOODBYE = 5 + 2  # seconds: more than RELAY_STOP_MS and LINGER_MS together
 
 
 def expand(secret: bytes, label: bytes, size: int) -> bytes:
@@ -50,7 +50,7 @@ def ticket_records(keys: Path, sequence: int) -> Iterator[bytes]:
 
 
 class Flooding:
-    """A TLS server that answers the request, or not, and then sends tickets until nobody takes them."""
+    """A TLS server that answers the request if `answers` is true, and then sends tickets until the connection ends."""
 
     def __init__(self, cert: Cert, keys: Path, answers: bool) -> None:
         self._answers, self._keys = answers, keys
@@ -78,7 +78,7 @@ class Flooding:
                 for record in ticket_records(self._keys, int(self._answers)):
                     raw.sendall(record)
                     self.sent += 1
-            except OSError:  # nobody is there any more
+            except OSError:  # proxxy has closed the connection
                 raw.close()
 
     def __enter__(self) -> Flooding:

@@ -49,7 +49,7 @@ def test_other_methods_are_405_whatever_they_ask_for(proxxy: Activator) -> None:
 
 
 def test_head_is_get_without_the_body(proxxy: Activator, key: str) -> None:
-    """The original answers 405, and whoever checks its health so takes it for dead."""
+    """The original answers 405, so a health check with HEAD reports it as down."""
     for path in ("/api/status", "/", "/?payload=nonsense", target(seal(console(8006), key))):
         status, headers, body = plain_request(proxxy.port, path=path)
         assert plain_request(proxxy.port, "HEAD", path) == (status, headers, b"") and int(
@@ -58,7 +58,7 @@ def test_head_is_get_without_the_body(proxxy: Activator, key: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [
-    b"OPTIONS / HTTP/1.0\r\n\r\n",  # HAProxy's, when nothing else is configured
+    b"OPTIONS / HTTP/1.0\r\n\r\n",  # HAProxy's health check by default
     b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     b"OPTIONS /api/status HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
     b"OPTIONS /?payload=00:00 HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccess-Control-Request-Method: GET\r\n\r\n",
@@ -177,7 +177,7 @@ def test_large_head_has_no_more_time_than_a_small_one(settings: dict[str, Any], 
         assert "outcome=request-timeout" in proxxy.wait_log("Request refused")
 
 
-# What nginx sends without the line for Connection, without that for the version, and without either.
+# What nginx sends if its configuration does not set Connection, the HTTP version, or both.
 MISCONFIGURED = {"close": ("HTTP/1.1", "close"), "1.0": ("HTTP/1.0", "upgrade"), "1.0 and close": ("HTTP/1.0", "close")}
 
 

@@ -27,9 +27,9 @@ from lib.standin import StandIn
 from lib.wire import CLOSE, Client, close_payload
 
 PORT = 8443
-# What an installation makes and "make uninstall" leaves: settings, key, records, the user.
+# Files that an installation creates and "make uninstall" does not remove: settings, key and CA.
 LEFT = {KEY, SETTINGS, SITE, CA_FILE}
-# And what changes because a user was added, systemd took note of units, or this test looked.
+# Not compared: they change when a user is added, when systemd reads units, or when this test runs commands.
 NOTED = (
     "/etc/passwd",
     "/etc/shadow",
@@ -83,7 +83,7 @@ def test_uninstall_leaves_a_clean_machine_and_sessions(machine: Machine, cert: C
             deploy(machine, cert)
             machine.run(["systemctl", "enable", "--now", "proxxy-status.socket"])
             made = key(machine)
-            # As it was once done, on the server.
+            # Left by an older version, which ran npm on the server.
             machine.run(["mkdir", "-p", "/usr/local/share/proxxy/console/node_modules/@xterm/xterm"])
             machine.path("/usr/local/share/proxxy/console/node_modules/@xterm/xterm/LICENSE").write_text("")
             with Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), made))) as client:
@@ -91,7 +91,7 @@ def test_uninstall_leaves_a_clean_machine_and_sessions(machine: Machine, cert: C
                 said = uninstall(machine)
                 assert "Left in place: /etc/proxxy" in said
                 assert not is_listening()
-                check_echo(client)  # whoever is connected stays so
+                check_echo(client)  # open sessions continue
                 wait_instances(machine, 1)
                 client.send_frame(CLOSE, close_payload(1000))
                 assert client.close_code()[0] == 1000
@@ -103,12 +103,12 @@ def test_uninstall_leaves_a_clean_machine_and_sessions(machine: Machine, cert: C
         assert "failed" not in shown and "listening" not in shown
         enabled = machine.run(["systemctl", "list-unit-files", "--no-legend", "proxxy*"], check=False).stdout
         assert enabled == ""
-    said = uninstall(machine)  # nothing is there to take away
+    said = uninstall(machine)  # nothing is left to remove
     assert "Left in place" in said
 
 
 def test_uninstall_with_a_socket_that_the_site_has_edited(machine: Machine) -> None:
-    """A copy in /etc, as "systemctl edit --full" makes it, is not another installation."""
+    """Uninstall does not take a copy in /etc, as "systemctl edit --full" creates it, for another installation."""
     install(machine)
     machine.run(["cp", "/usr/local/lib/systemd/system/proxxy.socket", "/etc/systemd/system/"])
     machine.run(["systemctl", "daemon-reload"])
@@ -120,7 +120,7 @@ def test_uninstall_with_a_socket_that_the_site_has_edited(machine: Machine) -> N
 
 
 def test_uninstall_without_systemd(machine: Machine) -> None:
-    """systemd is not what runs there: the links go as files do."""
+    """If systemd does not run, uninstall removes the links of enabled units as files."""
     install(machine)
     machine.run(["systemctl", "enable", "proxxy.socket"])
     machine.path("/etc/xinetd.d").mkdir(exist_ok=True)
@@ -146,7 +146,8 @@ def test_settings_and_key_are_never_touched_again(machine: Machine) -> None:
 
 
 def test_file_that_is_replaced_is_there_at_every_moment(machine: Machine) -> None:
-    """install(1) takes the old file away first: a connection in between would find no service, and fail the socket."""
+    """Files are replaced by rename. install(1) deletes the old file first: a connection in between would find no
+    service, and the socket unit would fail."""
     install(machine)
     assert machine.run(["make", "-n", "-C", TREE, "install"]).stdout.count(".new && mv -f ") > 20
     there = "[ -e /usr/local/lib/systemd/system/proxxy@.service ]"
@@ -196,7 +197,7 @@ def test_without_npm_it_installs_and_says_what_lacks(tmp_path: Path) -> None:
 
 
 def test_release_is_reproducible_and_has_what_pages_load(tmp_path: Path) -> None:
-    """A clone of its own, since a release is what is committed."""
+    """The test builds releases in a clone, because a release has only committed files."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", TREE, clone], check=True)
     shutil.copytree(TREE / "console/xterm", clone / "console/xterm")
@@ -220,7 +221,7 @@ def test_release_is_reproducible_and_has_what_pages_load(tmp_path: Path) -> None
 
 
 def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
-    # A build of its own: the one under test stays as it is.
+    # A separate build directory, so that the build under test does not change.
     places = [f"DESTDIR={tmp_path}/root", f"BUILD={tmp_path}/build", "PREFIX=/opt/proxxy"]
     subprocess.run(["make", "-s", "-j2", "-C", TREE, "install", *places], check=True, capture_output=True)
     files = {path.relative_to(tmp_path / "root") for path in (tmp_path / "root").rglob("*") if path.is_file()}
@@ -231,4 +232,4 @@ def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
         )
     subprocess.run(["make", "-s", "-C", TREE, "uninstall", *places], check=True, capture_output=True)
     left = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
-    assert left == []  # the settings' files are made by deploy/setup, on the machine itself
+    assert left == []  # deploy/setup creates the settings' files later, on the machine

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/install-packages without a network: with this machine's apt on lists and a database of its own."""
+"""tests/install-packages, without a network: this machine's apt, with separate lists and a separate database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="runs as root and as o
 
 
 class Machine:
-    """A folder with an apt of its own, whose only package is "make", and a PATH with no sudo in it."""
+    """A folder with a separate apt configuration, whose only package is "make", and a PATH without sudo."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -94,7 +94,7 @@ def machine() -> Iterator[Machine]:
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
-    """As apt and dpkg hold it: fcntl(2)'s lock, of this process, which is not the script's."""
+    """This process holds the lock, as another apt or dpkg would: with fcntl(2)."""
     with path.open("wb") as file:
         fcntl.fcntl(file, fcntl.F_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
         yield
@@ -148,7 +148,7 @@ def user() -> Account:
 
 
 def copied(directory: Path, script: str) -> Path:
-    """The tree may be where users may not look."""
+    """Copies the script, because other users may have no access to the tree."""
     folder = directory / "a tree" / "tests"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(TREE / "tests" / script, folder / script)
@@ -166,7 +166,7 @@ def test_without_sudo_says_what_root_must_run(machine: Machine, user: Account) -
     assert (done.returncode, done.stdout) == (NO_PERMISSION, "")
     [line] = done.stderr.splitlines()
     assert line.endswith(f"""Run this as root once, then start again: su -c '"{script}" build'""")
-    # What su would run, as root.
+    # Run as root what su would run.
     command = ["sh", "-c", f"sh -c {line.partition('su -c ')[2]}"]
     environment = machine.command()["env"]
     root = subprocess.run(command, env=environment, timeout=SECONDS, capture_output=True, text=True)
@@ -182,7 +182,7 @@ def test_with_nothing_to_install_asks_for_no_sudo(machine: Machine, user: Accoun
 
 
 def test_with_only_packages_that_do_not_exist_asks_for_no_sudo(machine: Machine, user: Account) -> None:
-    machine.run("build")  # which brings the lists
+    machine.run("build")  # downloads the lists
     machine.stub("sudo", 'echo "a password is asked for" >&2; exit 1')
     machine.stub("dpkg-query", '[ "$3" != make ] || echo install ok installed')
     for path in machine.directory.rglob("*"):

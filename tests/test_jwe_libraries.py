@@ -80,7 +80,7 @@ def test_ours_seals_theirs_opens(seal_ours: Callable[[dict], str], key: str, lib
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_theirs_finds_ours_changed(seal_ours: Callable[[dict], str], key: str, library: str) -> None:
-    """So that the test above means something: they do check."""
+    """The libraries reject a changed payload, so the test above shows that they verify it."""
     sealed = seal_ours({"exp": int(time.time()) + 60})
     changed = sealed[:-1] + ("A" if sealed[-1] != "A" else "Q")
     environment = {**os.environ, "SIGNATURE_KEY": key}

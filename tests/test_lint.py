@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/lint finds what it is for, in small trees with one fault each."""
+"""tests/lint finds each kind of fault, in small trees with one fault each."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_comments_are_narrower_than_code() -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A tree with tests/lint and one C file, which is as it should be."""
+    """A tree with tests/lint and one C file without a fault."""
     for name in ("tests/lint", "tests/lib/__init__.py", "tests/lib/layers.py", "tests/lib/text_rules.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TREE / name, tmp_path / name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/README.md lists every test file, and lib/schedule.py names only tests that there are."""
+"""tests/README.md lists every test file, and lib/schedule.py names only tests that exist."""
 
 from __future__ import annotations
 

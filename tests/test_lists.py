@@ -17,12 +17,12 @@ from lib.url_command import UrlCommand
 
 
 def read(path: str) -> str:
-    """With the lines of a Makefile whole."""
+    """A file's text, with continued lines joined."""
     return re.sub(r"\\\n\s*", "", (TREE / path).read_text())
 
 
 def code(*patterns: str) -> str:
-    """C files without comments, and with strings in one piece."""
+    """C files without comments, with adjacent strings joined."""
     files = [path.read_text() for pattern in patterns for path in sorted(TREE.glob(pattern))]
     assert files, patterns
     token = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|/\*.*?\*/"""
@@ -35,7 +35,7 @@ def python_tests() -> str:
 
 
 def value_of(pattern: str, text: str) -> str:
-    """What the pattern's group holds where it is first found."""
+    """The group of the pattern's first match."""
     found = re.search(pattern, text, re.M)
     assert found, pattern
     return found[1]
@@ -54,14 +54,14 @@ CONN_8 = read("man/proxxy-conn.8")
 
 
 # --- settings ---------------------------------------------------------------------------------
-# That program, README and manual have the same settings is tested beside --settings.
+# test_manuals.py shows that the program, the README and the manual have the same settings.
 
 CONFIG = code("lib/config.c")
 SETTINGS = dict(re.findall(r'\{\s*"([A-Z_]+)",\s*("[^"]*"|\w+),', CONFIG))
 SETTING_MEMBERS = set(re.findall(r"(?:NUMBER|MEMBER)\((\w+)\)", CONFIG)) - {"member"}
 WITHOUT_A_SESSION = {"port"}  # deploy/proxxy reads it
-# What the session's fuzz target does not choose: where Proxmox may be and how TLS is verified, which its own upstream
-# stands in for, and the directory of used jti.
+# Settings that the session's fuzz target does not choose: the directory of used jti; Proxmox's address and the
+# verification of TLS, which the target's own upstream replaces.
 NOT_FUZZED = {"allowed_hosts", "ca_file", "fingerprints", "n_fingerprints", "port", "state_directory"}
 
 
@@ -78,7 +78,7 @@ def test_manual_has_the_settings_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_setting_is_tested(name: str) -> None:
-    """How its value is read, by a unit test; what it does, by one in Python."""
+    """A unit test shows how its value is read, and a test in Python shows its effect."""
     assert re.search(rf"\b{name}\b", code("tests/unit/lib/test_config*.c"))
     assert re.search(rf"\b{name}\b", python_tests())
 
@@ -156,7 +156,7 @@ def test_open_prints_every_member_and_claim(command: UrlCommand) -> None:
 
 @pytest.mark.parametrize("claim", sorted(CLAIMS - REQUIRED - {"jti"}))
 def test_open_explains_every_claim(command: UrlCommand, claim: str) -> None:
-    """For people; seal adds a jti itself."""
+    """Without --json the output changes with the claim. jti is left out, because seal always adds one."""
     details = DETAILS | {"exp": VALUES["exp"], "jti": VALUES["jti"]}
     explained = [
         re.sub(r"\d+ s (ahead|ago)", "", command.ok("open", input=command.ok("seal", input=json.dumps(text))))
@@ -173,7 +173,7 @@ def test_claim_has_vectors_and_tests(claim: str) -> None:
 
 
 def test_claims_members_are_obeyed() -> None:
-    """What is read from a payload must have an effect on a session. Outside of the parser and of what explains it."""
+    """The session uses each member that is read from a payload. The parser and proxxy-url do not count."""
     struct = code("lib/payload.h").partition("struct claims {")[2].partition("};")[0]
     members = re.findall(r"\b(\w+)(?:\[[^]]*\])?;", struct)
     session = code("lib/access.c", "session/*.c", "proxxy-conn.c")
@@ -197,7 +197,7 @@ OF_COMMANDS: dict[str, set[str]] = {"seal": {"format", "lifetime"}, "open": {"js
 
 
 def test_commands_refuse_options_of_others(command: UrlCommand) -> None:
-    """An option that a command does not know must not be passed over."""
+    """A command refuses an option that it does not know. The options for claims are refused for a cbc payload."""
     options = dict(re.findall(r"--([a-z-]+)(?: ([A-Zjq][\w|]*))?", command.ok("--help")))
     names = set(re.findall(r'\{\s*"([a-z-]+)",\s*(?:required|no)_argument', code("url/options.c")))
     assert set(options) == names and len(names) > 12
@@ -237,7 +237,7 @@ CODES = re.findall(r"\b((?:END|ERR)_\w+) = -\d+", code("lib/error.h"))
 
 
 def test_every_code_has_its_row() -> None:
-    """A code without one would be an internal error to everybody."""
+    """A code without a row would be reported as an internal error."""
     assert len(CODES) > 35 and sorted(outcome.code for outcome in OUTCOMES) == sorted(CODES)
     assert len({outcome.name for outcome in OUTCOMES}) == len(OUTCOMES)
 
@@ -248,30 +248,30 @@ def test_every_code_is_used(name: str) -> None:
 
 
 def numbers(title: str) -> set[int]:
-    """The items of a manual's section that are numbers."""
+    """The numbers that are items in a section of proxxy-conn(8)."""
     lines = re.findall(r"^\.It (?:Li )?([\d ,]+)$", section(CONN_8, title), re.M)
     return {int(number) for line in lines for number in re.findall(r"\d+", line)}
 
 
 def test_manual_has_every_status_and_code() -> None:
     assert numbers("s Errors") == {outcome.http_status for outcome in OUTCOMES if outcome.http_status}
-    # Before a payload is authenticated, no refusal is sent in a Close: nobody gets a 1009.
+    # 1009 is for a request that is too large. It is refused before authentication, so without a Close.
     assert numbers("s Close codes") == {outcome.close_code for outcome in OUTCOMES} - {1009}
     others = {os.EX_OK, os.EX_USAGE, os.EX_SOFTWARE}  # done, no session, and a code without a row
     assert numbers("h EXIT STATUS") == {outcome.exit_status for outcome in OUTCOMES} | others
 
 
 def test_unit_knows_which_exits_are_no_failures() -> None:
-    """An operator gets a failed unit for what proxxy or this machine did wrong, and for nothing else."""
+    """The unit fails only for errors of proxxy or of this machine."""
     listed = value_of(r"^SuccessExitStatus=(.*)$", read("proxxy@.service")).split()
     good = {outcome.exit_status for outcome in OUTCOMES if outcome.priority != "LOG_ERR"} - {0}
     assert {getattr(os, f"EX_{name}") for name in listed} == good
     assert not good & {outcome.exit_status for outcome in OUTCOMES if outcome.priority == "LOG_ERR"}
 
 
-# Outcomes with an HTTP status are refusals. These can end a session too,
+# Outcomes with an HTTP status are refusals. These outcomes can also end a session.
 OF_BOTH = {"terminated", "host-forbidden", "system", "internal"}
-# and these, which have no status, can end a request. "internal" is what a code without a row gets.
+# These outcomes have no row with an HTTP status, but can end a request. A code without a row is "internal".
 ALSO_REFUSED = {"client-gone", "internal"}
 
 
@@ -289,12 +289,12 @@ def test_catalog_explains_every_outcome() -> None:
 
 
 def strings() -> list[str]:
-    """What proxxy-conn says, as its source has it."""
+    """The strings in the sources of proxxy-conn."""
     return re.findall(r'"((?:[^"\\]|\\.)*)"', code("lib/*.c", "session/*.c", "proxxy-conn.c"))
 
 
 def is_said(quote: str) -> bool:
-    """An outcome's words, or details, or both; after Proxmox's status, its phrase."""
+    """Whether the quote is an outcome's words, a detail, or both. Proxmox's status and phrase may come between them."""
     words = max((outcome.words for outcome in OUTCOMES if quote.startswith(outcome.words)), key=len, default="")
     detail = re.sub(r"^:(?: (?:\d{3}\b ?…?)?)?", "", quote[len(words) :])
     pattern = ".+".join(map(re.escape, detail.split("…"))) + r"(?=$|[,:;])"
@@ -329,13 +329,13 @@ def test_catalog_asks_for_no_other_field() -> None:
 
 
 def test_every_field_fits_into_a_record() -> None:
-    """log.c leaves out what does not fit."""
+    """log.c drops fields that do not fit."""
     assert len(FIELDS) <= int(value_of(r"FIELDS_MAX = (\d+)", LOG))
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
 def test_field_is_tested(field: str) -> None:
-    """By its name in the journal, or in a line."""
+    """A test names the field as in the journal, or as in a line of the log."""
     line = field.removeprefix("PROXXY_").lower()
     assert re.search(rf"\b{field}\b|\b{line}=|[\"']{line}[\"']", python_tests() + code("tests/fuzz/session/*.c"))
 
@@ -343,7 +343,7 @@ def test_field_is_tested(field: str) -> None:
 # --- the console pages' sentences -------------------------------------------------------------
 
 SENTENCES = re.findall(r'^  \[/(.+)/, "(.+)"\],$', read("console/console.js"), re.M)
-# What a page of ours does not cause, or is no longer there to tell.
+# Outcomes that the console pages do not cause, or that come after the page has left.
 NOT_FOR_PAGES = {
     "client-closed", "client-gone", "client-protocol", "client-utf8", "request-malformed", "request-timeout",
     "request-version", "method", "websocket-version", "websocket-key",
@@ -360,7 +360,7 @@ def test_every_outcome_has_a_sentence() -> None:
 
 
 def test_every_sentence_has_its_words() -> None:
-    """Each alternative of each pattern finds what proxxy or a page says: words that changed must change here too."""
+    """Each alternative of each pattern matches words of proxxy or of a page. If those change, the pattern must too."""
     words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
     pages = re.findall(r'"([^"]*)"', read("console/novnc.js"))
     told = words + strings() + pages + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
@@ -433,7 +433,7 @@ def test_every_unit_is_installed() -> None:
     assert set(value_of(r"^UNITS := (.*)$", read("Makefile")).split()) == units and len(units) > 5
 
 
-DEVELOPMENT = {  # Debian's packages with what pkg-config finds
+DEVELOPMENT = {  # pkg-config's name: Debian's package
     "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "json-c": "libjson-c-dev", "libseccomp": "libseccomp-dev",
     "libcurl": "libcurl4-openssl-dev",
 }  # fmt: skip

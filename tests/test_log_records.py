@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session's records in the log: its begin, its summary and the reason of its end."""
+"""A session's records in the log: its beginning, its summary and the reason for its end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_log_says_how_proxmox_broke_off(settings: dict[str, Any], scripted: Open
 
 
 def test_syslog(settings: dict[str, Any], key: str) -> None:
-    """PROXXY_LOG=syslog leaves standard error alone. (Where syslog goes is the machine's affair.)"""
+    """With PROXXY_LOG=syslog, nothing is written to standard error. What syslog receives is not tested here."""
     with Activator(settings | {"PROXXY_LOG": "syslog"}) as proxxy:
         with Client.connect(proxxy.port, "/?payload=00:00") as client:
             assert client.read_head().status == 400

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HACKING.md is true: it has every C file and every kind of build, and each file, function and test that a document
-names is there."""
+"""HACKING.md lists every C file and every kind of build. Each file, function and test that a document names exists."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
 def is_built(name: str) -> bool:
-    """What a build makes is not there before."""
+    """Whether a build creates it. It need not exist before the build."""
     return f"/{name}/" in (TREE / ".gitignore").read_text()
 
 
@@ -45,7 +44,7 @@ def test_each_source_file_is_in_the_map_once() -> None:
 
 
 def test_each_file_stands_under_its_programs() -> None:
-    """proxxy-status has some of lib/, proxxy-conn and proxxy-url have all of it."""
+    """proxxy-status uses a part of lib/. proxxy-conn and proxxy-url use all of it."""
     files = {heading: [name for name in files_of(rows) if name.endswith(".c")] for heading, rows in sections().items()}
     makefile = re.sub(r"\\\n\s*", "", (TREE / "Makefile").read_text())
     [shared] = re.findall(r"^proxxy-status := .*\$\(addprefix lib/,(.*)\)$", makefile, re.M)
@@ -102,7 +101,7 @@ def test_links_of_a_document_lead_somewhere(document: Path) -> None:
 
 
 def test_functions_in_the_map_are_there() -> None:
-    """Beside a file's name, in that file; a table has no call."""
+    """A function that is named beside a file is in that file. The functions of the overview are in proxxy-conn.c."""
     for line in MAP.splitlines():
         for part in re.split(r"[;.] ", line):
             functions = re.findall(r"`(\w+)\(\)`", part)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words for clients and logs: no doubled punctuation, and nothing sent to a client names a machine."""
+"""Messages for clients and logs have no doubled punctuation, and no message to a client names a machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DOUBLED = re.compile(r"[.!?,;:][.!?,;:](?!\.)|[.!?] ?\. ")
 
 
 def texts(source: str) -> list[str]:
-    """The strings of a C file, neighbours joined."""
+    """The strings of a C file, with adjacent strings joined."""
     joined = re.sub(r'"\s*\n\s*"', "", re.sub(r"/\*.*?\*/", "", source, flags=re.S))
     return re.findall(r'"((?:[^"\\]|\\.)*)"', joined)
 
 
 def test_no_outcome_ends_in_punctuation() -> None:
-    """What follows brings its own."""
+    """Text that is added to an outcome begins with its own punctuation."""
     table = (TREE / "lib" / "error.c").read_text().partition("table[] = {")[2]
     words = [text for text in texts(table) if " " in text or text[0].isupper()]
     assert len(words) > 35
@@ -66,7 +66,7 @@ def test_failures_name_no_machine(settings: dict[str, Any], key: str, members: d
 
 
 def test_refusal_names_no_machine(settings: dict[str, Any], key: str) -> None:
-    """Not even to the payload's maker, who knows it."""
+    """The host is left out even though the payload names it."""
     with Activator(settings | {"PROXXY_ALLOWED_HOSTS": "pve1.example.com"}) as proxxy:
         with Client.connect(proxxy.port, target(seal_jwe(console(8006, host=HOST), key))) as client:
             head = client.read_head()

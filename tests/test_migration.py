@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An unchanged backend of the original works: its payload, made with WebCrypto's AES-CBC, at every URL that it may use;
-and MIGRATING.md's settings."""
+"""A backend of the original works unchanged: proxxy accepts its payload, sealed with WebCrypto's AES-CBC, at every URL
+that it may use. The settings in MIGRATING.md work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lib.wire import Client
 
 MIGRATING = (TREE / "MIGRATING.md").read_text()
 
-# What the original's backends do, with the runtime's own WebCrypto (Node 18 does not have it as a global).
+# The original's backends seal like this. WebCrypto is imported, because it is not a global in Node 18.
 RECIPE = """
 import { webcrypto } from "node:crypto";
 const { subtle } = webcrypto;
@@ -59,7 +59,7 @@ def proxxy(settings: dict[str, Any]) -> Iterator[Activator]:
 @pytest.mark.parametrize("encoded", [False, True], ids=["colon", "%3A"])
 def test_recipe_works_at_any_url(proxxy: Activator, standin: StandIn, key: str, path: str, encoded: bool) -> None:
     payload = recipe(standin.console("qemu", NAMED), key)
-    # noVNC makes the URL of its "path" setting: "?payload=…" without a path is one at "/".
+    # noVNC builds the URL from its setting "path". If this is only "?payload=…", the URL's path is "/".
     assert_console(proxxy.port, f"{path or '/'}?payload={payload.replace(':', '%3A') if encoded else payload}")
 
 
@@ -75,7 +75,8 @@ def test_recipe_works_with_each_identity(proxxy: Activator, standin: StandIn, ke
 
 
 def test_the_originals_example_misses_the_ticket(proxxy: Activator, standin: StandIn, key: str) -> None:
-    """It takes a field from Proxmox's answer that is not there: JSON then has no vncticket at all."""
+    """The original's example reads a field that Proxmox's answer does not have. Its payload has no vncticket, and is
+    refused."""
     details = standin.console("qemu", NAMED)
     del details["vncticket"]
     with Client.connect(proxxy.port, f"/?payload={recipe(details, key)}") as client:
@@ -89,14 +90,15 @@ def dotenv() -> dict[str, str]:
 
 
 def test_settings_of_the_page(tmp_path: Path, key: str, cert: Cert, standin: StandIn) -> None:
-    """MIGRATING.md's .env, with this test's values: its host has no port, as a backend of the original sent it."""
+    """MIGRATING.md's .env works with this test's values. The payload's host has no port, as in payloads of the
+    original."""
     port = free_port()
     mine = {"PORT": port, "SIGNATURE_KEY": key, "PROXXY_UPSTREAM_PORT": standin.port, "PROXXY_CA_FILE": cert.ca}
     page = dotenv()
     assert sorted(page) == sorted(mine)
     quoted = {name: f'"{value}"' if page[name].startswith('"') else value for name, value in mine.items()}
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in quoted.items()))
-    # Loopback, where the stand-in is, is the one thing that an operator has not.
+    # Only this test needs PROXXY_ALLOWED_HOSTS, because the stand-in listens on loopback.
     environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary()), "PROXXY_ALLOWED_HOSTS": ANYWHERE}
     with (tmp_path / "log").open("w+") as log:
         process = spawn([TREE / "deploy" / "proxxy"], cwd=tmp_path, env=environment, stderr=log)
@@ -109,7 +111,7 @@ def test_settings_of_the_page(tmp_path: Path, key: str, cert: Cert, standin: Sta
 
 
 def test_settings_of_the_page_beside_the_original(tmp_path: Path, key: str) -> None:
-    """PORT in the environment comes before the .env that both share."""
+    """PORT in the environment overrides the .env that proxxy and the original share."""
     port = free_port()
     (tmp_path / ".env").write_text(f'PORT="8443"\nSIGNATURE_KEY="{key}"\n')
     environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary()), "PORT": str(port)}
