@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bench/attack does to proxxy. Each attack runs in a process of its own, until its deadline."""
+"""The attacks of bench/attack. Each attack runs in a process of its own, until its deadline."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from lib.wire import BINARY, PING, Client, encode_frame, upgrade_request
 
 HELD = 1000  # connections
 PATIENCE = 10.0  # seconds for proxxy's answer
-IP_BIND_ADDRESS_NO_PORT = 24  # socket.… comes with Python 3.12
+IP_BIND_ADDRESS_NO_PORT = 24  # socket has it since Python 3.12
 
 
 class Goal(NamedTuple):
-    """What an attack is given. It returns what it did, in words."""
+    """The parameter of an attack, which returns a text that says what it did."""
 
     port: int
     key: str
@@ -64,7 +64,7 @@ class Goal(NamedTuple):
 
 
 def in_parallel(goal: Goal, threads: int, act: Callable[[], str]) -> str:
-    """Do it over and over; returns how often it ended how."""
+    """Repeat act in threads until the deadline; returns how often it had each result."""
     ends: Counter[str] = Counter()
 
     def run() -> None:
@@ -81,12 +81,12 @@ def in_parallel(goal: Goal, threads: int, act: Callable[[], str]) -> str:
 
 
 def hold(goal: Goal, first: bytes, more: bytes) -> str:
-    """1,000 connections that say this, and once a second that; one that is cut off is made anew."""
+    """1,000 connections send first, and then more once a second. A connection that ends is replaced."""
 
     def is_held(sock: socket.socket) -> bool:
         try:
             sock.send(more)
-            sock.recv(4096)  # an answer or the end: either way it is over
+            sock.recv(4096)  # an answer or the end: the connection is over
         except BlockingIOError:
             return True
         except OSError:
@@ -151,7 +151,7 @@ def bad_payloads(goal: Goal) -> str:
     return in_parallel(goal, 16, act)
 
 
-sent: Counter[object] = Counter()  # bytes, by who sent them
+sent: Counter[object] = Counter()  # bytes, by sender
 
 
 def send_without_end(connection: Connection) -> None:
@@ -176,12 +176,12 @@ def read_nothing(connection: Connection) -> None:
 
 
 def serve(goal: Goal, script: Callable[[Connection], None]) -> Upstream:
-    """A Proxmox of the attacker's own. It goes when the attacker's process does, not before."""
+    """A Proxmox that the attacker controls. It ends only with the attacker's process."""
     return Upstream(goal.cert, script).__enter__()
 
 
 def flood(goal: Goal, block: bytes, script: Callable[[Connection], None] = swallow, readers: int = 8) -> str:
-    """8 sessions send that block without end; so many of them read what comes."""
+    """8 sessions send block without end. So many as readers of them read what they get."""
 
     def repeat(act: Callable[[socket.socket], int | bytes], sock: socket.socket) -> None:
         with suppress(OSError):
@@ -205,7 +205,8 @@ def flood(goal: Goal, block: bytes, script: Callable[[Connection], None] = swall
     return f"{sent.total() >> 20:,} MiB sent, {len(ended.poll(0))} cut off"
 
 
-# A TUN device takes the servers' packets to addresses that nobody has; the attacker writes what those say.
+# The attacker uses addresses that no host has. A TUN device receives the servers' packets to them, and the attacker
+# writes the packets from them.
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 NOWHERE = ipaddress.ip_network("198.18.0.0/15")  # RFC 2544: benchmarking, routed nowhere
 SYN, ACK = 0x02, 0x10
@@ -216,7 +217,7 @@ def open_tun() -> int:
     fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", b"nowhere", IFF_TUN | IFF_NO_PI))
     for command in (f"address add {NOWHERE[1]}/{NOWHERE.prefixlen} dev nowhere", "link set nowhere up"):
         subprocess.run(["ip", *command.split()], check=True)
-    # The servers listen on loopback addresses, which no other device may reach otherwise.
+    # Without this, packets from another device cannot reach the servers, which listen on loopback addresses.
     Path("/proc/sys/net/ipv4/conf/nowhere/route_localnet").write_text("1")
     return tun
 
@@ -229,7 +230,7 @@ def checksum(data: bytes) -> int:
 
 
 def packet(source: bytes, ports: tuple[int, int], seq: int, ack: int, flags: int, data: bytes = b"") -> bytes:
-    """IPv4 and TCP to 127.0.0.1."""
+    """An IPv4 packet with TCP to 127.0.0.1."""
     addresses = source + bytes([127, 0, 0, 1])
 
     def tcp(check: int) -> bytes:
@@ -243,7 +244,7 @@ def packet(source: bytes, ports: tuple[int, int], seq: int, ack: int, flags: int
 
 
 def from_nowhere(goal: Goal, a_second: int, answer: bytes) -> str:
-    """So many SYNs a second. With an answer, the handshake is completed, that is said, and then no more."""
+    """So many SYNs a second. With an answer, it completes each handshake, sends the answer, and then no more."""
     tun = open_tun()
     begun, sent, answered = time.monotonic(), 0, 0
     while goal.goes_on():
@@ -265,7 +266,7 @@ def from_nowhere(goal: Goal, a_second: int, answer: bytes) -> str:
 class Attack(NamedTuple):
     name: str
     act: Callable[[Goal], str]
-    seconds: float = 0  # that it takes at least; and under systemd
+    seconds: float = 0  # minimum duration; below, the one under systemd
     systemd_seconds: float = 0
 
 
@@ -276,7 +277,7 @@ def masked(opcode: int, payload: bytes) -> bytes:
 REQUEST = b"GET /?payload="
 ATTACKS = [
     Attack("1,000 slow request heads, one byte per second", lambda goal: hold(goal, REQUEST, b"0")),
-    # Past proxxy.socket's DeferAcceptSec=30: until then they cost nothing.
+    # Longer than proxxy.socket's DeferAcceptSec=30: until then the connections cost nothing.
     Attack("1,000 connections that send nothing", lambda goal: hold(goal, b"", b""), systemd_seconds=45),
     Attack("resets in request, upgrade and frames, 8 at a time", resets, seconds=30, systemd_seconds=30),
     Attack("bad payloads: random, made with another key, 16 KiB long; 16 at a time", bad_payloads),
@@ -296,7 +297,7 @@ ATTACKS = [
         "floods of frames with 0 and 1 bytes from 8 clients",
         lambda goal: flood(goal, (masked(BINARY, b"") + masked(BINARY, b"x")) * 4000),
     ),
-    # These leave the kernel something to do, for a minute or more.
+    # After these, the kernel keeps connections for a minute or more.
     Attack(
         "clients that vanish during the request, without a FIN, 20 per second",
         lambda goal: from_nowhere(goal, 20, REQUEST),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The least that any relay must do: bench/floor ADDRESS:PORT UPSTREAM:PORT
+ * The benchmark's minimal relay: bench/floor ADDRESS:PORT UPSTREAM:PORT
  *
- * Serves one connection after another. It encrypts the client's bytes for the upstream, and writes
- * the upstream's decrypted bytes to the client, as they come. It parses nothing, has no deadlines
- * and checks no certificate. Its writes block, so a benchmark may use only one direction at a time.
+ * It does only what any relay must do, and serves one connection after another. It encrypts the
+ * client's bytes for the upstream, and decrypts the upstream's bytes for the client, as soon as
+ * they arrive. It parses nothing, has no deadlines and checks no certificate. Its writes block, so
+ * a benchmark may use only one direction at a time.
  */
 #include <fcntl.h>
 #include <openssl/ssl.h>

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The benchmark's browser: bench/load [tls] ADDRESS:PORT PATH WHAT…
+ * The benchmark's load generator, in place of a browser: bench/load [tls] ADDRESS:PORT PATH WHAT…
  *
  *   connect COUNT AT_ONCE     opens COUNT sessions, AT_ONCE at a time, each until it gets data
  *   echo SESSIONS RATE COUNT  each sends 8 bytes and gets them back, COUNT times, RATE a second
  *                             (0: without a pause)
  *   down SESSIONS FRAME TOTAL each session gets TOTAL bytes in frames of FRAME
  *   up SESSIONS FRAME TOTAL   each session sends TOTAL bytes in frames of FRAME
- *   idle SESSIONS             opens them, says so, and holds them until standard input ends
+ *   idle SESSIONS             opens them, prints "ready", and holds them until standard input ends
  *
- * One thread and epoll. Every byte is compared with the pattern. Prints one JSON object: seconds,
- * its own CPU seconds, and, where they apply, the quantiles of the times it measured, in
- * microseconds. "tls" connects directly to the upstream.
+ * It has one thread and uses epoll. It compares every byte with the pattern. It prints one JSON
+ * object: seconds, its own CPU seconds, and, where they apply, the quantiles of the times that it
+ * measured, in microseconds. With "tls" it connects directly to the upstream.
  */
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -29,9 +29,9 @@
 enum {
 	SESSIONS_MAX = 4096,
 	ECHO_LEN = 8,
-	UNSENT = 128 * 1024, /* bytes that wait before more is made */
+	UNSENT = 128 * 1024, /* generate no more data while so many bytes wait to be written */
 	NS = 1000000000,
-	PATIENCE_S = 1800 /* what hangs ends with SIGALRM */
+	PATIENCE_S = 1800 /* SIGALRM ends a run that hangs */
 };
 enum what { CONNECT, ECHOES, DOWN, UP, IDLE };
 
@@ -41,7 +41,7 @@ struct session {
 	uint64_t began, due; /* ns */
 	uint64_t frame_left; /* payload bytes of the frame that is being read */
 	uint64_t done, left; /* bytes of the pattern or banner that came; bytes or echoes still to send */
-	bool asked;          /* an echo is on its way */
+	bool asked;          /* an echo was sent and has not come back */
 	bool waits_for_room; /* epoll is asked for EPOLLOUT */
 };
 
@@ -114,7 +114,7 @@ static void read_answer(struct session *s)
 	s->state = GREETING;
 }
 
-/* Everything that was asked of s is done. */
+/* The session has done all its work. */
 static void finish(struct session *s)
 {
 	s->state = DONE;
@@ -130,7 +130,7 @@ static void send_echo(struct session *s, uint64_t now)
 	peer_say_pattern(&s->peer, true, ECHO_LEN, s->due);
 }
 
-/* The console's first bytes are here: orders what it shall do. */
+/* The banner has arrived: sends the order to the upstream. */
 static void greeted(struct session *s)
 {
 	char order[64];
@@ -176,7 +176,7 @@ static void echoed(struct session *s)
 		send_echo(s, now_ns());
 }
 
-/* A part of what the console says once, word for word. Returns true when it is whole. */
+/* Checks a part of a text that the console sends once. Returns true when the text is complete. */
 static bool hear(struct session *s, const char *words, size_t len, const uint8_t *bytes, size_t n)
 {
 	if (s->done + n > len || memcmp(bytes, words + s->done, n) != 0)
@@ -234,7 +234,7 @@ static void read_frames(struct session *s)
 		at += (size_t)size;
 		if (header.opcode == WS_CLOSE)
 			die("a Close: %.*s", (int)(header.length > 2 ? header.length - 2 : 0), (char *)p->in + at + 2);
-		if (header.opcode == WS_PING) { /* after 30 s without a word of ours */
+		if (header.opcode == WS_PING) { /* proxxy sends one after 30 s without data from us */
 			uint8_t pong[WS_CONTROL_FRAME_MAX];
 
 			peer_say(p, pong,
@@ -249,7 +249,7 @@ static void read_frames(struct session *s)
 	peer_taken(p, at);
 }
 
-/* Makes more to send, as long as not too much of it waits. */
+/* Generates data to send until enough waits to be written. */
 static void fill(struct session *s)
 {
 	while (what == UP && s->state == WORKING && s->left > 0 && peer_pending(&s->peer) < UNSENT) {
@@ -290,7 +290,7 @@ static void serve(struct session *s)
 
 /* --- the loop ----------------------------------------------------------------------------- */
 
-/* Sends the echoes that are due, and returns when the next one is. */
+/* Sends the echoes that are due. Returns the time when the next one is due. */
 static uint64_t keep_time(uint64_t now)
 {
 	static bool spread;
@@ -298,7 +298,8 @@ static uint64_t keep_time(uint64_t now)
 
 	if (what != ECHOES || rate == 0 || n_greeted < n_sessions)
 		return next;
-	/* When the last one is open they begin, spread over the time between two echoes. */
+	/* The echoes start when the last session is open, spread over the time between two
+	 * echoes. */
 	for (size_t i = 0; i < n_sessions && !spread; i++)
 		sessions[i].due = now + i * (NS / rate) / n_sessions;
 	spread = true;

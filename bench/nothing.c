@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A process that does nothing: answers any request with an upgrade and the banner, and ends when
- * its client does. Measures what systemd-socket-activate, fork and exec cost alone.
+ * The benchmark's empty session: a process that answers any request with an upgrade and the banner,
+ * and exits when its client does. Measures what systemd-socket-activate, fork and exec cost alone.
  */
 #include <string.h>
 #include <unistd.h>

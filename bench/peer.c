@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The benchmark's common part, see peer.h.
+ * Implements peer.h: what the benchmark's programs share.
  */
 #include "bench/peer.h"
 
@@ -108,14 +108,14 @@ void peer_end(struct peer *p)
 	*p = (struct peer){ .fd = -1 };
 }
 
-/* How a TLS call that did not get on ended. Returns true when it only has to wait. */
+/* Handles a TLS call that failed. Returns true if it only has to wait for the socket. */
 static bool tls_waits(struct peer *p, int rc)
 {
 	int error = SSL_get_error(p->tls, rc);
 
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 		return true;
-	p->ended = true; /* also without close_notify: whoever awaits more will say so */
+	p->ended = true; /* even without close_notify: a caller that needs more data reports the error */
 	ERR_clear_error();
 	return false;
 }
@@ -162,7 +162,7 @@ bool peer_read(struct peer *p)
 		}
 		p->in_len += (size_t)n;
 		if (!p->tls && (size_t)n < space)
-			break; /* that was all */
+			break; /* the socket has no more */
 	}
 	return p->in_len > before;
 }

@@ -2,7 +2,7 @@
  *
  * What the benchmark's programs share: the pattern that every byte is compared with, a connection
  * with or without TLS that buffers its writes, and the order that a client gives its upstream. The
- * functions exit at the first error: a benchmark with errors measures nothing.
+ * functions exit at the first error, because a benchmark with errors measures nothing.
  */
 #ifndef PROXXY_BENCH_PEER_H
 #define PROXXY_BENCH_PEER_H
@@ -14,12 +14,12 @@
 
 enum {
 	PATTERN_PERIOD = 1048573,  /* bytes; a prime, so that no buffer or frame is a multiple of it */
-	PEER_IN = 256 * 1024,      /* bytes read and not looked at yet */
+	PEER_IN = 256 * 1024,      /* bytes read and not processed yet */
 	PEER_OUT = 320 * 1024,     /* bytes ready to be written */
-	PEER_GATHERED = 64 * 1024, /* bytes ready from which on they are written before more is made */
+	PEER_GATHERED = 64 * 1024, /* generate no more while so many bytes wait to be written */
 	ORDER_LEN = 32,            /* bytes of an order, padded with spaces */
-	BANNER_LEN = 12,           /* bytes that an upstream says first: "RFB 003.008\n" */
-	ACK_LEN = 4,               /* bytes that it says when it has got everything: "done" */
+	BANNER_LEN = 12,           /* bytes that an upstream sends first: "RFB 003.008\n" */
+	ACK_LEN = 4,               /* bytes that it sends when it has received everything: "done" */
 };
 
 extern const char peer_banner[BANNER_LEN + 1], peer_ack[ACK_LEN + 1];
@@ -30,36 +30,38 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 /* Nanoseconds on CLOCK_MONOTONIC. */
 uint64_t now_ns(void);
 
-/* PATTERN_PERIOD bytes that repeat without end. Returns the bytes at offset, of which at least
- * PEER_IN may be read. */
+/* The pattern is PATTERN_PERIOD bytes that repeat without end. Returns a pointer to the pattern at
+ * offset, from which at least PEER_IN bytes may be read. */
 const uint8_t *pattern_at(uint64_t offset);
 
-/* Dies unless bytes[0..n) are the pattern's from offset on. */
+/* Exits with an error unless bytes[0..n) are the pattern's from offset on. */
 void pattern_check(const uint8_t *bytes, size_t n, uint64_t offset);
 
 struct peer {
 	int fd;
 	SSL *tls;         /* NULL without TLS */
-	BIO *records;     /* where TLS leaves what is to be written */
-	bool established; /* with TLS, once its handshake is over */
-	bool ended;       /* nothing more comes */
+	BIO *records;     /* TLS's records that are to be written */
+	bool established; /* with TLS: the handshake is complete */
+	bool ended;       /* the peer sends nothing more */
 	uint8_t *in;      /* PEER_IN bytes, in_len of them filled */
 	size_t in_len;
 	uint8_t *out; /* PEER_OUT bytes, of which out_at to out_len are to be written */
 	size_t out_at, out_len;
 };
 
-/* Begins with a non-blocking socket; tls is NULL for none. Exits when there is no memory. */
+/* Takes over a non-blocking socket. tls is NULL for a connection without TLS. Exits if memory is
+ * exhausted. */
 void peer_begin(struct peer *p, int fd, SSL_CTX *tls, bool server);
 void peer_end(struct peer *p);
 
-/* Reads what is there, up to the buffer's size; sets ended. Returns false when nothing came. */
+/* Reads what has arrived, up to the buffer's size. Sets ended at the end. Returns false if nothing
+ * was read. */
 bool peer_read(struct peer *p);
 
-/* True when TLS has more to give at once, which epoll does not tell. */
+/* True if TLS holds decrypted data, which epoll does not report. */
 bool peer_has_more(const struct peer *p);
 
-/* Takes n bytes off the front of what was read. */
+/* Removes the first n bytes of what was read. */
 void peer_taken(struct peer *p, size_t n);
 
 /* Adds bytes to be written. */
@@ -68,7 +70,7 @@ void peer_say(struct peer *p, const void *bytes, size_t n);
 /* Bytes that are to be written. */
 size_t peer_pending(const struct peer *p);
 
-/* Writes what the socket takes. Returns true when all is written. */
+/* Writes what the socket accepts. Returns true when everything is written. */
 bool peer_flush(struct peer *p);
 
 /* XORs with a frame's mask key, as ws_mask(), but eight bytes at a time. */
@@ -81,7 +83,8 @@ void peer_say_pattern(struct peer *p, bool to_server, size_t n, uint64_t offset)
 /* Adds a binary frame. */
 void peer_say_frame(struct peer *p, bool to_server, const void *bytes, size_t n);
 
-/* An address "127.0.0.1:PORT", IPv4 only; connects (non-blocking), listens. Exits on errors. */
+/* Connects (non-blocking) to an address "127.0.0.1:PORT" (IPv4 only), or listens on it. Exits on
+ * errors. */
 int peer_connect(const char *address);
 int peer_listen(const char *address);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The benchmark's Proxmox: bench/upstream ADDRESS:PORT CERTIFICATE KEY [raw]
+ * The benchmark's stand-in for Proxmox: bench/upstream ADDRESS:PORT CERTIFICATE KEY [raw]
  *
- * TLS, the upgrade, and then what the client orders. One thread and epoll; it buffers writes, so
- * that it needs less CPU than the measured program. With "raw" it speaks neither HTTP nor
- * WebSocket, for websockify. Sends the banner first, and then does one thing for each connection,
- * which the first data names:
+ * It accepts TLS and the upgrade, and sends the banner. The first data of each connection orders
+ * what it does then:
  *   echo                      sends back what it gets
  *   source FRAME TOTAL        sends TOTAL bytes of the pattern, one TLS record per frame of FRAME
- *   sink TOTAL                takes TOTAL bytes of the pattern, and says "done"
+ *   sink TOTAL                takes TOTAL bytes of the pattern, and sends "done"
+ * It has one thread and uses epoll. It buffers writes, so that it needs less CPU than the measured
+ * program. With "raw", for websockify, it uses neither HTTP nor WebSocket.
  */
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -27,9 +27,9 @@ enum role { HTTP, ORDER, ECHO, SOURCE, SINK };
 struct connection {
 	struct peer peer;
 	enum role role;
-	struct ws_header frame; /* the one that is being read, */
-	uint64_t frame_left;    /* and its payload still to come */
-	uint64_t frame_size;    /* of those that are sent */
+	struct ws_header frame; /* the frame that is being read */
+	uint64_t frame_left;    /* its payload bytes that have not come yet */
+	uint64_t frame_size;    /* of the frames that it sends */
 	uint64_t total, done;   /* bytes of the pattern */
 	bool waits_for_room;    /* epoll is asked for EPOLLOUT */
 };
@@ -91,7 +91,7 @@ static void take(struct connection *c, const uint8_t *bytes, size_t n)
 	}
 }
 
-/* Goes on sending until enough is waiting to be written. */
+/* Sends until enough data waits to be written. */
 static void source(struct connection *c)
 {
 	while (c->role == SOURCE && c->done < c->total && peer_pending(&c->peer) < PEER_GATHERED) {
@@ -121,7 +121,8 @@ static bool answer(struct connection *c)
 
 	if (!end)
 		return false;
-	/* proxxy, browsers and proxies write it like this. Only HAProxy writes it in lower case. */
+	/* proxxy, browsers and proxies write the name like this. Only HAProxy writes it in lower
+	 * case. */
 	key = memmem(p->in, p->in_len, name, strlen(name));
 	if (!key)
 		key = memmem(p->in, p->in_len, "sec-websocket-key: ", strlen(name));
@@ -138,7 +139,7 @@ static bool answer(struct connection *c)
 	return true;
 }
 
-/* Takes whole frames, and of large ones what is there. */
+/* Processes complete frames, and of a large frame the part that has arrived. */
 static void read_frames(struct connection *c)
 {
 	struct peer *p = &c->peer;
@@ -167,7 +168,8 @@ static void read_frames(struct connection *c)
 		}
 		if (n > c->frame_left)
 			n = (size_t)c->frame_left;
-		/* The mask goes by fours: leave what is less, unless it is the end. */
+		/* peer_mask() needs groups of 4 bytes, except at the frame's end: keep an
+		 * incomplete group. */
 		if (n < c->frame_left)
 			n -= n % 4;
 		if (n == 0)
@@ -188,7 +190,7 @@ static void read_raw(struct connection *c)
 		peer_say(p, peer_banner, BANNER_LEN);
 		c->role = ORDER;
 	}
-	if (c->role == ORDER && p->in_len >= ORDER_LEN) { /* data may be right behind it */
+	if (c->role == ORDER && p->in_len >= ORDER_LEN) { /* data may follow it in the same read */
 		take(c, p->in, ORDER_LEN);
 		peer_taken(p, ORDER_LEN);
 	}

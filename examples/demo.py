@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: a real desktop in the browser, every client through a proxxy-conn of its own.
+"""Runs the demo: a real desktop in the browser, with a proxxy-conn process for each client.
 
 Everything listens on loopback and ends with the demo. Each run creates a new URL secret, key, CA and API token. The
 tests' stand-in replaces Proxmox VE. If root starts the demo, the desktop and the terminal run as an unprivileged uid.
@@ -30,7 +30,7 @@ from lib.stage import Stage
 FIRST_PORT = 8080
 LAST_PORT = 8180
 LOG_SECONDS = 0.2
-OWN_LINES = "proxxy-conn["  # the activator's own lines say nothing to a person
+OWN_LINES = "proxxy-conn["  # the user does not need the activator's own lines
 
 
 def main() -> int:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an attacker would try who runs code inside a session. Only the tests' build (make BREAKIN=1)
- * has it, around sandbox_enter(). The environment variable PROXXY_BREAKIN names one attempt. The
- * client is told its result, unless the kernel kills the session for it. Each attempt makes the
- * system call itself, so that no library changes it.
+ * Attempts of an attacker who runs code inside a session, to test the sandbox. Only the tests'
+ * build (make BREAKIN=1) has them, around sandbox_enter(). The environment variable PROXXY_BREAKIN
+ * names one attempt. The client is told its result, unless the kernel kills the session for it.
+ * Each attempt makes the system call itself, so that no library changes it.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -32,13 +32,13 @@ static int upstream_fd;
 
 static struct sockaddr_in elsewhere(void)
 {
-	/* A discard port on loopback: nobody else is bothered should it work. */
+	/* The discard port on loopback: a connection that succeeds does no harm. */
 	return (struct sockaddr_in){ .sin_family = AF_INET,
 				     .sin_port = htons(9),
 				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
-/* Their names where a processor has 32 bits. */
+/* The names of these system calls on 32-bit processors. */
 #ifdef SYS_mmap2
 #undef SYS_mmap
 #define SYS_mmap SYS_mmap2
@@ -126,7 +126,7 @@ static struct sockaddr_in elsewhere(void)
 	CALL(map_file, SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED, STDERR_FILENO, 0) \
 	CALL(shared_memory, SYS_shmget, 0, 4096, 0600) \
 	CALL(fault_handler, SYS_userfaultfd, 0) \
-	/* Privileges and the kernel's corners */ \
+	/* Privileges and rare kernel features */ \
 	CALL(become_root, SYS_setresuid, 0, 0, 0) \
 	CALL(become_dumpable, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0) \
 	CALL(take_capabilities, SYS_capset, (uint32_t[2]){ 0x20080522, 0 }, (uint32_t[6]){ 0 }) \
@@ -141,7 +141,8 @@ static struct sockaddr_in elsewhere(void)
 	CALL(another_filter, SYS_seccomp, 0, 0, NULL) \
 	CALL(kernel_log, SYS_syslog, 3, (char[16]){ 0 }, 16)
 
-/* The other ABIs that a filter for one might miss, and calls that are many in one. */
+/* System calls of other ABIs, which a filter for one ABI might miss, and multiplexed system
+ * calls. */
 #ifdef __x86_64__
 #define ATTEMPTS_ABI \
 	CALL(x32_call, 0x40000000 + SYS_getpid) \
@@ -196,7 +197,7 @@ static void tell(const char *words)
 		_exit(1);
 }
 
-/* Makes the attempt of that name, if there is one, tells the client "done", or "stopped: " and the
+/* Makes the attempt of that name, if there is one: tells the client "done", or "stopped: " and the
  * error, and exits. */
 static void try(const char *name)
 {
@@ -227,7 +228,7 @@ int __wrap_sandbox_enter(void)
 		if (getpeername(upstream_fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof(peer) }) == 0 &&
 		    peer.ss_family == AF_INET)
 			break;
-	if (getenv("PROXXY_BREAKIN_OUTSIDE")) /* to see that the attempt is a good one */
+	if (getenv("PROXXY_BREAKIN_OUTSIDE")) /* to test that the attempt succeeds without the sandbox */
 		try(name);
 	rc = __real_sandbox_enter();
 	try(name);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The backend's part: ask Proxmox for a guest's console, seal the answer, hand the URL to noVNC. Copy OpenConsole and
-// seal with what they call. As a command: go run . [check ../vectors.json]
+// Example of the backend's part: it asks Proxmox for a guest's console, seals the answer, and hands the URL to noVNC.
+// Copy OpenConsole and seal with what they call. As a command: go run . [check ../vectors.json]
 //
-// The standard library alone: a JWE of "dir" and "A256GCM" is AES-GCM with the header as additional data, and a library
-// for JOSE would be the only dependency.
+// It uses only the standard library: a JWE of "dir" and "A256GCM" is AES-GCM with the header as additional data, and a
+// library for JOSE would be the only dependency.
 package main
 
 import (
@@ -72,7 +72,7 @@ func OpenConsole(guest Guest, token, keys, proxxy string, ca []byte) (*Console, 
 		"ticket": "PVEAPIToken=" + token, "vncticket": answer.Data.Ticket, "port": answer.Data.Port,
 		"exp": time.Now().Unix() + 60, "jti": hex.EncodeToString(random(16)),
 	}
-	// What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+	// The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
 	if len(ca) > 0 {
 		claims["ca"] = string(ca)
 	}
@@ -110,7 +110,7 @@ func ask(guest Guest, token, form string, ca []byte) (string, []byte, error) {
 	return response.Status, body, err
 }
 
-// The first of keys, "HEX" or "NAME:HEX" with commas between, seals.
+// seal uses the first of keys, which are "HEX" or "NAME:HEX", separated by commas.
 func seal(claims map[string]any, keys string) (string, error) {
 	pattern := regexp.MustCompile(`(?i)^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)`)
 	found := pattern.FindStringSubmatch(strings.TrimSpace(keys))
@@ -127,11 +127,11 @@ func seal(claims map[string]any, keys string) (string, error) {
 	return jwe(header, text, key, random(12)), err
 }
 
-// JWE compact serialization (RFC 7516); a nonce must never come twice with one key.
+// jwe makes the compact serialization (RFC 7516). Never use a nonce twice with one key.
 func jwe(header, text, key, nonce []byte) string {
 	protected := base64url.EncodeToString(header)
 	sealed := gcm(key).Seal(nil, nonce, text, []byte(protected))
-	end := len(sealed) - 16 // of the tag
+	end := len(sealed) - 16 // the tag begins here
 	return strings.Join([]string{protected, "", base64url.EncodeToString(nonce),
 		base64url.EncodeToString(sealed[:end]), base64url.EncodeToString(sealed[end:])}, ".")
 }
@@ -145,7 +145,7 @@ func gcm(key []byte) cipher.AEAD {
 
 func random(n int) []byte {
 	bytes := make([]byte, n)
-	must(rand.Read(bytes)) // without randomness there is nothing to go on with
+	must(rand.Read(bytes)) // stops if there is no randomness
 	return bytes
 }
 

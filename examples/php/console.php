@@ -1,10 +1,11 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
-// The backend's part, with PHP's own curl and openssl: ask Proxmox for a guest's console, seal the answer, hand the URL
-// to noVNC. Copy openConsole(), seal() and jwe(). As a command: php console.php [check ../vectors.json]
+// Example of the backend's part, with PHP's own curl and openssl: it asks Proxmox for a guest's console, seals the
+// answer, and hands the URL to noVNC. Copy openConsole(), seal() and jwe(). As a command: php console.php
+// [check ../vectors.json]
 declare(strict_types=1);
 
-// Without the attribute PHP writes arguments, the secrets too, into the trace of an exception that nobody catches.
+// Without the attribute, PHP writes arguments, including secrets, to the trace of an uncaught exception.
 function openConsole(string $host, string $node, string $type, int $vmid, #[\SensitiveParameter] string $token,
     #[\SensitiveParameter] string $keys, string $websocket, ?string $caFile = null): array
 {
@@ -36,7 +37,7 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
     $claims = ['vmid' => $vmid, 'type' => $type, 'host' => $host, 'node' => $node, 'ticket' => "PVEAPIToken=$token",
         'vncticket' => $answer['ticket'], 'port' => $answer['port'],
         'exp' => time() + 60, 'jti' => bin2hex(random_bytes(16))];
-    // What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+    // The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
     if ($caFile) {
         $claims['ca'] = file_get_contents($caFile);
     }
@@ -44,7 +45,7 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
         'password' => $answer['password'] ?? $answer['ticket']];
 }
 
-/** The first of $keys, "HEX" or "NAME:HEX" with commas between, seals. */
+/** Seals with the first of $keys, which are "HEX" or "NAME:HEX", separated by commas. */
 function seal(array $claims, #[\SensitiveParameter] string $keys): string
 {
     if (!preg_match('/^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)/i', trim($keys), $found)) {
@@ -54,7 +55,7 @@ function seal(array $claims, #[\SensitiveParameter] string $keys): string
     return jwe(json_encode($header), json_encode($claims, JSON_THROW_ON_ERROR), hex2bin($found[2]), random_bytes(12));
 }
 
-/** JWE compact serialization (RFC 7516); a nonce must never come twice with one key. */
+/** JWE compact serialization (RFC 7516). Never use a nonce twice with one key. */
 function jwe(string $header, string $text, #[\SensitiveParameter] string $key, string $nonce): string
 {
     $base64url = fn (string $bytes): string => rtrim(strtr(base64_encode($bytes), '+/', '-_'), '=');
@@ -67,7 +68,7 @@ function unseal(string $payload, string $key): mixed
 {
     [$protected, , $nonce, $sealed, $tag] = explode('.', $payload);
     [$nonce, $sealed, $tag] = array_map(fn ($part) => base64_decode(strtr($part, '-_', '+/')), [$nonce, $sealed, $tag]);
-    // PHP takes a tag that was cut short as well: its length is the caller's to check.
+    // PHP also accepts a truncated tag: the caller must check its length.
     if (strlen($tag) !== 16) {
         return null;
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The backend's part, with jwcrypto and proxmoxer: ask Proxmox for a guest's console, seal the answer, hand the URL to
-noVNC. Copy open_console() and seal(). As a command: console.py [check ../vectors.json]"""
+"""Example of the backend's part, with jwcrypto and proxmoxer: it asks Proxmox for a guest's console, seals the answer,
+and hands the URL to noVNC. Copy open_console() and seal(). As a command: console.py [check ../vectors.json]"""
 
 import json
 import os
@@ -18,8 +18,8 @@ from proxmoxer import ProxmoxAPI, ResourceException
 
 
 def open_console(host, node, type, vmid, token, keys, websocket, ca_file=None):
-    """What noVNC needs; token is USER@REALM!NAME=SECRET, ca_file the CA of Proxmox's certificate if that is not one of
-    the system's."""
+    """Return what noVNC needs. token is USER@REALM!NAME=SECRET, ca_file the CA of Proxmox's certificate if that is not
+    one of the system's."""
     user, name, secret = re.fullmatch(r"(.+)!(.+)=(.+)", token).groups()
     proxmox = ProxmoxAPI(host, user=user, token_name=name, token_value=secret, verify_ssl=ca_file or True)
     # A container's vncproxy has no generate-password: the ticket is its password. Since 9.2
@@ -28,13 +28,13 @@ def open_console(host, node, type, vmid, token, keys, websocket, ca_file=None):
     try:
         answer = proxmox.nodes(node)(type)(vmid).vncproxy.post(websocket=1, **options)
     except ResourceException as refused:
-        if refused.status_code != 400 or not options:  # older proxmoxers do not say which parameter it was
+        if refused.status_code != 400 or not options:  # older versions of proxmoxer do not name the parameter
             raise
         answer = proxmox.nodes(node)(type)(vmid).vncproxy.post(websocket=1)
     claims = {"vmid": vmid, "type": type, "host": host, "node": node, "ticket": f"PVEAPIToken={token}"}
     claims |= {"vncticket": answer["ticket"], "port": answer["port"]}
     claims |= {"exp": int(time.time()) + 60, "jti": str(uuid.uuid4())}
-    # What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+    # The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
     if ca_file:
         claims["ca"] = Path(ca_file).read_text()
     password = answer.get("password", answer["ticket"])
@@ -42,7 +42,7 @@ def open_console(host, node, type, vmid, token, keys, websocket, ca_file=None):
 
 
 def seal(claims, keys):
-    """The first of keys, "HEX" or "NAME:HEX" with commas between, seals."""
+    """Seal with the first of keys, which are "HEX" or "NAME:HEX", separated by commas."""
     kid, _, key = keys.split(",")[0].strip().rpartition(":")
     jwe = JWE(json.dumps(claims).encode(), json.dumps({"alg": "dir", "enc": "A256GCM"} | ({"kid": kid} if kid else {})))
     jwe.add_recipient(JWK(kty="oct", k=base64url_encode(bytes.fromhex(key))))

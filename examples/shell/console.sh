@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The backend's part with curl, jq, openssl and the original's payload, <iv hex>:<AES-256-CBC hex>: ask Proxmox for a
-# guest's console, seal the answer, hand the URL to noVNC. As a command: console.sh [check ../vectors.json]
+# Example of the backend's part, with curl, jq, openssl and the original's payload, <iv hex>:<AES-256-CBC hex>. It asks
+# Proxmox for a guest's console, seals the answer, and hands the URL to noVNC. As a command:
+# console.sh [check ../vectors.json]
 #
-# "openssl enc -K" shows the key to every user of this machine while it runs: where others log in, let "proxxy-url seal"
-# do it, which reads the details from standard input. The token is in no argument: printf is the shell's own.
+# "openssl enc -K" shows the key to every user of this machine while it runs. If others log in, use "proxxy-url seal"
+# instead, which reads the details from standard input. No process has the token as an argument: printf is a builtin.
 set -eu
 
 fail() {
@@ -13,7 +14,7 @@ fail() {
 	exit 1
 }
 
-# seal KEY IV: standard input as a payload.
+# seal KEY IV: writes standard input as a payload.
 seal() {
 	printf '%s:' "$2"
 	openssl enc -aes-256-cbc -K "$1" -iv "$2" | od -An -v -tx1 | tr -d ' \n'
@@ -26,7 +27,7 @@ ask() {
 		curl -q -sS -i --suppress-connect-headers -m 30 ${PROXMOX_CA_FILE:+--cacert "$PROXMOX_CA_FILE"} -H @- \
 			-d "$form" "https://$address/api2/json/nodes/$PROXMOX_NODE/$type/$PROXMOX_VMID/vncproxy" |
 		tr -d '\r')
-	[ -n "$answer" ] || exit 1 # curl has said why
+	[ -n "$answer" ] || exit 1 # curl has printed the reason
 	status=$(printf '%s\n' "$answer" | sed -n '1s/^[^ ]* //p')
 	answer=$(printf '%s\n' "$answer" | sed '1,/^$/d')
 }
@@ -34,7 +35,7 @@ ask() {
 open_console() {
 	type=${PROXMOX_TYPE:-qemu}
 	keys=$(cat "$PROXXY_KEY_FILE")
-	key=${keys%%,*} key=${key##*:} # the first seals, whatever its name
+	key=${keys%%,*} key=${key##*:} # seals with the first key, whatever its name
 	printf %s "$key" | grep -Eqx '[0-9A-Fa-f]{64}' || fail 'the key is not 64 hex digits'
 
 	address=$PROXMOX_HOST

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backend's part, with npm's jose and proxmox-api (whose licence is GPL-3.0): ask Proxmox for a guest's
-// console, seal the answer, hand the URL to noVNC. Copy openConsole() and seal(). As a command: npm ci && npx tsc,
-// then node console.js [check ../vectors.json]
+// Example of the backend's part, with npm's jose and proxmox-api (whose licence is GPL-3.0): it asks Proxmox for a
+// guest's console, seals the answer, and hands the URL to noVNC. Copy openConsole() and seal(). As a command: npm ci &&
+// npx tsc, then node console.js [check ../vectors.json]
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { Agent, fetch } from "undici";
 
 export type Guest = { host: string; node: string; type: "qemu" | "lxc"; vmid: number };
 
-/** The token is USER@REALM!NAME=SECRET, ca in PEM the CA of Proxmox's certificate if it is not one of the system's. */
+/** token is USER@REALM!NAME=SECRET; ca, in PEM, is the CA of Proxmox's certificate if the system does not have it. */
 export async function openConsole(guest: Guest, token: string, keys: string, proxxy: string, ca?: string) {
   const { host, node, type, vmid } = guest;
   const [, hostname, port = "8006"] = /^(.*?)(?::(\d+))?$/.exec(host)!; // without one proxmox-api would take 443
@@ -38,13 +38,13 @@ export async function openConsole(guest: Guest, token: string, keys: string, pro
   claims.port = answer.port;
   claims.exp = Math.floor(Date.now() / 1000) + 60;
   claims.jti = randomUUID();
-  // What proxxy is to trust as well; not the answer's "cert", which is never that of an ACME certificate.
+  // The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
   if (ca) claims.ca = ca;
   const password: string = answer.password ?? answer.ticket;
   return { websocket: `${proxxy}?payload=${await seal(claims, keys)}`, password };
 }
 
-/** The first of keys, "HEX" or "NAME:HEX" with commas between, seals. */
+/** Seals with the first of keys, which are "HEX" or "NAME:HEX", separated by commas. */
 export async function seal(claims: JWTPayload, keys: string) {
   const [, kid, hex] = /^(?:([\w.-]+):)?([0-9a-f]{64})(?:,|$)/i.exec(keys.trim()) ?? [];
   if (!hex) throw new Error("the key is not 64 hex digits");

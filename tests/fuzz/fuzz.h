@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Not assert(): it counts with NDEBUG too, and says what was there. */
+/* Unlike assert(), it also checks with NDEBUG, and prints the values. */
 #define REQUIRE(condition, ...) \
 	do { \
 		if (!(condition)) { \
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 /* For functions that run for each byte: no instrumentation. It would take most of the time and find
- * nothing there. */
+ * nothing. */
 #define PER_BYTE __attribute__((noinline, no_sanitize("coverage", "address", "undefined")))
 
 struct input {
@@ -43,7 +43,7 @@ static inline uint8_t take_byte(struct input *in)
 	return *in->at++;
 }
 
-/* size bytes, lowest first. */
+/* Reads a number of size bytes, the lowest byte first. */
 static inline uint32_t take_number(struct input *in, size_t size)
 {
 	uint32_t value = 0;
@@ -53,7 +53,7 @@ static inline uint32_t take_number(struct input *in, size_t size)
 	return value;
 }
 
-/* At most size bytes; *ret_size is how many there are. */
+/* Reads at most size bytes. *ret_size is how many there are. */
 static inline const uint8_t *take_bytes(struct input *in, size_t size, size_t *ret_size)
 {
 	const uint8_t *bytes = in->at;
@@ -64,7 +64,7 @@ static inline const uint8_t *take_bytes(struct input *in, size_t size, size_t *r
 	return bytes;
 }
 
-/* A length: small ones most of the time, else one near a multiple of 64 KiB, up to 256 KiB. */
+/* Reads a length. Most lengths are small, the others near a multiple of 64 KiB, up to 256 KiB. */
 static inline uint32_t take_length(struct input *in)
 {
 	const uint32_t n = take_number(in, 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Seals standard input with the key in SIGNATURE_KEY by our own code, for other libraries to open.
+ * Seals standard input with our code and the key in SIGNATURE_KEY, so that other libraries can open
+ * it.
  */
 #include <stdio.h>
 

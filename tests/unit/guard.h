@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the unit tests share: memory that ends at an unreadable page, so that an over-read or
- * overflow by a single byte crashes; a repeatable source of bytes; checks that name the row of the
- * table that failed and count. Header only: each test is one program.
+ * What the unit tests share. Memory that ends at an unreadable page, so that an over-read or
+ * overflow by a single byte crashes. A repeatable source of bytes. Checks that are counted, and
+ * that name the table's row when they fail. Everything is in this header, because each test is one
+ * program.
  */
 #ifndef PROXXY_TESTS_GUARD_H
 #define PROXXY_TESTS_GUARD_H
 
-/* cmocka.h wants these first. */
+/* cmocka.h needs these headers before it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +30,8 @@ struct guard {
 	uint8_t *end; /* the unreadable page's first byte */
 };
 
-/* size bytes that end right before an unreadable page. They are g's until the next call. */
+/* Returns size bytes that end right before an unreadable page. They are valid until the next call
+ * with g. */
 static inline void *guard_room(struct guard *g, size_t size)
 {
 	const size_t page = 65536;
@@ -46,7 +48,7 @@ static inline void *guard_room(struct guard *g, size_t size)
 	return g->end - size;
 }
 
-/* A copy of data there. */
+/* Copies data to such bytes. */
 static inline void *guard_copy(struct guard *g, const void *data, size_t size)
 {
 	void *room = guard_room(g, size);
@@ -72,7 +74,7 @@ static inline size_t random_below(uint64_t *state, size_t bound)
 
 static size_t checks_made;
 
-/* Several a row, and again for each prefix of it. */
+/* For tables: each row is checked several times, so a failure prints which row it was. */
 #define CHECK(condition, ...) \
 	do { \
 		checks_made++; \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * crypto.h: NIST's AES-256-CBC vectors (SP 800-38A, F.2.5 and F.2.6), every valid and invalid
+ * Tests crypto.h: NIST's AES-256-CBC vectors (SP 800-38A, F.2.5 and F.2.6), every valid and invalid
  * PKCS#7 padding, malformed payloads of every kind, and that a failure leaves no plaintext. Input
  * and output buffers end at an unreadable page.
  */
@@ -134,8 +134,8 @@ static void lengths(void **state)
 	}
 }
 
-/* All cases of the classes in Wycheproof's AES-CBC-PKCS5 set: every last byte with every
- * filling. */
+/* All cases of the classes in Wycheproof's AES-CBC-PKCS5 set: each value of the last byte, with
+ * each number of bytes that have this value. */
 static void padding(void **state)
 {
 	uint8_t plain[LONGEST], *opened;
@@ -145,8 +145,9 @@ static void padding(void **state)
 	for (size_t len = BLOCK; len <= 3 * BLOCK; len += BLOCK)
 		for (unsigned last = 0; last < 256; last++)
 			for (unsigned filled = 0; filled <= BLOCK; filled++) {
-				/* The last `filled` bytes are last, and the one before them is not.
-				 * This is valid if their number is their value. */
+				/* The last `filled` bytes have the value `last`, and the byte
+				 * before them has another. The padding is valid if at least `last`
+				 * bytes have it. */
 				bool valid = last >= 1 && last <= BLOCK && filled >= last;
 				size_t size;
 
@@ -178,7 +179,7 @@ static void padding(void **state)
 			else if (kind >= 4)
 				plain[2 * BLOCK - pad + kind - 4] ^= 0x20;
 			if (kind == 3 && pad == 1)
-				continue; /* that is PKCS#7 as well */
+				continue; /* that is also valid PKCS#7 */
 			size = seal(text, plain, 2 * BLOCK, NIST_IV);
 			CHECK_INT(open_guarded(text, size, 2 * BLOCK, &opened), ERR_PAYLOAD_INVALID,
 				  "kind %zu of %zu bytes", kind, pad);
@@ -256,7 +257,8 @@ static void malformed(void **state)
 		CHECK_INT(open_guarded(shapes[i], strlen(shapes[i]), 4 * BLOCK, &opened), ERR_PAYLOAD_INVALID, "%s",
 			  shapes[i]);
 
-	/* Any other key: nearly always invalid padding, and never the text. */
+	/* With any other key, the padding is nearly always invalid, and the text is never the
+	 * same. */
 	for (int i = 0; i < CRYPTO_KEY_LEN * 8; i++) {
 		int rc;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * crypto.h against NIST's CAVP vectors, from Debian's python3-cryptography-vectors: AES-256-CBC,
+ * Tests crypto.h with NIST's CAVP vectors, from Debian's python3-cryptography-vectors: AES-256-CBC,
  * and all of AES-256-GCM with the nonce and tag lengths of JWE. Half of the latter are forged and
  * must not open.
  */

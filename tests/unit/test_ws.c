@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ws.h: the accept key, every first byte of a header, the limits of each length encoding, control
- * frames, each close code, and UTF-8. Each header is parsed at every length, up to an unreadable
- * page.
+ * Tests ws.h: the accept key, every first byte of a header, the limits of each length encoding,
+ * control frames, each close code, and UTF-8. Each header is parsed at every length, up to an
+ * unreadable page.
  */
 #include "tests/unit/guard.h"
 
@@ -254,9 +254,9 @@ static void close_codes(void **state)
 {
 	(void)state;
 	for (int code = 0; code <= UINT16_MAX; code++) {
-		/* RFC 6455 section 7.4 and IANA's registry: 1004 is reserved, 1005, 1006 and 1015
-		 * never travel, 1012 to 1014 came later; 1016 to 2999 are for later versions, 3000
-		 * to 4999 free to use. */
+		/* RFC 6455 section 7.4 and IANA's registry: 1004 is reserved. 1005, 1006 and 1015
+		 * are never sent. 1012 to 1014 were added later. 1016 to 2999 are for later
+		 * versions, 3000 to 4999 are free to use. */
 		bool legal = code == 1000 || code == 1001 || code == 1002 || code == 1003 || code == 1007 ||
 			     code == 1008 || code == 1009 || code == 1010 || code == 1011 || code == 1012 ||
 			     code == 1013 || code == 1014 || (code >= 3000 && code < 5000);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h: the first byte selects whether the rest is a request or a response, and the size of the
- * pieces in which it is read. The result is checked against a simple parser that reads the same
- * bytes line by line.
+ * Fuzzes http.h. The first byte selects whether the rest is a request or a response, and the size
+ * of the pieces in which it is read. The result is checked against a simple parser that reads the
+ * same bytes line by line.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -13,12 +13,12 @@
 #include "lib/uri.h"
 
 enum {
-	ALL_PREFIXES = 200, /* bytes of an input of which all prefixes are tried; of longer ones, some are */
+	ALL_PREFIXES = 200, /* up to so many bytes, every prefix of an input is tried; of longer inputs, some */
 	SOME_PREFIXES = 40,
-	PIECES_ROOM = HTTP_HEAD_MAX + 4096, /* as http_exchange.c's */
+	PIECES_ROOM = HTTP_HEAD_MAX + 4096, /* as in http_exchange.c */
 };
 
-/* --- a plain reading ------------------------------------------------------------------------ */
+/* --- a simple parser ------------------------------------------------------------------------ */
 
 static bool inside(struct slice s, const char *buf, size_t len)
 {
@@ -268,8 +268,8 @@ static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, st
 	return 0;
 }
 
-/* The result is the same for pieces of any size as for the whole, apart from the limits: those for
- * the whole are lower, and only pieces have one for a name. */
+/* A request that is read in pieces of any size gives the same result as one that is read at once.
+ * Only the limits differ: those for reading at once are lower, and only pieces limit a name. */
 static void in_pieces(const char *buf, size_t len, size_t piece)
 {
 	struct http_request whole = { 0 }, r = { 0 }, again = { 0 };

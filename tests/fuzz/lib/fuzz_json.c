@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * payload.h: any bytes as a payload's JSON. A console and claims that result must be valid. After
- * an error there must be no result. A reference parser (RFC 8259) must agree on what is JSON,
- * whatever json-c's version.
+ * Fuzzes payload.h with any bytes as a payload's JSON. A console and claims that result must be
+ * valid. After an error there must be no result. A reference parser (RFC 8259) must agree on what
+ * is JSON, whatever json-c's version.
  */
 #include "tests/fuzz/lib/reference_json.h"
 
@@ -43,7 +43,7 @@ static void require_console(const struct console *c)
 	if (c->host_is_address)
 		REQUIRE(inet_pton(AF_INET, c->host, &address4) == 1 || inet_pton(AF_INET6, c->host, &address) == 1,
 			"host %s", c->host);
-	else /* nor a name that the resolver would parse as an address: "127.1", "0x7f000001" */
+	else /* and no name that the resolver would parse as an address: "127.1", "0x7f000001" */
 		REQUIRE(only(c->host, "-.") && inet_aton(c->host, &address4) == 0, "host %s", c->host);
 	REQUIRE(*c->node && strnlen(c->node, sizeof(c->node)) <= CONSOLE_HOST_MAX && only(c->node, "-."), "node %s",
 		c->node);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a payload's text to a console. The first byte selects how the input becomes a text:
- * unchanged; or sealed with the key, so that it must open to the same bytes and the same console;
- * or sealed and then changed, which an authenticated format must detect; or sealed with a header
- * from the input.
+ * Fuzzes the steps from a payload's text to a console. The first byte selects how the input becomes
+ * a text: unchanged; or sealed with the key, so that it must open to the same bytes and the same
+ * console; or sealed and then changed, which an authenticated format must detect; or sealed with a
+ * header from the input.
  */
 #include "tests/fuzz/fuzz.h"
 

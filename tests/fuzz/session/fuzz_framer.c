@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * framer.h: a stream of frames, legal or not, goes through a framer in reads and writes of every
- * size. The first bytes choose the direction and the paces; the rest makes the stream, with large
- * payloads made up. What comes out is held against the plain decoder's reading of the same stream.
+ * Fuzzes framer.h. A stream of frames, valid or not, goes through a framer in reads and writes of
+ * every size. The first bytes of the input choose the direction and the sizes. The rest describes
+ * the stream. Large payloads are generated. The framer's output is compared with what the reference
+ * decoder (reference.h) reads from the same stream.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/session/reference.h"
@@ -11,13 +12,13 @@
 #include "session/framer.h"
 
 enum {
-	STREAM_MAX = 320 * 1024, /* bytes of an input's stream: some pieces of FRAMER_PIECE, */
-	READS_MAX = 4096,        /* and reads or writes of it */
+	STREAM_MAX = 320 * 1024, /* bytes of an input's stream: several pieces of FRAMER_PIECE */
+	READS_MAX = 4096,        /* reads or writes of a stream */
 	CONTROLS_MAX = 4096,
 	PROXMOX_MAX = 131072, /* bytes of a frame's payload */
 };
 
-/* What the stream says. */
+/* What the reference decoder reads from the stream. */
 struct meaning {
 	uint8_t data[STREAM_MAX];   /* payload of its data frames, unmasked */
 	uint8_t passed[STREAM_MAX]; /* its data frames as they are */
@@ -32,7 +33,7 @@ struct meaning {
 };
 
 static uint8_t stream[STREAM_MAX];
-static size_t n_stream, stream_end; /* its length, and what it may be at most: little, when it goes byte by byte */
+static size_t n_stream, stream_end; /* the stream's length, and its limit: low for small reads or writes */
 static struct meaning meaning;
 
 /* --- the stream ----------------------------------------------------------------------------- */
@@ -115,8 +116,8 @@ struct run {
 	struct framer *f;
 	bool masked, stopped, discarded;
 	size_t read, written, data, controls;
-	size_t data_limit;     /* no more data may come: the stream was stopped, or is discarded */
-	struct reference sink; /* of what was written */
+	size_t data_limit;     /* offset after which no data may be written: the framer was stopped, or discards */
+	struct reference sink; /* decodes what was written */
 	int error;
 };
 
@@ -153,7 +154,7 @@ PER_BYTE static void to_proxmox(struct run *r, uint8_t byte)
 	}
 }
 
-/* A byte that goes to the client: the server's own, less the control frames. */
+/* Checks a byte that goes to the client: it must be the server's, without the control frames. */
 PER_BYTE static void to_client(struct run *r, uint8_t byte)
 {
 	enum reference_event event = reference_byte(&r->sink, byte);
@@ -171,7 +172,7 @@ PER_BYTE static void write_some(struct run *r, const uint8_t *bytes, size_t n)
 	}
 }
 
-/* A size from 1 to max, another each time. */
+/* Returns a size from 1 to max, another each time. */
 static size_t pace(uint32_t *state, size_t max)
 {
 	*state = *state * 1664525 + 1013904223;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A whole session, from the client's first byte to the summary in the log, in a world that the
- * input controls (world.h). Whatever the client, Proxmox, the kernel and the clock do: the session
- * ends; the client gets an HTTP answer, or a 101 and valid frames; Proxmox gets valid frames of
- * kinds that it accepts; each side gets the data that the other sent; a Close is sent wherever it
- * can be; and no secret is in the log.
+ * Fuzzes a whole session, from the client's first byte to the summary in the log, in a world that
+ * the input controls (world.h). Whatever the client, Proxmox, the kernel and the clock do, the
+ * session ends. The client gets an HTTP answer, or a 101 and valid frames. Proxmox gets valid
+ * frames of kinds that it accepts. Each side gets the data that the other sent. A Close is sent
+ * whenever that is possible. No secret is in the log.
  */
-#include "lib/io.c" /* for what it keeps of a signal */
+#include "lib/io.c" /* for its static variable `terminated` */
 
 int session_main(int argc, char **argv);
 #define main session_main
@@ -89,7 +89,7 @@ static char *seal_jwe(const char *json)
 	return text;
 }
 
-/* --- what of the world is above libc -------------------------------------------------------- */
+/* --- functions of proxxy that are replaced -------------------------------------------------- */
 
 int __wrap_config_load(struct config *ret, char *why, size_t size);
 int __wrap_replay_use_jti(struct access *a, const struct config *c);
@@ -147,34 +147,34 @@ int64_t __wrap_uptime_seconds(void)
 	return 12345;
 }
 
-/* --- what is seen --------------------------------------------------------------------------- */
+/* --- what the session reads and writes ------------------------------------------------------ */
 
-/* What one side sent, as far as the session read it, and what the other got of it. */
+/* What the session read from one side, and what it passed to the other. */
 struct witness {
 	struct reference from, to;
-	uint8_t data[WORLD_BYTES_MAX]; /* its payload, unmasked */
+	uint8_t data[WORLD_BYTES_MAX]; /* payload of its data frames, unmasked */
 	size_t n_data, n_passed;
-	size_t n_due; /* what came before its Close */
+	size_t n_due; /* bytes of data before its Close */
 	bool closed;
 	struct {
 		size_t n;
 		uint8_t payload[125];
-	} pings[CONTROLS_MAX]; /* that wait for a Pong */
+	} pings[CONTROLS_MAX]; /* Pings; the first n_pongs are answered or skipped */
 	size_t n_pings, n_pongs;
 };
 
 static struct {
 	struct witness up, down; /* up: from the client */
-	uint32_t head_end;       /* the client's last four bytes, until its frames begin */
-	bool head_only;          /* it asked for no body */
-	size_t n_read;           /* bytes that it was heard to say */
+	uint32_t head_end;       /* the last four bytes of the client's request head */
+	bool head_only;          /* the request is a HEAD */
+	size_t n_read;           /* bytes of the request head that were read */
 	char answer[ANSWER_MAX];
 	size_t n_answer;
 	bool upgraded;
-	int client_close, upstream_close; /* the code that was sent, 1005 for none; 0 before */
+	int client_close, upstream_close; /* code of the Close that was sent: 1005 for none in it, 0 for no Close */
 	bool relaying;
-	int64_t relaying_since; /* 0 when it never did */
-	int64_t own_pings;      /* that the client was sent */
+	int64_t relaying_since; /* 0 if it never relayed */
+	int64_t own_pings;      /* our Pings to the client */
 	size_t ends;            /* records of a session's end or of a refusal */
 	bool pong_due;          /* the client has not answered the last Ping */
 	bool began;
@@ -211,7 +211,7 @@ void __wrap_relay_run(struct relay *r)
 
 void __real_linger(struct endpoint *a, struct endpoint *b, int64_t deadline);
 void __wrap_linger(struct endpoint *a, struct endpoint *b, int64_t deadline);
-/* What comes behind this is read and dropped: it may be the end of a frame. */
+/* What arrives from here on is read and dropped. It may be the rest of a frame. */
 void __wrap_linger(struct endpoint *a, struct endpoint *b, int64_t deadline)
 {
 	witness.cut = reference_inside(&witness.down.from) || witness.down.from.error;
@@ -247,7 +247,7 @@ PER_BYTE void witness_read(bool from_client, const uint8_t *bytes, size_t n)
 	}
 }
 
-/* A control frame of ours: back is the direction whose Pings it may answer. */
+/* Checks a control frame that the session sent. back is the direction whose Pings it may answer. */
 static void own_control(const struct reference *r, struct witness *back, bool to_client, int *ret_close)
 {
 	size_t i = back->n_pongs;
@@ -259,7 +259,7 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 								    *ret_close != 1005 && *ret_close != 1006)),
 			"close code %d", *ret_close);
 		break;
-	case WS_PONG: /* some Pings may go without, but in their order */
+	case WS_PONG: /* not every Ping needs a Pong, but the Pongs keep the Pings' order */
 		while (i < back->n_pings && (back->pings[i].n != r->n_control ||
 					     memcmp(back->pings[i].payload, r->control, r->n_control) != 0))
 			i++;
@@ -300,8 +300,8 @@ PER_BYTE static void frame_byte(struct witness *w, struct witness *back, bool to
 		own_control(&w->to, back, to_client, ret_close);
 }
 
-/* HTTP to the client, until a 101 is complete. Its head is checked then, everything else at the
- * end. */
+/* Takes a byte of the HTTP answer to the client. The head of a 101 is checked when it is complete,
+ * everything else at the end of the session. */
 static void answer_byte(uint8_t byte)
 {
 	REQUIRE(witness.n_answer < ANSWER_MAX - 1, "an answer without an end");
@@ -345,7 +345,7 @@ static void require_no_delay(const struct witness *w, const struct peer *from, c
 		from->sent);
 }
 
-/* A peer that takes nothing is given up after a quarter of an hour. */
+/* The session gives up a peer that accepts no data for 15 minutes. */
 static void require_not_blocked(const struct peer *p)
 {
 	REQUIRE(!p->blocked || world.now - p->blocked <= BLOCKED_MAX_MS, "%lld ms without room",
@@ -375,7 +375,7 @@ void witness_wait(void)
 	require_no_delay(&witness.down, &world.upstream, &world.client, &witness.up);
 }
 
-/* Any part of a payload counts as the payload: 24 characters of its middle are looked for. */
+/* A part of a payload is secret, too: searches for 24 characters from its middle. */
 static void require_no_secret(const char *text, size_t n)
 {
 	static const char *const secrets[] = { TICKET, "c2VjcmV0LXRpY2tldA", VNCTICKET, "c2VjcmV0LXZuYw", KEY_HEX };
@@ -404,14 +404,14 @@ void witness_exit(int status)
 
 /* --- what must hold at the end -------------------------------------------------------------- */
 
-/* False for what may end a request before its method is known. */
+/* False for outcomes that are possible before the request's method is known. */
 static bool was_read(int outcome)
 {
 	return outcome != ERR_REQUEST_MALFORMED && outcome != ERR_REQUEST_TOO_LARGE && outcome != ERR_REQUEST_TIMEOUT &&
 	       outcome != ERR_REQUEST_VERSION && outcome != END_TERMINATED;
 }
 
-/* A whole answer, unless the client did not take it. */
+/* Requires a complete answer, unless the client did not accept it. */
 static void require_answer(void)
 {
 	const char *end = strstr(witness.answer, "\r\n\r\n"), *length = strstr(witness.answer, "\r\nContent-Length: ");
@@ -429,7 +429,8 @@ static void require_answer(void)
 	REQUIRE(end && length && length < end, "%s", witness.answer);
 	REQUIRE(strstr(witness.answer, "\r\nConnection: ") < end, "%s", witness.answer);
 	body = witness.n_answer - (size_t)(end + 4 - witness.answer);
-	/* A HEAD that was read gets no body; of one that was not, nobody knows that it is one. */
+	/* The answer to a HEAD has no body, unless the request failed before its method was
+	 * known. */
 	REQUIRE(body == (size_t)atoi(length + 18) ? !witness.head_only || !was_read(session.outcome) :
 						    witness.head_only && body == 0,
 		"%s", witness.answer);
@@ -446,7 +447,7 @@ static void require_noticed(const struct peer *p)
 		"%lld ms without a peer", (long long)(world.now - since));
 }
 
-/* status is -1 when there was nobody to serve. */
+/* status is -1 if there was no client to serve. */
 static void require_end(int status)
 {
 	const bool inside = reference_inside(&witness.down.to);
@@ -475,13 +476,14 @@ static void require_end(int status)
 			relay.why);
 	if (session.outcome == ERR_UPSTREAM_BROKE && relay.why && strstr(relay.why, "acknowledges"))
 		REQUIRE(world.upstream.vanished, "a Proxmox that acknowledges: %s", relay.why);
-	if (!world.client.refused) /* else the console's last words wait, and its end behind them */
+	if (!world.client.refused) /* otherwise Proxmox's last data waits, and its end is seen only after that */
 		require_noticed(&world.upstream);
 	if (world.client.refused || world_owes(&world.client))
 		return;
 	REQUIRE(session.bytes_down == witness.down.n_passed, "%zu bytes passed, %llu logged", witness.down.n_passed,
 		(unsigned long long)session.bytes_down);
-	/* The client read everything: either Proxmox ended inside a frame, or a Close was sent. */
+	/* The client read everything. So either Proxmox ended inside a frame, or a Close was
+	 * sent. */
 	REQUIRE(!inside || witness.cut, "a frame that is cut");
 	REQUIRE(inside || (witness.client_close && session.close_code == witness.client_close),
 		"no goodbye: %d, logged %d", witness.client_close, session.close_code);

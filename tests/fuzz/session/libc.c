@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a fuzzed session gets in libc's place (the linker's --wrap): the calls of descriptors, time
- * and the process, answered out of the world of world.h. Before and after a session libc answers.
- * It is compiled without sanitizers, whose own start goes through here.
+ * Replaces libc for a fuzzed session (the linker's --wrap): calls for descriptors, time and the
+ * process get their results from the modelled world of world.h. Before and after a session, the
+ * calls go to libc. This file is compiled without sanitizers, because they make these calls
+ * themselves when they start.
  */
 #include "tests/fuzz/session/world.h"
 
@@ -25,13 +26,13 @@
 #include "session/sink.h"
 
 enum {
-	IDLE_MAX = 2000, /* calls in which nothing moves; a session whose clock stands still makes some 10 a turn */
+	IDLE_MAX = 2000, /* calls without progress; a turn of the session's loop makes some 10 */
 	YEAR_S = 31536000,
 };
 
 /* --- the kernel ----------------------------------------------------------------------------- */
 
-/* Each of the session's calls comes here: it must not go round and round with nothing moving. */
+/* Counts each call of the session, which must not loop without progress. */
 static void count_call(void)
 {
 	world.idle++;
@@ -63,7 +64,7 @@ static size_t at_most(size_t n, size_t limit)
 	return n;
 }
 
-/* What --wrap makes of a function that we answer, and of libc's own. */
+/* Declares the two functions of --wrap: libc's own, and ours, whose body follows. */
 #define WRAP(type, name, ...) \
 	type __real_##name(__VA_ARGS__); \
 	type __wrap_##name(__VA_ARGS__); \
@@ -114,7 +115,7 @@ WRAP(ssize_t, send, int fd, const void *buf, size_t size, int flags)
 	if (interrupted())
 		return -1;
 	REQUIRE(size > 0 && size <= sizeof(copy) && flags & MSG_NOSIGNAL, "a write of %zu bytes", size);
-	memcpy(copy, buf, size); /* where the address sanitizer looks */
+	memcpy(copy, buf, size); /* the address sanitizer checks memcpy() */
 	if (p == &world.upstream)
 		hold_to_offer(p, copy, size);
 	if (p->deaf || p->reset) {
@@ -246,7 +247,7 @@ WRAP(int, getpeername, int fd, struct sockaddr *address, socklen_t *len)
 	case 1:
 		address->sa_family = AF_UNIX;
 		return 0;
-	case 2: /* 192.0.2.1, in IPv6 clothes */
+	case 2: /* 192.0.2.1 as an IPv4-mapped IPv6 address */
 		v6.sin6_addr =
 			(struct in6_addr){ .s6_addr = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 192, 0, 2, 1 } };
 		__attribute__((fallthrough));
@@ -274,7 +275,8 @@ WRAP(int, close, int fd)
 	return world.on ? 0 : __real_close(fd);
 }
 
-/* Only /dev/null is opened: the rest is answered above what opens. */
+/* The session opens only /dev/null here. Functions that open other files are replaced as a
+ * whole. */
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...)
@@ -334,7 +336,7 @@ WRAP(int, getsockopt, int fd, int level, int option, void *value, socklen_t *len
 		return __real_getsockopt(fd, level, option, value, len);
 	if (option != TCP_INFO)
 		return 0;
-	/* Whoever only does not read acknowledges. */
+	/* A peer that only does not read still acknowledges data. */
 	p = peer_of(fd);
 	memset(info, 0, sizeof(*info));
 	info->tcpi_unacked = world_owes(p);
@@ -349,7 +351,7 @@ WRAP(int, setsockopt, int fd, int level, int option, const void *value, socklen_
 	return world.on ? 0 : __real_setsockopt(fd, level, option, value, len);
 }
 
-/* Under inetd the standard error is the client's socket too. */
+/* Under inetd, standard error is the client's socket, too. */
 WRAP(int, fstat, int fd, struct stat *ret)
 {
 	if (!world.on)
@@ -415,7 +417,7 @@ void __wrap__exit(int status)
 	__real__exit(status);
 }
 
-/* The same bytes in every run; or none. */
+/* Gives the same bytes in every run, or fails. */
 WRAP(int, RAND_bytes, unsigned char *bytes, int n)
 {
 	if (!world.on)
@@ -430,7 +432,7 @@ WRAP(int, RAND_bytes, unsigned char *bytes, int n)
 
 /* --- the log -------------------------------------------------------------------------------- */
 
-/* The process has others, which are not a session's. */
+/* Closes nothing: the fuzzer has descriptors that do not belong to the session. */
 void __wrap_closefrom(int lowest);
 void __wrap_closefrom(int lowest)
 {
@@ -487,7 +489,7 @@ int __wrap_systemd_open_journal(void)
 	return 0;
 }
 
-/* Of the whole process, which is not one session. */
+/* Does nothing: it is for the whole process, which runs many sessions here. */
 void __wrap_prefault(void);
 void __wrap_prefault(void)
 {

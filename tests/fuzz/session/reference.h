@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * RFC 6455 framing once more, as plainly as can be: a decoder that takes one byte at a time and
- * shares nothing with the code that it is held against. It sees a violation at the byte that makes
- * it one.
+ * A second decoder of RFC 6455 frames, to check the framer against. It is simple: it takes one byte
+ * at a time, and shares no code with the framer. It reports a violation at the byte that causes it.
  */
 #ifndef PROXXY_TESTS_FUZZ_REFERENCE_H
 #define PROXXY_TESTS_FUZZ_REFERENCE_H
@@ -14,11 +13,11 @@ enum reference_event {
 	REFERENCE_HEAD,    /* a data frame's head is complete: head[0..head_size) */
 	REFERENCE_DATA,    /* a byte of data: plain */
 	REFERENCE_CONTROL, /* a control frame is complete: opcode, control[0..n_control) */
-	REFERENCE_ERROR,   /* no legal frame; from then on always */
+	REFERENCE_ERROR,   /* a violation; from then on always */
 };
 
 struct reference {
-	bool masked; /* every frame must be, or none may */
+	bool masked; /* every frame must be masked; otherwise none may be */
 	uint8_t head[14];
 	size_t have, head_size; /* bytes of the head; have is 0 between frames */
 	bool fin, in_message, error;
@@ -28,7 +27,7 @@ struct reference {
 	size_t n_control;
 };
 
-/* How long the head is, as far as can be told from what there is of it. */
+/* Returns the head's length, as far as the bytes so far determine it. */
 PER_BYTE static inline size_t reference_head_size(const struct reference *r)
 {
 	const unsigned length = r->have < 2 ? 0 : r->head[1] & 0x7F;
@@ -36,7 +35,7 @@ PER_BYTE static inline size_t reference_head_size(const struct reference *r)
 	return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (r->masked ? 4 : 0);
 }
 
-/* True when no head that begins like this is legal. */
+/* True if no legal head begins with the bytes so far. */
 PER_BYTE static inline bool reference_head_wrong(struct reference *r)
 {
 	const unsigned opcode = r->head[0] & 15, length7 = r->have < 2 ? 0 : r->head[1] & 0x7F;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * upstream.h without DNS, TCP and TLS, for fuzz_session.c: Proxmox is a descriptor of the modelled
- * world, and the world's settings say whether and how soon it can be had.
+ * Implements upstream.h for fuzz_session.c, without DNS, TCP and TLS. Proxmox is a descriptor of
+ * the modelled world. The world's settings choose whether connecting to it succeeds, and when.
  */
 #include "tests/fuzz/session/world.h"
 
@@ -33,9 +33,9 @@ static int fail(struct upstream *u, int code)
 	return code;
 }
 
-/* Settings: the outcome in four bits. 0x10: only when Proxmox sends something, or at a deadline.
- * 0x20: with the frames that have arrived by then. 0x40: the client
- * answers Pings (libc.c). */
+/* The bits of settings.upstream: the low four are the outcome. 0x10: it comes only when Proxmox
+ * sends something, or at the deadline. 0x20: the frames that have arrived by then are read with it.
+ * 0x40: the client answers Pings (libc.c). */
 static int outcome(void)
 {
 	static const int outcomes[16] = {
@@ -58,7 +58,7 @@ static int conclude(struct upstream *u)
 			return rc == IO_HANGUP ? ERR_CLIENT_GONE : rc == IO_TERMINATED ? END_TERMINATED : rc;
 	}
 	if (outcome() == OK || outcome() == ERR_SYSTEM)
-		return outcome(); /* these have no words */
+		return outcome(); /* these have no reason text */
 	return fail(u, outcome());
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The world, see world.h.
+ * Implements world.h: the modelled world of a fuzzed session.
  */
 #include "tests/fuzz/session/world.h"
 
@@ -8,7 +8,7 @@
 
 enum {
 	TIME_UNIT_MS = 50,
-	SILENCE_MAX_MS = 2 * 60 * 60 * 1000, /* after which TCP's own timeouts have ended what nobody else does */
+	SILENCE_MAX_MS = 2 * 60 * 60 * 1000, /* then TCP's own timeouts end both connections */
 };
 
 struct world world;
@@ -17,7 +17,7 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 {
 	struct peer *peers[] = { &world.client, &world.upstream };
 
-	/* Not with one memset: the bytes are many. */
+	/* One memset would also clear the large byte arrays. */
 	for (size_t i = 0; i < 2; i++) {
 		struct peer *p = peers[i];
 
@@ -65,7 +65,7 @@ void world_pong(void)
 	arrive(&world.client, pong, sizeof(pong));
 }
 
-/* What the client says, a payload in the place of each mark until its head is whole. */
+/* The client sends bytes. Until its request head is complete, a payload replaces each "$N". */
 PER_BYTE static void client_sends(const uint8_t *bytes, size_t n)
 {
 	struct peer *p = &world.client;
@@ -114,7 +114,7 @@ PER_BYTE static void send_frame(struct peer *p, bool masked, uint8_t first, uint
 		n = length - at < sizeof(some) ? length - at : sizeof(some);
 		for (uint32_t i = 0; i < n; i++) {
 			some[i] = filler(p->sent + i);
-			if (h.opcode == WS_CLOSE && at + i < 2) /* 1000, so that it is one */
+			if (h.opcode == WS_CLOSE && at + i < 2) /* 1000, a valid code */
 				some[i] = at + i == 0 ? 0x03 : 0xE8;
 			if (masked)
 				some[i] ^= h.mask[(at + i) % 4];
@@ -145,7 +145,7 @@ static void vanish(struct peer *p)
 	p->owes = false;
 }
 
-/* When there are no events left, everybody reads on, and leaves, or is silent. */
+/* No events are left: both peers read everything, and then close or stay silent. */
 static void finish(void)
 {
 	world.over = true;

@@ -10,8 +10,7 @@
 #include "lib/http.h"
 
 /* Reads text in pieces of that size. Each time, the kept part and the piece end at an unreadable
- * page.
- * Returns as http_read_request(); *ret_rest is the number of bytes after the head. */
+ * page. Returns as http_read_request(). *ret_rest is the number of bytes after the head. */
 static inline int in_pieces(const char *text, size_t len, size_t piece, struct http_request *ret, size_t *ret_rest)
 {
 	static char kept[HTTP_HEAD_MAX + 4096];

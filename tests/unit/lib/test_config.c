@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config.h, settings: defaults, the file, the environment over it, each kind of value, and errors
- * that name the place and never the value.
+ * Tests config.h (settings): defaults, the file, the environment over it, each kind of value, and
+ * errors that name the place and never the value.
  */
 #include "tests/unit/lib/settings.h"
 
@@ -307,8 +307,8 @@ static void drop_ins(void **state)
 	assert_int_equal(load_conf("PORT=1\n"), 0);
 	assert_int_equal(config.port, 1);
 
-	/* In the byte order of their names. The last line counts, whichever file it is in, unless
-	 * the environment sets it. */
+	/* The files are read in the byte order of their names. The last line with a setting
+	 * applies, whichever file it is in, unless the environment sets it. */
 	write_drop_in("\xFF.conf", "PORT=9");
 	write_drop_in("a.conf", "PORT=4");
 	write_drop_in("B.conf", "PORT=3\nPROXXY_IDLE_TIMEOUT=7\nPROXXY_PAYLOADS=cbc");
@@ -326,7 +326,7 @@ static void drop_ins(void **state)
 	assert_int_equal(config.port, 80);
 	unsetenv("PORT");
 
-	/* Without the settings file itself. */
+	/* The directory is read even if the settings file is missing. */
 	assert_int_equal(load_conf(NULL), 0);
 	assert_int_equal(config.port, 4);
 	assert_int_equal(config.session_max, 0);
@@ -380,7 +380,7 @@ static void drop_ins(void **state)
 	}
 	assert_int_equal(nftw(path_of("conf.d"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 
-	/* The directory's path is that of a file. */
+	/* A file is in the directory's place. */
 	write_file("conf.d", "PORT=5");
 	assert_int_equal(load_conf(""), ERR_CONFIG);
 	CHECK(strstr(why, "conf.d: Not a directory"), "%s", why);

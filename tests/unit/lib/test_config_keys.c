@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * config.h, keys: lists of keys from each source, the order of the sources, errors, and that no key
- * stays in the memory that it was read from.
+ * Tests config.h (keys): lists of keys from each source, the order of the sources, errors, and that
+ * no key stays in the memory that it was read from.
  */
 #include "tests/unit/lib/settings.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * form.h: each mistake in a payload's form gets its own phrase.
+ * Tests form.h: each mistake in a payload's form gets its own phrase.
  */
 #include "tests/unit/guard.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * host.h: which lists are valid, which hosts and origins they allow, and every way to write an
- * address of this machine or of a metadata service.
+ * Tests host.h: which lists are valid, which hosts and origins they allow, and every way to write
+ * an address of this machine or of a metadata service.
  */
 #include "tests/unit/guard.h"
 
@@ -120,7 +120,8 @@ static bool allowed(const char *list, const char *text, enum host_verdict verdic
 	return host_address_allowed(list, (struct sockaddr *)&v6, verdict);
 }
 
-/* Not allowed unless a network of the list contains them, however they are written. */
+/* These addresses are not allowed unless a network of the list contains them, however they are
+ * written. */
 static void special_addresses(void **state)
 {
 	static const char *const special[] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h, heads: requests of real browsers, malformed heads of every kind, Proxmox's answers, and
- * the limits. Each head is parsed at every length, always up to an unreadable page. Each request is
- * also read in pieces of several sizes.
+ * Tests http.h (heads): requests of real browsers, malformed heads of every kind, Proxmox's
+ * answers, and the limits. Each head is parsed at every length, always up to an unreadable page.
+ * Each request is also read in pieces of several sizes.
  */
 #include "tests/unit/lib/pieces.h"
 #include "tests/unit/lib/slices.h"

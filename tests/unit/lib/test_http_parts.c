@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http.h without heads, and uri.h: query parameters, the choice of a subprotocol, percent-encoding,
- * and each byte of the answers. Input and output end at an unreadable page.
+ * Tests http.h except for heads, and uri.h: query parameters, the choice of a subprotocol,
+ * percent-encoding, and each byte of the answers. Input and output end at an unreadable page.
  */
 #include "lib/uri.h"
 #include "tests/unit/lib/slices.h"
@@ -79,7 +79,7 @@ static void query(void **state)
 		CHECK_INT(uri_query(target, "payload", buf, SIZE), table[i].want, "%s", table[i].target);
 		if (table[i].value)
 			CHECK(strcmp(buf, table[i].value) == 0, "%s is %s", table[i].target, buf);
-		/* No prefix makes it read beyond the end. */
+		/* For no prefix does it read beyond the end. */
 		for (size_t n = 0; n < len; n++)
 			CHECK(uri_query((struct slice){ guard_copy(&in, table[i].target, n), n }, "payload", buf,
 					SIZE) < SIZE,

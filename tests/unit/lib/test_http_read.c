@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_read_request(): heads that are larger than the part that is kept, up to each limit and one
- * byte more, in pieces of many sizes.
+ * Tests http_read_request(): heads that are larger than the part that is kept, up to each limit and
+ * one byte more, in pieces of many sizes.
  */
 #include "tests/unit/lib/pieces.h"
 
@@ -59,11 +59,11 @@ static void large_requests(void **state)
 			CHECK(r.upgrade && slice_is(r.host, "a") && slice_is(r.origin, "o") && slice_is(r.ws_key, KEY),
 			      "64 KiB, pieces of %zu", pieces[i]);
 		}
-		/* One line of the maximum that is kept, and one byte more. */
+		/* A line of the largest size that is kept, and one byte more. */
 		len = make_large("GET / HTTP/1.1\r\nHost: a\r\n", "Origin", (size_t)(HTTP_HEAD_MAX + over), "\r\n\r\n");
 		check_pieces("16 KiB that are kept", large, len, &r,
 			     over > 0 ? ERR_REQUEST_TOO_LARGE : http_parse_request(large, len, &r));
-		/* After a line of almost that maximum, fields of any length are dropped. */
+		/* After a line of almost that size, fields of any length are dropped. */
 		len = make_large("GET / HTTP/1.1\r\nHost: a\r\n", "Origin", (size_t)(HTTP_HEAD_MAX - 2 + over), "\r\n");
 		len += (size_t)sprintf(large + len, "X-Forwarded-Something: 1\r\n\r\n");
 		for (size_t i = 0; i < COUNT(pieces); i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io.c on real sockets: the options that both connections of a session have, waiting with a
+ * Tests io.h on real sockets: the options that both connections of a session have, waiting with a
  * deadline, and TLS with a server that sends more than data.
  */
 #include <setjmp.h>
@@ -64,7 +64,7 @@ static void test_vanished_peers_do_not_hold_a_session(void **state)
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_KEEPCNT), 3);
 	assert_int_equal(get_option(pair[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 
-	/* Nor does what is left to send hold the kernel when the process is gone. */
+	/* The kernel does not keep unsent data for long after the process has ended. */
 	struct endpoint e = io_endpoint(pair[0], NULL);
 
 	linger(&e, NULL, 0);
@@ -91,7 +91,7 @@ static void test_read_write_and_the_ways_to_end(void **state)
 	shutdown(pair[1], SHUT_WR);
 	assert_int_equal(io_wait(&e, POLLIN, NULL, io_now() + 1000), OK);
 	assert_int_equal(io_read(&e, buf, sizeof(buf)), IO_END);
-	assert_int_equal(io_write(&e, "abc", 3), 3); /* only one way has ended */
+	assert_int_equal(io_write(&e, "abc", 3), 3); /* the peer has ended only its own direction */
 	close(pair[0]);
 	close(pair[1]);
 
@@ -121,7 +121,7 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 	began = io_now();
 	assert_int_equal(io_wait(&e, POLLIN, &client, began + 50), IO_TIMEOUT);
 	assert_true(io_now() - began >= 50 && io_now() - began <= 1000);
-	assert_int_equal(write(other[1], "early", 5), 5); /* data is no leaving */
+	assert_int_equal(write(other[1], "early", 5), 5); /* data does not mean that the client has left */
 	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 10), IO_TIMEOUT);
 	close(other[1]);
 	assert_int_equal(io_wait(&e, POLLIN, &client, io_now() + 1000), IO_HANGUP);
@@ -134,8 +134,8 @@ static void test_wait_keeps_its_deadline_and_watches_the_client(void **state)
 
 enum { TICKET = 1500, FRAGMENT = 512 };
 
-/* A server whose records wait in memory until they are let go, and its client, of which io.h is the
- * I/O. */
+/* A TLS server whose records stay in memory until let_go() sends them, and its client, which uses
+ * io.h. */
 struct server {
 	int pair[2]; /* ours, the server's */
 	SSL_CTX *contexts[2];
@@ -159,7 +159,7 @@ static SSL_TICKET_RETURN take_ticket(SSL *tls, SSL_SESSION *session, const unsig
 	return SSL_TICKET_RETURN_IGNORE;
 }
 
-/* Sends n bytes of what the server has ready, or all. */
+/* Sends n bytes of the server's records to the client, or all if n is 0. */
 static void let_go(struct server *s, size_t n)
 {
 	char bytes[65536];
@@ -223,8 +223,8 @@ static void end_server(struct server *s)
 	close(s->pair[1]);
 }
 
-/* A write in the middle of a session ticket goes on reading it, and the data behind it: nobody else
- * would tell. */
+/* A write while a session ticket is incomplete also reads the rest of the ticket, and the data
+ * after it. Then the endpoint must be marked readable, because poll() does not report this data. */
 static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
 {
 	struct server s;
@@ -246,7 +246,7 @@ static void test_data_that_a_write_has_read_is_not_forgotten(void **state)
 	end_server(&s);
 }
 
-/* What came short is all there was: nobody asks the kernel again before poll() says so. */
+/* A short read has emptied the socket. Nothing reads again before poll() reports data. */
 static void test_a_short_read_is_the_last(void **state)
 {
 	struct server s;
@@ -260,13 +260,13 @@ static void test_a_short_read_is_the_last(void **state)
 	assert_int_equal(io_read(&s.client, bytes, 2), 2);
 	assert_true(s.client.readable); /* the rest of a record */
 	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 1);
-	assert_true(s.client.readable); /* a second record, which the first read brought along */
+	assert_true(s.client.readable); /* a second record, which the first read also received */
 	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 5);
 	assert_false(s.client.readable);
 	assert_int_equal(SSL_write(s.tls, "four", 4), 4);
 	let_go(&s, 10);
 	assert_int_equal(io_wait(&s.client, POLLIN, NULL, io_now() + 1000), OK);
-	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN); /* half a record */
+	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN); /* the record is incomplete */
 	let_go(&s, 0);
 	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 4);
 	assert_memory_equal(bytes, "four", 4);
@@ -274,8 +274,8 @@ static void test_a_short_read_is_the_last(void **state)
 	end_server(&s);
 }
 
-/* Fills the connection until a record of TLS has only partly gone. Returns how many bytes TLS
- * took. */
+/* Fills the connection until a TLS record is only partly sent. Returns how many bytes TLS
+ * accepted. */
 static size_t block(struct server *s)
 {
 	static const char bytes[65536];
@@ -289,7 +289,7 @@ static size_t block(struct server *s)
 	return taken;
 }
 
-/* The server reads what came over the connection. Returns how many bytes of data that made. */
+/* The server reads what has arrived. Returns the number of bytes of data in it. */
 static size_t take(struct server *s)
 {
 	char bytes[65536];
@@ -304,8 +304,9 @@ static size_t take(struct server *s)
 	return taken;
 }
 
-/* Proxmox changes its keys, and asks us for the same, while it does not read: OpenSSL would end the
- * connection if it had a record half sent. It has not, as we keep that. */
+/* Proxmox updates its TLS keys, and requests the same from us, while it does not read. OpenSSL
+ * would end the connection if it had a half-sent record. It has none, because io.c keeps unsent
+ * records. */
 static void test_key_update_while_a_write_is_blocked(void **state)
 {
 	struct server s;
@@ -338,7 +339,7 @@ static void test_key_update_while_a_write_is_blocked(void **state)
 	end_server(&s);
 }
 
-/* A peer that asks for thousands of answers and reads none does not fill our memory. */
+/* A peer that requests thousands of key updates, and reads no answer, does not fill our memory. */
 static void test_key_updates_without_end(void **state)
 {
 	struct server s;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jwe.h: a sealed payload opens with the key that its kid names. With any truncation or changed
- * character it does not open, and leaves no plaintext. Valid headers, and those of known attacks.
+ * Tests jwe.h: a sealed payload opens with the key that its kid names. With any truncation or
+ * changed character it does not open, and leaves no plaintext. Also tests valid headers, and those
+ * of known attacks.
  */
 #include "tests/unit/guard.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * payload.h: each member's valid and invalid values, and JSON by RFC 8259. Each payload is parsed
- * at every length up to an unreadable page. After a failure the console is unchanged, and the
- * reason contains nothing of the payload.
+ * Tests payload.h: each member's valid and invalid values, and JSON by RFC 8259. Each payload is
+ * parsed at every length up to an unreadable page. After a failure the console is unchanged, and
+ * the reason contains nothing of the payload.
  */
 #include "tests/unit/guard.h"
 

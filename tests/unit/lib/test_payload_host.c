@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * payload.h: the host that a payload names, as a name or an address, with or without a port. Each
- * text ends at an unreadable page. After a failure the console is unchanged.
+ * Tests payload.h: the host that a payload names, as a name or an address, with or without a port.
+ * Each text ends at an unreadable page. After a failure the console is unchanged.
  */
 #include "tests/unit/guard.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * strict_json.h: each rule of RFC 8259, and the value that results. Each text is parsed up to an
- * unreadable page. The results must be the same with every version of json-c.
+ * Tests strict_json.h: each rule of RFC 8259, and the value that results. Each text is parsed up to
+ * an unreadable page. The results must be the same with every version of json-c.
  */
 #include "tests/unit/guard.h"
 

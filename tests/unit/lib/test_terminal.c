@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * terminal.h: control characters in every form are replaced or escaped, and other text is
+ * Tests terminal.h: control characters in every form are replaced or escaped, and other text is
  * unchanged.
  */
 #include "tests/unit/guard.h"

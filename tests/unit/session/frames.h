@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The two ends of a stream of frames, for testing what is between: a sender that plays a list of
- * frames, and a receiver that takes what Proxmox takes and nothing else. Neither stores the data.
+ * Test peers for a framer: a sender that sends a list of frames, and a receiver that accepts only
+ * what Proxmox accepts. Neither stores the data.
  */
 #ifndef PROXXY_TESTS_FRAMES_H
 #define PROXXY_TESTS_FRAMES_H
@@ -15,7 +15,7 @@ struct step {
 	enum ws_opcode opcode;
 	bool fin;
 	uint64_t length;
-	uint64_t position; /* bytes of data before it: numbered by number() */
+	uint64_t position; /* bytes of data before it, set by number() */
 	uint8_t mask[4];
 };
 
@@ -99,7 +99,7 @@ static inline size_t source_read(struct source *s, uint8_t *buf, size_t size)
 	return n;
 }
 
-/* True when all that was read ends with a frame. */
+/* True if the bytes read so far end with a complete frame. */
 static inline bool source_between(const struct source *s)
 {
 	return s->head_size == 0 || (s->head_at == s->head_size && s->offset == s->steps[s->at].length);
@@ -108,13 +108,13 @@ static inline bool source_between(const struct source *s)
 /* --- the receiver --------------------------------------------------------------------------- */
 
 struct sink {
-	const struct step *steps; /* NULL: whatever the data, it must only be what Proxmox takes */
+	const struct step *steps; /* NULL: any data, in frames that Proxmox accepts */
 	size_t n, at;
 	uint8_t head[WS_HEADER_MAX];
 	size_t have;
 	uint64_t left, offset;
 	uint64_t data, frames, own;
-	struct source expected; /* from a server: the same bytes less control frames */
+	struct source expected; /* for a server's stream: the same bytes without control frames */
 };
 
 static inline bool sink_between(const struct sink *s)
@@ -122,7 +122,7 @@ static inline bool sink_between(const struct sink *s)
 	return s->have == 0;
 }
 
-/* A frame's head is complete: everything that breaks Proxmox is looked for here. */
+/* A frame's head is complete: checks it for everything that Proxmox does not accept. */
 static inline void sink_head(struct sink *s, uint64_t length)
 {
 	const unsigned opcode = s->head[0] & 0x0F;
@@ -142,7 +142,7 @@ static inline void sink_head(struct sink *s, uint64_t length)
 	s->frames++;
 	if (!s->steps)
 		return;
-	/* Of what client's frame is it a piece? */
+	/* Find the client's frame that this is a piece of. */
 	while (s->at < s->n &&
 	       (is_control(&s->steps[s->at]) || s->steps[s->at].position + s->steps[s->at].length <= s->data))
 		s->at++;

@@ -30,7 +30,7 @@ struct run {
 static inline void start(struct run *r, const struct step *steps, size_t n, enum ws_sender sender, size_t max_read,
 			 size_t max_write)
 {
-	/* The framer's buffer is its last member: the unreadable page is right behind it. */
+	/* The framer's buffer is its last member, so the unreadable page is right after it. */
 	struct framer *framer = guard_room(&room, sizeof(struct framer));
 
 	memset(framer, 0xEE, sizeof(*framer));
@@ -78,10 +78,10 @@ static inline void write_some(struct run *r, const uint8_t *bytes, size_t n)
 		if (!next_byte(&r->sink.expected, &want) || want != bytes[i])
 			CHECK(false, "from a server every byte passes as it is");
 	}
-	r->sink.data = r->framer->payload; /* at least what the framer itself says */
+	r->sink.data = r->framer->payload; /* the receiver does not decode these frames: take the framer's count */
 }
 
-/* Reads, scans and writes a little, in turn. Returns false when nothing moved any more. */
+/* Reads, scans and writes a little, in turn. Returns false if nothing moved. */
 static inline bool turn(struct run *r)
 {
 	static const uint8_t own_mask[4] = { 1, 2, 3, 4 };
@@ -147,7 +147,7 @@ static inline bool turn(struct run *r)
 	return moved;
 }
 
-/* Sizes of a read and of a write, at most. */
+/* Maximum sizes of a read and of a write. */
 static const struct {
 	size_t read, write;
 } paces[] = { { ANY, ANY }, { 1, 1 },   { 1, ANY },     { ANY, 1 },       { 3, 5 },

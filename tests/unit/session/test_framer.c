@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * framer.h: random and edge-case sequences of frames go through a framer in pieces of every size,
- * into a decoder that is as strict as Proxmox. What comes out must be exactly the bytes sent, each
- * frame fit for Proxmox, each control frame in its place.
+ * Tests framer.h with valid streams: random and edge-case sequences of frames go through a framer
+ * in pieces of every size, into a decoder that is as strict as Proxmox. The output must be exactly
+ * the bytes sent, in frames that Proxmox accepts, with each control frame in its place.
  */
 #include "tests/unit/session/run.h"
 
@@ -125,7 +125,8 @@ static void random_sequences(void **state)
 		run_all(steps, random_steps(steps, &random, i % 8 == 0));
 }
 
-/* Cleared bytes that end inside a frame: a frame of our own has its place behind the whole ones. */
+/* If the bytes that are ready to write end inside a frame, a frame of our own can follow the
+ * complete frames before it. */
 static void complete_frames(void **state)
 {
 	static const struct {
@@ -177,7 +178,7 @@ static void complete_frames(void **state)
 		framer_written(f, size);
 		CHECK_INT(framer_complete(f), 0, "%s: all is written", rows[i].name);
 
-		/* A Close must not go before data. */
+		/* A Close must not overtake data. */
 		framer_init(f, rows[i].sender);
 		memcpy(framer_space(f, &size), bytes, n);
 		framer_filled(f, n);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * framer.h: streams that end early or are not valid. The framer is stopped or told to discard, the
- * sender ends inside a frame, breaks the protocol, or sends noise. Proxmox still gets only complete
- * frames that it accepts.
+ * Tests framer.h with streams that end early or are not valid. The framer is stopped or told to
+ * discard, the sender ends inside a frame, breaks the protocol, or sends noise. Proxmox still gets
+ * only complete frames that it accepts.
  */
 #include "tests/unit/session/run.h"
 
-/* Stopped anywhere: the frame that has begun finishes, none begins, and there is a boundary. */
+/* Stops at any point. The frame that has begun is completed, no other begins, and then there is a
+ * boundary. */
 static void stop_anywhere(void **state)
 {
 	uint64_t random = 7;
@@ -73,7 +74,7 @@ static void discard(void **state)
 	}
 }
 
-/* An end of the stream at any byte is inside a frame, or between two. */
+/* Ends the stream at any byte. The framer knows whether that is inside a frame or between two. */
 static void cut_off(void **state)
 {
 	struct step steps[] = {
@@ -141,7 +142,7 @@ static void violations(void **state)
 					      "%s: and was written", sequences[i]);
 				}
 
-	/* What the header alone shows: the other side's masking, reserved bits, lengths. */
+	/* Violations in the header alone: the other side's masking, reserved bits, lengths. */
 	static const struct {
 		const char *bytes;
 		size_t len;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The relay's loop while one peer floods it: what comes from the other peer, SIGTERM and the
- * session's limits take effect within 100 ms. The peers and the clock are a model: recv(), send(),
- * ppoll() and clock_gettime() are answered here (the linker's --wrap), and each call and each byte
- * takes the time that a slow processor needs for it. So the 100 ms do not depend on the load of the
+ * Tests the relay's loop while one peer floods it: data from the other peer, SIGTERM and the
+ * session's limits take effect within 100 ms. The peers and the clock are a model, which answers
+ * recv(), send(), ppoll() and clock_gettime() (the linker's --wrap). Each call and each byte takes
+ * the time that a slow processor needs for it. So the 100 ms do not depend on the load of the
  * machine, and each run is the same.
  */
 #include "tests/unit/guard.h"
@@ -24,8 +24,8 @@
 enum {
 	CALL_NS = 20 * 1000, /* a system call */
 	BYTE_NS = 4,         /* a byte read or written */
-	CLOCK_NS = 1000,     /* a look at the clock: a loop that does nothing else also ends */
-	EVENT_MS = 200,      /* after the session's begin */
+	CLOCK_NS = 1000,     /* reading the clock, so that a loop that does nothing else also ends */
+	EVENT_MS = 200,      /* the event's time after the session's begin */
 	ROOM = 64 * 1024,    /* bytes that a slow peer accepts every ROOM_MS */
 	ROOM_MS = 10,
 	SOON_MS = 100,     /* from the event to its effect */
@@ -39,14 +39,14 @@ enum side { CLIENT, UPSTREAM };
 struct peer {
 	bool floods;
 	bool closed;     /* sends only the rest of the frame that it has begun */
-	size_t at;       /* of the flood: its next byte */
-	bool slow;       /* accepts ROOM bytes every ROOM_MS; else all at once */
-	size_t room;     /* that is left */
-	int64_t room_at; /* when the next is made */
+	size_t at;       /* offset of its next byte in the flood */
+	bool slow;       /* accepts ROOM bytes every ROOM_MS; otherwise all at once */
+	size_t room;     /* bytes that it accepts before room_at */
+	int64_t room_at; /* when it accepts the next ROOM bytes */
 	uint8_t head[WS_HEADER_MAX];
 	size_t n_head;
 	uint64_t left;   /* payload of the frame that the peer is receiving */
-	int64_t got[16]; /* when the first frame of each opcode was whole, 0 if none was */
+	int64_t got[16]; /* when the first frame of each opcode was complete, 0 if none was */
 };
 
 /* Shared with the process that runs the session. */
@@ -56,7 +56,7 @@ struct model {
 	struct peer peers[2];
 	uint8_t flood[FLOOD_MAX];
 	size_t n_flood, n_frame; /* bytes of the flood, and of each frame in it */
-	enum side from;          /* of the event */
+	enum side from;          /* sender of the event */
 	uint8_t event[64];
 	size_t n_event, event_at;
 	enum side awaiting; /* both peers close when this one has received a frame with the opcode */
@@ -84,7 +84,7 @@ static void pass_time(int64_t ns)
 	model->now += ns;
 	if (model->now >= due && model->terminates) {
 		model->terminates = false;
-		raise(SIGTERM); /* which stays pending: io.c has blocked it */
+		raise(SIGTERM); /* it stays pending: io.c has blocked it */
 	}
 	if (model->now >= began + GIVE_UP_MS * MS || model->peers[model->awaiting].got[model->awaited] != 0)
 		model->peers[CLIENT].closed = model->peers[UPSTREAM].closed = true;
@@ -102,7 +102,7 @@ static size_t accepted(struct peer *p, size_t size)
 	return p->room < size ? p->room : size;
 }
 
-/* How many bytes of the flood there are for a read of size bytes. */
+/* Returns how many bytes of the flood a read of size bytes gets. */
 static size_t flood_size(const struct peer *p, size_t size)
 {
 	const size_t rest = (model->n_frame - p->at % model->n_frame) % model->n_frame;
@@ -147,7 +147,7 @@ ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags)
 	return (ssize_t)size;
 }
 
-/* The peer receives a byte. It closes when a Close is whole. */
+/* The peer receives a byte. It closes when a Close is complete. */
 static void receive(struct peer *p, uint8_t byte)
 {
 	static const size_t extended[] = { [126] = 2, [127] = 8 };
@@ -301,11 +301,11 @@ struct scene {
 	bool slow;
 };
 
-/* Runs a session in a process of its own, as a SIGTERM is for the whole process. */
+/* Runs a session in a process of its own, because a SIGTERM is for the whole process. */
 static void simulate(const struct scene *s, enum event event)
 {
 	const enum side other = s->flooder == CLIENT ? UPSTREAM : CLIENT;
-	int pairs[2][2]; /* for what the relay asks the kernel beside data */
+	int pairs[2][2]; /* real sockets, for calls that the model does not answer */
 	int status;
 	pid_t pid;
 
@@ -382,7 +382,7 @@ static void check_sigterm(const struct scene *s)
 static void check_limits(const struct scene *s)
 {
 	check_end(s, SESSION_MAX, END_SESSION_MAX);
-	if (s->flood->opcode == WS_PING) /* is no activity of a user */
+	if (s->flood->opcode == WS_PING) /* a Ping is not a user's activity */
 		check_end(s, IDLE_TIMEOUT, END_IDLE);
 }
 

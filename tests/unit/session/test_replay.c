@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * replay.h: of many processes that try at once, exactly one gets an identifier. Expired files are
- * deleted, other files stay.
+ * Tests replay.h: if many processes take an identifier at the same time, exactly one gets it.
+ * Expired files are deleted, other files stay.
  */
 #include "tests/unit/guard.h"
 
@@ -66,7 +66,7 @@ static void one_at_a_time(void **state)
 	assert_int_equal(replay_take(directory, "a", 1, soon + 1), ERR_PAYLOAD_USED);
 	assert_int_equal(replay_take(directory, "b", 1, soon), 0);
 	assert_int_equal(replay_take(directory, "aa", 2, soon), 0);
-	assert_int_equal(replay_take(directory, "../x/\n", 6, soon), 0); /* no name is too odd */
+	assert_int_equal(replay_take(directory, "../x/\n", 6, soon), 0); /* an identifier may contain any byte */
 	assert_int_equal(replay_take(directory, "late", 4, time(NULL) - 2), ERR_PAYLOAD_EXPIRED);
 	assert_int_equal(each(NULL), 5);
 	assert_int_equal(replay_take("/nonexistent", "a", 1, soon), ERR_CONFIG);
@@ -75,7 +75,7 @@ static void one_at_a_time(void **state)
 	assert_int_equal(errno, ENOTDIR);
 }
 
-/* Forty processes, two hundred identifiers: each identifier has one winner. */
+/* Forty processes try to take each of two hundred identifiers. Exactly one succeeds. */
 static void many_at_once(void **state)
 {
 	enum { PROCESSES = 40, IDS = 200 };
@@ -138,7 +138,8 @@ static void expired_files_go(void **state)
 	snprintf(path, sizeof(path), "%s/README", directory);
 	fclose(fopen(path, "w"));
 	each(age);
-	/* However many are there that stay: each sweep looks at another 16th. */
+	/* Each sweep looks at another 16th of the files: repeat until all expired ones are
+	 * deleted. */
 	for (; n < ENOUGH && each(NULL) > 1 + (size_t)n; n++) {
 		char id[32];
 
@@ -147,7 +148,7 @@ static void expired_files_go(void **state)
 	CHECK(n > 0 && n < ENOUGH, "swept after %d", n);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(replay_take(directory, "new-0", 5, soon), ERR_PAYLOAD_USED);
-	assert_int_equal(replay_take(directory, "a", 1, soon), 0); /* its time is over, so that it is nobody's */
+	assert_int_equal(replay_take(directory, "a", 1, soon), 0); /* it has expired, so it can be taken again */
 }
 
 int main(void)
