@@ -17,7 +17,7 @@ KEPT_MAX, NAME_MAX = 16384, 256  # limits in bytes: the kept part of a head, and
 
 def line_ends() -> Iterator[Case]:
     """RFC 9112 section 2.2 allows a recipient to accept a bare LF. proxxy does not, because other recipients
-    might not. The RFC forbids to accept a bare CR."""
+    might not. The RFC forbids accepting a bare CR."""
     good = request()
     places = {
         "everywhere": good.replace(b"\r\n", b"\n"),
