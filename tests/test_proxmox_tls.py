@@ -29,7 +29,7 @@ from lib.wire import Client
 def test_fingerprint_in_the_payload_is_the_only_one_that_counts(
     authority: Authority, settings: dict[str, Any], key: str, verify: str
 ) -> None:
-    """Neither a known CA, a fingerprint in the settings nor PROXXY_TLS_VERIFY=off replaces it."""
+    """Nothing in the settings replaces it: no CA, no other fingerprint, and not PROXXY_TLS_VERIFY=off."""
     cert, other = authority.self_signed(), authority.leaf("other")
     with Activator(settings | {"PROXXY_TLS_VERIFY": verify, "PROXXY_FINGERPRINTS": other.fingerprint}) as proxxy:
         with Upstream(cert, serve) as upstream:

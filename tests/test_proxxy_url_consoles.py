@@ -55,7 +55,7 @@ def test_url_of_a_container(command: UrlCommand, relay: Activator) -> None:
 
 
 def test_terminal(command: UrlCommand, relay: Activator) -> None:
-    """termproxy's answer has no certificate, and it refuses "websocket"; the first message is user and ticket."""
+    """termproxy refuses "websocket", and its answer has no certificate. The first message is user and ticket."""
     url = command.ok(*GUEST, TERMINAL, "--type", "lxc", "--xterm")
     page = fragment(url)
     assert urlsplit(url).path == "/console/xterm.html" and set(page) == {"payload", "user", "ticket"}

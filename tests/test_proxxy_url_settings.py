@@ -231,7 +231,7 @@ def test_settings_are_the_same_in_program_and_manual(command: UrlCommand) -> Non
 
 def test_options_are_the_same_in_program_and_manual(command: UrlCommand) -> None:
     options = set(re.findall(r"--([a-z-]+)", command.ok("--help")))
-    manual = set(re.findall(r"^\.It Fl -([a-z-]+)", MANUAL, re.M)) | {"version"}  # --help has it on another line
+    manual = set(re.findall(r"^\.It Fl -([a-z-]+)", MANUAL, re.M)) | {"version"}
     assert options == manual
 
 

@@ -298,9 +298,9 @@ END_SECONDS = 5  # a flood lasts until the session ends
 @pytest.mark.parametrize("kind", [*FLOODS, "tiny records"])
 @pytest.mark.parametrize("end", ["SIGTERM", "session_max"])
 def test_a_flood_delays_no_end(settings: dict[str, Any], session: Any, kind: str, end: str) -> None:
-    """SIGTERM and session_max end the real program over real sockets. This can take a second or more on a loaded
-    machine, because the client in Python first reads all earlier bytes. tests/unit/session/test_relay.c, with a
-    simulated clock, shows that the relay itself takes at most 100 ms.
+    """SIGTERM and session_max end a session of the real program during a flood. This can take a second or more on a
+    loaded machine, because the client in Python first reads all earlier bytes. tests/unit/session/test_relay.c, with
+    a simulated clock, shows that the relay itself takes at most 100 ms.
     """
     flood = FLOODS.get(kind, encode_frame(BINARY, b"x"))
 

@@ -168,8 +168,8 @@ def test_console_that_ends_without_a_byte(settings: dict[str, Any], scripted: Op
 
 @pytest.mark.parametrize("authenticated", [False, True])
 def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, authenticated: bool) -> None:
-    """A console that ends right after the authentication has refused the password. If the client sent more bytes
-    first, the password was accepted."""
+    """If the console ends right after the authentication, it refused the password. If the client sent more bytes
+    before the end, the console accepted the password."""
     reason = b"" if authenticated else b"Authentication failed\0"
 
     def server(c: Connection) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status unit on a real systemd: it shows users of the machine systemd's counters, metrics and sessions, and has no
-privilege."""
+"""The status unit on a real systemd: it serves systemd's counters, metrics and sessions to users of the machine, and
+needs no privilege."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def binary() -> Path:
 
 
 class Activator:
-    """systemd-socket-activate --inetd -a on a loopback port, for as long as the with block.
+    """systemd-socket-activate --inetd -a on a loopback port, for as long as the with block lasts.
 
     Settings go into a configuration file that only its owner reads: never into argv or the
     environment, where other users or core dumps could show the key.

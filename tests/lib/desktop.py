@@ -28,7 +28,7 @@ PASSWORD_LENGTH = 8  # VNC authentication knows no more
 
 
 class Desktop:
-    """Runs for as long as the with block. RFB is on 127.0.0.1:rfb_port, with a password."""
+    """Runs for as long as the with block lasts. RFB is on 127.0.0.1:rfb_port, with a password."""
 
     def __init__(
         self, terminal: Sequence[str] = (), *, width: int = 1024, height: int = 768, account: Account | None = None

@@ -50,7 +50,7 @@ class Backend(NamedTuple):
     """A panel's configuration, and the links that it makes."""
 
     proxmox: str  # host:port, the node itself
-    ca_file: str  # issued the node's certificate
+    ca_file: str  # CA of the node's certificate
     node: str
     token: str  # PVEAPIToken=user@realm!name=secret
     signature_key: str  # shared with proxxy

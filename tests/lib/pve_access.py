@@ -96,9 +96,9 @@ class Access:
             raise Refused(403, f"Permission check failed ({path}, VM.Console)")
 
     def vnc_ticket(self, identity: str, path: str, port: int, at: float | None = None) -> str:
-        """Proxmox: signed over user, path and port; since 9.2 it starts with an 8-character
-        password of arbitrary printable characters and a colon. Here one character always needs
-        percent-encoding, so that a client that does not encode fails in every test."""
+        """Makes a vncticket. Proxmox signs user, path and port; since 9.2 the ticket starts with an
+        8-character password of arbitrary printable characters and a colon. Here one character always
+        needs percent-encoding, so that a client that does not encode fails in every test."""
         stamp = f"{int(time.time() if at is None else at):08X}"
         password = [secrets.choice(PRINTABLE) for _ in range(PASSWORD_LENGTH)]
         password[secrets.randbelow(PASSWORD_LENGTH)] = secrets.choice(NEEDS_ENCODING)

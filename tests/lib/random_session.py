@@ -2,8 +2,8 @@
 """Random sessions over real sockets through the real program; the test plays both ends. The same seed makes the same
 session.
 
-Checked: all data in both directions, the order of Pongs, the codes of each kind of ending, the record in the log, and
-that no process, descriptor or CPU time is wasted.
+Checked: all data in both directions, the order of Pongs, the codes of each kind of ending, the record in the log, that
+no process is left, and that the number of descriptors and the CPU time stay within limits.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import contextlib
 import select
 import socket
 
-BUFFER_BYTES = 65536  # per direction; when it is full, we stop reading from the other side
+BUFFER_BYTES = 65536  # per direction; nothing more is read before these bytes are written
 
 
 class _Direction:
@@ -53,7 +53,7 @@ def splice(near: socket.socket, far: socket.socket, first: bytes = b"") -> None:
 
 
 def _wait(directions: tuple[_Direction, ...]) -> None:
-    """Waits until a socket can be written, or can be read and its buffer is empty."""
+    """Waits until a direction's waiting bytes can be written or, if it has none, its source can be read."""
     events: dict[socket.socket, int] = {}
     for direction in directions:
         if direction.waiting:
