@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What most tests need: certificates, a stand-in Proxmox with a few guests, and proxxy in front."""
+"""Fixtures that most tests need: certificates, a stand-in Proxmox with a few guests, and proxxy in front."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-# What fails in them is shown with its values, as in a test file.
+# Failed assertions in these modules show their values, as in a test file.
 pytest.register_assert_rewrite("lib.console_pages", "lib.rfc6455", "lib.url_pages")
 
 from lib.activator import Activator, Xinetd  # noqa: E402
@@ -26,7 +26,7 @@ from lib.termproxy import termproxy_console  # noqa: E402
 from lib.upstream import Connection, Upstream  # noqa: E402
 from lib.wire import Client  # noqa: E402
 
-ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED says its vmid first, then echoes
+ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED sends its vmid first, then echoes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,13 +79,13 @@ def standin(cert: Cert) -> Iterator[StandIn]:
         standin.add("qemu", NAMED, handler_console(named))
         standin.add("lxc", TERMINAL, termproxy_console())
         yield standin
-        # Whatever a test did, nothing that Proxmox cannot stand has reached it.
+        # Whatever the tests did, the stand-in received no frame that Proxmox does not accept.
         assert standin.violations == []
 
 
 @pytest.fixture(scope="module")
 def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
-    """A stand-in inside the machine that a module boots, with the guest that echoes."""
+    """A stand-in inside the machine that the module boots, with a guest that echoes."""
     with StandIn(cert) as proxmox:
         proxmox.add("qemu", ECHO, handler_console(echo))
         yield proxmox
@@ -93,14 +93,14 @@ def proxmox(machine: Machine, cert: Cert) -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module", params=[Activator, Xinetd], ids=["activate", "xinetd"])
 def proxxy(request: pytest.FixtureRequest, settings: dict[str, Any]) -> Iterator[Activator]:
-    """Sessions are the same whoever spawns them. Under xinetd there is no log to look at."""
+    """proxxy under each activator: sessions must not differ. Under xinetd a test cannot read proxxy's log."""
     with request.param(settings) as proxxy:
         yield proxxy
 
 
 @pytest.fixture(scope="module")
 def relay(settings: dict[str, Any]) -> Iterator[Activator]:
-    """For what has nothing to do with who spawns sessions."""
+    """proxxy under Activator only, for tests that do not depend on what spawns sessions."""
     with Activator(settings) as relay:
         yield relay
 
@@ -110,7 +110,7 @@ Open = Callable[..., Client]
 
 @pytest.fixture
 def opened(proxxy: Activator, standin: StandIn, key: str) -> Iterator[Open]:
-    """opened(vmid=…) is a client whose console stands on the stand-in."""
+    """opened(vmid=…) returns a client with an open console on the stand-in."""
     clients: list[Client] = []
 
     def open_console(vmid: int = ECHO, type: str = "qemu", **options: Any) -> Client:
@@ -125,7 +125,7 @@ def opened(proxxy: Activator, standin: StandIn, key: str) -> Iterator[Open]:
 
 @pytest.fixture
 def scripted(proxxy: Activator, cert: Cert, key: str) -> Iterator[Open]:
-    """scripted(script) is a client whose Proxmox is that script."""
+    """scripted(script) returns a client in a session whose Proxmox is that script."""
     upstreams: list[Upstream] = []
     clients: list[Client] = []
 
@@ -144,7 +144,7 @@ def scripted(proxxy: Activator, cert: Cert, key: str) -> Iterator[Open]:
 
 
 def console(at: int, host: str = "127.0.0.1", **members: Any) -> dict[str, Any]:
-    """A payload's console at that port of this machine."""
+    """Returns a payload's content for a console at that port of this machine."""
     return {
         "vmid": 100,
         "type": "qemu",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url --vnc: a native viewer in place of a browser. TigerVNC's viewer shows a real desktop; scripts play a
+"""proxxy-url --vnc: a native viewer instead of a browser. TigerVNC's viewer shows a real desktop; scripts play a
 viewer, a proxxy or a proxy that misbehaves."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def command(tmp_path: Path, standin: StandIn, relay: Activator, cert: Cert, key:
 
 
 def view(command: UrlCommand, script: str, vmid: int = ECHO, **environment: Any) -> subprocess.CompletedProcess:
-    """Run --vnc with a viewer that runs the script, in which `console` is its connection."""
+    """Runs --vnc with a fake viewer that runs the script; `console` is the viewer's connection."""
     program = command.directory / "viewer"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {VIEWER} "$@"\n')
     program.chmod(0o700)
@@ -67,14 +67,14 @@ def view(command: UrlCommand, script: str, vmid: int = ECHO, **environment: Any)
     )
 
 
-# --- the real one -----------------------------------------------------------------------------
+# --- a real viewer ----------------------------------------------------------------------------
 
 
 @pytest.mark.timeout(120)
 def test_tigervnc_shows_the_desktop_and_types_into_it(
     command: UrlCommand, cert: Cert, relay: Activator, tmp_path: Path
 ) -> None:
-    """The viewer's screen is another TigerVNC server's, of which a picture is taken."""
+    """The viewer runs on the screen of a second TigerVNC server; the test takes screenshots of that screen."""
     arrived, log = tmp_path / "arrived", tmp_path / "viewer.log"
     terminal = ["/bin/sh", "-c", 'exec cat > "$1"', "sh", str(arrived)]
     with ExitStack() as stack:
@@ -107,14 +107,14 @@ def test_tigervnc_shows_the_desktop_and_types_into_it(
 
 
 def is_drawn(screen: Desktop) -> bool:
-    """Whether the viewer covers its screen and shows the guest's terminal. The picture stays in build/ for a person to
-    look at."""
+    """Returns whether the viewer covers its screen and shows the guest's terminal. The screenshot stays in build/ for
+    a person to look at."""
     SCREENSHOT.parent.mkdir(exist_ok=True)
     grab = f"from PIL import ImageGrab; ImageGrab.grab(xdisplay={screen.display!r}).save({str(SCREENSHOT)!r})"
     subprocess.run(["/usr/bin/python3", "-c", grab], env=screen.environment(), check=True)
     picture = Image.open(SCREENSHOT).convert("RGB")
     found = {colour: count for count, colour in picture.getcolors(picture.width * picture.height)}
-    beside = picture.getpixel((screen.width - 10, screen.height // 2))  # the guest's screen is smaller
+    beside = picture.getpixel((screen.width - 10, screen.height // 2))  # outside the guest's screen, which is smaller
     return beside != BACKGROUND and found.get(TERMINAL_BACKGROUND, 0) > 100_000 and found.get(BACKGROUND, 0) > 100_000
 
 
@@ -131,17 +131,18 @@ def x_type(screen: Desktop, text: str) -> None:
         run("search", "--onlyvisible", "--name", "VNC", "windowactivate")
         return False
 
-    # The screen's own terminal may have the keyboard: it comes up at the same time.
+    # The screen's own terminal starts at the same time and may have the keyboard focus.
     wait_for(is_active, DRAW_SECONDS, "the viewer's window is not active")
     run("mousemove", str(screen.width // 2), str(screen.height // 2), "click", "1")
     run("type", "--delay", "30", text)
 
 
-# --- viewers that are scripts -----------------------------------------------------------------
+# --- scripts as viewers -----------------------------------------------------------------------
 
 
 def test_every_byte_both_ways(command: UrlCommand) -> None:
-    """More than any buffer, in pieces of any size, while both sides send at once."""
+    """Every byte arrives in both directions: more bytes than fit in any buffer, in pieces of random size, while both
+    sides send at once."""
     done = view(
         command,
         """
@@ -189,7 +190,7 @@ def test_console_that_ends(command: UrlCommand) -> None:
 
 
 async def ends_at_once(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Proxmox's console of a guest that is off."""
+    """Plays a guest that is off: its console ends without a byte."""
 
 
 def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -> None:
@@ -200,7 +201,7 @@ def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -
 
 
 def test_console_that_proxmox_refuses(command: UrlCommand, standin: StandIn) -> None:
-    """Its 401 comes when the viewer is there already: the reason is in proxxy's Close."""
+    """Proxmox's 401 arrives after the viewer has connected: proxxy sends the reason in a Close."""
     check = standin.access.check_vnc_ticket
     standin.access.check_vnc_ticket = lambda *_: check("x", "x", "x", 0)  # type: ignore[assignment, method-assign]
     try:
@@ -229,11 +230,11 @@ def test_directory_that_there_is_not(command: UrlCommand) -> None:
     assert done.returncode == 71 and "cannot make a directory for the viewer's socket" in done.stderr
 
 
-# --- what is at the other end -----------------------------------------------------------------
+# --- the server at the other end --------------------------------------------------------------
 
 
 def test_over_tls(command: UrlCommand, relay: Activator, cert: Cert) -> None:
-    """As behind an HTTPS proxy."""
+    """wss://, as behind an HTTPS proxy."""
 
     def script(far: Connection) -> None:
         far.accept_upgrade()
@@ -313,7 +314,7 @@ def test_server_that_says_nothing(command: UrlCommand, cert: Cert) -> None:
 
 
 def test_refusal_over_a_connection_that_stays_open(command: UrlCommand, cert: Cert) -> None:
-    """As nginx's are: nobody waits for its end."""
+    """nginx keeps the connection open after an error: proxxy-url must not wait for its end."""
 
     def script(far: Connection) -> None:
         far.read_head()
@@ -347,7 +348,7 @@ while select.select([], [console], [], 1)[1]:
 
 
 def test_viewer_that_leaves_while_nothing_is_read(command: UrlCommand, cert: Cert) -> None:
-    """What it sent last cannot be delivered: the session ends all the same."""
+    """The viewer's last bytes cannot be delivered; the session ends anyway."""
 
     def script(far: Connection) -> None:
         far.accept_upgrade()
@@ -360,7 +361,7 @@ def test_viewer_that_leaves_while_nothing_is_read(command: UrlCommand, cert: Cer
 
 
 def test_waiting_takes_no_processor(command: UrlCommand, cert: Cert) -> None:
-    """A viewer that does not read, and a connection that is reset meanwhile."""
+    """proxxy-url uses little CPU time while the viewer does not read and the connection is reset."""
 
     def script(far: Connection) -> None:
         far.accept_upgrade()
@@ -400,7 +401,7 @@ def test_viewer_inherits_no_connection(command: UrlCommand) -> None:
         "if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')))"
     )
     done = view(command, script)
-    assert done.stdout.count("socket") == 1  # its own, to the console
+    assert done.stdout.count("socket") == 1  # the viewer's own connection to the console
 
 
 def test_nobody_there(command: UrlCommand) -> None:

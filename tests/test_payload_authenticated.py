@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authenticated payload format (JWE): keys, claims, tickets, and what client and log are told of a refused one."""
+"""The authenticated payload format (JWE): keys, claims, tickets, and what the client and the log get of a refusal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lib.wire import Client
 
 @pytest.fixture(scope="module")
 def proxxy(relay: Activator) -> Activator:
-    """Under the Activator alone: a payload means the same whoever spawned the session."""
+    """Only under Activator: a payload's meaning does not depend on what spawned the session."""
     return relay
 
 
@@ -34,7 +34,7 @@ def test_jwe_opens_a_console(proxxy: Activator, standin: StandIn, key: str) -> N
 
 @pytest.mark.parametrize("ascii", [False, True], ids=["raw", "escaped"])
 def test_user_with_an_umlaut(proxxy: Activator, standin: StandIn, key: str, ascii: bool) -> None:
-    """Raw UTF-8 is as good as escapes, with every json-c."""
+    """Raw UTF-8 and JSON escapes are both accepted, with every version of json-c."""
     sealers: list[Callable[[bytes, str], str]] = [seal, seal_jwe]
     for sealed in sealers:
         given = standin.console("qemu", ECHO) | {"exp": int(time.time()) + 60, "müller": "müller@pve 😀"}
@@ -65,7 +65,7 @@ def test_kid_of_a_key_without_a_name_does_not_matter(proxxy: Activator, standin:
 
 
 def broken(key: str) -> dict[str, str]:
-    """Payloads that nobody with the key has made, each wrong in another way."""
+    """Returns payloads that are not authenticated by the key, each with another fault."""
     good = seal_jwe(console(8006), key)
     header, _, nonce, sealed, tag = good.split(".")
 
@@ -139,7 +139,7 @@ def test_unauthenticated_payloads_get_one_answer(proxxy: Activator, key: str) ->
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
 def test_claims_that_are_refused(proxxy: Activator, key: str, claims: dict[str, Any], expected: tuple) -> None:
-    """Whoever holds the key is told what is wrong."""
+    """An authenticated payload's answer says what is wrong."""
     now = int(time.time())
     dated = {n: now + v if n in ("exp", "nbf") and isinstance(v, int) else v for n, v in claims.items()}
     status, error, issue = refusal(proxxy, seal_jwe(console(8006), key, **dated))
@@ -150,7 +150,7 @@ def test_claims_that_are_refused(proxxy: Activator, key: str, claims: dict[str, 
 
 @pytest.mark.parametrize("claims", [{"exp": -3}, {"nbf": 3}, {"exp": 60.5}, {"nbf": -5, "iat": -5, "iss": "panel"}])
 def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str, claims: dict[str, Any]) -> None:
-    """Clocks differ by a few seconds; a NumericDate may have a fraction; other claims are nobody's."""
+    """Clocks may differ by a few seconds; a NumericDate may have a fraction; unknown claims are ignored."""
     dated = {
         name: time.time() // 1 + value if name in ("exp", "nbf", "iat") else value for name, value in claims.items()
     }
@@ -158,7 +158,7 @@ def test_claims_that_are_accepted(proxxy: Activator, standin: StandIn, key: str,
 
 
 def mistakes(key: str) -> dict[str, str]:
-    """Ways to send no payload, and what the log tells of each."""
+    """Returns common mistakes in making a payload, and the log's message for each."""
     payload = seal(console(8006), key)
     iv, cipher = payload.split(":")
     in_base64 = ":".join(base64.b64encode(bytes.fromhex(part)).decode() for part in (iv, cipher))
@@ -179,7 +179,7 @@ def mistakes(key: str) -> dict[str, str]:
 
 
 def test_each_mistake_has_its_words_in_the_log_and_one_answer(settings: dict[str, Any], key: str) -> None:
-    """To the client they are the same, byte for byte and in time: nothing there tells one from the other."""
+    """The client gets the same bytes after the same time for each: it cannot tell the mistakes apart."""
     for payload, words in mistakes(key).items():
         with Activator(settings) as proxxy:
             started = time.monotonic()
@@ -206,7 +206,7 @@ WRONG_TICKETS = {
 
 @pytest.mark.parametrize("ticket", WRONG_TICKETS)
 def test_ticket_that_proxmox_takes_from_nobody(proxxy: Activator, key: str, ticket: str) -> None:
-    """Its authenticated maker is told at once, not after Proxmox's 3 s."""
+    """The answer to an authenticated payload says so at once, not after Proxmox's 3 s."""
     status, body = ask(proxxy, seal_jwe(console(8006, ticket=ticket), key))
     answer = json.loads(body)
     assert (status, answer["error"]) == (400, "Invalid payload")
@@ -216,7 +216,7 @@ def test_ticket_that_proxmox_takes_from_nobody(proxxy: Activator, key: str, tick
 
 @pytest.mark.parametrize("ticket", WRONG_TICKETS)
 def test_such_a_ticket_in_the_old_format_is_warned_of(proxxy: Activator, cert: Cert, key: str, ticket: str) -> None:
-    """It goes to Proxmox as a cookie, as the original sends it: to a client there is no difference."""
+    """proxxy sends it to Proxmox as a cookie, as the original does; a client notices no difference."""
     seen: list[Any] = []
 
     def refuse(c: Connection) -> None:

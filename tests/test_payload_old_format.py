@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The old payload format (AES-CBC): its members, what Proxmox gets of them, and one answer to every invalid payload."""
+"""The old payload format (AES-CBC): its members, what Proxmox gets of them, and one answer to all invalid payloads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lib.wire import BINARY, Client
 
 
 def bad_payloads(key: str) -> dict[str, str]:
-    """Everything that can be wrong with a payload that nobody has signed."""
+    """Returns payloads with every kind of fault that the unauthenticated format can have."""
     good = seal(console(8006), key)
     iv, cipher = good.split(":")
 
@@ -73,7 +73,7 @@ def test_invalid_payload_is_one_answer_byte_for_byte(proxxy: Activator, key: str
 
 
 def test_invalid_payload_takes_the_same_time_whatever_is_wrong(proxxy: Activator, key: str) -> None:
-    """Not a measurement: the answer waits for a fixed moment, and that it waits can be seen."""
+    """The answer is sent at a fixed time after the request. The test checks that it is not sent earlier."""
     for payload in bad_payloads(key).values():
         started = time.monotonic()
         assert upgrade_answer(proxxy.port, payload)[2] == INVALID
@@ -137,7 +137,7 @@ def test_host_without_a_port_means_8006(key: str, cert: Cert, standin: StandIn) 
 
 @pytest.mark.parametrize("dotted", ["127.0.0.1.", "localhost."])
 def test_host_with_a_trailing_dot(proxxy: Activator, standin: StandIn, key: str, dotted: str) -> None:
-    """Whole names end in the root's dot; certificates' names do not."""
+    """A fully qualified name may end in a dot; names in certificates do not."""
     members = standin.console("qemu", ECHO)
     reaches(proxxy, members | {"host": f"{dotted}:{standin.port}"}, key)
 

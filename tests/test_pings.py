@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pings: those that proxxy sends to the client, and its answers to those of the client and of Proxmox."""
+"""Pings that proxxy sends to the client, and its answers to Pings from the client and from Proxmox."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_client_that_does_not_answer_a_ping_is_ended(settings: dict[str, Any], s
 
 
 def test_pong_that_waits_is_no_ping(settings: dict[str, Any], scripted: Open) -> None:
-    """Proxmox halts inside a frame, so the answer to the client's Ping waits when a Ping of ours is due. The client
-    does not answer that answer: it gets a Ping before it is called silent."""
+    """Proxmox halts inside a frame, so the Pong to the client still waits when proxxy's Ping is due. The client does
+    not answer a Pong: proxxy must send a Ping before it treats the client as silent."""
     interval = 1
     frame = encode_frame(BINARY, b"y" * 4000)
     begun = threading.Event()
@@ -103,7 +103,7 @@ def test_pings_can_be_switched_off(settings: dict[str, Any], scripted: Open) -> 
 
 
 def test_ping_comes_when_only_one_way_is_quiet(settings: dict[str, Any], scripted: Open) -> None:
-    """A proxy in front may count the silence of one direction: the client only sends, then only gets."""
+    """A proxy in front may have a timeout for each direction. The client first only sends, then only receives."""
 
     def sink_then_source(c: Connection) -> None:
         c.accept_upgrade()
@@ -142,7 +142,7 @@ def test_ping_waits_for_the_end_of_a_frame(settings: dict[str, Any], scripted: O
 
 
 def test_pings_do_not_pile_up_behind_a_frame_that_halts(settings: dict[str, Any], scripted: Open) -> None:
-    """The client's data still passes, and at most one Ping waits."""
+    """The client's data still passes, and at most one Ping is queued."""
     frame = encode_frame(BINARY, b"y" * 4000)
     got: list[bytes] = []
 

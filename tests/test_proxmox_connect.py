@@ -26,7 +26,7 @@ from lib.wire import CLOSE, Client, close_payload
 
 
 def refusal(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5) -> str:
-    """Why the client is told that it gets no console: in a Close 1011 behind a 101."""
+    """Opens a console that fails; returns the reason of the Close 1011 that follows the 101."""
     with Client.upgraded(proxxy.port, target(seal(members, key))) as client:
         code, reason = client.close_code(timeout)
         client.send_frame(CLOSE, close_payload(1011))
@@ -41,7 +41,7 @@ def test_upstream_refuses_the_ticket(proxxy: Activator, standin: StandIn, key: s
     members = standin.console("qemu", ECHO) | {"vncticket": "wrong"}
     started = time.monotonic()
     assert refusal(proxxy, key, members) == "Proxmox: 401 permission denied - invalid PVEVNC ticket"
-    assert time.monotonic() - started > 2.9  # Proxmox lets one wait
+    assert time.monotonic() - started > 2.9  # Proxmox delays a 401
 
 
 def test_upstream_is_unreachable(proxxy: Activator, key: str) -> None:
@@ -64,7 +64,7 @@ def test_upstream_reason_never_holds_our_secrets(proxxy: Activator, cert: Cert, 
 def test_upstream_never_answers(settings: dict[str, Any], standin: StandIn, key: str) -> None:
     members = standin.console("qemu", ECHO)
     with Activator(settings | {"PROXXY_CONNECT_TIMEOUT": 2}) as proxxy:
-        reaches(proxxy, members, key)  # which uses the port up: Proxmox hangs from now on
+        reaches(proxxy, members, key)  # this uses the port up: Proxmox does not answer from now on
         started = time.monotonic()
         assert refusal(proxxy, key, members, 10).startswith("Proxmox: no answer in time")
         assert 1.9 < time.monotonic() - started < 4
@@ -79,7 +79,7 @@ def test_ipv6(settings: dict[str, Any], cert: Cert, key: str) -> None:
 
 
 class WithNames(Activator):
-    """proxxy on a machine of its own names: a private /etc/hosts and /etc/resolv.conf, in a mount namespace."""
+    """proxxy with its own /etc/hosts and /etc/resolv.conf, in a mount namespace."""
 
     def __init__(self, settings: dict[str, Any], hosts: str, resolver: str = "127.0.0.1") -> None:
         super().__init__(settings)
@@ -93,7 +93,7 @@ class WithNames(Activator):
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_next_address_is_tried(settings: dict[str, Any], authority: Authority, key: str, address: str) -> None:
-    """The name has addresses where nobody listens, and one where someone does."""
+    """The name has several addresses; a server listens on only one of them."""
     hosts = "127.0.0.2 pve.test\n127.0.0.1 pve.test\n::1 pve.test\n"
     cert = authority.leaf("pve.test", dns=("pve.test",))
     with WithNames(settings, hosts) as proxxy, Upstream(cert, greet, address=address) as upstream:
@@ -103,7 +103,7 @@ def test_next_address_is_tried(settings: dict[str, Any], authority: Authority, k
 
 @pytest.mark.parametrize("after", [0, 2.5], ids=["at once", "late"])
 def test_named_host_lasts(settings: dict[str, Any], cert: Cert, key: str, after: float) -> None:
-    """However a name was looked up, nothing of it is left that a sandbox could hinder from ending, seconds later."""
+    """A session by host name lasts for seconds: the lookup leaves nothing whose later end the sandbox could prevent."""
 
     def slow(c: Connection) -> None:
         c.accept_upgrade(delay=after)
@@ -121,7 +121,7 @@ def test_named_host_lasts(settings: dict[str, Any], cert: Cert, key: str, after:
 
 
 def test_refusal_by_a_named_host_is_told(settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """Proxmox takes 3 s for it."""
+    """Proxmox sends its refusal after 3 s."""
 
     def refuse(c: Connection) -> None:
         c.read_request()
@@ -153,12 +153,13 @@ def test_resolver_that_never_answers(settings: dict[str, Any], key: str) -> None
         with WithNames(settings, "", "127.0.0.77") as proxxy:
             with Client.upgraded(proxxy.port, target(seal(console(8006, "pve.test"), key))):
                 proxxy.wait_sessions(1)
-            proxxy.wait_sessions(0, 3)  # the client left, and nobody waits for the resolver
+            proxxy.wait_sessions(0, 3)  # the client left, and the session does not wait for the resolver
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 def test_close_before_tls_leads_to_pveproxys_lists(settings: dict[str, Any], key: str, reset: bool) -> None:
-    """pveproxy closes on whom ALLOW_FROM does not name: the log says where to look, the client is not told."""
+    """pveproxy closes connections from addresses that ALLOW_FROM does not contain. The log names the file to check, the
+    client gets no hint."""
 
     def close(c: Connection) -> None:
         c.read(0 if reset else 5)  # closing with unread data resets
@@ -213,7 +214,7 @@ def test_answer_that_is_no_upgrade(settings: dict[str, Any], cert: Cert, key: st
 
 
 def test_log_has_proxmoxs_own_words_but_no_secret(settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """And no words that could pass for the log's own fields, and nothing but printable ASCII."""
+    """The logged text also contains nothing that looks like a field of the log, and only printable ASCII."""
     members = console(0)
     secrets = [
         members["ticket"],
@@ -247,7 +248,7 @@ def test_request_is_what_proxmox_expects(settings: dict[str, Any], cert: Cert, k
 
 
 def test_frames_in_one_segment_with_the_answer_are_kept(settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """The answer and the first frame in one TLS record: the frame is not lost with the head."""
+    """A first frame in the same TLS record as the answer's head is not lost."""
 
     def eager(c: Connection) -> None:
         request = c.read_request()

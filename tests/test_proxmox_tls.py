@@ -29,7 +29,7 @@ from lib.wire import Client
 def test_fingerprint_in_the_payload_is_the_only_one_that_counts(
     authority: Authority, settings: dict[str, Any], key: str, verify: str
 ) -> None:
-    """Neither a CA that we know nor PROXXY_TLS_VERIFY=off stands in for it."""
+    """Nothing in the settings replaces it: no CA, no other fingerprint, and not PROXXY_TLS_VERIFY=off."""
     cert, other = authority.self_signed(), authority.leaf("other")
     with Activator(settings | {"PROXXY_TLS_VERIFY": verify, "PROXXY_FINGERPRINTS": other.fingerprint}) as proxxy:
         with Upstream(cert, serve) as upstream:
@@ -43,7 +43,7 @@ def test_fingerprint_in_the_payload_is_the_only_one_that_counts(
 def test_ca_in_the_payload_is_the_only_one_that_counts(
     authority: Authority, settings: dict[str, Any], key: str, tmp_path: Path, verify: str
 ) -> None:
-    """`cert` of vncproxy's answer, for clusters that nobody configured a CA for."""
+    """`ca` has `cert` of vncproxy's answer, for clusters without a CA in the settings."""
     stranger = Authority(tmp_path, "another CA")
     with Activator(settings | {"PROXXY_TLS_VERIFY": verify}) as proxxy:
         for name, leaf in (("ok", stranger.leaf()), ("its CA is not known", authority.leaf())):
@@ -75,7 +75,7 @@ REFUSED: list[tuple[str, Callable[[Authority], Cert], str]] = [
 def test_bad_certificate_is_refused_and_says_why(
     settings: dict[str, Any], authority: Authority, key: str, make: Callable[[Authority], Cert], words: str
 ) -> None:
-    """In the Close without the machine's name, in the log with it; and no byte of HTTP was sent."""
+    """The Close has the reason without the host's name, the log has it with the name. proxxy sends no HTTP."""
     requests: list[Any] = []
     with Activator(settings) as proxxy, Upstream(
         make(authority), lambda c: requests.append(c.read_request())
@@ -96,7 +96,8 @@ def test_unknown_ca_is_refused(settings: dict[str, Any], key: str, tmp_path: Any
 def test_certificate_that_the_site_names_ends_a_chain(
     authority: Authority, key: str, tmp_path: Path, where: str
 ) -> None:
-    """An intermediate CA's, or the server's own. Its name, dates and right to sign are checked as ever."""
+    """The site may trust an intermediate CA's certificate or the server's own. proxxy still checks name, dates and the
+    right to sign."""
     for place in ("intermediate", "server"):
         (tmp_path / place).mkdir()
     intermediate = Authority(tmp_path / "intermediate", "intermediate CA", authority)
@@ -135,7 +136,7 @@ def test_without_a_ca_file_the_systems_directory_counts(key: str, cert: Cert) ->
 
 
 class WithSystemCA(Activator):
-    """proxxy on a machine whose administrator trusts one CA, in a mount namespace."""
+    """proxxy in a mount namespace where the system's CA directory trusts one CA."""
 
     def __init__(self, settings: dict[str, Any], ca: str | Path) -> None:
         super().__init__(settings)
@@ -236,14 +237,14 @@ KEYS: dict[str, Callable[[], Any]] = {
 def test_kinds_of_certificates(
     authority: Authority, key: str, kind: str, version: ssl.TLSVersion, self_signed: bool
 ) -> None:
-    """OpenSSL shows this process few algorithms (algorithms.h): all that Proxmox's certificate may have are there."""
+    """proxxy loads only some of OpenSSL's algorithms (algorithms.h): all that Proxmox's certificate may use work."""
     cert = authority.leaf(f"kind-{kind}", key=KEYS[kind](), self_signed=self_signed)
     settings = {"SIGNATURE_KEY": key, "PROXXY_CA_FILE": cert.ca}
     with Activator(settings) as proxxy, Upstream(cert, greet, maximum_version=version) as upstream:
         assert result(proxxy, key, console(upstream.port)) == "ok"
 
 
-SUITES = [  # those of pveproxy's default list, and TLS 1.3's
+SUITES = [  # from pveproxy's default list, and TLS 1.3's
     "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305",
     "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256",
 ]  # fmt: skip
@@ -251,7 +252,7 @@ SUITES = [  # those of pveproxy's default list, and TLS 1.3's
 
 @contextmanager
 def serving(cert: Cert, options: list[str]) -> Iterator[int]:
-    """openssl s_server, which is no WebSocket server: that its answer is read shows that TLS stands."""
+    """Runs openssl s_server. It is no WebSocket server; if proxxy can read its answer, TLS works."""
     port = free_port()
     command: list[str | Path] = [
         "openssl",
@@ -284,7 +285,7 @@ def test_suites_and_groups(authority: Authority, key: str, suite: str, group: st
 
 @pytest.mark.parametrize("suite", ["AES256-GCM-SHA384", "DHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-SHA384"])
 def test_suites_that_are_not_offered(authority: Authority, key: str, suite: str) -> None:
-    """Without forward secrecy, or not authenticated encryption: refused at once, and said so."""
+    """Suites without forward secrecy or authenticated encryption: the handshake fails at once, with that reason."""
     cert = authority.leaf("suites", rsa_bits=2048)
     with serving(cert, ["-tls1_2", "-cipher", suite]) as port:
         with Activator({"SIGNATURE_KEY": key, "PROXXY_CA_FILE": cert.ca}) as proxxy:
@@ -310,7 +311,7 @@ def test_port_without_tls(settings: dict[str, Any], key: str) -> None:
 def test_server_that_wants_a_certificate_of_ours(
     settings: dict[str, Any], cert: Cert, key: str, version: ssl.TLSVersion
 ) -> None:
-    """With TLS 1.3 it refuses behind the handshake, as the client sees it."""
+    """With TLS 1.3 the server's refusal arrives after the client has finished its handshake."""
     words = "handshake failure" if version == ssl.TLSVersion.TLSv1_2 else "certificate required"
     with Activator(settings) as proxxy, Upstream(cert, greet, maximum_version=version) as upstream:
         upstream.demand_certificate(cert.ca)
@@ -320,7 +321,7 @@ def test_server_that_wants_a_certificate_of_ours(
 
 
 def test_no_tls_behind_the_handshake(settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """What comes in the clear, be it an alert, is no answer of HTTP."""
+    """Unencrypted bytes, even a TLS alert, are not taken for an HTTP answer."""
 
     def in_the_clear(what: bytes) -> Callable[[Connection], Any]:
         return lambda c: (c.read_request(), os.write(c.sock.fileno(), what), c.sock.shutdown(socket.SHUT_WR))
@@ -336,7 +337,7 @@ def test_no_tls_behind_the_handshake(settings: dict[str, Any], cert: Cert, key: 
 
 
 def test_tls_that_breaks_while_a_console_is_open(settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """What TLS says is in the log."""
+    """The log has OpenSSL's reason."""
 
     def script(c: Connection) -> None:
         c.accept_upgrade()

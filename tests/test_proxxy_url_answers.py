@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url: what it says to each of Proxmox's answers."""
+"""proxxy-url: its message for each of Proxmox's answers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_wrong_password(command: UrlCommand) -> None:
 
 
 def test_no_permission(command: UrlCommand, standin: StandIn) -> None:
-    command.secret("token", standin.access.token("auditor@pve"))  # as it stands in a header: that is understood, too
+    command.secret("token", standin.access.token("auditor@pve"))  # as in a header, which is accepted too
     refusal = command.refusal(EX_NOPERM, *GUEST, NAMED)
     assert ": 403 Permission check failed (/vms/101, VM.Console). The user needs a role" in refusal
 
@@ -78,7 +78,8 @@ def test_untrusted_certificate(command: UrlCommand, tmp_path: Path) -> None:
 
 
 def test_certificate_itself_will_do(command: UrlCommand, relay: Activator, authority: Authority, cert: Cert) -> None:
-    """As proxxy sees it, which is told it in the payload; another server's does not."""
+    """PROXXY_CA_FILE may have the server's own certificate, which proxxy gets in the payload. Another server's
+    certificate is not accepted."""
     command.settings["PROXXY_CA_FILE"] = cert.cert
     with open_page(relay, command.ok(*GUEST, NAMED)) as client:
         assert client.read_data(11) == b"this is 101"
@@ -133,7 +134,7 @@ def test_nobody_there(command: UrlCommand) -> None:
 def test_strange_answers(
     command: UrlCommand, cert: Cert, answer: bytes, words: str, ending: Callable[[Connection], None]
 ) -> None:
-    """The same sentence however the connection ends, whichever libcurl and OpenSSL there are."""
+    """The message is the same however the connection ends, with any version of libcurl and OpenSSL."""
 
     def script(far: Connection) -> None:
         far.read_head()

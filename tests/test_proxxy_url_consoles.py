@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url makes a URL for a guest, which opens the console through proxxy."""
+"""proxxy-url makes a URL for a guest. The URL opens the console through proxxy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_url_is_good_for_one_console_and_one_page(command: UrlCommand, relay: Ac
 
 
 def test_url_of_a_container(command: UrlCommand, relay: Activator) -> None:
-    """Whose vncproxy knows no generate-password; the ticket is the password then, as far as RFB takes it."""
+    """A container's vncproxy has no generate-password: the password is the ticket's first 8 characters, RFB's limit."""
     url = command.ok(*GUEST, ECHO, "--type", "lxc")
     assert len(fragment(url)["password"]) == 8
     with open_page(relay, url) as client:
@@ -55,7 +55,7 @@ def test_url_of_a_container(command: UrlCommand, relay: Activator) -> None:
 
 
 def test_terminal(command: UrlCommand, relay: Activator) -> None:
-    """termproxy answers no certificate and takes no "websocket"; its first message is user and ticket."""
+    """termproxy refuses "websocket", and its answer has no certificate. The first message is user and ticket."""
     url = command.ok(*GUEST, TERMINAL, "--type", "lxc", "--xterm")
     page = fragment(url)
     assert urlsplit(url).path == "/console/xterm.html" and set(page) == {"payload", "user", "ticket"}
@@ -115,7 +115,7 @@ def test_host_is_the_node_unless_told(command: UrlCommand) -> None:
 
 
 def test_proxxy_needs_no_settings_for_the_ca(command: UrlCommand, key: str) -> None:
-    """The CAs that proxxy-url trusts are in the payload."""
+    """proxxy-url puts the CAs that it trusts into the payload."""
     with Activator({"SIGNATURE_KEY": key}) as bare:
         with open_page(bare, command.ok(*GUEST, NAMED)) as client:
             assert client.read_data(11) == b"this is 101"

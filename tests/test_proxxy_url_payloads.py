@@ -43,7 +43,7 @@ def test_keygen(command: UrlCommand) -> None:
     command.secret("key", f"{named},{first}")
     explained = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details()))))
     assert explained["kid"] == NAMED_KEY and explained["accepted"]
-    # The old one still opens.
+    # The old key still opens payloads.
     assert json.loads(command.ok("open", "--json", input=seal_jwe(details(), first)))["accepted"]
 
 
@@ -123,7 +123,7 @@ def test_open_sends_a_terminal_no_controls(command: UrlCommand, key: str) -> Non
 
 @pytest.mark.parametrize("ticket", ["PVE:a\x9b31m@pve:65::x", "PVEAPIToken=a\x9b31m@pve!b=c"])
 def test_tickets_send_a_terminal_no_controls(command: UrlCommand, key: str, ticket: str) -> None:
-    """As text and as JSON, which still says the same."""
+    """`open` prints no control characters as text or as JSON. The JSON's value is unchanged."""
     payload = seal_jwe(details(ticket=ticket, vncticket="PVE:\x85\x9b"), key)
     text = command.ok("open", input=payload)
     assert "a??31m@pve" in text and not re.search("[\x7f-\x9f]", text)
@@ -210,7 +210,7 @@ def test_open_with_another_key(command: UrlCommand) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
 def test_vectors_of_the_examples_open(command: UrlCommand, vector: dict[str, Any]) -> None:
-    """What other languages seal with is what proxxy opens with: the same text comes out."""
+    """proxxy opens the payloads that the examples in other languages seal, and gets the same content."""
     kid = json.loads(vector.get("header", "{}")).get("kid")
     command.secret("key", f"{kid}:{vector['key']}" if kid else vector["key"])
     explained = json.loads(command.run("open", "--json", input=vector["payload"]).stdout)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url's settings and options: those that it refuses, the files of secrets, and what the manual says of them."""
+"""proxxy-url's settings and options: values that it refuses, files with secrets, and their place in the manual."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TOKEN = DEFAULT_TOKENS["root@pam!proxxy"]
     ],
 )  # fmt: skip
 def test_token_in_another_files_clothes(command: UrlCommand, text: str) -> None:
-    """As a header, a shell or an editor has it."""
+    """A token file may contain the token as a header, a shell or an editor writes it."""
     command.secret("token", text.format(f"root@pam!proxxy={TOKEN}"))
     assert command.ok(*GUEST, NAMED).startswith(PAGE)
 
@@ -64,7 +64,7 @@ def test_token_that_is_none(command: UrlCommand, text: str, words: str) -> None:
 
 @pytest.mark.parametrize("setting", ["PROXXY_KEY_FILE", "PROXMOX_TOKEN_FILE"])
 def test_file_that_only_a_group_may_read(command: UrlCommand, key: str, setting: str) -> None:
-    """The group to be in is named, and nobody is told to make another key."""
+    """The message names the group that may read the file, and does not suggest making another key."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         theirs = UrlCommand(Path(directory), command.settings, f"root@pam!proxxy={TOKEN}", key)
@@ -90,7 +90,8 @@ def test_file_that_only_a_group_may_read(command: UrlCommand, key: str, setting:
 
 
 def test_nothing_secret_shows_while_it_runs(command: UrlCommand, cert: Cert, key: str) -> None:
-    """A refusal takes Proxmox 3 s: time to look at the process, which is another user's when root runs the tests."""
+    """Proxmox's refusal takes 3 s. Meanwhile the test reads the process's argv and environment. When root runs the
+    tests, the process runs as another user."""
     secret = "11111111-2222-3333-4444-555555555555"
     with tempfile.TemporaryDirectory() as directory:
         theirs = UrlCommand(Path(directory), command.settings, f"root@pam!proxxy={secret}", key)
@@ -107,7 +108,7 @@ def test_nothing_secret_shows_while_it_runs(command: UrlCommand, cert: Cert, key
         shown = b"".join(Path("/proc", str(process.pid), name).read_bytes() for name in ("cmdline", "environ"))
         owner = os.stat(f"/proc/{process.pid}/mem").st_uid
         out, err = process.communicate(timeout=20)
-    assert owner == 0  # not dumpable: what there is to see of it is not even its user's
+    assert owner == 0  # not dumpable: even its own user cannot read its memory
     assert process.returncode == EX_NOPERM
     for text in (shown, out, err):
         assert secret.encode() not in text and key.encode() not in text
@@ -133,7 +134,7 @@ def test_key_in_the_environment_is_wiped(command: UrlCommand, key: str) -> None:
         process.communicate(timeout=20)
 
 
-# --- settings and options that do not do -------------------------------------------------------
+# --- settings and options that are refused -----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_settings_are_the_same_in_program_and_manual(command: UrlCommand) -> Non
 
 def test_options_are_the_same_in_program_and_manual(command: UrlCommand) -> None:
     options = set(re.findall(r"--([a-z-]+)", command.ok("--help")))
-    manual = set(re.findall(r"^\.It Fl -([a-z-]+)", MANUAL, re.M)) | {"version"}  # on help's line
+    manual = set(re.findall(r"^\.It Fl -([a-z-]+)", MANUAL, re.M)) | {"version"}
     assert options == manual
 
 
@@ -241,7 +242,7 @@ def test_help_fits_on_a_screen(command: UrlCommand) -> None:
 
 
 def test_settings_file_is_understood(command: UrlCommand) -> None:
-    """With every line's comment mark taken away, too: each default is a valid value."""
+    """The file is valid after every comment mark is removed: each default is a valid value."""
     text = re.sub(r"^#(?=[A-Z_]+=)", "", command.ok("--settings"), flags=re.M)
     config = command.directory / "all.conf"
     config.write_text(text)
@@ -249,7 +250,7 @@ def test_settings_file_is_understood(command: UrlCommand) -> None:
 
 
 def test_settings_of_the_directory_beside_the_file(command: UrlCommand) -> None:
-    """The last file's key is the one that seals; one that is wrong is named."""
+    """The last file's key seals. The error about a wrong setting names its file."""
     folder = command.directory / "url.conf.d"
     folder.mkdir()
     other = "ab" * 32

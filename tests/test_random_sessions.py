@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random sessions with both ends ours (lib/random_session.py): a hundred here, hours with tests/random_sessions."""
+"""Random sessions (lib/random_session.py): a hundred here; tests/random_sessions runs them for hours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from lib.certs import Cert
 from lib.random_session import Runner
 
-SESSIONS = 30  # of each of these, which run at the same time
+SESSIONS = 30  # of each worker; the workers run at the same time
 WORKERS = 4
 SEED = int(os.environ.get("PROXXY_TEST_SEED", time.time()))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The README's commands lead to a console, on a machine that has only what they install: systemd, nginx with the
-installed snippet, proxxy-url, and a Proxmox at the name of its node."""
+installed snippet, and proxxy-url. A stand-in Proxmox listens at the node's name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ README = (TREE / "README.md").read_text()
 
 
 def commands() -> list[str]:
-    """Those of "Install" up to its first other block, and of "The first console"."""
+    """Returns the commands of "Install", up to the paragraph about the key, and of "The first console"."""
     install = README.partition("\n## Install\n")[2].partition("`make install` has made a key")[0]
     first = README.partition("\n## The first console\n")[2].partition("\n## ")[0]
     return re.findall(r"^    (.*)$", install + first, re.M)
@@ -58,7 +58,7 @@ def test_readme_leads_to_a_console(machine: Machine, cert: Cert) -> None:
         proxmox.add("qemu", 100, handler_console(banner))
         for command in done:
             if "install-packages" in command or "apt install" in command:
-                continue  # they are here already
+                continue  # the packages are installed already
             if "scp" in command:
                 machine.path("/etc/proxxy/pve-root-ca.pem").write_bytes(cert.ca.read_bytes())
                 continue
@@ -95,7 +95,7 @@ def test_readme_leads_to_a_console(machine: Machine, cert: Cert) -> None:
 
 
 def serve_the_panel(machine: Machine) -> None:
-    """The panel's nginx, with the README's line in it."""
+    """Configures and starts the panel's nginx, with the README's line."""
     line = re.search(r"^    (include \S+nginx\.conf;)$", README, re.M)[1]
     machine.path("/etc/nginx/sites-enabled/default").unlink(missing_ok=True)
     machine.path("/etc/nginx/sites-enabled/panel").write_text(f"server {{ listen 127.0.0.1:{PANEL_PORT}; {line} }}\n")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Browsers show no page the answer to a failed upgrade. They get a refusal in a Close; other clients get it in HTTP."""
+"""Refusals in a Close. Browsers hide the answer to a failed upgrade from the page, so they get a refusal in a Close;
+other clients get it as HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from lib.wire import BINARY, CLOSE, PING, Client, close_payload, encode_frame, u
 
 @pytest.fixture(scope="module")
 def proxxy(relay: Activator) -> Activator:
-    """Under the Activator alone: a payload means the same whoever spawned the session."""
+    """Only under Activator: a payload's meaning does not depend on what spawned the session."""
     return relay
 
 
@@ -46,8 +47,8 @@ CLOSES: dict[str, tuple[dict[str, Any], tuple[str, str], str]] = {
 
 @pytest.mark.parametrize("case", CLOSES)
 def test_refusal_is_told_to_browsers_in_a_close(settings: dict[str, Any], key: str, case: str) -> None:
-    """They show no page what an HTTP refusal says. The same words, record and exit status as without Origin; and a
-    plain GET says the same."""
+    """The Close has the same text, record and exit status as the HTTP refusal without Origin. A plain GET gets the
+    same text."""
     members, (words, detail), outcome = CLOSES[case]
     now = int(time.time())
     dated = {n: now + v if n in ("exp", "nbf") else v for n, v in members.items()}
@@ -69,7 +70,7 @@ def test_refusal_is_told_to_browsers_in_a_close(settings: dict[str, Any], key: s
 
 
 def test_used_link_is_told_so(proxxy: Activator, standin: StandIn, key: str) -> None:
-    """In a Close to a browser; to a GET, which has no Origin; and neither uses up what is not used."""
+    """A browser is told in a Close, a GET (which has no Origin) as HTTP. A refused request uses no payload up."""
     payload = seal_jwe(standin.console("qemu", ECHO), key, jti="told", origin=PAGE["Origin"])
     assert ask(proxxy, payload, {"Upgrade": ""})[0] == 426
     assert echoes(proxxy, payload, PAGE)
@@ -98,7 +99,7 @@ def test_what_was_not_sealed_with_the_key_has_an_http_answer(proxxy: Activator, 
 
 
 def test_client_that_does_not_hear_the_refusal_is_gone_in_time(proxxy: Activator, key: str) -> None:
-    """What it sends meanwhile is frames, or it is not: nothing of it gets anywhere."""
+    """The session ends in time whatever the client sends meanwhile: frames, other bytes or nothing."""
     payload = seal_jwe(console(8006), key, client="192.0.2.1")
     frames = encode_frame(PING, b"?", mask=b"abcd") + encode_frame(BINARY, b"x" * 70000, mask=b"abcd")
     for early in (b"", frames, encode_frame(CLOSE, close_payload(1000), mask=b"abcd"), b"GET / HTTP/1.1\r\n\r\n"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both ends of a session at their limits: one direction waiting for the other, slow readers, last words, floods."""
+"""The relay at its limits: one direction waits for the other, slow readers, data before a Close, floods."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lib.upstream import Connection, Upstream
 from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload, encode_frame, upgrade_request, xor
 
 MASK = b"\1\2\3\4"
-SLOW_BUFFER = 16 * 1024  # bytes that a slow peer's kernel takes ahead of it
+SLOW_BUFFER = 16 * 1024  # bytes that a slow peer's kernel buffers
 
 
 class Session:
-    """One client, one scripted Proxmox."""
+    """One session: a client and a scripted Proxmox."""
 
     def __init__(self, proxxy: Activator, cert: Cert, key: str, script: Any, receive_buffer: int = 0) -> None:
         self.proxxy = proxxy
@@ -61,7 +61,7 @@ def session(cert: Cert, key: str) -> Iterator[Any]:
 
 
 def ended(proxxy: Activator) -> dict[str, str]:
-    """The last record's facts."""
+    """Returns the fields of the last "Session ended" record."""
     line = [line for line in proxxy.wait_log("Session ended", 15).splitlines() if "Session ended" in line][-1]
     return dict(re.findall(r"(\w+)=(\S+)", line))
 
@@ -72,7 +72,8 @@ def ended(proxxy: Activator) -> dict[str, str]:
 def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(
     settings: dict[str, Any], session: Any
 ) -> None:
-    """Pongs fill the queue behind the client's frame; once it is whole, the console's data comes at once."""
+    """Pongs fill the queue behind the client's unfinished frame. When the frame is complete, the console's data arrives
+    at once."""
     begun = threading.Event()
 
     def ping(c: Connection) -> None:
@@ -102,7 +103,7 @@ def test_pongs_that_wait_for_the_clients_frame_do_not_hold_data_for_ever(
 
 @pytest.mark.parametrize("end", ["close_notify", "reset"])
 def test_console_that_ended_waits_for_no_room_for_its_pongs(settings: dict[str, Any], session: Any, end: str) -> None:
-    """Pongs fill the queue behind the client's frame, which never becomes whole; then the console ends."""
+    """Pongs fill the queue behind the client's frame, which never becomes complete; then the console ends."""
     begun = threading.Event()
 
     def ping_and_leave(c: Connection) -> None:
@@ -128,11 +129,11 @@ def test_console_that_ended_waits_for_no_room_for_its_pongs(settings: dict[str, 
         assert ended(proxxy)["bytes_down"] == "4"
 
 
-# --- last words ------------------------------------------------------------------------------
+# --- data before a Close ---------------------------------------------------------------------
 
 
 def whole_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
-    """The opcode and payload of a client's first frame, and what is behind it; None when it is not whole."""
+    """Returns opcode and payload of a client's first frame, and the bytes after it; None when it is incomplete."""
     size = {126: 2, 127: 8}.get(data[1] & 0x7F, 0) if len(data) > 1 else 0
     begin = 2 + size + 4
     if len(data) < begin:
@@ -149,7 +150,7 @@ def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any],
     codes: list[int | None] = []
 
     def draw(c: Connection) -> None:
-        """One thread for both: TLS cannot be used by two at once."""
+        """Sends and receives in one thread: two threads cannot use one TLS connection at once."""
         c.accept_upgrade()
         picture = encode_frame(BINARY, b"p" * 30000)
         drawn, received, left = time.monotonic(), b"", b""
@@ -166,7 +167,7 @@ def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any],
                 if opcode == CLOSE:
                     codes.append(struct.unpack(">H", payload[:2])[0])
                     c.sock.settimeout(10)
-                    while c.sock.recv(4096):  # a close with unread bytes is a reset, which acknowledges nothing
+                    while c.sock.recv(4096):  # close() with unread bytes sends a reset, which acknowledges nothing
                         pass
                     return
                 got.extend(payload)
@@ -184,7 +185,8 @@ def test_paste_and_close_into_a_drawing_console_arrive(settings: dict[str, Any],
 
 
 def test_frame_that_still_comes_in_pieces_is_finished_before_the_close(settings: dict[str, Any], session: Any) -> None:
-    """The console closes while the client sends a frame, for longer than the closing handshake waits in silence."""
+    """The console closes while the client is sending a frame. The rest of the frame takes longer than the closing
+    handshake would wait for a silent client."""
     got: list[Any] = []
 
     def close(c: Connection) -> None:
@@ -210,7 +212,8 @@ def test_frame_that_still_comes_in_pieces_is_finished_before_the_close(settings:
 
 
 def test_slow_client_gets_the_consoles_last_words(settings: dict[str, Any], session: Any) -> None:
-    """20 kB/s, and the mouse moves: what the console said last takes seconds, and comes, with the Close."""
+    """The client reads 20 kB/s and sends mouse events. The console's last data takes seconds, and arrives with the
+    Close."""
     words = os.urandom(90_000)
 
     def last_words(c: Connection) -> None:
@@ -253,7 +256,7 @@ def test_slow_client_gets_the_consoles_last_words(settings: dict[str, Any], sess
 
 
 def test_record_does_not_say_what_the_client_never_got(settings: dict[str, Any], session: Any) -> None:
-    """It reads nothing at all: it is given up, and the record says no Close and fewer bytes."""
+    """The client reads nothing, so proxxy gives it up. The record has no Close code and counts only delivered bytes."""
 
     def last_words(c: Connection) -> None:
         c.accept_upgrade()
@@ -280,7 +283,7 @@ def test_record_does_not_say_what_the_client_never_got(settings: dict[str, Any],
         assert int(record["bytes_down"]) <= received + 1000
 
 
-# --- whatever flows, the clock is heard ------------------------------------------------------
+# --- SIGTERM and time limits during a flood --------------------------------------------------
 
 FLOODS = {
     "tiny frames": encode_frame(BINARY, b"x") * 20000,
@@ -289,15 +292,15 @@ FLOODS = {
     "large Pings": encode_frame(PING, b"p" * 125) * 1000,
     "large frames": encode_frame(BINARY, b"z" * 131072) * 2,
 }
-END_SECONDS = 5  # the floods themselves last until the session ends
+END_SECONDS = 5  # a flood lasts until the session ends
 
 
 @pytest.mark.parametrize("kind", [*FLOODS, "tiny records"])
 @pytest.mark.parametrize("end", ["SIGTERM", "session_max"])
 def test_a_flood_delays_no_end(settings: dict[str, Any], session: Any, kind: str, end: str) -> None:
-    """SIGTERM and the limit end the real program, over real sockets. On a loaded machine, and with a client in Python
-    that first reads what came before, that takes a second or more. tests/unit/session/test_relay.c, whose clock is a
-    model, shows that the relay itself takes at most 100 ms.
+    """SIGTERM and session_max end a session of the real program during a flood. This can take a second or more on a
+    loaded machine, because the client in Python first reads all earlier bytes. tests/unit/session/test_relay.c, with
+    a simulated clock, shows that the relay itself takes at most 100 ms.
     """
     flood = FLOODS.get(kind, encode_frame(BINARY, b"x"))
 
@@ -324,7 +327,7 @@ def test_a_flood_delays_no_end(settings: dict[str, Any], session: Any, kind: str
 
 
 def test_a_flood_of_the_clients_delays_no_end(settings: dict[str, Any], session: Any) -> None:
-    """As above: that the end comes, and not how soon."""
+    """As above, the test shows that the session ends, not how soon."""
 
     def hold(c: Connection) -> None:
         c.accept_upgrade()
@@ -355,7 +358,7 @@ def test_a_flood_of_the_clients_delays_no_end(settings: dict[str, Any], session:
 
 
 class Drain:
-    """Reads as fast as it can, and notes when the Close came: its words are looked for."""
+    """Reads as fast as it can and records when the Close arrives. It recognizes the Close by its reason."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.closed_at = 0.0

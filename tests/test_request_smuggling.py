@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP requests that two parsers could read in two ways, and everything else that is no request.
+"""HTTP requests that two parsers could read in two ways, and bytes that are no HTTP request.
 
-Each case is a legal upgrade request with a good payload but for the one thing that it is about, so that
-leniency would show as a console. Behind it comes a second request, which must never be answered: what a
-proxy in front takes for the first one's body or for another's must stay unread. A refusal is one answer
-and the end of the connection; an upgrade is one 101, and then what follows are frames.
+Each case is a legal upgrade request with a valid payload and one fault, so that a parser that accepts the
+fault would open a console. A second request follows, which proxxy must never answer: a proxy in front may
+take it for the first request's body, or for another client's request. A refusal is one answer and the end
+of the connection; an upgrade is one 101, and the bytes after it are frames.
 
 A case's section begins with its RFC: 9110 (semantics), 9112 (HTTP/1.1), 9113 (HTTP/2), 3986 (URIs), 6455.
 lib/smuggling_fields.py and lib/smuggling_lines.py have the cases.
@@ -42,7 +42,7 @@ def serve(console_end: Connection) -> None:
 
 @pytest.fixture(scope="module")
 def front(settings: dict[str, Any], cert: Cert, key: str) -> Iterator[Front]:
-    """Under the Activator alone: a head is read the same whoever spawned the reader."""
+    """Only under Activator: parsing does not depend on what spawned the session."""
     with Activator(settings) as proxxy, Upstream(cert, serve) as upstream:
         yield Front(proxxy.port, target(seal(console(upstream.port), key)).encode(), upstream)
 
@@ -55,8 +55,8 @@ def filled(raw: bytes, front: Front) -> bytes:
 
 
 def check_only_answer(raw: bytes, status: int, head_alone: bool) -> None:
-    """raw, all that ever came, is one answer: a refusal with its body, or a 101 and a Close that says that
-    what followed is no frame. head_alone: the answer has no body, as it is one to HEAD."""
+    """Checks that raw, all bytes received, is exactly one answer: a refusal with its body, or a 101 and a Close
+    1002 (the second request is no frame). head_alone: it answers a HEAD, so it has no body."""
     head, _, rest = raw.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     assert lines[0].startswith(f"HTTP/1.1 {status} "), raw
@@ -141,7 +141,7 @@ CUT = {
 
 @pytest.mark.parametrize("raw", CUT.values(), ids=[f"9112-8-{name}" for name in CUT])
 def test_request_that_is_cut_is_not_served(front: Front, raw: bytes) -> None:
-    """Nothing is made of half a request, and nobody is there to be answered."""
+    """proxxy does not act on half a request, and does not answer it: the client has left."""
     opened = front.upstream.connections
     with Client.connect(front.port, raw=filled(raw, front)) as client:
         client.sock.shutdown(socket.SHUT_WR)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Behind nginx, Caddy, HAProxy and Apache, well and badly configured: consoles work, health checks find proxxy
+"""proxxy behind nginx, Caddy, HAProxy and Apache, configured well and badly: consoles work, health checks find it
 healthy, and the proxies' logs contain no payload."""
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def test_console_behind_a_front(relay: Activator, standin: StandIn, key: str, na
 
 @pytest.mark.parametrize("name", FRONTS)
 def test_refusal_behind_a_front(relay: Activator, key: str, name: str) -> None:
-    """To a browser in a Close, to others as HTTP."""
+    """Behind each proxy, a browser gets the refusal in a Close, another client as HTTP."""
     with FRONTS[name](relay.port) as front:
         payload = seal_jwe(console(8006), key, client="192.0.2.1")
         with Client.upgraded(front.port, target(payload), {"Origin": "https://panel.example.com"}) as client:
             code, reason = client.close_code()
             assert code == 1008 and reason.startswith("Client address not allowed")
-        if name == "Apache, mod_proxy_wstunnel":  # makes a 502 of any answer but 101
+        if name == "Apache, mod_proxy_wstunnel":  # answers 502 instead of any answer but 101
             return
         with Client.connect(front.port, target(payload)) as client:
             head = client.read_head()
@@ -95,7 +95,7 @@ def shipped(request: pytest.FixtureRequest) -> type[Nginx]:
     return request.param
 
 
-# Under the prefix, and what may be taken for it; Caddy's paths have no case.
+# Paths under the prefix, and paths similar to it; Caddy ignores the case of paths.
 NEAR_MISSES = [
     "/console/", "/console/ws", "/console/ws/", "/console/WS", "/console/ws.", "/console/wss", "/console/ws%20",
     "/console//ws", "/console/./ws", "/console/x/../ws", "/console/%77s", "/%63onsole/ws", "/%63onsole/WS",
@@ -120,7 +120,7 @@ def test_no_path_under_the_prefix_has_its_query_logged(
                         client.read_head()
         with Client.connect(web.port, "/panel?page=7", {"Upgrade": ""}) as client:
             client.read_head()
-        wait_for(lambda: "page=7" in web.logs(), 5, web.logs)  # what is not ours is logged as ever
+        wait_for(lambda: "page=7" in web.logs(), 5, web.logs)  # other requests are still logged
         found = re.findall(r".*eyJhbGciOi.*", web.logs())
         assert found == []
 

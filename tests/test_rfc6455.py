@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conformance to RFC 6455, case by case: the Autobahn testsuite's categories, the opening handshake and
-masking, for what a client sends and for what Proxmox sends. Each case names the section that it checks;
-`/usr/bin/python3 tests/test_rfc6455.py` counts them.
+"""Conformance to RFC 6455: the Autobahn testsuite's categories, the opening handshake and masking, with frames
+from a client and from Proxmox. Each case names the section that it checks;
+`/usr/bin/python3 tests/test_rfc6455.py` counts the cases.
 
 test_rfc6455_data.py, test_rfc6455_ends.py and test_rfc6455_handshake.py have the cases; lib/rfc6455.py has both ends.
 """
@@ -17,7 +17,7 @@ from lib.rfc6455 import EVERY
 
 
 def summary() -> str:
-    """How many cases there are of each section."""
+    """Returns the number of cases for each section."""
     counts = Counter(case.section for case in EVERY)
     order = sorted(counts, key=lambda section: [int(number) for number in section.split(".")])
     lines = [f"{section:<8}{counts[section]:>5}" for section in order]

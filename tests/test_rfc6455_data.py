@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 6455, sections 5, 8 and 10: what must arrive, from a client and from Proxmox. Sizes, masks, Pings and Pongs,
-fragments, limits and texts."""
+"""RFC 6455, sections 5, 8 and 10: frames from a client and from Proxmox that must arrive. Sizes, masks, Pings and
+Pongs, fragments, limits and texts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sizes() -> Iterator[Case]:
 
 
 def chopped() -> Iterator[Case]:
-    """A frame means the same however TCP cuts it."""
+    """TCP may split a frame anywhere; its meaning stays the same."""
     chops = {0: 1, 1: 1, 125: 1, 126: 1, 1000: 1, 65535: 997, 65536: 64, 131073: 1460}
     headers = {5: {CLIENT: 6, PROXMOX: 2}, 126: {CLIENT: 8, PROXMOX: 4}, 65536: {CLIENT: 14, PROXMOX: 10}}
     for size, chop in chops.items():
@@ -80,14 +80,14 @@ def pings() -> Iterator[Case]:
     yield from by_both("5.5.3", "pong-that-answers-nothing-between-pings", *ten[:2], stray, *ten[2:])
     yield from by_both("5.5.2", "ten-pings", *ten)
     yield from by_both("5.5.2", "ten-pings-byte-by-byte", *ten, chop=1)
-    # More than RFC 6455 asks (the last of several would do), as RTTs are measured with them.
+    # RFC 6455 allows answering only the last of several Pings. proxxy answers all: clients measure RTTs with them.
     yield from by_both("5.5.3", "five-hundred-pings-are-all-answered", *many)
     one, two = Sent(TEXT, b"one"), Sent(BINARY, b"two")
     yield from by_both("5.5.2", "pings-between-messages", *ten[:2], one, ten[2], two, ten[3])
 
 
 def fragmented() -> Iterator[Case]:
-    """Towards Proxmox each fragment is a complete frame (hear_frame() looks), as it cannot stand others."""
+    """proxxy sends Proxmox each fragment as a complete frame (hear_frame() checks it): Proxmox accepts no fragments."""
     payloads = {
         "two": (b"fragment1", b"fragment2"),
         "three": (b"fragment1", b"fragment2", b"fragment3"),
@@ -128,9 +128,9 @@ def limits() -> Iterator[Case]:
 
 
 def texts() -> Iterator[Case]:
-    """Section 8.1 obliges who interprets the bytes as UTF-8. A relay does not: Proxmox treats text and
-    binary alike, terminals send bytes of any encoding in text frames, and browsers check what they
-    interpret. So what is not UTF-8 arrives as it was sent."""
+    """Section 8.1 binds an endpoint that interprets text as UTF-8. A relay does not: Proxmox treats text and
+    binary alike, terminals send bytes of any encoding in text frames, and browsers check UTF-8
+    themselves. So bytes that are not UTF-8 arrive unchanged."""
     for name, text in (UTF8 | NOT_UTF8).items():
         yield from by_both("8.1", f"text-{name}-passes-untouched", Sent(TEXT, text))
     greek = UTF8["Greek"]
@@ -142,8 +142,9 @@ def texts() -> Iterator[Case]:
 
 @over(*sizes(), *chopped(), *masked(), *pings(), *fragmented(), *limits(), *texts())
 def test_data_arrives_and_pings_are_answered(ends: Ends, case: Case) -> None:
-    """All data comes to the other end in order, each Ping's answer to its sender (section 5.5.2), and a Close
-    ends it. Proxmox's frames keep their bounds, the client's need not (section 5.4: an intermediary may)."""
+    """All data arrives at the other end in order, each Ping's sender gets a Pong (section 5.5.2), and a Close
+    ends the session. Proxmox's frames keep their boundaries; the client's need not (section 5.4 allows an
+    intermediary to change them)."""
     near, far = ends.near_and_far(case.sender)
     with sending(near, case, Sent(CLOSE, close_payload(1000))):
         *heard, close = hear(far)
@@ -176,7 +177,8 @@ def test_fragment_and_ping_do_not_wait_for_the_message(ends: Ends, case: Case) -
 
 @over(*by_both("5.2", "length-of-63-bits", Sent(BINARY, pattern(1000), length=(1 << 63) - 1)))
 def test_largest_length_is_legal(ends: Ends, case: Case) -> None:
-    """Proxmox gets it in pieces that it can stand, the client as it is; nothing waits for the rest."""
+    """proxxy splits the frame for Proxmox into frames of legal size and forwards it to the client unchanged. It does
+    not wait for the rest of the frame."""
     near, far = ends.near_and_far(case.sender)
     (frame,) = case.sent
     near.send(frame.encode(case.sender))
@@ -194,9 +196,9 @@ def test_mask_keys_are_fresh(ends: Ends, case: Case) -> None:
 
 @over(*(Case("5.3", f"{size}-bytes-keep-the-client's-key", size) for size in (1, 131072, 131073, 393217)))
 def test_data_keeps_the_clients_mask_key(ends: Ends, case: Case) -> None:
-    """The key is to be fresh for each frame and unknown to who chose the data, so that no script can put
-    bytes of its choice on the wire (section 10.3). The client's is: the relay passes payloads on without
-    unmasking them, and cuts a larger frame where the same key stays right."""
+    """Each frame needs a new key that is unknown to the author of the data, so that no script can put
+    chosen bytes on the wire (section 10.3). The client's key is such a key: the relay forwards payloads without
+    unmasking them, and splits a larger frame only where the same key still fits."""
     with sending(ends.client, Case("5.3", "", (Sent(BINARY, pattern(case.sent)),), sender=CLIENT)):
         pieces = [hear_frame(ends.proxmox) for _ in range(0, case.sent, PROXMOX_FRAME_MAX)]
     assert {mask for _, mask in pieces} == {MASK}

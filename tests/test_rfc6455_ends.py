@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 6455, sections 5 to 8: what must end the connection, by a client and by Proxmox. Offences, Closes, and a
-connection that breaks off."""
+"""RFC 6455, sections 5 to 8: events from a client and from Proxmox that must end the connection. Protocol violations,
+Closes, and broken connections."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SENDABLE = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # secti
 
 # --- 3, 4, 5 and 7: what must end the connection ---------------------------------------------
 
-# Behind an offence or a Close nothing counts any more (sections 5.5.1 and 7.1.7).
+# proxxy must ignore all data after a violation or a Close (sections 5.5.1 and 7.1.7).
 BEHIND = (Sent(BINARY, b"behind"), Sent(PING, b"behind"), Sent(CLOSE, close_payload(4000)))
 BEFORE = Sent(TEXT, b"before")
 
 
 def violation(section: str, name: str, *sent: Sent, code: int = 1002) -> list[Case]:
-    """The last frame is the offence. The client hears of its own as of Proxmox's, but in other words."""
+    """Returns cases whose last frame is a violation. The client gets `code` for its own, 1011 for Proxmox's."""
     client, proxmox = by_both(section, name, *sent)
     return [client._replace(expected=close_payload(code)), proxmox._replace(expected=close_payload(1011))]
 
@@ -113,7 +113,7 @@ def wrong_closes() -> Iterator[Case]:
 
 
 def closes() -> Iterator[Case]:
-    """The client hears its own code again, and Proxmox's code and reason as they came."""
+    """The client gets its own code back, and gets Proxmox's code and reason unchanged."""
     for code in (*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999):
         yield from closing("7.4", f"close-code-{code}", close_payload(code))
     for size in (1, 2, 122, 123):
@@ -124,7 +124,7 @@ def closes() -> Iterator[Case]:
     for sender in (CLIENT, PROXMOX):
         heard = close_payload(1000)
         yield Case("7.1.5", "close-without-code-is-1000-to-the-client", (Sent(CLOSE),), heard, sender)
-    # A reason is shown to people: what could steer a terminal does not go on. No section forbids it.
+    # People see the reason, so proxxy replaces control characters. The RFC does not forbid that.
     steering = Sent(CLOSE, close_payload(1000, b"a\x1b[2Jb\0c\x7f"))
     yield Case("7.1.6", "close-reason-loses-controls", (steering,), close_payload(1000, "a?[2Jb?c?"), PROXMOX)
 
@@ -145,8 +145,8 @@ def closing(section: str, name: str, payload: bytes, before: Sent = BEFORE) -> I
     *closes(),
 )
 def test_connection_ends(ends: Ends, case: Case) -> None:
-    """What came before arrives, each end hears one Close and nothing else, and TCP is closed (sections 5.5.1
-    and 7.1.7)."""
+    """Earlier data arrives, each end gets one Close and nothing else, and TCP is closed (sections 5.5.1 and
+    7.1.7)."""
     near, far = ends.near_and_far(case.sender)
     *before, last = case.sent
     data = b"".join(frame.payload for frame in before)
@@ -179,7 +179,7 @@ def preceded() -> Iterator[Case]:
 
 @over(*preceded())
 def test_message_before_an_offence_in_one_segment_arrives(ends: Ends, case: Case) -> None:
-    """Whether a message has been received is not for TCP to decide, nor for what comes behind it."""
+    """A message arrives even if a violation follows it in the same TCP segment."""
     near, far = ends.near_and_far(case.sender)
     near.send(b"".join(frame.encode(case.sender) for frame in case.sent))
     data = b"".join(frame.payload for frame in case.sent[:-1])
@@ -189,12 +189,12 @@ def test_message_before_an_offence_in_one_segment_arrives(ends: Ends, case: Case
     assert len(hear(ends.proxmox)) == 1  # a Close alone
 
 
-# --- 7: a connection that breaks off ---------------------------------------------------------
+# --- 7: a broken connection ------------------------------------------------------------------
 
 
 def breaks() -> Iterator[Case]:
-    """expected: whether a Close may stand there. In a frame's payload it may not (section 5.5: a control
-    frame goes between frames), and the end of TCP says it."""
+    """expected: whether proxxy can send a Close. Inside a frame's payload it cannot (section 5.5: control
+    frames go between frames), so it only ends TCP."""
     frame = Sent(BINARY, pattern(1000))
     for sender, header in {CLIENT: 8, PROXMOX: 4}.items():
         for cut in (0, 1, header - 1, header, header + 1, header + 999):

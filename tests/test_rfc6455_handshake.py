@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 6455, sections 1, 4 and 9 to 11: the opening handshakes, a client's with proxxy and proxxy's with Proxmox."""
+"""RFC 6455, sections 1, 4 and 9 to 11: the opening handshakes of a client with proxxy and of proxxy with Proxmox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest_plugins = "lib.rfc6455"
 
 # --- 4: the opening handshake, client to proxxy ----------------------------------------------
 
-KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # section 1.3's
+KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # from section 1.3
 ASKED = "GET TARGET HTTP/1.1"
 FIELDS: dict[str, Any] = {
     "Host": "proxxy.example.com",
@@ -34,14 +34,14 @@ def accept(key: str) -> str:
 
 
 def head(start: str, fields: dict[str, Any]) -> str:
-    """A head; a field's name has `_` for `-`, a list of values makes a line of each, and None makes none."""
+    """Returns a head. In names of fields `_` stands for `-`; a list gives a line for each value, None gives no line."""
     values = {name.replace("_", "-"): v if isinstance(v, list) else [v] for name, v in fields.items()}
     lines = [f"{name}: {value}" for name, each in values.items() for value in each if value is not None]
     return "\r\n".join([start, *lines, "", ""])
 
 
 def asked(section: str, name: str, status: int, line: str = ASKED, answer: Any = None, **fields: Any) -> Case:
-    """A handshake with other fields. answer: some of the answer's fields, ABSENT or a value."""
+    """Returns a case with changed fields in the request. answer: expected fields of the answer, or ABSENT."""
     return Case(section, name, head(line, FIELDS | fields), (status, answer or {}))
 
 
@@ -57,7 +57,7 @@ def handshakes() -> Iterator[Case]:
     for value in (None, "", "websockets", "web socket", "h2c", "websocket-x"):
         yield asked("4.2.1", f"upgrade-is-{value}", 426, Upgrade=value)
     for value in (None, "", "keep-alive", "close", "upgrades", "websocket"):
-        # A proxy in front that does not pass it on is no reason to refuse: http.h.
+        # proxxy accepts this because a proxy in front may not forward the field: http.h.
         yield asked("4.2.1", f"connection-is-{value}", 101, Connection=value)
     for value in (None, "", "0", "8", "12", "14", "013", "13.0", "13, 8", "-13", "256", "x"):
         wanted = {"sec-websocket-version": "13"}
@@ -105,7 +105,7 @@ def handshake_keys() -> Iterator[Case]:
 
 
 def handshake_protocols() -> Iterator[Case]:
-    """Section 4.2.2: one of those offered, or none; a browser fails the connection at any other."""
+    """Section 4.2.2: the answer has one of the offered protocols, or none; a browser fails at any other."""
     offers: dict[Any, str] = {
         "binary": "binary",
         "base64": "base64",
@@ -138,8 +138,7 @@ AGREED = {
 
 @over(*handshakes())
 def test_opening_handshake(sessions: Sessions, case: Case) -> None:
-    """The answer to a client's. Nobody listens where Proxmox should be: the 101 is the answer to the client's
-    request alone."""
+    """Checks proxxy's answer to a client. No Proxmox listens: the 101 depends only on the client's request."""
     raw = case.sent.replace("TARGET", sessions.target(free_port())).encode()
     with Client.connect(sessions.port, raw=raw) as client:
         answer = client.read_head()
@@ -174,7 +173,7 @@ def test_opening_handshake(sessions: Sessions, case: Case) -> None:
     Case("4.1", "request-has-no-line-end-but-CRLF", rb"(?<!\r)\n|\r(?!\n)|[^\x20-\x7e\r\n]", 0),
 )
 def test_request_to_proxmox(unanswered: Ends, case: Case) -> None:
-    """sent is what is looked for, expected how often it is there."""
+    """case.sent is a pattern; case.expected is the number of its matches in proxxy's request."""
     raw = unanswered.proxmox.read_request().raw
     assert len(re.findall(case.sent, raw)) == case.expected, raw
 
@@ -215,7 +214,7 @@ def answers() -> Iterator[Case]:
     yield answered("4.1", "answer-byte-by-byte-is-accepted", True)._replace(chop=1)
     small = head("HTTP/1.1 101 x", {name.lower(): value for name, value in ANSWER.items()})
     yield Case("4.1", "answer-in-small-letters-is-accepted", small, True)
-    # RFC 9112 section 6.3: nothing follows a 101's head, whatever its fields say.
+    # RFC 9112 section 6.3: a 101 has no body, whatever its fields say.
     yield answered("4.1", "answer-with-a-Content-Length-of-0-is-accepted", True, Content_Length="0")
     wrong: dict[str, dict[str, Any]] = {
         "accept-absent": {"Sec_WebSocket_Accept": None},
@@ -241,7 +240,7 @@ def answers() -> Iterator[Case]:
         yield answered("4.1", f"answer-{status}-fails", False, f"{status} whatever")
     yield Case("4.1", "answer-HTTP-2.0-fails", head("HTTP/2.0 101 x", ANSWER), False)
     yield Case("4.1", "answer-without-HTTP-fails", "\x82\x02hi\r\n\r\n", False)
-    # RFC 9110 section 15.2: interim answers before the one that counts are to be read over.
+    # RFC 9110 section 15.2: proxxy must skip interim answers before the final one.
     for interim in ("100 Continue", "103 Early Hints"):
         heads = head(f"HTTP/1.1 {interim}", {}) + head(f"HTTP/1.1 {SWITCHING}", ANSWER)
         yield Case("4.1", f"answer-after-{interim[:3]}-is-accepted", heads, True)
@@ -249,7 +248,7 @@ def answers() -> Iterator[Case]:
 
 @over(*answers())
 def test_answer_of_proxmox(unanswered: Ends, case: Case) -> None:
-    """Proxmox's first frame is right behind its answer: a client that fails the connection never shows it."""
+    """Proxmox sends a frame directly after its answer. If the answer is wrong, proxxy must not forward the frame."""
     client, proxmox = unanswered
     key = proxmox.read_request().headers["sec-websocket-key"]
     answer = case.sent.format(key=key, accept=accept(key), cut=accept(key)[:-1])

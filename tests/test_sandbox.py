@@ -24,7 +24,7 @@ from lib.standin import StandIn
 from lib.wire import BINARY, PING, PONG, Client
 
 SOURCE = TREE / "tests" / "breakin.c"
-# Those of another processor than the program's are left away: tests/breakin.c has them between #if and #else.
+# Attempts for other processors are left out: tests/breakin.c has them between #if and #else.
 MACHINE = platform.machine() if sys.maxsize > 2**32 else "i386"
 _common, _, _rest = SOURCE.read_text().partition("#ifdef __x86_64__\n")
 _x86_64, _, _i386 = _rest.partition("#elif defined(__i386__)\n")
@@ -32,13 +32,13 @@ _abi = {"x86_64": _x86_64, "i386": _i386}.get(MACHINE, "")
 ATTEMPTS = re.findall(r"^\t(?:CALL|TRY)\((\w+), ", _common + _abi, re.M)
 SIGSEGV, SIGSYS = 11, 31
 
-# What no mistake of the program would ever do costs the session; the rest fails.
+# The sandbox kills the session at these calls, which no mistake in the program would make. Other calls fail.
 KILLED = {
     "execute", "execute_at", "signal_parent", "signal_all", "pidfd_of_parent", "trace_parent", "read_parents_memory",
     "mount_tmpfs", "change_root", "fault_handler", "become_root", "take_capabilities", "new_namespace", "load_bpf",
     "io_uring", "perf_event", "key_ring",
 } | {"x86_64": {"x32_call", "i386_call"}, "i386": {"become_root_32"}}.get(MACHINE, set())  # fmt: skip
-# Attempts that succeed without the sandbox, whoever the user: that they are stopped is its doing.
+# Attempts that succeed without the sandbox for any user: only the sandbox stops them.
 GOOD = {
     "open_passwd", "open_own_memory", "open_environment", "open_directory", "create_tmpfile", "openat2_passwd",
     "stat_file", "read_link", "access_file", "change_directory", "memory_file", "watch_files", "socket_inet",
@@ -51,13 +51,13 @@ GOOD = {
 
 @pytest.fixture(scope="module")
 def breakin() -> Path:
-    """The program with the attempts built in."""
+    """Builds the program with the attempts in it."""
     make("BREAKIN=1", "all")
     return TREE / "build" / "breakin" / "proxxy-conn"
 
 
 def attempt(standin: StandIn, key: str, proxxy: Activator) -> str:
-    """What the intruder reports; "" when the session was ended over it."""
+    """Runs the attempt in a session; returns its report, or "" when the session was killed."""
     with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
         try:
             return client.read_frame().payload.decode()
@@ -83,7 +83,7 @@ def test_attempt_is_stopped(
         assert answer == ""
         if spawner is Activator:
             log = proxxy.wait_log("died with code")
-            # A kernel without 32-bit calls does not even know this one.
+            # A kernel without 32-bit system calls kills the process with SIGSEGV here.
             assert f"died with code {SIGSYS}" in log or (name == "i386_call" and f"code {SIGSEGV}" in log)
 
 
@@ -97,24 +97,24 @@ def test_attempt_would_succeed_without_the_sandbox(
 
 
 def filters(pid: int) -> int:
-    """How many system call filters a process has; a container may have brought one."""
+    """Returns the number of a process's system call filters. A container may have added one."""
     return int(re.search(r"^Seccomp_filters:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
 
 
 def test_confined_before_proxmox_has_said_anything(breakin: Path, settings: dict[str, Any], key: str) -> None:
-    """TLS and HTTP with a host that may not be Proxmox are spoken from inside."""
+    """The session enters the sandbox before TLS and HTTP, because the other host may not be Proxmox."""
     with socket.create_server(("127.0.0.1", 0)) as listener, Activator(settings, program=breakin) as proxxy:
         members = console(listener.getsockname()[1])
         with Client.upgraded(proxxy.port, target(seal(members, key))):
             upstream, _ = listener.accept()
             with upstream:
-                assert upstream.recv(5)[:1] == b"\x16"  # the first that it says
+                assert upstream.recv(5)[:1] == b"\x16"  # a TLS handshake record, the first byte that proxxy sends
                 (pid,) = proxxy.sessions()
                 assert filters(pid) == filters(os.getpid()) + 1
 
 
 class WithDescriptors(Activator):
-    """Whoever starts sessions has forgotten to close what it has open."""
+    """An activator that leaks descriptors into its sessions."""
 
     def command(self) -> list[Any]:
         leaking = ["sh", "-c", 'exec 5</etc/passwd 7</etc 9>/dev/null; exec "$0"', self.binary]
@@ -136,7 +136,7 @@ def test_session_has_no_descriptor_that_is_not_its_own(settings: dict[str, Any],
 
 
 def memory(pid: int) -> Iterator[tuple[str, bytes]]:
-    """Every page of a process that can be read, by mapping."""
+    """Yields each readable mapping of a process: its line in maps and its bytes."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
         for line in maps:
             fields = line.split()
@@ -148,10 +148,10 @@ def memory(pid: int) -> Iterator[tuple[str, bytes]]:
 
 
 def secrets_of(console: dict[str, Any], key: str, payload: str) -> dict[str, bytes]:
-    """What must not be found, in each form that it ever had: pieces of it as well."""
+    """Returns the secrets in each form that they ever had, and parts of them."""
     token = console["ticket"].rpartition("=")[2] or console["ticket"]
     vncticket = console["vncticket"]
-    # The beginning says only what kind of ticket it is.
+    # The beginning only shows the ticket's type.
     signature = vncticket[-40:]
     found = {
         "key": bytes.fromhex(key),
@@ -177,7 +177,7 @@ def secrets_of(console: dict[str, Any], key: str, payload: str) -> dict[str, byt
 def test_relaying_session_has_no_secret_in_memory(
     settings: dict[str, Any], standin: StandIn, key: str, make: Any
 ) -> None:
-    """Read from /proc/PID/mem: neither key, ticket, vncticket nor payload, in any form."""
+    """/proc/PID/mem contains no form of the key, ticket, vncticket or payload."""
     with Activator(settings | {"SIGNATURE_KEY": f"new:{'5a' * 32}, old:{key}"}) as proxxy:
         console = standin.console("qemu", ECHO)
         payload = make(console, key)
@@ -201,13 +201,13 @@ def test_relaying_session_has_no_secret_in_memory(
 
 
 def private_memory(pid: int) -> int:
-    """KiB that the process has for itself."""
+    """Returns the private memory of the process in KiB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(map(int, re.findall(r"^Private_\w+: +(\d+)", text, re.M)))
 
 
 def test_quiet_session_is_as_small_as_before_its_burst(settings: dict[str, Any], standin: StandIn, key: str) -> None:
-    """What a burst fills is given back when a Ping is due: a session does not grow with what it has carried."""
+    """When a Ping is due, the session returns the memory that a burst used: it does not grow with its traffic."""
     burst = bytes(range(256)) * 4096
     with Activator(settings | {"PROXXY_PING_INTERVAL": 1}) as proxxy:
         with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:

@@ -39,7 +39,7 @@ def test_no_secret_in_log_argv_environment_or_core(settings: dict[str, Any], sta
 
 def test_key_in_the_environment_is_overwritten_there(key: str, standin: StandIn, cert: Cert) -> None:
     ca = f"PROXXY_CA_FILE={cert.ca}"
-    with Activator({}) as proxxy:  # its file has no key: the environment must do
+    with Activator({}) as proxxy:  # its settings file has no key, so the environment must have it
         port = proxxy.port
     os.environ["SIGNATURE_KEY"] = key
     try:
@@ -53,7 +53,7 @@ def test_key_in_the_environment_is_overwritten_there(key: str, standin: StandIn,
         with Client.upgraded(port, target(seal(standin.console("qemu", ECHO), key))) as client:
             client.send_frame(BINARY, b"x")
             assert client.read_data(1) == b"x"
-            # The probe's own process ends by and by.
+            # The process that is_open() caused ends a little later.
             wait_for(lambda: len(children(activator.pid)) == 1, 5, "not one session")
             [pid] = children(activator.pid)
             assert key.encode() not in Path("/proc", str(pid), "environ").read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a session ends: a Close or an end of TCP from either side, SIGTERM, a broken protocol. Other sessions go on."""
+"""How a session ends: by a Close or an end of TCP from either side, SIGTERM, or a violation. Other sessions go on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_upstream_close_with_a_code_alone(scripted: Open) -> None:
 
 
 def test_upstream_ends_without_a_close(opened: Open) -> None:
-    """Every normal end of a Proxmox console."""
+    """Proxmox ends every console this way in normal operation."""
     client, other = opened(), opened()
     client.send_frame(BINARY, b"x")
     assert client.read_data(1) == b"x"
@@ -70,7 +70,7 @@ def test_upstream_breaks_off_inside_a_frame(scripted: Open, opened: Open) -> Non
         c.close_notify()
 
     client = scripted(broken)
-    # No Close can stand inside a frame: the end of TCP says it.
+    # proxxy cannot send a Close inside a frame: it only ends TCP.
     assert client.read_all() == encode_frame(BINARY, b"x" * 1000)[:500]
     other.send_frame(BINARY, b"still here")
     assert other.read_data(10) == b"still here"
@@ -110,7 +110,7 @@ def test_client_close_or_violation_ends_that_session_only(opened: Open, frame: b
 
 @pytest.mark.parametrize("how", ["close", "reset", "half a frame"])
 def test_client_drop_ends_that_session_only(opened: Open, proxxy: Activator, how: str) -> None:
-    proxxy.wait_sessions(0, timeout=20)  # those of the test before
+    proxxy.wait_sessions(0, timeout=20)  # sessions of the test before
     client, other = opened(), opened()
     if how == "half a frame":
         client.send(encode_frame(BINARY, b"x" * 1000, mask=b"abcd")[:300])
@@ -137,9 +137,9 @@ def test_client_close_reaches_upstream(opened: Open, standin: StandIn) -> None:
 
 
 def test_console_that_ends_without_a_byte(settings: dict[str, Any], scripted: Open) -> None:
-    """A guest that is off: Proxmox answers 101 and then closes the connection in order.
+    """If the guest is off, Proxmox answers 101 and then closes the connection cleanly.
 
-    It does the same after a terminal's wrong ticket, which the client sends first.
+    It does the same if the client's first message to a terminal has a wrong ticket.
     """
 
     def off(c: Connection) -> None:
@@ -168,7 +168,8 @@ def test_console_that_ends_without_a_byte(settings: dict[str, Any], scripted: Op
 
 @pytest.mark.parametrize("authenticated", [False, True])
 def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, authenticated: bool) -> None:
-    """The console ends where the authentication does; one whose client went on was a console."""
+    """If the console ends right after the authentication, it refused the password. If the client sent more bytes
+    before the end, the console accepted the password."""
     reason = b"" if authenticated else b"Authentication failed\0"
 
     def server(c: Connection) -> None:
@@ -207,7 +208,7 @@ def test_vnc_password_that_is_refused(settings: dict[str, Any], scripted: Open, 
 def test_upgrade_of_the_program_drops_nobody(
     settings: dict[str, Any], standin: StandIn, key: str, tmp_path: Any
 ) -> None:
-    """A session lives on when the file it was started from is replaced."""
+    """A session goes on when the program's file is replaced."""
     with Activator(settings) as proxxy:
         copy = tmp_path / "proxxy-conn"
         copy.write_bytes(proxxy.binary.read_bytes())
@@ -260,7 +261,7 @@ def test_sigterm_while_connecting(settings: dict[str, Any], cert: Cert, key: str
 
 
 def test_sigterm_under_load(settings: dict[str, Any], scripted: Open) -> None:
-    """A session that never has to wait looks at signals all the same."""
+    """A session that never waits for I/O still checks for signals."""
 
     def flood(c: Connection) -> None:
         c.accept_upgrade()

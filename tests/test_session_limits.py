@@ -20,7 +20,7 @@ def test_idle_limit(settings: dict[str, Any], scripted: Open) -> None:
         started = time.monotonic()
         time.sleep(1)
         client.send_frame(BINARY, b"not idle")
-        for _ in range(5):  # Pings and Pongs are no activity, or nobody would ever be idle
+        for _ in range(5):  # Pings and Pongs do not count as activity, or no client would ever be idle
             client.send_frame(PONG)
             client.send_frame(PING)
             time.sleep(0.3)
@@ -44,7 +44,7 @@ def test_session_max(settings: dict[str, Any], standin: StandIn, key: str) -> No
     with Activator(settings | {"PROXXY_SESSION_MAX": 2}) as proxxy:
         started = time.monotonic()
         with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
-            while True:  # however busy it is
+            while True:  # a busy session ends too
                 client.send_frame(BINARY, b"busy")
                 frame = client.read_frame()
                 if frame.opcode == CLOSE:

@@ -71,7 +71,7 @@ def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], k
 
 
 def check(tmp_path: Path, **settings: object) -> tuple[int, str]:
-    """Exit status and words of proxxy-conn --check."""
+    """Runs proxxy-conn --check; returns its exit status and messages."""
     config = tmp_path / "proxxy.conf"
     config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     environment = {"PROXXY_CONFIG": str(config), "PATH": os.environ["PATH"]}
@@ -115,7 +115,7 @@ def test_check_says_what_no_session_could_work_with(
 
 
 def test_no_control_of_the_settings_reaches_a_terminal(key: str, tmp_path: Path) -> None:
-    """Neither from --check nor from the log; a path's other characters stay what they are."""
+    """--check and the log replace control characters; a path's other characters stay unchanged."""
     settings = {"SIGNATURE_KEY": key, "PROXXY_CA_FILE": "/größe\x9b31m\x1b[0m.pem"}
     status, told = check(tmp_path, **settings)
     assert status == 78 and "/größe?31m?[0m.pem" in told
@@ -130,7 +130,7 @@ def test_check_knows_a_ca_file_that_is_one(key: str, tmp_path: Path, cert: Cert)
 
 
 def test_settings_file_as_installed_is_understood(tmp_path: Any, key: str) -> None:
-    """With every line's comment mark taken away, too: each default is a valid value."""
+    """The file is valid after every comment mark is removed: each default is a valid value."""
     text = subprocess.run([binary(), "--settings"], capture_output=True, text=True, check=True).stdout
     config = tmp_path / "proxxy.conf"
     config.write_text(re.sub(r"^#(?=[A-Z_]+=)(?!SIGNATURE_KEY|PROXXY_KEY_FILE)", "", text, flags=re.M))

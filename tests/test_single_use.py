@@ -19,7 +19,7 @@ from lib.standin import StandIn
 
 @pytest.fixture(scope="module")
 def proxxy(relay: Activator) -> Activator:
-    """Under the Activator alone: a payload means the same whoever spawned the session."""
+    """Only under Activator: a payload's meaning does not depend on what spawned the session."""
     return relay
 
 
@@ -27,7 +27,7 @@ def test_jti_opens_once(proxxy: Activator, standin: StandIn, key: str) -> None:
     payload = seal_jwe(standin.console("qemu", ECHO), key, jti="once")
     assert echoes(proxxy, payload)
     assert refusal(proxxy, payload)[:2] == (403, "Payload was used already")
-    # Another payload with the same jti is no other.
+    # Another payload with the same jti is also refused.
     again = seal_jwe(standin.console("qemu", ECHO), key, jti="once", exp=int(time.time()) + 200)
     assert refusal(proxxy, again)[:2] == (403, "Payload was used already")
     proxxy.wait_log("outcome=payload-used")
@@ -41,7 +41,7 @@ def test_one_of_many_at_once_gets_the_console(proxxy: Activator, standin: StandI
 
 
 def test_request_that_could_not_be_upgraded_does_not_use_it_up(proxxy: Activator, standin: StandIn, key: str) -> None:
-    """A link that a chat program looks at first is still good."""
+    """A link still works after a chat program has fetched it for a preview."""
     payload = seal_jwe(standin.console("qemu", ECHO), key, jti="preview", origin="https://panel.example.com")
     origin = {"Origin": "https://panel.example.com"}
     assert ask(proxxy, payload, {**origin, "Upgrade": ""})[0] == 426
@@ -58,7 +58,7 @@ def test_used_jti_are_kept_as_hashes_until_they_expire(settings: dict[str, Any],
         for path in (*old, *others):
             path.touch()
             os.utime(path, (0, 0))
-        for n in range(200):  # one in sixteen looks for what has expired, among a sixteenth of all
+        for n in range(200):  # 1 in 16 requests deletes expired files, looking at 1/16 of the files
             assert ask(proxxy, seal_jwe(standin.console("qemu", ECHO), key, jti=f"customer-{n}"))[0] == 101
             if not all(path.exists() for path in old):
                 break

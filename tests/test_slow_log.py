@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A journal, a syslog or a pipe that nobody reads delays no console; one that is read slowly loses no record."""
+"""A journal, a syslog or a pipe that nobody reads delays no console. One that is read slowly loses no record."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from lib.process import wait_for
 from lib.standin import StandIn
 from lib.wire import BINARY, CLOSE, Client, close_payload
 
-AT_ONCE = 2.0  # seconds; a console takes some 0.05 to open and a log that blocks 5 for each record
+AT_ONCE = 2.0  # seconds; opening a console takes about 0.05, and a blocking log would add 5 for each record
 DRAIN = 1.0  # sink.h's SINK_DRAIN_MS, in seconds
 
 
 class Log(Activator):
-    """proxxy in a mount namespace where the journal's and syslog's sockets are those of a test."""
+    """proxxy in a mount namespace where the test owns the journal's and syslog's sockets."""
 
     def __init__(self, settings: dict[str, Any], place: Path) -> None:
-        super().__init__({**settings, "PROXXY_TLS_VERIFY": "off", "PROXXY_PAYLOADS": "cbc"})  # two warnings
+        super().__init__({**settings, "PROXXY_TLS_VERIFY": "off", "PROXXY_PAYLOADS": "cbc"})  # these cause two warnings
         self._place = place
 
     def command(self) -> list[Any]:
@@ -44,7 +44,7 @@ class Log(Activator):
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[socket.socket]:
-    """The socket of a log, full: nothing goes in before something is read."""
+    """A log's socket with a full buffer: it accepts no record until the test reads one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, socket.socket(
         socket.AF_UNIX, socket.SOCK_DGRAM
     ) as filler:
@@ -59,7 +59,7 @@ def reader(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def records(log: socket.socket) -> list[str]:
-    """What was sent but the filler, up to the session's end."""
+    """Reads records up to the session's end; returns them without the filler."""
     found: list[str] = []
     while not any("Session ended" in record for record in found):
         found += [text for text in [log.recv(65536).decode(errors="replace")] if text != "filler"]
@@ -67,7 +67,7 @@ def records(log: socket.socket) -> list[str]:
 
 
 def use(port: int, payload: str) -> float:
-    """Opens a console, types, closes it; returns how long it took to the first byte."""
+    """Opens a console, sends a byte, closes it; returns the time until the first byte came back."""
     started = time.monotonic()
     with Client.upgraded(port, target(payload)) as client:
         client.send_frame(BINARY, b"x")
@@ -122,7 +122,7 @@ class Piped(Activator):
     def command(self) -> list[Any]:
         os.mkfifo(self.directory / "fifo")
         self.end = os.open(self.directory / "fifo", os.O_RDWR | os.O_NONBLOCK)
-        # The activator says that it is ready on its own, before the pipe is full.
+        # The activator keeps its own stderr, where it reports that it is ready.
         return super().command()[:-1] + ["sh", "-c", 'exec "$0" 2>"$1"', self.binary, self.directory / "fifo"]
 
     def fill(self) -> None:
@@ -158,7 +158,7 @@ def test_pipe_that_is_slow_gets_every_record(settings: dict[str, Any], standin: 
 
         wait_for(ended, DRAIN, "no record of the end")
         assert seen.count(b"PROXXY_TLS_VERIFY is off") == seen.count(b"Session began") == 1
-        # The pipe is shared: others' writes wait as they did.
+        # proxxy must not set O_NONBLOCK on the pipe, which other processes share.
         assert not os.get_blocking(proxxy.end)
 
 
@@ -166,7 +166,7 @@ def test_pipe_that_is_slow_gets_every_record(settings: dict[str, Any], standin: 
 
 
 def test_stopped_journald_delays_nobody(cert: Cert) -> None:
-    """journald is stopped, and its socket full; then it goes on, and has the record of each session's end."""
+    """journald is stopped and its socket is full. After it continues, it has the record of each session's end."""
     with Machine() as machine, machine.network(), StandIn(cert) as proxmox:
         deploy(machine, cert, PROXXY_TLS_VERIFY="off")
         proxmox.add("qemu", ECHO, handler_console(echo))

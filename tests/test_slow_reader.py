@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client or a Proxmox that reads slowly loses no byte, and the session's memory stays small meanwhile."""
+"""A client or a Proxmox that reads slowly loses no byte, and the session's memory stays small."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def test_slow_client_gets_every_byte(scripted: Open, proxxy: Activator) -> None:
-    """80 MiB, of which the original dropped 24."""
+    """The console sends 80 MiB, of which the original program lost 24."""
     block = os.urandom(131072)
     count = 80 * MIB // len(block)
 
@@ -31,7 +31,7 @@ def test_slow_client_gets_every_byte(scripted: Open, proxxy: Activator) -> None:
         c.close_notify()
 
     client = scripted(flood)
-    time.sleep(1.5)  # it does not read, and everything on the way fills up
+    time.sleep(1.5)  # the client does not read, so all buffers fill up
     memory = resident(proxxy)
     for n in range(count):
         frame = client.read_frame(30)
@@ -41,7 +41,7 @@ def test_slow_client_gets_every_byte(scripted: Open, proxxy: Activator) -> None:
 
 
 def resident(proxxy: Activator) -> int:
-    """Bytes of the last session's process that are in memory."""
+    """Returns the resident memory of the last session's process in bytes."""
     pid = proxxy.sessions()[-1]
     with open(f"/proc/{pid}/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -65,7 +65,7 @@ def test_slow_upstream_means_bounded_memory(scripted: Open, proxxy: Activator) -
     sender = threading.Thread(target=lambda: client.send(encode_frame(BINARY, data, mask=b"\0\0\0\0"), 60))
     sender.start()
     time.sleep(1.5)
-    assert sender.is_alive()  # back-pressure: it could not get rid of it
+    assert sender.is_alive()  # back-pressure: it could not send everything
     assert resident(proxxy) < 24 * MIB
     release.set()
     sender.join()

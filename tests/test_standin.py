@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-in for Proxmox VE is as strict as the real one: seen by an independent client
-(python3-websockets) and, where that one is too well-behaved, by the raw one."""
+"""The stand-in for Proxmox VE is as strict as the real one. An independent client (python3-websockets)
+tests it, and the raw client where the first cannot break the rules."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def standin(cert: Cert) -> Iterator[StandIn]:
 @pytest.fixture
 def tls(cert: Cert) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=cert.ca)
-    # An end of TCP without one of TLS must show; Python hides it in two places.
+    # An end of TCP without a close_notify must raise an error; Python hides it in two places.
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context
 
@@ -122,7 +122,7 @@ def test_an_independent_client_is_accepted(standin: StandIn, tls: ssl.SSLContext
 
 
 def authorization(value: str) -> dict[str, dict[str, str]]:
-    """connect()'s keyword for headers has another name since websockets 14."""
+    """Returns connect()'s keyword argument for headers, which websockets 14 renamed."""
     major = int(websockets.__version__.split(".")[0])
     return {"additional_headers" if major >= 14 else "extra_headers": {"Authorization": value}}
 
@@ -168,10 +168,10 @@ def test_401_comes_after_three_seconds(standin: StandIn, tls: ssl.SSLContext, au
 
 def test_an_unencoded_ticket_is_refused(standin: StandIn, tls: ssl.SSLContext) -> None:
     console = standin.console("qemu", 100)
-    # The signature's padding: a bare "=" ends the value, as in Proxmox's parser.
+    # The signature's padding contains "=": unencoded it ends the value, as in Proxmox's parser.
     bare = target(console).replace("%3D", "=").replace("%3A", ":")
     with open_raw(standin, tls, bare, {"Authorization": console["ticket"]}) as client:
-        # Behind a "=" that the random password begins with, there is no value at all.
+        # If the random password begins with "=", the value is empty.
         assert client.read_head().status == (400 if console["vncticket"][0] == "=" else 401)
 
 
@@ -247,7 +247,7 @@ def test_pong_and_a_close_without_an_echo(standin: StandIn, tls: ssl.SSLContext)
         client.send_frame(PING, b"are you there")
         assert client.read_frame()[2:] == (PONG, b"are you there")
         client.send_frame(8, close_payload(1001, "going"))
-        with pytest.raises(ssl.SSLError, match="(?i)eof"):  # TCP ends, TLS does not
+        with pytest.raises(ssl.SSLError, match="(?i)eof"):  # TCP ends without a close_notify
             client.read(1)
     assert standin.closes == [(1001, "going")]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status unit on a real systemd: counters, metrics and sessions as systemd has them, for users of the machine,
-without a privilege."""
+"""The status unit on a real systemd: it serves systemd's counters, metrics and sessions to users of the machine, and
+needs no privilege."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def enabled(machine: Machine) -> None:
 
 
 def ask(path: str, method: str = "GET") -> tuple[int, str, Any]:
-    """Status, content type, and the body: parsed when it is JSON."""
+    """Sends a request; returns status, content type, and the body (parsed if it is JSON)."""
     connection = http.client.HTTPConnection("127.0.0.1", STATUS_PORT, timeout=10)
     connection.request(method, path)
     answer = connection.getresponse()
@@ -178,7 +178,7 @@ def test_it_runs_without_a_privilege(machine: Machine) -> None:
 
 
 def test_its_user_has_no_part_in_sessions(machine: Machine, proxmox: StandIn) -> None:
-    """Neither the key, nor what was used, nor a signal to a session."""
+    """The unit's user cannot read the key, list used payloads, signal a session or read its environment."""
     as_status = ["setpriv", "--reuid", "proxxy-status", "--regid", "proxxy-status", "--clear-groups", "--"]
     with Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), key(machine)))) as client:
         client.send_frame(BINARY, b"x")

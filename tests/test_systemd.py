@@ -2,7 +2,7 @@
 """proxxy installed and spawned by a real systemd as PID 1: how the units handle load, crashes and limits, what an
 operator sees, and that an operator's work ends no session.
 
-The tests run here, their sockets are in the machine's network: see lib/pid1.py.
+The tests run on the host, their sockets are in the machine's network: see lib/pid1.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from lib.wire import CLOSE, Client, close_payload
 PORT = 8443
 VMID = ECHO
 STATUS_REQUEST = b"GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n"
-HELD_REQUEST = b"GET / HTTP/1.1\r\n"  # the head goes on, but never does
+HELD_REQUEST = b"GET / HTTP/1.1\r\n"  # the head never ends
 HELD_SECONDS = 300  # the request's deadline: longer than any test holds one
 
 
@@ -54,10 +54,10 @@ def machine(cert: Cert) -> Iterator[Machine]:
 
 @pytest.fixture(autouse=True)
 def clean(machine: Machine) -> Iterator[None]:
-    """Each test finds a socket that listens and leaves no session behind."""
+    """After each test, ends all sessions and makes the socket listen again."""
     yield
     machine.run(["systemctl", "stop", "proxxy@*"])
-    machine.run(["systemctl", "reset-failed"])  # forgets how often it was started, which is limited
+    machine.run(["systemctl", "reset-failed"])  # also resets the counter of systemd's start limit
     machine.run(["systemctl", "start", "proxxy.socket"])
 
 
@@ -70,7 +70,7 @@ def open_session(machine: Machine, proxmox: StandIn) -> Client:
 
 
 def hold_request(address: str) -> Client:
-    """A connection that costs a process for as long as it is open."""
+    """Opens a connection that occupies a process until it is closed."""
     sock = socket.create_connection(("127.0.0.1", PORT), timeout=5, source_address=(address, 0))
     client = Client(sock)
     client.send(HELD_REQUEST)
@@ -86,7 +86,7 @@ def get_uptime(host: str) -> int:
 
 
 def test_units_verify_without_a_word(machine: Machine) -> None:
-    # Its exit status says nothing: unknown directives are a warning.
+    # The exit status is 0 also after a warning, such as one about an unknown directive.
     verified = machine.run(
         ["systemd-analyze", "verify", "proxxy.socket", "proxxy@1.service", "proxxy.slice"], check=False
     )
@@ -99,7 +99,7 @@ def test_only_the_service_reads_the_key(machine: Machine) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_status_is_the_time_since_the_socket_was_activated(machine: Machine, host: str) -> None:
-    time.sleep(2)  # so that the machine's own uptime is something else
+    time.sleep(2)  # so that the machine's own uptime differs
     machine.run(["systemctl", "restart", "proxxy.socket"])
     since = show(machine, "proxxy.socket", "ActiveEnterTimestampMonotonic")
     time.sleep(1.5)
@@ -179,7 +179,7 @@ def test_silent_client_costs_no_process(machine: Machine) -> None:
     time.sleep(3)
     assert instances(machine) == []
     assert show(machine, "proxxy.socket", "NAccepted", "NConnections")["NConnections"] == "0"
-    silent[0].sendall(HELD_REQUEST)  # it is served as soon as it speaks
+    silent[0].sendall(HELD_REQUEST)  # proxxy serves the client as soon as it sends a byte
     wait_instances(machine, 1)
     for sock in silent:
         sock.close()
@@ -285,7 +285,7 @@ def test_stopping_a_session_says_goodbye(machine: Machine, proxmox: StandIn) -> 
         assert stop.wait(SETTLE_SECONDS) == 0
         check_echo(other)
     [end] = machine.journal(f"_SYSTEMD_UNIT={unit}", "PROXXY_CLOSE_CODE=1001")
-    assert int(end["PRIORITY"]) >= 5  # nothing an operator must look at
+    assert int(end["PRIORITY"]) >= 5  # no warning: the operator need not act
 
 
 def test_shutdown_says_goodbye_to_everyone(cert: Cert) -> None:
@@ -301,7 +301,7 @@ def test_shutdown_says_goodbye_to_everyone(cert: Cert) -> None:
 
 
 def test_confined_and_single_use_as_installed(machine: Machine, proxmox: StandIn) -> None:
-    """A jti is kept where only the service's user can write, and the session shuts itself in."""
+    """proxxy stores a jti where only the service's user can write, and the session is in its sandbox."""
     payload = seal_jwe(proxmox.console("qemu", VMID), key(machine), jti="one")
     with Client.upgraded(PORT, target(payload)) as client:
         check_echo(client)
@@ -323,7 +323,7 @@ def test_socket_says_at_its_start_what_should_not_last(machine: Machine) -> None
     assert "payloads of the old format are accepted" in told
     machine.run(["sed", "-i", "1i PROXXY_PAYLOADS=rsa", SETTINGS])
     try:
-        machine.run(["systemctl", "restart", "proxxy.socket"])  # it starts all the same, and answers 500
+        machine.run(["systemctl", "restart", "proxxy.socket"])  # the socket still starts; proxxy answers 500
         told = machine.run(["journalctl", "-u", "proxxy.socket", "-o", "cat", "-p", "warning"]).stdout
         assert f"{SETTINGS} line 1: PROXXY_PAYLOADS has an invalid value" in told
     finally:

@@ -51,7 +51,7 @@ def test_full_sandbox(machine: Machine, proxmox: StandIn) -> None:
 
 @pytest.fixture
 def only_root_reads_the_key(machine: Machine) -> Iterator[str]:
-    """So that a session has it from the credential or not at all."""
+    """Makes the key's file unreadable for sessions: they can only get the key as a credential."""
     text = key(machine)
     machine.run(["chmod", "600", KEY])
     yield text

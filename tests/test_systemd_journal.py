@@ -22,7 +22,7 @@ PORT = 8443
 
 @pytest.fixture(scope="module")
 def machine(cert: Cert) -> Iterator[Machine]:
-    """After one good session, one that Proxmox could not be reached for, and one bad payload."""
+    """A machine after one good session, one session that could not reach Proxmox, and one invalid payload."""
     with Machine() as booted, booted.network(), StandIn(cert) as proxmox:
         deploy(booted, cert)
         proxmox.add("qemu", ECHO, handler_console(echo))

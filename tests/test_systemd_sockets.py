@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy's sockets listen again without an operator after each failure that systemd's source has for a socket
-(src/core/socket.c of 252 and 257). systemd itself never starts a failed socket again."""
+"""proxxy's sockets listen again without an operator after each kind of failure that a socket can have in systemd
+(src/core/socket.c of 252 and 257). systemd itself never restarts a failed socket. The tests' docstrings begin with
+systemd's name of the failure, where there is one."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from lib.wire import Client
 
 PORTS = {"proxxy": 8443, "proxxy-status": 8444}
 UNITS = "/usr/local/lib/systemd/system"
-RETRY_SECONDS = 30  # the retry's 2 s before and 10 s between, on a busy machine
+RETRY_SECONDS = 30  # the retry waits 2 s before the first try and 10 s between tries; the machine may be busy
 QUIET_SECONDS = 15  # longer than between two tries
 REQUEST = b"GET /api/status HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -68,9 +69,9 @@ def drop_in(machine: Machine, unit: str, text: str) -> Iterator[None]:
 
 
 def taken(port: int) -> socket.socket:
-    """A listener of somebody else's."""
+    """Returns another program's listener on the port."""
     other = socket.socket(socket.AF_INET)
-    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # systemd sets it, too
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # systemd sets it too
     other.bind(("127.0.0.1", port))
     other.listen()
     return other
@@ -84,7 +85,7 @@ def test_units_verify_without_a_word(machine: Machine) -> None:
 
 @both
 def test_restarted_as_often_as_one_likes(machine: Machine, name: str) -> None:
-    """start-limit-hit: five starts in 10 s are the default."""
+    """start-limit-hit: by default systemd allows five starts in 10 s."""
     for _ in range(12):
         machine.run(["systemctl", "restart", f"{name}.socket"])
     assert state(machine, name) == "active"
@@ -92,13 +93,13 @@ def test_restarted_as_often_as_one_likes(machine: Machine, name: str) -> None:
 
 
 def test_200_connections_at_once_do_not_fail_the_status_socket(machine: Machine) -> None:
-    """trigger-limit-hit; test_systemd.py has that of proxxy.socket."""
+    """trigger-limit-hit of the status socket; test_systemd.py tests proxxy.socket."""
     for _ in range(250):
         with socket.create_connection(("127.0.0.1", PORTS["proxxy-status"]), timeout=5) as sock:
             sock.sendall(b"GET")
     assert state(machine, "proxxy-status") == "active"
 
-    def is_free() -> bool:  # systemd 255 and later take 150 in 2 s; what waits meanwhile may be refused for its number
+    def is_free() -> bool:  # systemd 255 and later accept 150 in 2 s; others may be refused meanwhile
         try:
             check_answers("proxxy-status")
         except OSError:
@@ -106,7 +107,7 @@ def test_200_connections_at_once_do_not_fail_the_status_socket(machine: Machine)
         return True
 
     wait_for(is_free, RETRY_SECONDS, "no answer")
-    for name in PORTS:  # service-start-limit-hit is of sockets that have one service, which ours have not
+    for name in PORTS:  # service-start-limit-hit cannot occur: it needs Accept=no
         assert show(machine, f"{name}.socket", "Accept", "TriggerLimitIntervalUSec") == {
             "Accept": "yes",
             "TriggerLimitIntervalUSec": "0",
@@ -115,12 +116,12 @@ def test_200_connections_at_once_do_not_fail_the_status_socket(machine: Machine)
 
 @both
 def test_port_taken(machine: Machine, name: str) -> None:
-    """resources: it listens once the port is free."""
+    """resources: the socket listens when the port becomes free."""
     machine.run(["systemctl", "stop", f"{name}.socket"])
     with taken(PORTS[name]):
         machine.run(["systemctl", "start", f"{name}.socket"], check=False)
         wait_state(machine, name, "failed")
-        time.sleep(4)  # the first try fails as well
+        time.sleep(4)  # the first retry fails too
         assert state(machine, name) == "failed"
     wait_state(machine, name, "active")
     check_answers(name)
@@ -128,7 +129,7 @@ def test_port_taken(machine: Machine, name: str) -> None:
 
 @both
 def test_stopped_is_stopped(machine: Machine, name: str) -> None:
-    """Who stops a socket that is being tried again has stopped that, too."""
+    """Stopping a socket also stops its retries."""
     machine.run(["systemctl", "stop", f"{name}.socket"])
     with taken(PORTS[name]):
         machine.run(["systemctl", "start", f"{name}.socket"], check=False)
@@ -141,7 +142,7 @@ def test_stopped_is_stopped(machine: Machine, name: str) -> None:
 
 @both
 def test_started_after_it_was_stopped(machine: Machine, name: str) -> None:
-    """From failed to failed again: to systemd that is no change, for which OnFailure= would be."""
+    """A failed socket that fails again does not change its state for systemd, so OnFailure= does not run again."""
     machine.run(["systemctl", "stop", f"{name}.socket"])
     with taken(PORTS[name]):
         machine.run(["systemctl", "start", f"{name}.socket"], check=False)
@@ -171,7 +172,7 @@ def test_masked_while_it_is_tried_again(machine: Machine) -> None:
 
 
 def test_check_reads_as_the_sessions_user_does(machine: Machine) -> None:
-    """A file that only root can read is told when the socket starts, not with the first session."""
+    """The check at the socket's start reports a file that only root can read, before the first session fails."""
     site = "/etc/proxxy/proxxy.conf.d/secret.conf"
     machine.run(["install", "-m", "600", "/dev/null", site])
     try:
@@ -185,7 +186,7 @@ def test_check_reads_as_the_sessions_user_does(machine: Machine) -> None:
 @both
 @pytest.mark.parametrize("away", ["missing", "masked"])
 def test_connection_while_its_service_is_away(machine: Machine, name: str, away: str) -> None:
-    """resources: a hand that moves the files, a unit masked by mistake."""
+    """resources: the service's file is missing, or the unit is masked by mistake."""
     service = f"{name}@.service"
     if away == "missing":
         machine.run(["mv", f"{UNITS}/{service}", "/root/"])
@@ -207,7 +208,7 @@ def test_connection_while_its_service_is_away(machine: Machine, name: str, away:
 
 
 def test_check_that_hangs(machine: Machine) -> None:
-    """timeout: a settings file that cannot be read to its end, as on a network file system that is away."""
+    """timeout: reading a settings file blocks, as on an unreachable network file system."""
     machine.run(["mkfifo", "/etc/proxxy/proxxy.conf.d/hangs.conf"])
     try:
         with drop_in(machine, "proxxy.socket", "[Socket]\nTimeoutSec=20\n"):  # 90 is the default
@@ -219,7 +220,7 @@ def test_check_that_hangs(machine: Machine) -> None:
 
 @pytest.mark.parametrize("program", ["/bin/false", "/nonexistent", "/bin/sh -c 'kill -SEGV $$$$'"])
 def test_check_that_fails(machine: Machine, program: str) -> None:
-    """exit-code, signal, core-dump."""
+    """exit-code, signal, core-dump: a failed check does not stop the socket."""
     with drop_in(machine, "proxxy.socket", f"[Socket]\nExecStartPost=-{program}\n"):
         machine.run(["systemctl", "restart", "proxxy.socket"])
         assert state(machine, "proxxy") == "active"
@@ -238,7 +239,7 @@ def test_runtime_directory_that_cannot_be_made(machine: Machine) -> None:
 
 @both
 def test_address_that_is_not_there_yet(machine: Machine, name: str) -> None:
-    """A drop-in names the one address to listen on, and the network comes later than the socket."""
+    """A drop-in sets the address to listen on, and the address is added after the socket has started."""
     address = "198.51.100.7"
     with drop_in(machine, f"{name}.socket", f"[Socket]\nListenStream=\nListenStream={address}:{PORTS[name]}\n"):
         machine.run(["systemctl", "restart", f"{name}.socket"])
@@ -254,7 +255,7 @@ def test_address_that_is_not_there_yet(machine: Machine, name: str) -> None:
 
 
 def test_status_socket_without_its_group(machine: Machine) -> None:
-    """exit-code of the process that looks the group up."""
+    """exit-code: the process that looks the group up fails."""
     with drop_in(machine, "proxxy-status.socket", "[Socket]\nSocketGroup=nobody-has-this\n"):
         machine.run(["systemctl", "restart", "proxxy-status.socket"], check=False)
         wait_state(machine, "proxxy-status", "failed")

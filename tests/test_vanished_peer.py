@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Peers that vanish without a FIN or an RST, and peers that only stop reading, on a network whose cable can be pulled.
+"""Peers that vanish without a FIN or an RST, and peers that only stop reading, on a network that can be cut.
 
-A pause of ten minutes:
+To test a pause of ten minutes:
 PROXXY_TEST_PAUSE=600 /usr/bin/python3 -m pytest -s tests/test_vanished_peer.py -k pauses --timeout 900
 """
 
@@ -35,14 +35,14 @@ def network() -> Iterator[Network]:
 
 
 class Anywhere(Activator):
-    """One that listens on the network's near end."""
+    """An activator that listens on the network's near end."""
 
     def command(self) -> list[Any]:
         return [word.replace("127.0.0.1:", f"{HERE}:") if isinstance(word, str) else word for word in super().command()]
 
 
 def connect(network: Network, proxxy: Activator, cert: Cert, key: str, port: int, host: str = "127.0.0.1") -> Client:
-    """A client at the far end."""
+    """Opens a console from the far end; returns the client."""
     sock = network.run(socket.socket)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
     sock.settimeout(5)
@@ -61,7 +61,7 @@ def hold(c: Connection) -> None:
 
 
 def draw(c: Connection) -> None:
-    """A console that always has something to show."""
+    """A console that sends data without pause."""
     c.accept_upgrade()
     c.sock.settimeout(None)
     for n in range(1 << 30):
@@ -69,7 +69,7 @@ def draw(c: Connection) -> None:
 
 
 def tcp_info(proxxy: Activator) -> dict[str, int]:
-    """What the kernel knows of the session's client: TCP_INFO of a copy of its socket."""
+    """Returns TCP_INFO of the session's connection to the client, from a copy of its socket."""
     pids = proxxy.sessions()
     assert len(pids) == 1, proxxy.log()
     pid = pids[0]
@@ -88,7 +88,7 @@ def tcp_info(proxxy: Activator) -> dict[str, int]:
     }  # fmt: skip
 
 
-# A Proxmox that goes on drawing behind our Close is listened to for LINGER_MS.
+# If Proxmox goes on sending after proxxy's Close, proxxy reads for up to LINGER_MS.
 @pytest.mark.parametrize("script, goodbye", [(hold, 0.0), (draw, 3.0)], ids=["quiet", "drawing"])
 def test_client_that_vanishes_is_noticed_within_two_pings(
     network: Network,
@@ -115,7 +115,7 @@ def test_client_that_vanishes_is_noticed_within_two_pings(
 
 
 def test_short_outage_ends_no_session(network: Network, settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """Less than a Ping interval, while the console draws."""
+    """The network is cut for less than a Ping interval while the console sends data."""
     interval = 8
     with Upstream(cert, draw) as upstream, Anywhere(settings | {"PROXXY_PING_INTERVAL": interval}) as proxxy:
         client = connect(network, proxxy, cert, key, upstream.port)
@@ -131,7 +131,8 @@ def test_short_outage_ends_no_session(network: Network, settings: dict[str, Any]
 
 
 def test_client_that_pauses_stays(network: Network, settings: dict[str, Any], cert: Cert, key: str) -> None:
-    """It reads nothing for many Ping intervals, while the console draws; then it reads on, and nothing is missing."""
+    """The client reads nothing for many Ping intervals while the console sends data. Then it reads on, and no byte is
+    missing."""
     with Upstream(cert, draw) as upstream, Anywhere(
         settings | {"PROXXY_PING_INTERVAL": 1 if PAUSE < 60 else 20}
     ) as proxxy:
@@ -148,7 +149,7 @@ def test_client_that_pauses_stays(network: Network, settings: dict[str, Any], ce
         client.sock.close()
 
 
-# After 44 s keepalive is about to end the connection; data on its way stops keepalive.
+# After 44 s keepalive is about to end the connection; unacknowledged data stops keepalive.
 @pytest.mark.parametrize("typing", [1e9, 0, 44], ids=["nobody types", "someone types", "someone types late"])
 def test_proxmox_that_vanishes_is_noticed_within_a_minute(
     network: Network, settings: dict[str, Any], authority: Authority, key: str, typing: float

@@ -70,8 +70,8 @@ def test_node_ws(proxxy: Activator, standin: StandIn, key: str) -> None:
 
 
 def test_xterm_session(proxxy: Activator, standin: StandIn, key: str) -> None:
-    """The client speaks first: user:ticket. Then 1:COLS:ROWS:, 0:LEN:MSG, 2 (a ping); the terminal's
-    output comes as it is."""
+    """The client first sends user:ticket, then 1:COLS:ROWS:, 0:LEN:MSG and 2 (a ping). The terminal's output
+    arrives unchanged."""
     members = standin.console("lxc", TERMINAL)
     user = members["ticket"].split("=")[1]
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """proxxy under a real xinetd with the configuration that the project ships.
 
-xinetd connects stderr to the client as well, so each test reads everything that the client gets,
-up to the end, and knows what every byte of it is.
+xinetd also connects stderr to the client, so each test reads everything that the client gets, up to
+the end, and checks every byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lib.payload import seal, target
 from lib.standin import StandIn
 from lib.wire import BINARY, CLOSE, CONTINUATION, Client, close_payload
 
-VMID = 100  # of conftest.py's guest that echoes
+VMID = 100  # the guest in conftest.py that echoes
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def proxxy(settings: dict[str, Any]) -> Iterator[Xinetd]:
 
 
 def read_answer(client: Client) -> tuple[int, dict[str, Any]]:
-    """The one HTTP answer that the client gets: it announces its length, and nothing follows."""
+    """Reads the only HTTP answer; it must have a Content-Length, and nothing may follow."""
     head = client.read_head()
     assert head.start.startswith("HTTP/1.1 ")
     body = client.read(int(head.headers["content-length"]))
@@ -38,7 +38,7 @@ def read_answer(client: Client) -> tuple[int, dict[str, Any]]:
 
 
 def read_goodbye(client: Client) -> int | None:
-    """The code of the Close that the client gets next, and last."""
+    """Reads the Close, which must be the next and last frame; returns its code."""
     frame = client.read_frame()
     assert frame.opcode == CLOSE, frame
     client.send_frame(CLOSE, frame.payload)
@@ -98,8 +98,8 @@ def test_client_that_breaks_websocket_gets_one_close(proxxy: Xinetd, standin: St
 @pytest.mark.parametrize(
     "setting",
     [
-        {"PROXXY_TLS_VERIFY": "off"},  # loud
-        {"PROXXY_LOG": "stderr"},  # which is the client
+        {"PROXXY_TLS_VERIFY": "off"},  # logs a warning
+        {"PROXXY_LOG": "stderr"},  # stderr is the client's socket
         {"PROXXY_LOG": "syslog"},
         {"PROXXY_LOG": "journal"},
     ],

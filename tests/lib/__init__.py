@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end-to-end tests and the demo share: a stand-in for Proxmox VE, a real VNC desktop,
+"""Modules that the end-to-end tests and the demo share: a stand-in for Proxmox VE, a real VNC desktop,
 the socket activators that spawn proxxy-conn, and a raw WebSocket client."""

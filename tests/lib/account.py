@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who the guests of the demo run as: when root starts it, a uid that nobody else on this machine uses.
+"""The user that runs the demo's guests: when root starts the demo, a uid that nothing else on this machine uses.
 
-It has no name, no group, no capability and no way to get one. Whoever has the demo's URL has a shell of that uid's.
+The uid has no name, no other group, no capability and no way to gain one. Anyone with the demo's URL gets a shell with
+this uid.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games"
 
 
 class Account(NamedTuple):
-    """A uid, which is its own only group's gid as well."""
+    """A uid. Its only group has the same number as its gid."""
 
     uid: int
 
     def prefix(self) -> list[str]:
-        """The beginning of a command that runs the rest of it as this account."""
+        """Arguments that make a command run as this account: put them before the command."""
         no_capability = ("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
         nothing_more = ("--clear-groups", "--no-new-privs", *no_capability)
-        # The kernel forgets the death signal of process.spawn() when the uid changes (prctl(2)).
+        # The kernel clears the death signal that process.spawn() set when the uid changes (prctl(2)).
         death_signal = ("--pdeathsig", "TERM")
         return ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", *nothing_more, *death_signal, "--"]
 
 
 def unused_account() -> Account | None:
-    """An account for root's guests; None when we are not root, and they are ours."""
+    """Returns an account for the guests when root runs the demo, else None: the guests then run as the current user."""
     if os.geteuid() != 0:
         return None
     free = set(range(FIRST, LAST + 1)) - _uids_of_processes()
@@ -46,26 +47,26 @@ def unused_account() -> Account | None:
 
 
 def run_as(account: Account | None, argv: Sequence[object]) -> list[str]:
-    """argv, run as that account, or as we are, with no signal ignored.
+    """Returns argv changed to run as the account (None: as the current user), with the default action for each signal.
 
-    A job in the background, and so what it starts, ignores SIGINT: Ctrl-C in a guest's terminal would end nothing.
+    A background job and its children ignore SIGINT: without this, Ctrl-C in a guest's terminal would have no effect.
     """
     return ["env", "--default-signal", *(account.prefix() if account else ()), *map(str, argv)]
 
 
 def environment(home: Path) -> dict[str, str]:
-    """A guest's whole environment: nothing of ours, which may have secrets."""
+    """Returns a guest's whole environment. It inherits nothing from ours, which may contain secrets."""
     return {"PATH": PATH, "HOME": str(home), "LANG": "C.UTF-8", "SHELL": "/bin/sh", "TERM": "xterm-256color"}
 
 
 def give(account: Account | None, path: Path) -> None:
-    """The account owns the path, which nobody else can read."""
+    """Makes the account the owner of the path."""
     if account:
         os.chown(path, account.uid, account.uid, follow_symlinks=False)
 
 
 def let_read(account: Account | None, path: Path) -> None:
-    """The account reads the path (enters the directory), and cannot change it: it stays ours."""
+    """Lets the account read the file (or enter the directory) but not change it: we stay the owner."""
     if account:
         os.chown(path, -1, account.uid, follow_symlinks=False)
         os.chmod(path, 0o710 if path.is_dir() else 0o640)
@@ -86,7 +87,7 @@ def _uids_of_processes() -> set[int]:
 
 
 def processes() -> list[tuple[int, set[int]]]:
-    """The pid of every process that has not ended, and its uids: real, effective, saved, file system's (proc(5))."""
+    """Returns the pid and the uids of every live process: real, effective, saved, file system (proc(5))."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

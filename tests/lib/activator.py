@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-conn behind a socket activator, as it runs in production: one process a connection.
+"""proxxy-conn behind a socket activator, as it runs in production: one process for each connection.
 
 Activator is systemd-socket-activate, Xinetd is xinetd with the configuration that the project
 ships. Both have the same interface, so the same tests run under both.
@@ -21,7 +21,7 @@ TREE = Path(__file__).resolve().parents[2]
 XINETD_TEMPLATE = TREE / "deploy" / "proxxy.xinetd"
 READY_SECONDS = 5.0
 GOODBYE_SECONDS = 8.0  # TimeoutStopSec=
-ANYWHERE = "0.0.0.0/0,::/0"  # loopback as well, where the stand-ins are
+ANYWHERE = "0.0.0.0/0,::/0"  # includes loopback, where the stand-ins listen
 SANITIZER_OPTIONS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer")
 
@@ -35,7 +35,7 @@ def binary() -> Path:
 
 
 class Activator:
-    """systemd-socket-activate --inetd -a on a loopback port, for as long as the with block.
+    """systemd-socket-activate --inetd -a on a loopback port, for as long as the with block lasts.
 
     Settings go into a configuration file that only its owner reads: never into argv or the
     environment, where other users or core dumps could show the key.
@@ -82,7 +82,7 @@ class Activator:
     def command(self) -> list[str | Path]:
         environment = [f"-EPROXXY_CONFIG={self.config}"]
         environment += [f"-E{name}={value}" for name, value in self._environment.items()]
-        # It passes on nothing of its own environment but TERM, PATH, USER and HOME.
+        # systemd-socket-activate passes on only TERM, PATH, USER and HOME from its own environment.
         environment += [f"-E{name}" for name in SANITIZER_OPTIONS if name in os.environ]
         listen = f"127.0.0.1:{self.port}"
         return ["systemd-socket-activate", "--inetd", "-a", "-l", listen, *environment, self.binary]
@@ -94,13 +94,13 @@ class Activator:
         return "".join(path.read_text(errors="replace") for path in self.log_files())
 
     def wait_log(self, substring: str, timeout: float = 5.0) -> str:
-        """Wait until the log has it; returns the log."""
+        """Wait until the log contains the substring; returns the log."""
         wait_for(lambda: substring in self.log(), timeout, lambda: f"no {substring!r} in:\n{self.log()}")
         return self.log()
 
     @property
     def pid(self) -> int:
-        """The activator's own, whose children are the sessions."""
+        """The activator's pid. Its children are the sessions."""
         return self._process.pid
 
     def sessions(self) -> list[int]:
@@ -124,7 +124,7 @@ class Activator:
 
     def _end(self) -> str:
         """End everything, remove the directory and return the whole log."""
-        # A stopped activator spawns no more, so that the list of its children stays true.
+        # A stopped activator spawns no more children, so the list of them stays complete.
         self._process.send_signal(signal.SIGSTOP)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in children(self._process.pid):
@@ -174,8 +174,8 @@ class Xinetd(Activator):
 
 
 def _replace_attributes(template: str, values: Mapping[str, str]) -> str:
-    """Set attributes of an xinetd service; the others stay as shipped. A group goes: it is the
-    service user's, and another user runs the tests."""
+    """Set attributes of an xinetd service; the others stay as shipped. The group attribute is removed:
+    it belongs to the service's user, and another user runs the tests."""
     names = "|".join([*values, "group"])
     kept = re.sub(rf"(?m)^[ \t]*({names})[ \t]*\+?=.*\n", "", template)
     lines = "".join(f"\t{name} = {value}\n" for name, value in values.items())

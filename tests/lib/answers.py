@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks proxxy for something as a client, and returns its answer."""
+"""Clients that send proxxy one request and return its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INVALID = b'{"error":"Invalid payload","code":400,"issues":[]}'
 def plain_request(
     port: int, method: str = "GET", path: str = "/", fields: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
-    """One plain request: status, headers, body."""
+    """Sends one plain HTTP request; returns status, headers and body."""
     request = f"{method} {path} HTTP/1.1\r\nHost: proxxy\r\n{fields}\r\n"
     with Client.connect(port, raw=request.encode()) as client:
         head = client.read_head()
@@ -41,14 +41,14 @@ def reaches(proxxy: Activator, members: dict[str, Any], key: str) -> None:
 
 
 def ask(proxxy: Activator, payload: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-    """The answer to a payload: its status and, unless it is 101, its body."""
+    """Sends a payload; returns the answer's status and, unless it is 101, its body."""
     with Client.connect(proxxy.port, target(payload), headers) as client:
         head = client.read_head()
         return head.status, b"" if head.status == 101 else client.read_body(head)
 
 
 def refusal(proxxy: Activator, payload: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
-    """Status, error and what an authenticated payload's maker is told besides."""
+    """Sends a payload that is refused; returns status, error, and the issues that only authenticated payloads get."""
     status, body = ask(proxxy, payload, headers)
     answer = json.loads(body)
     assert answer["code"] == status
@@ -56,7 +56,7 @@ def refusal(proxxy: Activator, payload: str, headers: dict[str, str] | None = No
 
 
 def told_in_close(proxxy: Activator, payload: str, headers: dict[str, str]) -> tuple[int | None, str]:
-    """Code and reason of the Close that a browser, which sends Origin, is refused with."""
+    """Sends a refused payload as a browser does (with Origin); returns code and reason of the Close."""
     with Client.upgraded(proxxy.port, target(payload), headers) as client:
         said = client.close_code()
         client.send_frame(CLOSE, close_payload(1000))
@@ -77,7 +77,7 @@ def serve(c: Connection) -> None:
 
 
 def outcome(proxxy: Activator, payload: str) -> str:
-    """What a payload leads to: "ok", or the Close's reason."""
+    """Opens a console with the payload; returns "ok", or the Close's reason."""
     with Client.upgraded(proxxy.port, target(payload)) as client:
         frame = client.read_frame()
         return "ok" if frame.payload == b"ok" else frame.payload[2:].decode()
@@ -90,7 +90,7 @@ def greet(c: Connection) -> None:
 
 
 def result(proxxy: Activator, key: str, members: dict[str, Any], timeout: float = 5, payload: str = "") -> str:
-    """ "ok" when the console greets, else the reason of the Close 1011."""
+    """Returns "ok" when the console sends its greeting, else the reason of the Close 1011."""
     with Client.upgraded(proxxy.port, target(payload or seal(members, key))) as client:
         frame = client.read_frame(timeout)
         if frame.opcode == CLOSE:

@@ -17,10 +17,10 @@ from .process import spawn, stop_tree, wait_for
 READY_SECONDS = 20.0
 FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # it refuses to run as root otherwise; it only ever sees our own page
+    "--no-sandbox",  # Chromium refuses to run as root without this; it only loads our own pages
     "--disable-gpu",
-    "--disable-dev-shm-usage",  # containers have 64 MiB there
-    # It must talk to nobody but the page.
+    "--disable-dev-shm-usage",  # /dev/shm has only 64 MiB in containers
+    # Chromium must connect to nothing but the page.
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -31,10 +31,10 @@ FLAGS = (
 
 @contextmanager
 def chromium(width: int, height: int, *, phone: bool = False) -> Iterator[webdriver.Remote]:
-    """phone: with touch, and the pixels of one."""
+    """Starts Chromium. phone: with touch and a phone's pixel ratio."""
     with tempfile.TemporaryDirectory(prefix="proxxy-browser-", ignore_cleanup_errors=True) as home:
         log = Path(home, "chromedriver.log")
-        # Started by us and not by selenium, whose newer versions would look for one on the net.
+        # We start chromedriver: newer versions of selenium would try to download one.
         with log.open("wb") as out:
             driver = spawn(
                 ["/usr/bin/chromedriver", "--port=0"], stdout=out, stderr=out, env={**os.environ, "HOME": home}

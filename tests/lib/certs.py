@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Throw-away certificates: a CA and leaves signed by it, good ones and each kind of bad one."""
+"""Certificates for tests: a CA and server certificates that it signs, valid ones and each kind of invalid one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Cert:
 
     cert: Path  # PEM
     key: Path  # PEM, mode 0600
-    ca: Path  # PEM of what it chains to: the CA, or itself when it is self-signed
-    fingerprint: str  # SHA-256 of the DER, colon hex in capitals as openssl and Proxmox print it
+    ca: Path  # PEM of the issuer: the CA, or the certificate itself when it is self-signed
+    fingerprint: str  # SHA-256 of the DER: upper-case hex with colons, as openssl and Proxmox print it
 
 
 class Authority:
@@ -34,7 +34,7 @@ class Authority:
     def __init__(
         self, directory: Path, name: str = "proxxy test CA", parent: Authority | None = None, is_ca: bool = True
     ) -> None:
-        """parent signs it, else it is a root; is_ca=False is one that has no right to sign."""
+        """parent signs the certificate; without a parent it is a root. is_ca=False: it may not sign others."""
         self.directory = Path(directory)
         self.ca = self.directory / "ca.pem"
         self._key = _new_key(rsa_bits=None)
@@ -58,7 +58,7 @@ class Authority:
         rsa_bits: int | None = None,
         key: _Key | None = None,
     ) -> Cert:
-        """A server certificate; starts and ends are relative to now. `name` is the file's too."""
+        """Creates a server certificate; starts and ends are relative to now. `name` is also the file's name."""
         key = key or _new_key(rsa_bits)
         subject = _name(name)
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)

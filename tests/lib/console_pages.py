@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console pages in Chromium, served by nginx and Caddy with the shipped configurations, through proxxy to a
-stand-in Proxmox: what a test needs of them."""
+"""Fixtures and helpers for tests of the console pages in Chromium. nginx or Caddy serves the pages with the shipped
+configuration; proxxy connects them to a stand-in Proxmox."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BUILD = TREE / "build"
 
 @dataclass
 class Site:
-    """What a customer's browser reaches, and what is behind it."""
+    """The site that a customer's browser opens, and the servers behind it."""
 
     url: str
     backend: Backend
@@ -46,7 +46,7 @@ class Site:
         return self.url + self.backend.terminal("lxc", TERMINAL)
 
     def sessions(self) -> int:
-        """How many there were, refused ones aside."""
+        """Returns how many sessions began; refused ones are not counted."""
         return self.relay.log().count("Session began")
 
 
@@ -61,7 +61,7 @@ def make_site(web: Nginx, relay: Activator, standin: StandIn, guest: Recorder, c
 def web(request: pytest.FixtureRequest, relay: Activator) -> Iterator[Nginx]:
     with request.param(relay.port) as web:
         yield web
-        # Whatever a test did: who reads the logs gets no payload.
+        # Whatever the tests did, the web server's logs contain no payload.
         assert "eyJhbGciOi" not in web.logs() and "payload=e" not in web.logs()
 
 
@@ -93,12 +93,12 @@ def touch(phone: webdriver.Remote) -> Iterator[webdriver.Remote]:
 
 
 def looked_at(browser: webdriver.Remote) -> Iterator[webdriver.Remote]:
-    """With nothing on its console afterwards: no error, and nothing that the Content-Security-Policy forbids."""
+    """Lends the browser to a test, then checks its console: no errors, no violations of Content-Security-Policy."""
     browser.get("about:blank")
     browser.get_log("browser")
     yield browser
     entries = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    # noVNC's own words about a connection that failed, and what is refused on purpose: the WebSocket, and asking why.
+    # Ignored: noVNC's messages about failed connections, and requests to /console/ws, which tests let fail on purpose.
     others = [entry["message"] for entry in entries if entry["source"] != "console-api"]
     said = [message for message in others if "/console/ws" not in message]
     browser.get("about:blank")
@@ -119,7 +119,7 @@ def wait_connected(browser: webdriver.Remote, site: Site) -> None:
 
 
 def wait_sentence(browser: webdriver.Remote) -> str:
-    """What the page says when it is over."""
+    """Waits for the message that the page shows when the console has ended; returns it."""
     wait_for(lambda: shows(browser, "#message"), PAGE_SECONDS, "nothing is said")
     return browser.find_element(By.ID, "sentence").text
 
@@ -131,7 +131,7 @@ def wait_keys(site: Site, text: str) -> None:
 def paste(browser: webdriver.Remote, text: str, button: str) -> None:
     browser.find_element(By.ID, "paste").click()
     wait_for(lambda: shows(browser, "#paste-dialog"), PAGE_SECONDS, "no dialog")
-    # Characters that chromedriver's keyboard has none for, too.
+    # Set by a script: chromedriver cannot type every character.
     browser.execute_script("document.getElementById('text').value = arguments[0]", text)
     browser.find_element(By.ID, button).click()
 
@@ -149,7 +149,7 @@ def terminal_text(browser: webdriver.Remote) -> str:
 
 
 def wait_prompt(browser: webdriver.Remote, site: Site) -> None:
-    """What is typed before would be in front of it."""
+    """Waits for the shell's prompt: input sent earlier would appear before it."""
     wait_connected(browser, site)
     prompt = ("#", "$")
     wait_for(

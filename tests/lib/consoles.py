@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can stand behind the stand-in for Proxmox VE as a guest's console: a byte stream each."""
+"""Guests' consoles for the stand-in for Proxmox VE. Each console is a byte stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .pve_frames import Stream
 
 
 class Grant(NamedTuple):
-    """A console that was asked for with POST …/vncproxy or …/termproxy and may be opened once."""
+    """A console requested with POST …/vncproxy or …/termproxy. It may be opened once."""
 
     path: str  # /vms/100
     port: int
@@ -54,7 +54,7 @@ async def run_guest(handler: Handler) -> Stream:
         try:
             await handler(*guest)
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client went away in the middle of it
+            pass  # the client disconnected meanwhile
         finally:
             guest.writer.close()
 

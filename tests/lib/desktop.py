@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real VNC desktop to look at: TigerVNC's X server, a window manager, one terminal, and a
+"""A real VNC desktop: TigerVNC's X server, a window manager, one terminal, and a
 background of a known colour that a test can find in a screenshot."""
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ PASSWORD_LENGTH = 8  # VNC authentication knows no more
 
 
 class Desktop:
-    """Runs for as long as the with block. RFB is on 127.0.0.1:rfb_port, with a password."""
+    """Runs for as long as the with block lasts. RFB is on 127.0.0.1:rfb_port, with a password."""
 
     def __init__(
         self, terminal: Sequence[str] = (), *, width: int = 1024, height: int = 768, account: Account | None = None
     ) -> None:
-        """terminal: what the xterm runs instead of a shell. account: who all of it runs as, instead of us."""
+        """terminal: the command in xterm instead of a shell. account: runs the desktop instead of the current user."""
         self.width, self.height = width, height
         self.rfb_port = 0
         self.display = ""
@@ -45,7 +45,8 @@ class Desktop:
         self._temporary = tempfile.TemporaryDirectory(prefix="proxxy-desktop-")
         self.directory = Path(self._temporary.name)
         accounts.let_read(self._account, self.directory)
-        # Of what the desktop reads it can change nothing: we, who may be root, write where no guest can put a link.
+        # The desktop cannot change the files that it reads. We may be root, so we write only where no guest can
+        # create a symlink.
         self._passwords = self.directory / "passwords"
         self._authority = self.directory / "authority"
         self._log = (self.directory / "log").open("wb")
@@ -53,7 +54,7 @@ class Desktop:
         self._home.mkdir(mode=0o700)
         accounts.give(self._account, self._home)
         self._made_x_sockets = not X_SOCKETS.exists()
-        if self._made_x_sockets:  # an X server makes it only as root, or warns
+        if self._made_x_sockets:  # the X server creates it only when root runs it, else it warns
             X_SOCKETS.mkdir()
             X_SOCKETS.chmod(0o1777)
         try:
@@ -72,11 +73,11 @@ class Desktop:
         self._log.close()
         self._temporary.cleanup()
         if self._made_x_sockets:
-            with contextlib.suppress(OSError):  # another X server's is in there
+            with contextlib.suppress(OSError):  # another X server has its socket there
                 X_SOCKETS.rmdir()
 
     def set_password(self, password: str) -> None:
-        """The password of the connections to come: the server reads the file for each of them."""
+        """Sets the password for later connections: the server reads the file for each connection."""
         scrambled = subprocess.run(
             ["tigervncpasswd", "-f"], input=f"{password}\n".encode(), capture_output=True, check=True
         ).stdout
@@ -98,11 +99,11 @@ class Desktop:
         try:
             server = self._spawn(
                 "Xtigervnc",
-                *("-displayfd", str(display_end)),  # it picks a free display and tells which
+                *("-displayfd", str(display_end)),  # the server picks a free display and reports its number
                 *("-auth", self._authority),
                 *("-localhost", "-rfbport", str(self.rfb_port)),
                 *("-SecurityTypes", "VncAuth", "-PasswordFile", self._passwords),
-                # A test may fail to log in as often as it likes; a second console shares the screen.
+                # Failed logins must not lock a test out; a second console shares the screen.
                 *("-BlacklistThreshold", "1000000", "-AlwaysShared"),
                 *("-geometry", f"{self.width}x{self.height}", "-depth", "24"),
                 *("-desktop", "proxxy's desktop", "-s", "0", "-dpms"),
@@ -117,7 +118,7 @@ class Desktop:
         self.display = f":{number}"
 
     def _start_clients(self) -> None:
-        """They appear a moment later: who looks at the screen waits for what it should show."""
+        """Starts the X clients. Their windows appear a moment later: a test must wait for what it expects to see."""
         background = accounts.run_as(self._account, ["xsetroot", "-solid", _hex(BACKGROUND)])
         subprocess.run(background, env=self.environment(), cwd=self._home, check=True, timeout=READY_SECONDS)
         self._spawn("icewm")
@@ -128,7 +129,7 @@ class Desktop:
         )
 
     def environment(self) -> dict[str, str]:
-        # The person's own icewm settings and start-up programs stay out of it.
+        # icewm must not use the user's own settings and start-up programs.
         display = {"ICEWM_PRIVCFG": str(self._home / "icewm"), "XAUTHORITY": str(self._authority)}
         return {**accounts.environment(self._home), **display, "DISPLAY": self.display}
 
@@ -144,6 +145,6 @@ def _hex(colour: tuple[int, int, int]) -> str:
 
 
 def _authority_entry(cookie: bytes) -> bytes:
-    """A line of an Xauthority file (Xsecurity(7)): family, address, display, name, data."""
+    """Returns an entry of an Xauthority file (Xsecurity(7)): family, address, display, name, data."""
     parts = (b"", b"", b"MIT-MAGIC-COOKIE-1", cookie)
     return struct.pack(">H", FAMILY_WILD) + b"".join(struct.pack(">H", len(part)) + part for part in parts)

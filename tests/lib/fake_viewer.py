@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test has in a VNC viewer's place: runs the script that its first argument names, with `console` connected to
-the UNIX socket that its last argument names."""
+"""A replacement for a VNC viewer in tests. It runs the script that its first argument names, with `console` connected
+to the UNIX socket that its last argument names."""
 
 import os  # noqa: F401 - the script uses it
 import socket

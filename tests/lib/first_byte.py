@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens a panel's URL as its page does, as far as the guest's first bytes. With Python's own modules alone, so that it
-runs where only the demo's packages are."""
+"""Opens a panel's URL as its page does and reads the guest's first bytes. It uses only Python's standard library, so
+that it runs where only the demo's packages are installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ META = re.compile(r'<meta name="proxxy-websocket" content="([^"]*)">')
 
 
 def get(url: str, path: str = "", headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers with small names, body. A redirect is not followed."""
+    """Sends a GET; returns status, headers with lower-case names, and body. It follows no redirect."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SECONDS)
     try:
@@ -32,7 +32,7 @@ def get(url: str, path: str = "", headers: Mapping[str, str] | None = None) -> t
 
 
 def console(url: str) -> tuple[str, dict[str, str]]:
-    """Asks for a console: where its page has its WebSocket, and what the page's link has in its fragment."""
+    """Requests a console; returns the URL of the page's WebSocket and the parameters in the link's fragment."""
     status, headers, _ = get(url)
     if status != 302:
         raise RuntimeError(f"{status} instead of a console")
@@ -46,7 +46,7 @@ def console(url: str) -> tuple[str, dict[str, str]]:
 
 
 def upgraded(url: str, headers: Mapping[str, str] | None = None) -> socket.socket:
-    """A WebSocket that has just been opened; nothing of its first frame has been read."""
+    """Opens a WebSocket; returns its socket before any byte of the first frame is read."""
     parts = urlsplit(url)
     key = base64.b64encode(os.urandom(16)).decode()
     fields = {
@@ -77,7 +77,7 @@ def upgraded(url: str, headers: Mapping[str, str] | None = None) -> socket.socke
 
 
 def read_frame(sock: socket.socket) -> tuple[int, bytes]:
-    """A server's frame (RFC 6455 section 5.2): opcode and payload."""
+    """Reads a server's frame (RFC 6455 section 5.2); returns opcode and payload."""
     first, length = _exactly(sock, 2)
     if length == 126:
         (length,) = struct.unpack(">H", _exactly(sock, 2))
@@ -87,12 +87,12 @@ def read_frame(sock: socket.socket) -> tuple[int, bytes]:
 
 
 def write_frame(sock: socket.socket, payload: bytes, opcode: int = 2) -> None:
-    """A client's frame of at most 125 bytes, with the mask 0, which changes nothing."""
+    """Writes a client's frame of at most 125 bytes. Its mask key is 0, which leaves the payload unchanged."""
     sock.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload)
 
 
 def first_bytes(url: str) -> str:
-    """What a desktop says first: the version of RFB (RFC 6143 section 7.1.1)."""
+    """Returns the first bytes from a desktop: the RFB version (RFC 6143 section 7.1.1)."""
     with upgraded(console(url)[0]) as sock:
         opcode, payload = read_frame(sock)
     banner = payload.decode(errors="replace").rstrip("\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes through a session whose guest echoes: once, or all the time while something else happens."""
+"""Sends bytes through a session whose guest echoes them: once, or continuously during another action."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_echo(client: Client, size: int = 1000) -> None:
 
 
 class Flow:
-    """Bytes that flow there and back for as long as the with block."""
+    """Sends bytes to the guest and reads them back, for as long as the with block lasts."""
 
     def __init__(self, client: Client) -> None:
         self.rounds = 0

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proxies as sites have them in front of proxxy, on loopback and without TLS, with no more in their configurations than
-what a test is about."""
+"""Reverse proxies in front of proxxy, on loopback and without TLS, with only the configuration that tests need."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ READY_SECONDS = 15.0
 
 
 class Front:
-    """A proxy from port to proxxy_port for as long as the with block. options are lines for its configuration."""
+    """Forwards port to proxxy_port for as long as the with block lasts. options are lines for the configuration."""
 
     def __init__(self, proxxy_port: int, options: str = "") -> None:
         self.port = free_port()
@@ -83,7 +82,7 @@ class PlainNginx(Front):
 
 
 class HAProxy(Front):
-    """stats() are its words for whether proxxy is up."""
+    """stats() returns HAProxy's report of whether proxxy is up."""
 
     def command(self) -> list[str | Path]:
         config = self._write(

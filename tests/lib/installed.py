@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy as `make install` leaves it on a machine, and what systemd there says of it."""
+"""Installs proxxy on a machine with `make install`, and asks that machine's systemd about its units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEY = "/etc/proxxy/signature.key"
 SETTINGS = "/etc/proxxy/proxxy.conf"
 SITE = "/etc/proxxy/proxxy.conf.d/site.conf"
 CA_FILE = "/etc/proxxy/ca.pem"
-SETTLE_SECONDS = 30.0  # for what systemd does by and by, on a busy machine
+SETTLE_SECONDS = 30.0  # for systemd's delayed actions on a busy machine
 
 
 def install(machine: Machine) -> None:
@@ -20,7 +20,7 @@ def install(machine: Machine) -> None:
 
 
 def deploy(machine: Machine, proxmox_cert: Cert, **settings: object) -> None:
-    """Install, trust that Proxmox, and listen."""
+    """Installs proxxy, configures it to trust the certificate of that Proxmox, and starts its socket."""
     install(machine)
     machine.path(CA_FILE).write_bytes(proxmox_cert.ca.read_bytes())
     site: dict[str, object] = {"PROXXY_CA_FILE": CA_FILE, "PROXXY_ALLOWED_HOSTS": ANYWHERE, **settings}
@@ -38,7 +38,7 @@ def show(machine: Machine, unit: str, *properties: str) -> dict[str, str]:
 
 
 def instances(machine: Machine) -> list[str]:
-    """The units of all sessions that systemd has loaded, failed ones too."""
+    """Returns the session units that systemd has loaded, including failed ones."""
     listed = machine.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "proxxy@*"])
     return [line.split()[0] for line in listed.stdout.splitlines()]
 
@@ -53,6 +53,6 @@ def wait_instances(machine: Machine, count: int) -> list[str]:
 
 
 def failures(machine: Machine, result: str) -> list[str]:
-    """The units of all sessions that failed that way (`exit-code`, `signal`, …), each once."""
+    """Returns the session units that failed with that result (`exit-code`, `signal`, …), each once."""
     records = machine.journal(f"UNIT_RESULT={result}")
     return [record["UNIT"] for record in records if record["UNIT"].startswith("proxxy@")]

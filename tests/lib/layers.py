@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which C file may include which (tests/lint): a shared file nothing of a program, a program nothing of another's."""
+"""Checks which C file includes which (tests/lint). A shared file may include no file of a program; a program may
+include no file of another program."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from pathlib import Path
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]*)"', re.M)
 SHARED = ("lib/", "crypto.h", "ws.h")
-# Folders, and files of the top level, with what each may include; the first that fits counts. Every header has one
-# of these prefixes itself.
+# Folders and top-level files, with the prefixes that each may include; the first match counts. Every header's own path
+# has one of these prefixes.
 LAYERS = {
     "lib/": SHARED,
     "crypto.": SHARED,
@@ -30,12 +31,12 @@ def includes(root: Path, file: str) -> list[tuple[int, str]]:
 
 
 def shared_module(file: str) -> str | None:
-    """lib/io for lib/io.c and lib/io.h; None for a file that is not shared."""
+    """Returns lib/io for lib/io.c and lib/io.h, None for a file that is not shared."""
     return file.rpartition(".")[0] if file.startswith(("lib/", "crypto.", "ws.")) else None
 
 
 def find_circle(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that include each other in a circle, the first one again at the end, or nothing."""
+    """Returns modules that include each other in a circle (the first is repeated at the end), or an empty list."""
     finished: set[str] = set()
 
     def visit(module: str, path: list[str]) -> list[str]:
@@ -53,7 +54,7 @@ def find_circle(graph: dict[str, set[str]]) -> list[str]:
 
 
 def check(root: Path, files: list[str]) -> list[str]:
-    """What is wrong with the includes of these C files, named from the root, as "file:line: text"."""
+    """Returns the wrong includes of these C files (paths relative to the root), each as "file:line: text"."""
     found: list[str] = []
     graph: dict[str, set[str]] = {}
     places: dict[tuple[str, str], str] = {}

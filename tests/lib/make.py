@@ -10,7 +10,7 @@ from .activator import TREE
 
 
 def make(*arguments: object) -> None:
-    """Waits until no other test runs make here: two of them would write the same files."""
+    """Runs make after any other test's make in this tree has ended: two at once would write the same files."""
     (TREE / "build").mkdir(exist_ok=True)
     with (TREE / "build" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hosting panel in miniature: what a backend does so that a browser gets a console.
+"""A minimal hosting panel: it does what a backend must do so that a browser gets a console.
 
-`/SECRET/` asks Proxmox for a desktop, seals what proxxy needs to know, and sends the browser to the console page;
-`/SECRET/terminal` does the same for a container's terminal. Each visit is a fresh console. Where a real panel has its
-users' logins, this one has a secret in the URL: other users of the machine reach its port as well. `/console/` are the
-pages that the project ships, as they are, with noVNC from Debian's package and xterm.js from npm's; `/console/ws` is
-passed on to proxxy.
+`/SECRET/` requests a desktop from Proxmox, seals the details for proxxy, and redirects the browser to the console page;
+`/SECRET/terminal` does the same for a container's terminal. Each visit opens a new console. A real panel has logins;
+this one has a secret in the URL, because other users of the machine can reach its port. `/console/` serves the pages
+that the project ships, unchanged, with noVNC from Debian's package and xterm.js from npm. `/console/ws` is forwarded
+to proxxy.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ FOLDERS = {
 }
 WEBSOCKET = "/console/ws"  # where the pages look for proxxy, unless their meta tag is changed
 SECRET_BYTES = 16
-# Names of this machine that no DNS server of an attacker's can point here (DNS rebinding). Any port: ssh -L chooses.
+# Names that an attacker's DNS server cannot resolve to this machine (DNS rebinding). Any port: ssh -L may use another.
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 WRONG_HOST = "Open this page by the address 127.0.0.1 or localhost: it answers to no other name.\n"
 WRONG_ORIGIN = "Another site's page may not open consoles here.\n"
 API_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
-REQUEST_SECONDS = 10.0  # for a client's request, and for it to take the answer
+REQUEST_SECONDS = 10.0  # for a client to send its request and to receive the answer
 CONNECTIONS_MAX = 64  # at once; a page needs about six while it loads, and one for its console
 
 
 class Backend(NamedTuple):
-    """What a panel knows."""
+    """A panel's configuration, and the links that it makes."""
 
     proxmox: str  # host:port, the node itself
-    ca_file: str  # what its certificate chains to
+    ca_file: str  # CA of the node's certificate
     node: str
     token: str  # PVEAPIToken=user@realm!name=secret
     signature_key: str  # shared with proxxy
     proxxy_port: int
 
     def new_console(self, type: str, vmid: int, action: str = "vncproxy", **claims: Any) -> tuple[str, dict[str, str]]:
-        """The payload for proxxy, and Proxmox's answer for the page."""
+        """Requests a console; returns the payload for proxxy, and Proxmox's answer for the page."""
         api = HTTPSConnection(
             self.proxmox, context=ssl.create_default_context(cafile=self.ca_file), timeout=API_SECONDS
         )
@@ -82,8 +82,8 @@ class Backend(NamedTuple):
         return seal_jwe(console, self.signature_key, **claims), answer
 
     def desktop(self, type: str, vmid: int, **claims: Any) -> str:
-        """The console page's path. What it needs is in the fragment, which browsers keep to themselves: no server's log
-        ever shows it."""
+        """Returns the console page's path. The parameters are in the fragment: browsers do not send it, so it appears
+        in no server's log."""
         payload, answer = self.new_console(type, vmid, **claims)
         return page("novnc", payload=payload, password=answer.get("password", answer["ticket"]), title=f"VM {vmid}")
 
@@ -97,7 +97,7 @@ def page(name: str, **parameters: str) -> str:
 
 
 class Panel:
-    """Serves on loopback for as long as the with block; `url` is what a person opens."""
+    """Serves on loopback for as long as the with block lasts; a person opens `url`."""
 
     def __init__(self, backend: Backend, desktop: int, terminal: int, port: int = 0) -> None:
         """desktop is a VM's vmid, terminal a container's."""
@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
         super().server_close()
 
     def handle_error(self, *_: object) -> None:
-        """A client that has gone is no news to the person who runs the demo."""
+        """Does nothing: a client that disconnects is not worth a message to the person who runs the demo."""
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -193,7 +193,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return False
 
     def _maker(self, path: str) -> Any:
-        """Takes the same time however much of the secret is right."""
+        """Finds the function for a path. The time does not depend on how much of the secret is correct."""
         found = None
         for at, make in self.makers.items():
             if hmac.compare_digest(at.encode(), path.encode()):
@@ -223,7 +223,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
 
     def _pass_on(self) -> None:
-        """This connection is proxxy's from here on, request and all: whether it becomes a WebSocket is up to proxxy."""
+        """Forwards the request and then the connection's bytes to proxxy, which decides whether to upgrade."""
         origins: list[str] = self.headers.get_all("Origin", [])
         if origins not in ([], [f"http://{self.headers['Host'].strip()}"]):
             self._say(403, WRONG_ORIGIN)
@@ -236,7 +236,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return
         with proxxy:
             self.connection.setblocking(False)
-            early = cast(io.BufferedReader, self.rfile).peek()  # what came behind the request already
+            early = cast(io.BufferedReader, self.rfile).peek()  # bytes that arrived after the request
             splice(self.connection, proxxy, "\r\n".join(lines).encode("latin-1") + early)
         self.close_connection = True
 
@@ -249,8 +249,8 @@ class _Handler(SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
     def end_headers(self) -> None:
-        self.send_header("Referrer-Policy", "no-referrer")  # the URL has the secret
+        self.send_header("Referrer-Policy", "no-referrer")  # the URL contains the secret
         super().end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Quiet: the person who runs the demo wants to see proxxy's log."""
+        """Logs nothing: the person who runs the demo wants to see proxxy's log."""

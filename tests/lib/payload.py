@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a backend does: seal a console's details into the payload that the browser carries.
+"""Seals a console's details into the payload that the browser carries, as a backend does.
 
 seal() makes the original's format: `<iv hex>:<ciphertext hex>`, AES-256-CBC with PKCS#7 padding over
 the JSON of {vmid, type, host, node, ticket, vncticket, port}. seal_jwe() makes a JWE in compact
-serialization (RFC 7516), by hand, so that each part of it can be wrong.
+serialization (RFC 7516). It does so without a library, so that a test can make each part wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 
 def seal(console: dict | bytes, key_hex: str, iv: bytes | None = None) -> str:
-    """Seal a console, or any bytes as they are for the tests of what must be refused."""
+    """Seal a console. Bytes are sealed unchanged, for tests of payloads that must be refused."""
     plain = console
     if not isinstance(plain, bytes):
         plain = json.dumps(plain, separators=(",", ":")).encode()
@@ -37,8 +37,8 @@ def base64url(data: bytes) -> str:
 
 
 def seal_jwe(claims: dict | bytes, key_hex: str, header: dict | bytes | None = None, **more: Any) -> str:
-    """Seal a console as a JWE that expires in a minute, unless its claims say when; more are claims
-    too, of which None takes one away."""
+    """Seal a console as a JWE that expires in a minute unless exp is given. more are additional claims;
+    None removes a claim."""
     if isinstance(claims, bytes):
         plain = claims
     else:
@@ -52,7 +52,7 @@ def seal_jwe(claims: dict | bytes, key_hex: str, header: dict | bytes | None = N
 
 
 def target(payload: str, path: str = "/") -> str:
-    """The request target that carries a payload. The colon stays as it is: RFC 3986 allows it."""
+    """Returns the request target with a payload. The colon is not encoded: RFC 3986 allows it."""
     return f"{path}?payload={quote(payload, safe=':')}"
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A throw-away machine with a real systemd as PID 1, booted from this machine's own root.
+"""A temporary machine (container) with a real systemd as PID 1, booted from this machine's own root.
 
-Its root is an overlay over / whose upper half is a tmpfs, so whatever happens inside is
-gone afterwards; so is what it does to this tree. It lives in a mount and a PID namespace of its own, which die with the
-process that made them: whatever way a test ends, no process and no mount outlives it. The
-only network is loopback. Needs root, systemd-container and a kernel with overlayfs.
+Its root is an overlay over / whose upper layer is a tmpfs, so every change inside, including changes to this tree, is
+discarded at the end. It has its own mount and PID namespaces, which end with the process that made them: however a test
+ends, no process and no mount is left. The only network is loopback. Needs root, systemd-container and a kernel with
+overlayfs.
 
     with Machine() as machine, machine.network():
         machine.run(["systemctl", "start", "proxxy.socket"])
@@ -24,7 +24,7 @@ import time
 TREE = pathlib.Path(__file__).resolve().parents[2]
 CGROUP_MOUNT = pathlib.Path("/sys/fs/cgroup")
 BOOT_TIMEOUT = 60  # seconds; half a second on an idle machine
-STOP_TIMEOUT = 30  # seconds; a unit that will not stop has TimeoutStopSec= of its own
+STOP_TIMEOUT = 30  # seconds; a unit that does not stop has its own TimeoutStopSec=
 
 # Arguments: a directory to work in, the tree, the machine's name, then cgroups to join.
 BOOT = r"""
@@ -64,7 +64,7 @@ def _hierarchies():
 def _make_cgroup(hierarchy, name):
     cgroup = hierarchy / name
     cgroup.mkdir()
-    # A new cgroup of cgroup v1's cpuset takes no process before it has these.
+    # In cgroup v1's cpuset, a new cgroup accepts no process before these are set.
     for setting in ("cpuset.cpus", "cpuset.mems"):
         if (hierarchy / setting).exists() and not (cgroup / "cgroup.controllers").exists():
             (cgroup / setting).write_text((hierarchy / setting).read_text())
@@ -80,7 +80,7 @@ def _remove_cgroup(cgroup):
                 break
             except FileNotFoundError:
                 break
-            except OSError:  # the last process in it has not been buried yet
+            except OSError:  # the last process in it has not been reaped yet
                 time.sleep(0.1)
 
 
@@ -95,16 +95,16 @@ def _enter(namespace):
 
 
 def _exits_with_parent(argv):
-    """argv, changed so that the process is killed when the one that started it is gone."""
+    """Returns argv changed so that the process is killed when its parent ends."""
     return ["setpriv", "--pdeathsig", "KILL", "--", *argv]
 
 
 class Process(subprocess.Popen):
-    """A process inside, started by an nsenter outside that waits for it."""
+    """A process inside the machine. An nsenter outside starts it and waits for it."""
 
     def send_signal(self, signum):
-        # To the process itself: if nsenter were killed, its child would be orphaned and
-        # as a zombie keep the machine from going down until this machine's PID 1 reaps it.
+        # Signal the process itself. If nsenter were killed, its orphaned child would become a
+        # zombie, and the machine could not shut down until the host's PID 1 reaps it.
         if self.poll() is None:
             os.kill((_children(self.pid) or [self.pid])[0], signum)
 
@@ -114,7 +114,7 @@ class Machine:
 
     def __init__(self):
         self.name = f"proxxy-test-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
-        self.leader = None  # the machine's PID 1, as this machine counts
+        self.leader = None  # pid of the machine's PID 1 on the host
         self._unshare = None
         self._work = None
         self._console = None
@@ -131,10 +131,10 @@ class Machine:
     def __exit__(self, *_):
         self._tear_down()
 
-    # What tests use.
+    # For tests.
 
     def popen(self, argv, **options):
-        """Start argv inside; what is returned can be signalled as if it ran here."""
+        """Start argv inside; returns a process that can be signalled as if it ran on the host."""
         options.setdefault("text", True)
         return Process(self._inside(argv), **options)
 
@@ -153,18 +153,18 @@ class Machine:
         return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
     def path(self, inside):
-        """The machine's file as this machine can open it (not through an absolute symlink)."""
+        """Returns the host's path of a file in the machine (absolute symlinks in it do not work)."""
         return pathlib.Path(f"/proc/{self.leader}/root") / str(inside).lstrip("/")
 
     def journal(self, *matches):
-        """The journal's records that match, oldest first, each a dict of its fields."""
+        """Returns the journal's records that match, oldest first, each a dict of its fields."""
         self.run(["journalctl", "--sync"])
         lines = self.run(["journalctl", "--output=json", "--all", *matches]).stdout
         return [json.loads(line) for line in lines.splitlines()]
 
     @contextlib.contextmanager
     def network(self):
-        """Sockets that this thread, and threads that it starts, make meanwhile are inside."""
+        """In the with block, this thread and threads that it starts create sockets in the machine's network."""
         with open("/proc/thread-self/ns/net") as outside, open(f"/proc/{self.leader}/ns/net") as inside:
             _enter(inside)
             try:
@@ -172,7 +172,7 @@ class Machine:
             finally:
                 _enter(outside)
 
-    # How it comes and goes.
+    # Start and end.
 
     def _inside(self, argv):
         namespaces = ["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that never outlive the test that started them, each ended by its own pid."""
+"""Starts child processes that never outlive their test, and ends each by its own pid."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ POLL_SECONDS = 0.02
 def spawn(argv: Sequence[str | Path], **options: Any) -> subprocess.Popen:
     """Start a program that also ends when this process dies without cleaning up, kill -9 included.
 
-    It gets a session of its own: a Ctrl-C in the terminal must reach only us, so that things
-    end in order. The kernel sends the death signal when the *thread* that called this ends
-    (prctl(2), PR_SET_PDEATHSIG), so call it from one that lives as long as the program should.
+    It gets its own session: Ctrl-C in the terminal must reach only this process, which then ends
+    the programs in order. The kernel sends the death signal when the *thread* that called this ends
+    (prctl(2), PR_SET_PDEATHSIG), so call it from a thread that lives as long as the program should.
     """
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("start_new_session", True)
@@ -33,7 +33,7 @@ def spawn(argv: Sequence[str | Path], **options: Any) -> subprocess.Popen:
 
 
 def stop(process: subprocess.Popen) -> None:
-    """SIGTERM, and SIGKILL for one that does not listen. Does nothing to one that has ended."""
+    """Sends SIGTERM, then SIGKILL if the process does not end. Does nothing when it has already ended."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -43,7 +43,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def stop_tree(process: subprocess.Popen) -> None:
-    """Stop a program, then kill what it started and left behind."""
+    """Stop a program, then kill its descendants that still run."""
     left = descendants(process.pid)
     stop(process)
     for pid in left:
@@ -56,18 +56,18 @@ def stop_tree(process: subprocess.Popen) -> None:
 def descendants(parent: int) -> list[int]:
     below = _families()
     found = [*below.get(parent, {})]
-    for pid in found:  # which grows meanwhile
+    for pid in found:  # the loop appends to the list
         found += below.get(pid, {})
     return found
 
 
 def children(parent: int) -> dict[int, str]:
-    """The live children of a process: pid -> name. Zombies have ended already."""
+    """Returns the live children of a process: pid -> name. Zombies do not count."""
     return _families().get(parent, {})
 
 
 def _families() -> dict[int, dict[int, str]]:
-    """Every process that has live children, and those: pid -> name."""
+    """Maps each parent's pid to its live children: pid -> name."""
     found: dict[int, dict[int, str]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -85,30 +85,30 @@ def _families() -> dict[int, dict[int, str]]:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on, for programs that cannot be told to pick one.
+    """Returns an unused loopback port, for programs that cannot pick one themselves.
 
-    Nobody takes it before the program does: the kernel gives it only to a socket that asks for it, and other processes
-    that call this have other blocks. If the kernel's own range leaves no room for that, it is any port.
+    No other process takes it first: the port is outside the kernel's ephemeral range, and other processes that call
+    this use other blocks of ports. If the ephemeral range leaves no room for a block, the port is any free one.
     """
     return _ports.take()
 
 
 class _Ports:
-    """A block of ports for this process, below those from which the kernel picks."""
+    """A block of ports for this process, below the kernel's ephemeral range."""
 
     FIRST, SIZE = 10240, 256
 
     def __init__(self) -> None:
         self._pid = 0
         self._block: list[int] = []
-        self._lock = threading.Lock()  # tests start programs from threads as well
+        self._lock = threading.Lock()  # tests also start programs from threads
 
     def take(self) -> int:
         with self._lock:
             return self._take()
 
     def _take(self) -> int:
-        if self._pid != os.getpid():  # the first time here, and after a fork
+        if self._pid != os.getpid():  # at the first call, and after a fork
             self._pid, self._block = os.getpid(), self._claim()
         for port in self._block:
             if _is_free(port):
@@ -120,7 +120,7 @@ class _Ports:
             return probe.getsockname()[1]
 
     def _claim(self) -> list[int]:
-        """A block is claimed by an abstract UNIX socket with its number, for as long as the process lives."""
+        """Claims a block: binds an abstract UNIX socket with the block's number, until the process ends."""
         end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
         blocks = list(range(self.FIRST, end - self.SIZE + 1, self.SIZE))
         random.SystemRandom().shuffle(blocks)
@@ -139,7 +139,7 @@ def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:  # somebody listens, or did a minute ago
+        except OSError:  # another socket listens, or did a minute ago
             return False
     return True
 
@@ -148,7 +148,7 @@ _ports = _Ports()
 
 
 def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[], str]) -> T:
-    """Poll until the condition holds and return its value; what says what was waited for."""
+    """Poll until the condition holds and return its value; `what` is the error message at the timeout."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:

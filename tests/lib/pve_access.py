@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may open which console on the stand-in for Proxmox VE: logins, API tokens and tickets.
+"""Access control of the stand-in for Proxmox VE: logins, API tokens, tickets, and who may open which console.
 
 What is marked "Proxmox:" was read from pve-access-control and pve-http-server or seen on a running
 pveproxy. Signatures here are keyed hashes of the length that Proxmox's RSA signatures have.
@@ -29,7 +29,7 @@ NEEDS_ENCODING = " %&+#=/;"
 
 
 class Refused(Exception):
-    """An answer that is no success; Proxmox gives the words as the reason phrase."""
+    """An error answer; Proxmox sends the text as the reason phrase."""
 
     def __init__(self, code: int, reason: str, body: bytes | None = None) -> None:
         super().__init__(f"{code} {reason}")
@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class Access:
-    """Users with passwords, API tokens ("user@realm!name": secret) and what tickets say."""
+    """Users with passwords, API tokens ("user@realm!name": secret), and the tickets made for them."""
 
     def __init__(self, users: Mapping[str, str], tokens: Mapping[str, str], without_console: frozenset[str]) -> None:
         self._users = users
@@ -68,9 +68,9 @@ class Access:
         return f"PVEAPIToken={identity}={self._tokens[identity]}"
 
     def identify(self, headers: Mapping[str, str]) -> tuple[str, bool]:
-        """The identity a request comes with, and whether it came with a ticket (not an API token).
+        """Returns a request's identity, and whether it is proved by a ticket (not by an API token).
 
-        Proxmox: looked for in this order: cookie PVEAuthCookie, Authorization: PVEAuthCookie=,
+        Proxmox looks in this order: cookie PVEAuthCookie, Authorization: PVEAuthCookie=,
         Authorization: PVEAPIToken=; values are URI-unescaped.
         """
         authorization = headers.get("authorization", "")
@@ -87,7 +87,7 @@ class Access:
         return identity, False
 
     def check_csrf(self, user: str, headers: Mapping[str, str]) -> None:
-        """A ticket comes by itself from a browser, so a POST needs proof that it was meant."""
+        """Checks the CSRF token: a browser sends the ticket's cookie by itself, even in a forged POST."""
         if not hmac.compare_digest(headers.get("csrfpreventiontoken", ""), self._csrf_token(user)):
             raise Refused(401, "Permission denied - invalid csrf token")
 
@@ -96,9 +96,9 @@ class Access:
             raise Refused(403, f"Permission check failed ({path}, VM.Console)")
 
     def vnc_ticket(self, identity: str, path: str, port: int, at: float | None = None) -> str:
-        """Proxmox: signed over user, path and port; since 9.2 it starts with an 8-character
-        password of arbitrary printable characters and a colon. Here one of them always needs
-        percent-encoding, so that forgetting it shows in every test."""
+        """Makes a vncticket. Proxmox signs user, path and port; since 9.2 the ticket starts with an
+        8-character password of arbitrary printable characters and a colon. Here one character always
+        needs percent-encoding, so that a client that does not encode fails in every test."""
         stamp = f"{int(time.time() if at is None else at):08X}"
         password = [secrets.choice(PRINTABLE) for _ in range(PASSWORD_LENGTH)]
         password[secrets.randbelow(PASSWORD_LENGTH)] = secrets.choice(NEEDS_ENCODING)
@@ -106,7 +106,7 @@ class Access:
         return f"{start}::{self._sign(start, identity, path, str(port))}"
 
     def check_vnc_ticket(self, ticket: str, identity: str, path: str, port: int) -> None:
-        """Proxmox: a ticket is bound to the very identity that made it."""
+        """Proxmox: only the identity that requested a ticket may use it."""
         start, _, signature = ticket.rpartition("::")
         stamp = re.fullmatch(r".{8}:PVEVNC:([0-9A-F]{8})", start)
         if stamp and hmac.compare_digest(signature.encode(), self._sign(start, identity, path, str(port)).encode()):
@@ -131,6 +131,6 @@ class Access:
 
 
 def _value(header: str, name: str) -> str:
-    """As Proxmox extracts it: up to the next semicolon, URI-unescaped."""
+    """Returns the value as Proxmox extracts it: up to the next semicolon, URI-unescaped."""
     match = re.search(rf"(?:^|\s){name}[= ]([^;]*)", header)
     return unquote(match[1]) if match else ""

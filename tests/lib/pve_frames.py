@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stand-in's WebSocket: Proxmox VE's frame rules, which are not all of RFC 6455.
 
-Written by hand on purpose: a library would be kinder than Proxmox is. What is marked "Proxmox:"
+It uses no WebSocket library: a library would accept more than Proxmox does. What is marked "Proxmox:"
 was read from websocket_proxy in pve-http-server's AnyEvent.pm and seen on a running pveproxy.
 """
 
@@ -19,25 +19,25 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class Stream(NamedTuple):
-    """A connection as asyncio has it."""
+    """The two ends of an asyncio connection: reader and writer."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
 
 class Record(NamedTuple):
-    """What the tests ask about afterwards."""
+    """Facts about a console that tests check afterwards."""
 
     violations: list[str]
     closes: list[tuple[int | None, str]]
 
 
 class Violation(Exception):
-    """What makes Proxmox's server throw in the middle of its reader."""
+    """A frame at which the reader in Proxmox's server throws."""
 
 
 def abort(stream: Stream) -> None:
-    """End TCP at once. A TLS transport that has ended already cannot take it (Python 3.11's sslproto)."""
+    """Ends TCP at once. On a TLS transport that has already ended, abort() raises (Python 3.11's sslproto)."""
     try:
         stream.writer.transport.abort()
     except AttributeError:
@@ -51,7 +51,7 @@ async def relay(client: Stream, guest: Stream, record: Record) -> None:
     try:
         await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
         if downward.done() and not upward.done():
-            # Proxmox: when the guest's console ends it sends a TLS close_notify, and no Close.
+            # Proxmox: when the guest's console ends, the server sends a TLS close_notify but no Close.
             client.writer.close()
             with contextlib.suppress(OSError):
                 await client.writer.wait_closed()
@@ -68,11 +68,11 @@ async def _upward(client: Stream, guest: asyncio.StreamWriter, record: Record) -
         while True:
             opcode, payload = await _read_frame(client.reader)
             if opcode in (TEXT, BINARY):
-                # Proxmox: text and binary are the same; boundaries mean nothing.
+                # Proxmox treats text and binary alike and ignores frame boundaries.
                 guest.write(payload)
                 try:
                     await guest.drain()
-                except ConnectionError:  # the console has ended: downward says so
+                except ConnectionError:  # the console has ended: _downward() reports it
                     await discard(client.reader)
                     return
             elif opcode == PING:
@@ -81,14 +81,14 @@ async def _upward(client: Stream, guest: asyncio.StreamWriter, record: Record) -
                 record.closes.append(_close_words(payload))
                 break
     except Violation as violation:
-        # Proxmox: the client-to-server direction is dead from then on, with no close.
+        # Proxmox: the server ignores the client from then on, but does not close the connection.
         record.violations.append(str(violation))
         await discard(client.reader)
         return
     except asyncio.IncompleteReadError:
         return
-    # Proxmox: on a client's Close it shuts TCP down without echoing it. What the guest still
-    # says goes nowhere, and no close_notify is sent (AnyEvent's push_shutdown).
+    # Proxmox: on a client's Close the server shuts TCP down without answering the Close. It drops
+    # further output of the guest and sends no close_notify (AnyEvent's push_shutdown).
     await client.writer.drain()
     client.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
     guest.write_eof()
@@ -96,15 +96,15 @@ async def _upward(client: Stream, guest: asyncio.StreamWriter, record: Record) -
 
 
 async def _downward(guest: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-    # Proxmox: unmasked binary frames of at most 131072 bytes; never a fragment, a Ping, a Close.
+    # Proxmox sends unmasked binary frames of at most 131072 bytes, never a fragment, a Ping or a Close.
     while data := await guest.read(PAYLOAD_MAX):
         client.write(frame(BINARY, data))
         await client.drain()
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Proxmox: masked, FIN=1, RSV=0, opcode 1, 2, 8, 9 or 10, payload of at most 131072 bytes;
-    anything else throws. The order of the checks is the server's."""
+    """Proxmox accepts masked frames with FIN=1, RSV=0, opcode 1, 2, 8, 9 or 10 and a payload of at most
+    131072 bytes; it throws at anything else. The checks have the same order as in the server."""
     first, second = await reader.readexactly(2)
     opcode = first & 0x0F
     if not first & 0x80:
@@ -128,7 +128,7 @@ async def _read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """An unmasked frame of its own."""
+    """Returns one whole unmasked frame."""
     if len(payload) <= 125:
         length = struct.pack(">B", len(payload))
     elif len(payload) <= 0xFFFF:
@@ -139,7 +139,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 def xor(data: bytes, mask: bytes) -> bytes:
-    """(Un)mask; as one large number, which is fast enough to measure through."""
+    """(Un)mask the data. XOR of one large integer is fast enough for benchmarks."""
     if mask == bytes(4):
         return data
     repeated = (mask * (len(data) // 4 + 1))[: len(data)]
@@ -148,7 +148,7 @@ def xor(data: bytes, mask: bytes) -> bytes:
 
 
 async def discard(reader: asyncio.StreamReader) -> None:
-    """Read to the end and forget it."""
+    """Read and drop everything up to the end."""
     while await reader.read(PAYLOAD_MAX):
         pass
 

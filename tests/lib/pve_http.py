@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-in's HTTP: requests in within Proxmox VE's limits, answers out in its way.
+"""The stand-in's HTTP: it reads requests within Proxmox VE's limits and answers as Proxmox does.
 
 What is marked "Proxmox:" was read from pve-http-server's AnyEvent.pm or seen on a running pveproxy.
 """
@@ -15,8 +15,8 @@ from urllib.parse import unquote_plus
 
 from .pve_frames import Stream
 
-# Proxmox: fewer than 64 header lines and under 8 KiB in all; past that no answer at all, and the
-# connection is closed after 5 s.
+# Proxmox: fewer than 64 header lines and less than 8 KiB in total; beyond that the server does not
+# answer and closes the connection after 5 s.
 HEADER_LINES = 64
 HEADER_BYTES = 8192
 REQUEST_SECONDS = 5.0
@@ -24,19 +24,19 @@ REQUEST_SECONDS = 5.0
 
 class Request(NamedTuple):
     method: str
-    path: str  # with the query, as it came
+    path: str  # with the query, as received
     headers: dict[str, str]  # names in lower case
 
 
 def decode_urlencoded(data: str) -> dict[str, str]:
-    """As Proxmox does it: `;` separates too, and a bare `=` in a value cuts it off there, so that
-    whoever does not percent-encode strictly gets a wrong ticket."""
+    """Decodes as Proxmox does: `;` is also a separator, and an unencoded `=` in a value ends the value. A
+    client that does not percent-encode strictly therefore gets a wrong ticket."""
     pairs = (part.split("=") for part in re.split("[&;]", data) if part)
     return {unquote_plus(pair[0]): unquote_plus(pair[1]) if len(pair) > 1 else "" for pair in pairs}
 
 
 async def speaks_tls(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bool:
-    """Look at the first byte without taking it: 22 starts a TLS handshake (RFC 8446 section 5.1)."""
+    """Peek at the first byte: 22 starts a TLS handshake (RFC 8446 section 5.1)."""
     readable = loop.create_future()
     loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
     try:
@@ -84,7 +84,7 @@ def head(code: int, reason: str, headers: Mapping[str, str]) -> bytes:
 async def answer(
     client: Stream, code: int, reason: str, body: bytes | None, headers: Mapping[str, str] | None = None
 ) -> None:
-    """An answer and the end. Proxmox: a refusal has no body and then no Content-Length either."""
+    """Sends an answer and closes the connection. Proxmox: an error has no body and no Content-Length."""
     sent = {"Connection": "close", "Server": "pve-api-daemon/3.0", **(headers or {})}
     if body is not None:
         sent |= {"Content-Length": str(len(body)), "Content-Type": "application/json;charset=UTF-8"}

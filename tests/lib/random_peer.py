@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One end of a random session: it sends a list of frames in pieces, reads at its own pace, and notes what came.
+"""One end of a random session: it sends a list of frames in pieces, reads at its own pace, and records what it gets.
 
-Either end is a non-blocking socket, with or without TLS, that a loop in one thread turns: Python's TLS may not be read
-and written by two.
+Each end is a non-blocking socket, with or without TLS. One thread drives it in a loop: two threads may not read and
+write one of Python's TLS sockets.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UPDATE_REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED
 
 @dataclass
 class Pace:
-    """How many bytes at once, and how many seconds between."""
+    """How many bytes at once, and how many seconds between two reads or writes."""
 
     size: int
     delay: float
@@ -45,22 +45,22 @@ class Pace:
 @dataclass
 class Peer:
     sock: socket.socket
-    masks: bool  # a client
+    masks: bool  # it is a client
     rng: random.Random
     writes: Pace
     reads: Pace
-    items: deque = field(default_factory=deque)  # of bytes, each a whole frame, or of the name of what else is done
+    items: deque = field(default_factory=deque)  # to do: bytes (one whole frame) or the name of another action
     silent: bool = False  # it answers no Close
-    data: bytearray = field(default_factory=bytearray)  # that came
-    closes: list = field(default_factory=list)  # codes that came, None for an empty Close
-    pings: list = field(default_factory=list)  # that were sent
+    data: bytearray = field(default_factory=bytearray)  # received
+    closes: list = field(default_factory=list)  # received codes, None for an empty Close
+    pings: list = field(default_factory=list)  # sent
     pongs: list = field(default_factory=list)
     errors: list = field(default_factory=list)
     ended: str = ""  # how the connection ended: "eof" or the error's name
 
     def __post_init__(self) -> None:
-        self._out = b""  # of the current frame
-        self._retry = b""  # TLS wants the same bytes again
+        self._out = b""  # the rest of the current frame
+        self._retry = b""  # TLS requires a retry with the same bytes
         self._buffer = bytearray()
         self._left = self._offset = 0
         self._frame: tuple = ()
@@ -72,7 +72,7 @@ class Peer:
     # --- sending
 
     def due(self) -> float:
-        """When there is something to do without a word from the other side."""
+        """Returns the time of the next read or write."""
         out = self._write_at if self._out or self.items else float("inf")
         return min(out, self._read_at if not self.ended else float("inf"))
 
@@ -114,25 +114,25 @@ class Peer:
             if cast(ssl.SSLSocket, self.sock).version() == "TLSv1.3":
                 LIBSSL.SSL_key_update(self._tls(), UPDATE_REQUESTED)
             return
-        if what == "notify" and LIBSSL.SSL_shutdown(self._tls()) < 0:  # there was no room
+        if what == "notify" and LIBSSL.SSL_shutdown(self._tls()) < 0:  # the socket's buffer is full
             self.items.appendleft(what)
             return
-        self.finished = True  # whatever it was, nothing is sent any more
+        self.finished = True  # after any of these actions nothing more is sent
         self.items.clear()
         try:
             if what == "reset":
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.sock.close()
                 self.ended = "reset"
-            else:  # not with SSLSocket's shutdown(), which forgets TLS
+            else:  # SSLSocket's shutdown() would drop the TLS state
                 with socket.socket(fileno=os.dup(self.sock.fileno())) as copy:
                     copy.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
     def _tls(self) -> ctypes.c_void_p:
-        """What Python's module does not offer is asked of OpenSSL: its object begins with a head, a reference to the
-        socket, and the SSL."""
+        """Returns OpenSSL's SSL, for calls that Python's module does not offer. Python's object contains the object
+        head, a reference to the socket, and then the pointer to the SSL."""
         sslobj = self.sock._sslobj  # type: ignore[attr-defined]
         return ctypes.c_void_p.from_address(id(sslobj) + 24)
 
@@ -140,7 +140,7 @@ class Peer:
 
     def _receive(self, now: float) -> None:
         left = self.reads.size
-        while left > 0:  # TLS gives a record at a time, however small
+        while left > 0:  # one recv() returns at most one TLS record
             try:
                 chunk = self.sock.recv(left)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -229,10 +229,10 @@ class Peer:
             self.items.clear()
             if self.close_sent:
                 self.items.append("fin")
-            elif self.masks:  # the browser answers, and waits for the end
+            elif self.masks:  # the browser answers and waits for the end of TCP
                 self.items.append(self.frame(CLOSE, payload[:2]))
                 self.close_sent = True
-            else:  # Proxmox shuts TCP down, and answers nothing
+            else:  # Proxmox shuts TCP down without an answer
                 self.items.append("fin")
 
     def frame(self, opcode: int, payload: bytes = b"", **options) -> bytes:
@@ -241,8 +241,8 @@ class Peer:
     # --- what it will send
 
     def plan(self, total: int) -> bytes:
-        """Draws frames that hold that many bytes of data, with Pings, Pongs and empty frames between. Returns the
-        data."""
+        """Queues random frames with that many bytes of data in total, and Pings, Pongs and empty frames between them.
+        Returns the data."""
         rng, data = self.rng, self.rng.randbytes(total)
         at, inside = 0, False
         while at < total:
@@ -265,7 +265,7 @@ class Peer:
                     self.items.append(self.frame(PONG, word))
             if not self.masks and rng.random() < 0.05:
                 self.items.append("key update")
-        if self.items and self.items[-1] == "key update":  # it would leave with a frame that does not come
+        if self.items and self.items[-1] == "key update":  # OpenSSL sends it only with a later frame
             self.items.pop()
         if inside:
             self.items.append(self.frame(CONTINUATION))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random sessions over real sockets through the real program, both ends ours; what a seed draws it draws again.
+"""Random sessions over real sockets through the real program; the test plays both ends. The same seed makes the same
+session.
 
-Byte for byte both ways, Pongs in their order, each kind of ending with its codes, the record of the log, and no
-process, descriptor or second of CPU too many.
+Checked: all data in both directions, the order of Pongs, the codes of each kind of ending, the record in the log, that
+no process is left, and that the number of descriptors and the CPU time stay within limits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .upstream import WEBSOCKET_GUID
 from .wire import BINARY, CLOSE, PING, encode_frame, upgrade_request
 
 SESSION_SECONDS = 60.0
-CPU_SECONDS = 2.0  # of one session; the sanitizers take most of it
+CPU_SECONDS = 2.0  # for one session; the sanitizers use most of it
 DESCRIPTORS = 8
 ENDINGS = [
     "client close", "client empty close", "client fin", "client reset", "client violation",
@@ -42,7 +43,7 @@ class Failed(AssertionError):
 
 
 class Runner:
-    """Runs sessions one after another, through an activator of its own."""
+    """Runs sessions one after another, through its own activator."""
 
     def __init__(self, settings: dict[str, Any], cert: Cert, key: str) -> None:
         self._key = key
@@ -58,7 +59,7 @@ class Runner:
         self.proxxy.__exit__(*error)
 
     def run(self, seed: int) -> str:
-        """One session. Returns its ending; raises Failed."""
+        """Runs one session. Returns its ending; raises Failed."""
         session = Session(self, random.Random(seed))
         try:
             session.run()
@@ -131,7 +132,7 @@ class Session:
             f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
             f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
         )
-        if self.ending.startswith("client"):  # who leaves before the relay has begun is told to nobody
+        if self.ending.startswith("client"):  # if the client left before relaying began, Proxmox would get no Close
             upstream.sendall(encode_frame(PING, b"go"))
             assert upstream.recv(100), "no Pong"
         for sock in (client, upstream):
@@ -146,7 +147,7 @@ class Session:
 
     @staticmethod
     def _at_most(size: int, peer: Peer, other: Peer) -> int:
-        """As many bytes as take no more than a few seconds."""
+        """Limits the size to what the two paces transfer in a few seconds."""
         for pace in (peer.writes, other.reads):
             if pace.delay:
                 size = min(size, int(2 * pace.size / max(pace.delay, 0.002)))
@@ -225,7 +226,7 @@ class Session:
         assert self._up.startswith(bytes(upstream.data)), f"upward, from {self._differs(self._up, upstream.data)}"
         for name, peer in (("client", client), ("upstream", upstream)):
             pings = iter(peer.pings)
-            # Who has left gets the Pongs that there is room for (RFC 6455 section 5.5.3 allows gaps).
+            # A peer that has left may miss Pongs for which there is no room (RFC 6455 section 5.5.3 allows gaps).
             left = self.ending in [f"{name} {what}" for what in ("fin", "reset", "notify", "cut")]
             in_order = (
                 all(pong in pings for pong in peer.pongs) if left else peer.pongs == peer.pings[: len(peer.pongs)]
@@ -243,7 +244,7 @@ class Session:
         told, heard = client.closes[:1], upstream.closes[:1]
         up_whole, down_whole = bytes(upstream.data) == self._up, bytes(client.data) == self._down
         expected: dict[str, tuple[list, list, bool, bool]] = {
-            # the client's Close, Proxmox's, whether all of either's data came
+            # Close to the client, Close to Proxmox, whether all of the client's and of Proxmox's data arrived
             "client close": ([code], [1000 if code == 1000 else 1001], True, False),
             "client empty close": ([1000], [1000], True, False),
             "client fin": ([1001], [1001], True, False),
@@ -284,7 +285,7 @@ class Session:
             logged, slow = int(facts["bytes_down"]), bool(self.client.reads.delay)
             assert logged == len(self.client.data) or (slow and logged < len(self.client.data)), f"logged {facts}"
         if self.upstream.ended == "eof":
-            # Who reads slowly may have taken more by the end than its kernel had acknowledged when we left.
+            # A slow reader may have received more by the end than its kernel had acknowledged when proxxy ended.
             logged, exact = int(facts["bytes_up"]), self.upstream.closes and not self.upstream.reads.delay
             assert logged == len(self.upstream.data) or (
                 not exact and logged < len(self.upstream.data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VNC server (RFC 6143) without a picture, that writes down what its client does."""
+"""A VNC server (RFC 6143) without a picture that records its client's input."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import struct
 
 WIDTH, HEIGHT, NAME = 640, 480, b"recorder"
 PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
-SIZES = {0: 19, 2: 3, 3: 9, 4: 7, 5: 5, 6: 7}  # bytes behind a message's type, as far as they are fixed
+SIZES = {0: 19, 2: 3, 3: 9, 4: 7, 5: 5, 6: 7}  # length of each message's fixed part, after the type
 
 
 class Recorder:
-    """Its serve() is a console's handler."""
+    """The VNC server; serve() is a console's handler."""
 
     def __init__(self) -> None:
         self.keys: list[int] = []  # keysyms that were pressed, in order
@@ -41,6 +41,6 @@ class Recorder:
                 self.cut_text.append((await reader.readexactly(length)).decode("latin-1"))
 
     def typed(self) -> str:
-        """The characters among the keys, without modifiers."""
+        """Returns the typed characters, without modifier keys."""
         legacy = {0x20AC: "€"}
         return "".join(chr(key) if key < 0x100 else legacy.get(key, "") for key in self.keys)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the cases of test_rfc6455.py share: frames to send, right or wrong; a session both ends of which the test
-plays; and what each end hears.
+"""Helpers for the cases of test_rfc6455.py: frames to send, valid or not; a session of which the test plays both ends;
+and functions that read and check what each end receives.
 
 proxxy is two endpoints with a relay between: a server to the browser, a client to Proxmox. The RFC's
-obligations hold for each connection alone (section 5.8); what a relay does on purpose is said where it is.
+requirements apply to each connection separately (section 5.8); comments explain what the relay does on purpose.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from .wire import (
 
 CLIENT, PROXMOX = "client", "proxmox"
 PROXMOX_FRAME_MAX = 131072  # bytes of payload that Proxmox takes in one frame
-MASK = b"\x37\xfa\x21\x3d"  # section 5.7's
-PAUSE = 0.003  # seconds, so that two writes are two reads
+MASK = b"\x37\xfa\x21\x3d"  # from section 5.7
+PAUSE = 0.003  # seconds, so that proxxy reads two writes separately
 OPCODES = {TEXT: "text", BINARY: "binary", CLOSE: "close", PING: "ping", PONG: "pong"}
 
 
 class Sent(NamedTuple):
-    """A frame to send, right or wrong; see encode_frame()."""
+    """A frame to send, valid or not; see encode_frame()."""
 
     opcode: int
     payload: bytes = b""
@@ -55,7 +55,7 @@ class Sent(NamedTuple):
     length: int | None = None
     length_bytes: int | None = None
     mask: bytes = MASK  # of a client's frame
-    mask_is_wrong: bool = False  # a client's frame without, or a server's with
+    mask_is_wrong: bool = False  # a client's frame without a mask, or a server's frame with one
 
     def encode(self, sender: str) -> bytes:
         masked = (sender == CLIENT) != self.mask_is_wrong
@@ -70,8 +70,8 @@ class Case(NamedTuple):
     sent: Any
     expected: Any = None
     sender: str = ""
-    chop: int = 0  # bytes of each write, 0: everything in one
-    cut: int = 0  # bytes of the first write, the rest comes a moment later
+    chop: int = 0  # bytes of each write; 0: everything in one write
+    cut: int = 0  # bytes of the first write; the rest follows a moment later
 
     def __str__(self) -> str:
         return "-".join(filter(None, [self.section, self.name, self.sender and f"by-{self.sender}"]))
@@ -81,7 +81,7 @@ EVERY: list[Case] = []
 
 
 def over(*cases: Case) -> pytest.MarkDecorator:
-    """Run a test for each case, and have the cases counted."""
+    """Run the test for each case, and add the cases to the count."""
     EVERY.extend(cases)
     return pytest.mark.parametrize("case", cases, ids=str)
 
@@ -91,7 +91,7 @@ def by_both(section: str, name: str, *sent: Sent, **options: int) -> list[Case]:
 
 
 def pattern(size: int) -> bytes:
-    """The same bytes each time, in which each place is different."""
+    """Returns pseudo-random bytes; the same size gives the same bytes."""
     return random.Random(size).randbytes(size)
 
 
@@ -100,7 +100,7 @@ def in_parts(data: bytes, size: int) -> list[bytes]:
 
 
 def fragments(opcode: int, *payloads: bytes) -> list[Sent]:
-    """One message in that many fragments."""
+    """Returns one message as frames: a fragment for each payload."""
     last = len(payloads) - 1
     return [Sent(CONTINUATION if n else opcode, p, fin=int(n == last)) for n, p in enumerate(payloads)]
 
@@ -146,7 +146,7 @@ NOT_UTF8 = {
 
 
 class Ends(NamedTuple):
-    """Both ends of one session, for one thread to play."""
+    """Both ends of one session, which one thread plays."""
 
     client: Client
     proxmox: Connection
@@ -156,7 +156,7 @@ class Ends(NamedTuple):
 
 
 class Sessions:
-    """One proxxy and one Proxmox for the whole module; Proxmox's connections are handed to the test."""
+    """One proxxy and one Proxmox for the whole module; the test gets each of Proxmox's connections."""
 
     def __init__(self, proxxy: Activator, cert: Cert, key: str) -> None:
         self.port = proxxy.port
@@ -171,14 +171,14 @@ class Sessions:
         over.wait()
 
     def end(self) -> None:
-        """The last session is over: its Proxmox may go."""
+        """Ends the last session: its thread in the Proxmox server may return."""
         self._over.set()
 
     def target(self, port: int) -> str:
         return target(seal(console(port), self._key))
 
     def open(self) -> Ends:
-        """A session whose client is upgraded, and whose Proxmox still has to answer."""
+        """Opens a session: the client is upgraded, Proxmox has not answered yet."""
         self._arrived, self._over = queue.SimpleQueue(), threading.Event()
         client = Client.upgraded(self.port, self.target(self.upstream.port))
         return Ends(client, self._arrived.get(timeout=TIMEOUT))
@@ -186,7 +186,7 @@ class Sessions:
 
 @pytest.fixture(scope="module")
 def sessions(settings: dict[str, Any], cert: Cert, key: str) -> Iterator[Sessions]:
-    """Under the Activator alone: frames are the same whoever spawned the session."""
+    """Only under Activator: frames do not depend on what spawned the session."""
     with Activator(settings) as proxxy:
         sessions = Sessions(proxxy, cert, key)
         with sessions.upstream:
@@ -210,8 +210,8 @@ def ends(unanswered: Ends) -> Ends:
 
 
 def hear_frame(peer: Peer) -> tuple[Frame, bytes]:
-    """The next frame and its mask key, held against all that one frame must be."""
-    masked = isinstance(peer, Connection)  # whoever speaks to Proxmox is a client: section 5.1
+    """Reads the next frame and checks it against all rules for a single frame; returns it and its mask key."""
+    masked = isinstance(peer, Connection)  # proxxy is a client to Proxmox: section 5.1
     first, second = peer.read(2)
     size = {126: 2, 127: 8}.get(second & 0x7F, 0)
     length = int.from_bytes(peer.read(size), "big") if size else second & 0x7F
@@ -228,7 +228,7 @@ def hear_frame(peer: Peer) -> tuple[Frame, bytes]:
 
 
 def hear(peer: Peer) -> list[Frame]:
-    """All frames up to the Close, which is the last."""
+    """Reads all frames up to and including the Close."""
     frames: list[Frame] = []
     while not frames or frames[-1].opcode != CLOSE:
         frames.append(hear_frame(peer)[0])
@@ -236,7 +236,7 @@ def hear(peer: Peer) -> list[Frame]:
 
 
 def hear_data(peer: Peer, size: int) -> bytes:
-    """That many bytes of data, in as many frames as it takes."""
+    """Reads that many bytes of data, in any number of frames."""
     data = b""
     while len(data) < size:
         frame = hear_frame(peer)[0]
@@ -247,7 +247,7 @@ def hear_data(peer: Peer, size: int) -> bytes:
 
 @contextmanager
 def sending(peer: Peer, case: Case, *more: Sent) -> Iterator[None]:
-    """Send from a thread, as a large message leaves only as fast as the other end reads it."""
+    """Send from a thread, because a large message is sent only as fast as the other end reads it."""
     raw = b"".join(frame.encode(case.sender) for frame in (*case.sent, *more))
     writes = [raw[: case.cut], raw[case.cut :]] if case.cut else in_parts(raw, case.chop or len(raw))
 

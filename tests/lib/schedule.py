@@ -10,9 +10,9 @@ import pytest
 
 KINDS = ("waiting", "busy", "timed", "alone", "quick")
 
-# A name is a file's, or a file's and a test's.
+# Each name is a file, or a file and a test.
 
-# These need the machine for themselves.
+# No other test may run at the same time as these.
 _BROWSER = "a browser needs both processors, and its pages have deadlines"
 _UNIT = "journald looks up a record's unit by its process, which has ended by then if the machine is busy"
 ALONE = {
@@ -114,7 +114,7 @@ QUICK = {
 
 
 def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the tests of the kind that was asked for; in a worker of pytest-xdist, each with its group, in order."""
+    """Keeps only the tests of the requested kind. In a worker of pytest-xdist, also sets their groups and order."""
     kind = config.getoption("kind")
     if kind:
         others = [item for item in items if not _is(kind, item)]
@@ -147,7 +147,7 @@ def _function(item: pytest.Item) -> str:
 
 
 def _group(item: pytest.Item) -> str:
-    """The tests of one group run in one process, one after the other."""
+    """Returns the test's group. The tests of one group run in one process, one after the other."""
     if _file(item) in SPLIT:
         return _function(item).replace("::", ".")
     if _file(item) in APART:

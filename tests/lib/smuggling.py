@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that two parsers could read in two ways: what makes a case for test_request_smuggling.py."""
+"""Requests that two parsers could read in two ways: helpers that make the cases of test_request_smuggling.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Iterator, NamedTuple
 
 SECOND = b"GET /api/status HTTP/1.1\r\nHost: second\r\n\r\n"
-TARGET = b"TARGET"  # stands for a good payload's, until the proxy's key is known
+TARGET = b"TARGET"  # placeholder for a target with a valid payload; the test replaces it when proxxy's key is known
 LINE = b"GET TARGET HTTP/1.1"
 HOST = b"Host: proxxy.example.com"
 UPGRADE = (
@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
 
 def request(*more: bytes, line: bytes = LINE, host: bytes = HOST) -> bytes:
-    """An upgrade request with more field lines, another request line or another Host line (b"" for none)."""
+    """Returns an upgrade request. Callers can add field lines and replace the request line and Host (b"": no Host)."""
     return b"\r\n".join([line, *filter(None, [host]), *more, *UPGRADE, b"", b""])
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that two parsers could read in two ways: fields that come twice, what promises a body, and malformed
-fields."""
+"""Requests that two parsers could read in two ways: repeated fields, announced bodies, and malformed fields."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ def twice() -> Iterator[Case]:
     yield Case("9110-5.3", "two-Connections", request(b"Connection: keep-alive"), 101)
     yield Case("9110-5.3", "two-Upgrades", request(b"Upgrade: h2c"), 101)
     yield Case("6455-11.3.4", "two-protocol-lists", request(*[b"Sec-WebSocket-Protocol: a, b"] * 2), 101)
-    # Among fields that nobody reads, which are dropped while they come, everything counts as it did.
+    # proxxy drops fields that it does not read while they arrive. It must still check the fields around them.
     cookie = b"Cookie: " + b"c" * 20000
     for name, field in {"Host": HOST, "key": UPGRADE[2], "length": b"Content-Length: 5", "fold": b" folded"}.items():
         yield Case("9112-5", f"second-{name}-behind-a-long-cookie", request(cookie, field))
@@ -48,7 +47,7 @@ def twice() -> Iterator[Case]:
 # --- where a body would be -------------------------------------------------------------------
 
 LENGTHS = {
-    101: [b"0", b"00", b"0 ", b"\t0"],  # digits are a number, and white space around a value is none of it
+    101: [b"0", b"00", b"0 ", b"\t0"],  # any digits are a number; white space around a value is not part of it
     400: [
         b"",
         b"1",
@@ -105,7 +104,7 @@ ENCODINGS = [
 
 
 def bodies() -> Iterator[Case]:
-    """A console's request has none, so there is nothing to disagree on: whatever promises one is refused."""
+    """Requests that announce a body. A console's request has none, so proxxy refuses each that announces one."""
     for status, lengths in LENGTHS.items():
         for length in lengths:
             sent = request(b"Content-Length: " + length)
@@ -143,7 +142,7 @@ def bodies() -> Iterator[Case]:
         for before, behind in [(b"Transfer", b"Content"), (b"Encoding", b"Length"), (b"chunked", b"0")]:
             field = field.replace(before, behind)
         yield Case("9112-5.1", f"Content-Length-{name}", request(field))
-    # Other names: to us as to any other reader of them they announce nothing.
+    # Fields with other names: no recipient takes them for a body's announcement.
     for unknown in (b"TE: trailers", b"Trailer: X", b"Content_Length: 5", b"Transfer_Encoding: chunked"):
         yield Case("9110-5.1", f"unknown-field-{shown(unknown)}", request(unknown), 101)
     yield Case("9110-10.1.1", "Expect-gets-no-interim-answer", request(b"Expect: 100-continue"), 101)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that two parsers could read in two ways: ends of lines, request lines, sizes, upgrades, and what is no
-request."""
+"""Requests that two parsers could read in two ways: ends of lines, request lines, sizes, upgrades, other protocols."""
 
 from __future__ import annotations
 
@@ -9,16 +8,16 @@ from typing import Iterator
 from .smuggling import LINE, NO_CHUNKS, SECOND, UPGRADE, Case, each, request, shown
 from .wire import CLOSE, close_payload, encode_frame
 
-HEAD_MAX, FIELDS_MAX = 65536, 100  # bytes, and fields, of a head that is read
-KEPT_MAX, NAME_MAX = 16384, 256  # bytes of what is kept of it, and of a field's name
+HEAD_MAX, FIELDS_MAX = 65536, 100  # limits of a head: bytes, and number of fields
+KEPT_MAX, NAME_MAX = 16384, 256  # limits in bytes: the kept part of a head, and a field's name
 
 
 # --- ends of lines ---------------------------------------------------------------------------
 
 
 def line_ends() -> Iterator[Case]:
-    """RFC 9112 section 2.2 lets a recipient take a bare LF; ours does not, as others might not. A bare CR it
-    must not take."""
+    """RFC 9112 section 2.2 allows a recipient to accept a bare LF. proxxy does not, because other recipients
+    might not. The RFC forbids accepting a bare CR."""
     good = request()
     places = {
         "everywhere": good.replace(b"\r\n", b"\n"),
@@ -46,7 +45,7 @@ def line_ends() -> Iterator[Case]:
         yield Case("9112-2.2", f"{name}-behind-the-request-line", good.replace(b"\r\n", end, 1))
         yield Case("9112-2.2", f"{name}-behind-a-field", good.replace(b"\r\nUpgrade", end + b"Upgrade"))
         yield Case("9112-2.2", f"{name}-at-the-end", good[:-4] + end + b"\r\n")
-    # Whether the end of a head is there must not depend on who reads it.
+    # Every parser must find the end of the head at the same place.
     hidden = request(b"Content-Length: 5").replace(b"\r\nContent", b"\r\r\nContent")
     yield Case("9112-2.2", "CR-CR-LF-before-a-Content-Length", hidden)
     yield Case("9112-2.2", "one-empty-line-first", b"\r\n" + good, 101)
@@ -91,8 +90,8 @@ def targets() -> Iterator[Case]:
     }
     for (section, name), form in wrong.items():
         yield Case(section, name, request(line=b"GET %s HTTP/1.1" % form))
-    # Not for a URI, but browsers leave them as they are in a query (the URL standard's query percent-encode
-    # set), and no reader ends a target at one.
+    # These characters are not allowed in a URI, but browsers do not encode them in a query (the URL standard's
+    # query percent-encode set), and no parser ends a target at one.
     for character in b"\\^`{|}":
         name = f"{chr(character)}-in-the-query"
         yield Case("3986-3.4", name, request(line=b"GET TARGET&x=%c HTTP/1.1" % character), 101)
@@ -119,7 +118,7 @@ def request_lines() -> Iterator[Case]:
         101: (
             b"HTTP/1.2",
             b"HTTP/1.9",  # read as 1.1, the highest minor version that is known
-            # RFC 9110 section 7.8 has no Upgrade in it; an nginx without proxy_http_version asks so, and takes the 101.
+            # RFC 9110 section 7.8: no Upgrade in HTTP/1.0. An nginx without proxy_http_version sends it, and takes 101.
             b"HTTP/1.0",
         ),
         505: (b"HTTP/0.9", b"HTTP/2.0", b"HTTP/3.0"),
@@ -144,8 +143,8 @@ def request_lines() -> Iterator[Case]:
     for status, names in versions.items():
         for name in names:
             yield Case("9112-2.3", f"version-{shown(name)}", request(line=b"GET TARGET " + name), status)
-    # 501 is for methods that a server does not know (RFC 9110 section 9.1). Ours answers 405 to those as the original
-    # did. HEAD is GET without the body, and OPTIONS tells the methods, whatever it is about: health checks ask so.
+    # RFC 9110 section 9.1 has 501 for methods that a server does not know; proxxy answers 405, as the original did.
+    # HEAD is answered like GET without the body. OPTIONS of any target lists the methods: health checks use both.
     for method in (b"get", b"Get", b"GETT", b"GE", b"POST", b"PUT", b"TRACE", b"PRI", b"!#$%&'*+-.^_`|~"):
         yield Case("9110-9.1", f"method-{shown(method)}", request(line=method + b" TARGET HTTP/1.1"), 405)
     yield Case("9112-3.2.3", "CONNECT", request(line=b"CONNECT a:443 HTTP/1.1"), 405)
@@ -173,7 +172,7 @@ def request_lines() -> Iterator[Case]:
 
 
 def sized(size: int, line: bytes = LINE) -> bytes:
-    """A head of exactly that size once the payload stands in it: the test fills it up."""
+    """Returns a head that has exactly that size after the test has put in the payload and the filler."""
     return request(b"X: FILL%d" % size, line=line)
 
 
@@ -181,7 +180,7 @@ def limits() -> Iterator[Case]:
     used = request().count(b"\r\n") - 2
     yield Case("9110-5.4", "head-of-65536-bytes", sized(HEAD_MAX), 101)
     yield Case("9110-5.4", "head-of-65537-bytes", sized(HEAD_MAX + 1), 431)
-    dropped = len(UPGRADE[1]) + 2  # Connection is not read
+    dropped = len(UPGRADE[1]) + 2  # proxxy does not keep Connection
     long = b"GET TARGET&x=FILL%d HTTP/1.1"
     yield Case("9110-5.4", "16384-bytes-that-are-kept", request(line=long % (KEPT_MAX + dropped)), 101)
     yield Case("9110-5.4", "16385-bytes-that-are-kept", request(line=long % (KEPT_MAX + dropped + 1)), 431)
@@ -194,15 +193,15 @@ def limits() -> Iterator[Case]:
     yield Case("9110-5.4", "10000-fields", request(*[b"X: y"] * 10000), 431)
     yield Case("9110-5.4", "field-name-of-17000-bytes", request(b"X" * 17000 + b": y"), 431)
     yield Case("9110-5.4", "head-without-end", b"X" * 17000, 431)
-    # RFC 9112 section 3 has 414 for a target and 501 for a method that is too long. The original answers 431
-    # to any head that is too large, and so does ours.
+    # RFC 9112 section 3 has 414 for a target and 501 for a method that is too long. proxxy answers 431 to any
+    # head that is too large, as the original does.
     long = b"x" * 17000
     yield Case("9112-3", "target-of-17000-bytes", request(line=b"GET TARGET&x=%s HTTP/1.1" % long), 431)
     yield Case("9112-3", "method-of-17000-bytes", request(line=b"%s TARGET HTTP/1.1" % long), 431)
 
 
 def strangers() -> Iterator[Case]:
-    """What else may come to a port. One answer at the most, and nothing that waits for more."""
+    """Other protocols sent to the port. proxxy sends at most one answer and then waits for nothing more."""
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64)
     yield Case("9112-2.2", "TLS-ClientHello", hello)
     yield Case("9112-2.2", "TLS-alert", b"\x15\x03\x01\x00\x02\x02\x46")
@@ -220,7 +219,8 @@ def strangers() -> Iterator[Case]:
 
 
 def upgrades() -> Iterator[Case]:
-    """An intermediary that takes a refusal for a 101 stops looking: behind it nothing may be answered."""
+    """Upgrades, mostly refused. An intermediary could take a refusal for a 101, so proxxy must answer nothing after
+    it."""
 
     def without(index: int, *more: bytes, line: bytes = LINE) -> bytes:
         return request(*more, line=line).replace(UPGRADE[index] + b"\r\n", b"")
@@ -229,7 +229,7 @@ def upgrades() -> Iterator[Case]:
     yield Case("9110-7.8", "upgrade-to-h2c", without(0, *h2c), 426)
     yield Case("9110-7.8", "upgrade-to-TLS", without(0, b"Upgrade: TLS/1.2"), 426)
     yield Case("9110-7.8", "no-upgrade", without(0), 426)
-    # What Connection says is of no matter: an nginx without that line says "close", and takes the 101.
+    # proxxy ignores Connection: an nginx that is not configured for it sends "close" and accepts the 101.
     yield Case("9110-7.8", "no-connection", without(1), 101)
     for options in (b"close", b"keep-alive", b"", b"keep-alive, close", b"Upgrade, close", b"upgraded"):
         yield Case("9110-7.8", f"connection-is-{shown(options)}", without(1, b"Connection: " + options), 101)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries bytes both ways between two sockets, as they come, until both directions have ended."""
+"""Forwards bytes both ways between two sockets until both directions have ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import select
 import socket
 
-BUFFER_BYTES = 65536  # per direction: whoever does not read stops the other side
+BUFFER_BYTES = 65536  # per direction; nothing more is read before these bytes are written
 
 
 class _Direction:
@@ -26,7 +26,7 @@ class _Direction:
         self.source_ended = not data
 
     def write(self) -> None:
-        """What waits; and the end, once all before it has gone."""
+        """Writes the waiting bytes, then the end of the stream when all bytes before it are written."""
         if self.waiting:
             with contextlib.suppress(BlockingIOError):
                 self.waiting = self.waiting[self.sink.send(self.waiting) :]
@@ -36,8 +36,8 @@ class _Direction:
 
 
 def splice(near: socket.socket, far: socket.socket, first: bytes = b"") -> None:
-    """Returns when both directions have ended, or a side has gone: the caller closes both. first goes to far, before
-    what near says."""
+    """Returns when both directions have ended or a connection fails; the caller closes both sockets. `first` is sent
+    to far before near's bytes."""
     near.setblocking(False)
     far.setblocking(False)
     directions = (_Direction(near, far, first), _Direction(far, near))
@@ -53,7 +53,7 @@ def splice(near: socket.socket, far: socket.socket, first: bytes = b"") -> None:
 
 
 def _wait(directions: tuple[_Direction, ...]) -> None:
-    """Until something can be read that there is room for, or be written."""
+    """Waits until a direction's waiting bytes can be written or, if it has none, its source can be read."""
     events: dict[socket.socket, int] = {}
     for direction in directions:
         if direction.waiting:

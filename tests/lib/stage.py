@@ -27,7 +27,7 @@ USER = "root@pam"
 
 
 class Stage:
-    """All of it for as long as the with block, with a fresh key and a fresh CA."""
+    """Runs all of it for as long as the with block lasts, with a new key and a new CA."""
 
     desktop: Desktop
     standin: StandIn
@@ -43,8 +43,8 @@ class Stage:
         settings: Mapping[str, object] | None = None,
         account: Account | None = None,
     ) -> None:
-        """port is the panel's, terminal what the desktop's xterm runs, settings more of proxxy's. account: who the
-        desktop and the container's shell run as, instead of us."""
+        """port: the panel's. terminal: the command in the desktop's xterm. settings: added to proxxy's. account: runs
+        the desktop and the container's shell instead of the current user."""
         self._port = port
         self._terminal = terminal
         self._settings = settings or {}
@@ -63,7 +63,7 @@ class Stage:
             key_file.write_text(f"{key}\n")
             authority = Authority(directory)
             self.desktop = stack.enter_context(Desktop(self._terminal, account=self._account))
-            # Its port is open to other users of this machine: nobody knows its secrets beforehand.
+            # Other users of this machine can reach the stand-in's port, so its secrets are random.
             users, tokens = {USER: secrets.token_urlsafe()}, {f"{USER}!panel": str(uuid.uuid4())}
             self.standin = stack.enter_context(StandIn(authority.leaf(), users=users, tokens=tokens))
             self.standin.add(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for Proxmox VE's pveproxy, as strict as the real one: its API for consoles, its TLS
-port and its answers, in front of whatever consoles a test or the demo registers.
+port and its answers, in front of the consoles that a test or the demo registers.
 
 What is marked "Proxmox:" was read from its sources (pve-http-server's AnyEvent.pm, qemu-server,
-pve-container) or seen on a running pveproxy. Who may do what is in pve_access.py, the frames are
-in pve_frames.py.
+pve-container) or seen on a running pveproxy. pve_access.py has the access control, pve_frames.py
+the frames.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PORTS = range(5900, 6000)
 NOT_IN_SCHEMA = "property is not defined in schema and the schema does not allow additional properties"
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 METHODS = {"GET", "POST", "PUT", "DELETE"}
-# Proxmox: what each POST takes; a parameter that is not in its schema is refused.
+# Proxmox: the parameters of each POST; any other parameter is refused.
 PARAMETERS: dict[tuple[str, str], set[str]] = {
     ("qemu", "vncproxy"): {"websocket", "generate-password"},
     ("lxc", "vncproxy"): {"websocket", "width", "height"},
@@ -59,7 +59,7 @@ class Upgrade(NamedTuple):
 
 
 class StandIn:
-    """Runs in a thread of its own for as long as the with block."""
+    """Runs in its own thread for as long as the with block lasts."""
 
     def __init__(
         self,
@@ -74,7 +74,8 @@ class StandIn:
     ) -> None:
         self.node = node
         self.access = Access(users, tokens, without_console)
-        # Proxmox: deprecated since 9.2, where the password always comes. False is a release that has dropped it.
+        # Proxmox: generate-password is deprecated since 9.2, which always sends a password. False plays a release that
+        # no longer knows the parameter.
         self.knows_generate_password = True
         self.port = port
         self.requests: list[Request] = []
@@ -111,11 +112,11 @@ class StandIn:
         connect: Connect,
         set_password: Callable[[str], None] | None = None,
     ) -> None:
-        """Register a guest. set_password gets the VNC password of each console asked for."""
+        """Register a guest. set_password is called with the VNC password of each requested console."""
         self._guests[type, vmid] = Guest(connect, set_password)
 
     def vncproxy(self, type: str, vmid: int, node: str = "", user: str = "root@pam") -> dict[str, Any]:
-        """What POST …/vncproxy answers to that identity (a user or a token's name)."""
+        """Returns the answer of POST …/vncproxy to that identity (a user or a token's name)."""
 
         async def grant() -> dict[str, Any]:
             return self._grant(node or self.node, type, str(vmid), "vncproxy", user)
@@ -125,7 +126,7 @@ class StandIn:
     def console(
         self, type: str, vmid: int, *, user: str = "root@pam", cookie: bool = False, host: str = "127.0.0.1"
     ) -> dict[str, Any]:
-        """A console ready to be sealed into a payload, with an API token or a PVEAuthCookie."""
+        """Requests a console with an API token or a PVEAuthCookie; returns the details to seal into a payload."""
         ticket = self.access.cookie(user) if cookie else self.access.token(user)
         identity = user if cookie else ticket.split("=")[1]
         answer = self.vncproxy(type, vmid, user=identity)
@@ -183,12 +184,12 @@ class StandIn:
         try:
             tls = await pve_http.speaks_tls(self._loop, connection)
             client = await pve_http.streams(self._loop, connection, self._tls if tls else None)
-        except (OSError, asyncio.TimeoutError):  # no TLS after all, or gone; OSError holds SSLError
+        except (OSError, asyncio.TimeoutError):  # the handshake failed, or the client left; SSLError is an OSError
             connection.close()
             return
         try:
             if not tls:
-                # Proxmox: plain HTTP on the TLS port is redirected.
+                # Proxmox redirects plain HTTP on the TLS port.
                 location = f"https://127.0.0.1:{self.port}/"
                 await pve_http.answer(client, 301, "Moved Permanently", b"", {"Location": location})
                 return
@@ -215,7 +216,7 @@ class StandIn:
             await pve_http.answer(client, 200, "OK", json.dumps({"data": result}).encode())
 
     def _route(self, request: Request, body: bytes) -> Any:
-        """The data to answer, or the Upgrade to a console."""
+        """Returns the data to answer, or the Upgrade to a console."""
         path, _, query = request.path.partition("?")
         parameters = pve_http.decode_urlencoded(body.decode()) | pve_http.decode_urlencoded(query)
         if request.method not in METHODS:
@@ -237,7 +238,7 @@ class StandIn:
         return self._upgrade(request, node, type, vmid, identity, parameters)
 
     def _grant(self, node: str, type: str, vmid: str, action: str, identity: str) -> dict[str, Any]:
-        """POST …/vncproxy and …/termproxy. Proxmox: the field is `ticket`; there is no `vncticket`."""
+        """Answers POST …/vncproxy and …/termproxy. Proxmox: the field is `ticket`; there is no `vncticket`."""
         guest, path = self._guest(node, type, vmid, identity)
         port = self._next_port
         self._next_port = port + 1 if port + 1 in PORTS else PORTS.start
@@ -259,8 +260,8 @@ class StandIn:
     def _upgrade(
         self, request: Request, node: str, type: str, vmid: str, identity: str, parameters: dict[str, str]
     ) -> Any:
-        """GET …/vncwebsocket. Proxmox: the API call, ticket and all, is done before anyone looks
-        at the upgrade headers; Connection, Host and Origin are not looked at."""
+        """Answers GET …/vncwebsocket. Proxmox runs the API call, including the ticket's check, before it
+        reads the upgrade headers; it ignores Connection, Host and Origin."""
         port, ticket = parameters.pop("port", ""), parameters.pop("vncticket", "")
         bad_port = not port.isdecimal() or int(port) not in PORTS
         if parameters or bad_port or not 0 < len(ticket) <= VNC_TICKET_MAX:
@@ -276,7 +277,7 @@ class StandIn:
             raise Refused(500, f"unsupported websocket-version '{version}'")
         if not request.headers.get("sec-websocket-key"):
             raise Refused(500, "missing websocket-key")
-        # One connection takes the port; it is gone for the next, even with the same ticket.
+        # The first connection uses the port up; a second one gets no console, even with the same ticket.
         grant = self._grants.get(int(port))
         if grant is None or grant.ticket != ticket:
             return Upgrade(None)
@@ -300,7 +301,7 @@ class StandIn:
         except OSError:
             guest = None
         if guest is None:
-            # Proxmox: a port that is dead, expired or already used hangs the request for ever.
+            # Proxmox: a request for a port that is dead, expired or already used gets no answer, ever.
             await discard(client.reader)
             return
         key = request.headers["sec-websocket-key"] + WEBSOCKET_GUID
@@ -309,7 +310,7 @@ class StandIn:
             "Connection": "upgrade",
             "Sec-WebSocket-Accept": base64.b64encode(hashlib.sha1(key.encode()).digest()).decode(),
         }
-        # Proxmox: whatever was asked for comes back verbatim; extensions are ignored.
+        # Proxmox returns the requested protocols verbatim; it ignores extensions.
         if protocol := request.headers.get("sec-websocket-protocol"):
             headers["Sec-WebSocket-Protocol"] = protocol
         client.writer.write(pve_http.head(101, "Switching Protocols", headers))

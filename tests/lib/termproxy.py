@@ -2,8 +2,8 @@
 """A guest's console as Proxmox's termproxy gives it to xterm.js: a shell on a pty.
 
 The client speaks first, `user:ticket\\n`; the answer is `OK`. Then the client sends `0:LEN:MSG`
-for input, `1:COLS:ROWS:` for the window's size and `2` to keep alive; output comes as it is
-(pve-xtermjs, termproxy's main.rs).
+for input, `1:COLS:ROWS:` for the window's size and `2` to keep the connection alive; output is sent
+unchanged (pve-xtermjs, termproxy's main.rs).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ BUSY_SECONDS = 0.01
 def termproxy_console(
     command: Sequence[str] = ("/bin/sh",), *, account: Account | None = None, home: Path | None = None
 ) -> Connect:
-    """The command runs as the account, or as us; in that home with an environment of its own, or in ours."""
+    """A console that runs the command as the account, else as the current user. With home: in that directory and
+    with a separate environment, else in ours."""
 
     async def connect(grant: Grant) -> Stream:
         async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,8 +47,8 @@ def termproxy_console(
 
 
 class _Screen(asyncio.StreamReaderProtocol):
-    """A pty's end is an EIO (pty(7)). To a StreamReader that would be an error, which comes before
-    the output that is still to be read."""
+    """Treats the end of a pty, an EIO (pty(7)), as the end of the stream. A StreamReader would raise it as
+    an error before the output that is not read yet."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(None)
@@ -60,12 +61,12 @@ async def _run(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Until the shell or the client ends."""
+    """Runs the shell until it or the client ends."""
     ours, theirs = os.openpty()
     options: dict[str, Any] = {"env": accounts.environment(home), "cwd": home} if home else {}
     if account:
-        os.fchown(theirs, account.uid, -1)  # as login does: programs open their terminal again
-    # setsid -c makes the pty the shell's controlling terminal; it must not lead a session yet.
+        os.fchown(theirs, account.uid, -1)  # as login does, because programs may open their terminal again
+    # setsid -c makes the pty the shell's controlling terminal; setsid must not be a session leader yet.
     argv = accounts.run_as(account, ["setsid", "-c", *command])
     shell = spawn(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=False, **options)
     os.close(theirs)
@@ -80,7 +81,7 @@ async def _run(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        transport.close()  # the shell's hangup
+        transport.close()  # hangs up the shell's terminal
         await asyncio.to_thread(stop, shell)
 
 

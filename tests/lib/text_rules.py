@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for the text of every file (tests/lint): length of lines, white space, the licence's line."""
+"""Rules for the text of every file (tests/lint): length of lines, white space, the licence line."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ COLUMNS = 120
 COMMENT_COLUMNS = 100
 TAB = 8
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
-LICENCE_LINES = 3  # of a file's head, one of which has it
+LICENCE_LINES = 3  # the licence is in one of a file's first lines
 
-# Made by programs, or bytes as they have to be.
+# Generated files, and files whose bytes are fixed.
 NOT_TEXT = re.compile(r"^tests/fuzz/corpus/|(^|/)package-lock\.json$|^examples/vectors\.json$|\.svg$|^LICENSE$")
 # Files without comments, Markdown, and files of a line or two.
 NO_LICENCE = re.compile(
     r"\.(md|json|ini|dict|dockerignore)$|(^|/)\.gitignore$|^examples/go/go\.mod$"
     r"|^debian/(changelog|control|copyright|docs|examples|source/.*)$"
 )
-# Rows of tables, links' targets and commands; a header's value, which web servers take on one line only.
+# Allowed long lines: rows of tables, links' targets, commands, and a header's value that must be on one line.
 LONG_LINES = {
     ".md": re.compile(r"^(\||\[[^\]]*\]: |    )|\]\(\S+\)"),
     "deploy/nginx.conf": re.compile("Content-Security-Policy"),
@@ -64,7 +64,7 @@ def check_text(name: str, text: str) -> list[str]:
 
 
 def long_comments(name: str, text: str) -> list[str]:
-    """Lines of a C file that are a comment and nothing else, and too wide for one."""
+    """Returns the lines of a C file that contain only a comment and are too wide."""
     found = []
     inside = False
     for number, line in enumerate(text.split("\n"), 1):
@@ -76,7 +76,7 @@ def long_comments(name: str, text: str) -> list[str]:
 
 
 def check(root: Path, files: list[str]) -> list[str]:
-    """What is wrong with these files, named from the root, as "file:line: text"."""
+    """Returns the faults of these files (paths relative to the root), each as "file:line: text"."""
     found: list[str] = []
     for name in files:
         if NOT_TEXT.search(name):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scriptable TLS server for everything that the strict stand-in never does: wrong answers,
-wrong frames and every way to break off."""
+"""A scriptable TLS server for behaviour that the strict stand-in does not have: wrong answers,
+wrong frames and every way to end a connection."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .wire import TIMEOUT, Head, Peer
 
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 POLL_SECONDS = 0.1
-ALERT_SECONDS = 0.3  # for an alert to be read: closing then resets the connection
+ALERT_SECONDS = 0.3  # time for the peer to read an alert: the close that follows resets the connection
 
 
 class Connection(Peer):
-    """What a script gets. Returning from it closes TCP; the names say the other ways to end.
+    """The connection that a script gets. TCP is closed when the script returns; methods offer other ends.
 
-    Half a frame is send(encode_frame(…)[:n]), or a length= beyond the payload.
+    To send half a frame: send(encode_frame(…)[:n]), or a length= larger than the payload.
     """
 
     def __init__(self, sock: socket.socket, ending: threading.Event) -> None:
@@ -35,8 +35,8 @@ class Connection(Peer):
         return self.read_head(timeout)
 
     def accept_upgrade(self, headers: dict[str, str] | None = None, delay: float = 0) -> Head:
-        """Read the upgrade request and answer 101, after so many seconds; returns the request. An empty
-        value takes one of the answer's headers away."""
+        """Read the upgrade request and answer 101 after `delay` seconds; returns the request. headers are
+        added to the answer; an empty value removes a header."""
         request = self.read_request()
         time.sleep(delay)
         key = request.headers["sec-websocket-key"] + WEBSOCKET_GUID
@@ -54,29 +54,29 @@ class Connection(Peer):
         self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
 
     def close_notify(self) -> None:
-        """The clean end of TLS, then of TCP, without waiting for the peer's answer."""
+        """End TLS with a close_notify, then TCP, without waiting for the peer's answer."""
         self.sock.setblocking(False)
         try:
             cast(ssl.SSLSocket, self.sock).unwrap()
-        except OSError:  # "want read": the peer's close_notify is not here yet
+        except OSError:  # "want read": the peer's close_notify has not arrived yet
             pass
         self.sock.close()
 
     def end(self) -> None:
-        """The end of TCP without one of TLS."""
+        """End TCP without a close_notify."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def hang(self) -> None:
-        """Say nothing, read nothing, until the test is over."""
+        """Send and read nothing until the test is over."""
         self._ending.wait()
 
 
 class Upstream:
-    """Serves each connection with script(connection) in a thread, for as long as the with block.
+    """Serves each connection with script(connection) in a thread, for as long as the with block lasts.
 
-    Without a certificate it speaks plain TCP, for a server that is not one of TLS. A script's
-    own exceptions are raised at the end of the block; those of a connection that the peer ended
-    or refused are kept in `refusals`.
+    Without a certificate it speaks plain TCP, as a server without TLS. Exceptions of a script are
+    raised at the end of the block, except those of a connection that the peer ended or refused:
+    these are kept in `refusals`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Upstream:
             self._tls.maximum_version = maximum_version
             self._tls.load_cert_chain(cert.cert, cert.key)
             self._tls.sni_callback = lambda _sock, name, _context: self.server_names.append(name)
-        self.server_names: list[str | None] = []  # what came as SNI, None without
+        self.server_names: list[str | None] = []  # received SNI of each connection, None without one
         self.connections = 0
         self.refusals: list[OSError | EOFError] = []
         self._errors: list[BaseException] = []
@@ -106,7 +106,7 @@ class Upstream:
         self.port: int = self._listener.getsockname()[1]
 
     def demand_certificate(self, ca: Path) -> None:
-        """Clients must have a certificate of that CA from now on."""
+        """Require a certificate of that CA from each later client."""
         assert self._tls
         self._tls.verify_mode = ssl.CERT_REQUIRED
         self._tls.load_verify_locations(ca)
@@ -156,13 +156,13 @@ class Upstream:
                 self._script(connection)
         except (OSError, EOFError) as refusal:
             self.refusals.append(refusal)
-        except BaseException as error:  # an assertion of the script: the test's to see
+        except BaseException as error:  # such as a failed assertion in the script: raised in the test
             self._errors.append(error)
         finally:
             sock.close()
 
 
 def silent_console(c: Connection) -> None:
-    """A console that says nothing and goes when the client does."""
+    """A console that sends nothing and ends when the client sends a Close."""
     c.accept_upgrade()
     c.close_code(60)

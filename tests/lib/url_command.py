@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url with the settings of a test, in a file of its own."""
+"""Runs proxxy-url with a test's settings in their own file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN_SECONDS = 30.0
 
 
 class UrlCommand:
-    """Settings and secrets are files in the directory: nothing of them is in argv or the environment."""
+    """proxxy-url with settings and secrets in files in the directory, not in argv or the environment."""
 
     def __init__(self, directory: Path, settings: Mapping[str, Any], token: str = "", key: str = "") -> None:
         self.path = binary().with_name("proxxy-url")
@@ -53,13 +53,13 @@ class UrlCommand:
         return done
 
     def ok(self, *arguments: Any, **options: Any) -> str:
-        """What it prints, without the line's end, when all goes well."""
+        """Runs it; it must succeed. Returns its output without the last newline."""
         done = self.run(*arguments, **options)
         assert done.returncode == 0 and done.stderr == "", done.stderr
         return done.stdout.removesuffix("\n")
 
     def refusal(self, status: int, *arguments: Any, **options: Any) -> str:
-        """What it says when it exits with that status, without its name."""
+        """Runs it; it must exit with that status. Returns its error message without the program's name."""
         done = self.run(*arguments, **options)
         assert (done.returncode, done.stdout) == (status, ""), done
         line = done.stderr.removesuffix("\n")
@@ -68,5 +68,5 @@ class UrlCommand:
 
 
 def fragment(url: str) -> dict[str, str]:
-    """A page's parameters."""
+    """Returns the parameters in the fragment of a page's URL."""
     return {name: values[0] for name, values in parse_qs(urlsplit(url).fragment, strict_parsing=True).items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-url in front of the stand-in Proxmox, and proxxy with the URLs that it makes."""
+"""Runs proxxy-url against the stand-in Proxmox, and opens the URLs that it makes through proxxy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTPS proxies that the project ships a configuration for, with the console pages and a proxxy behind them; on
-loopback, without TLS."""
+"""The reverse proxies for which the project ships a configuration. They serve the console pages and forward to proxxy,
+on loopback and without TLS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PANEL = "<!DOCTYPE html><title>Panel</title><link rel='icon' href='data:,'><body
 
 
 class Nginx(Front):
-    """Runs for as long as the with block. logs() is all that it wrote."""
+    """Runs for as long as the with block lasts. logs() returns all that it logged."""
 
     def __init__(self, proxxy_port: int) -> None:
         super().__init__(proxxy_port)
@@ -30,7 +30,7 @@ class Nginx(Front):
             return False
 
     def shipped(self, name: str) -> str:
-        """A configuration as it is shipped, but for where things are."""
+        """Returns a shipped configuration with changed paths and addresses."""
         text = (TREE / "deploy" / name).read_text()
         for there, here in ((PAGES, f"{TREE}/console"), ("127.0.0.1:8443", f"127.0.0.1:{self.proxxy_port}")):
             assert there in text

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a function that starts processes and makes files, and leaves none of them behind, however it ends.
+"""Runs a function that starts processes and makes files, and removes all of them however the function ends.
 
-The function runs in a child process. The parent only waits: it passes signals on, and clears up behind a child that
-was killed. When the parent is killed itself, the child ends as with SIGTERM and clears up. Guests find no way out: what
-they start is found by its uid, when they have one of their own, or by its HOME.
+The function runs in a child process. The parent only waits: it forwards signals, and cleans up after a child that was
+killed. When the parent itself is killed, the child ends as after SIGTERM and cleans up. Processes that guests start
+cannot escape: they are found by the uid, when guests have their own, or by HOME.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ POLL_SECONDS = 0.02
 
 
 def run(function: Callable[[], None], account: Account | None, prefix: str) -> int:
-    """The exit status: of the function, or 0 when one of ENDINGS ended it. Temporary files of the function are in one
-    directory of their own, whose name begins with prefix; guests may run as the account."""
-    # In /tmp, where an X server's files are anyway: a TMPDIR of root's may be closed to others.
+    """Runs the function; returns its exit status, or 0 when one of ENDINGS ended it. All its temporary files are in one
+    directory, whose name begins with prefix; guests may run as the account."""
+    # In /tmp, where an X server has its files anyway: other users may have no access to root's TMPDIR.
     directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
     directory.chmod(0o711 if account else 0o700)
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
@@ -51,7 +51,7 @@ def run(function: Callable[[], None], account: Account | None, prefix: str) -> i
 
 
 def _wait(child: int) -> int:
-    """Passes each of ENDINGS on to the child, as SIGTERM, until it has ended."""
+    """Sends the child a SIGTERM for each of ENDINGS, until it has ended."""
 
     def pass_on(*_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -60,17 +60,17 @@ def _wait(child: int) -> int:
     _handle_endings(pass_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
     _, status = os.waitpid(child, 0)
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # its pid may be another process's from here on
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # another process may have its pid from here on
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
 def _child(function: Callable[[], None], account: Account | None, directory: Path, parent: int) -> int:
-    os.setsid()  # a Ctrl-C reaches the parent alone, so that things end in order
+    os.setsid()  # Ctrl-C reaches only the parent, so that processes end in order
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it was killed before that
+    if os.getppid() != parent:  # the parent was killed before prctl()
         return 1
     tempfile.tempdir = str(directory)
-    os.environ["HOME"] = f"{directory}/"  # what this process starts is found by it
+    os.environ["HOME"] = f"{directory}/"  # _has_home() finds this process's descendants by it
     _handle_endings(_end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
     status = 0
@@ -85,31 +85,31 @@ def _child(function: Callable[[], None], account: Account | None, directory: Pat
         status = 1
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     _clear(account, directory)
-    with contextlib.suppress(OSError):  # the terminal may have gone
+    with contextlib.suppress(OSError):  # the terminal may be closed
         sys.stdout.flush()
     return status
 
 
 def _handle_endings(handler: Callable[..., None]) -> None:
-    """One that is ignored stays so: nohup(1) does that."""
+    """Sets the handler for each of ENDINGS except ignored ones: nohup(1) ignores SIGHUP on purpose."""
     for number in ENDINGS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
 def _end(*_: object) -> None:
-    """Leaves the with blocks; a second signal must not interrupt that."""
+    """Exits through the with blocks; a second signal must not interrupt that."""
     _handle_endings(lambda *_: None)
     sys.exit(0)
 
 
 def _clear(account: Account | None, directory: Path) -> None:
-    """Ends what guests left running, and removes the directory with what they left in it."""
+    """Ends the processes that guests left running, and removes the directory with all files in it."""
     start = time.monotonic()
     while (left := _left(account, directory)) and time.monotonic() < start + CLEAR_SECONDS:
         polite = time.monotonic() < start + POLITE_SECONDS
         for pid in left:
-            with contextlib.suppress(OSError):  # it has ended, or is not ours to end
+            with contextlib.suppress(OSError):  # it has ended, or we may not signal it
                 os.kill(pid, signal.SIGTERM if polite else signal.SIGKILL)
         time.sleep(POLL_SECONDS)
     shutil.rmtree(directory, ignore_errors=True)
@@ -122,6 +122,6 @@ def _left(account: Account | None, directory: Path) -> list[int]:
 def _has_home(pid: int, directory: Path) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # it has ended, or belongs to another user
         return False
     return any(entry.startswith(f"HOME={directory}/".encode()) for entry in environment.split(b"\0"))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A raw, synchronous WebSocket peer for hostile tests: it sends what it is told, right or wrong,
-and hands over each frame as it came."""
+"""A raw, synchronous WebSocket peer for hostile tests: it sends any bytes, valid or not, and returns
+each frame as received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Mapping, NamedTuple, Self
 from .pve_frames import xor
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-TIMEOUT = 5.0  # seconds for anything that should come at once
+TIMEOUT = 5.0  # seconds for anything that should arrive at once
 
 
 class Frame(NamedTuple):
@@ -46,8 +46,8 @@ def encode_frame(
     length: int | None = None,
     length_bytes: int | None = None,
 ) -> bytes:
-    """A frame, right or wrong. length: what the header claims instead of the payload's length;
-    length_bytes: 0, 2 or 8 forces that encoding, so that it need not be the shortest."""
+    """Encodes a frame, valid or not. length: written to the header instead of the payload's length;
+    length_bytes: 0, 2 or 8 forces the length's encoding, which then need not be the shortest."""
     claimed = len(payload) if length is None else length
     if length_bytes is None:
         length_bytes = 0 if claimed <= 125 else 2 if claimed <= 0xFFFF else 8
@@ -62,7 +62,7 @@ def close_payload(code: int, reason: str | bytes = b"") -> bytes:
 
 
 class Peer:
-    """One end of a connection, either end: bytes and frames as they are."""
+    """One end of a connection (client or server) that sends and reads raw bytes and frames."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -82,7 +82,7 @@ class Peer:
         self.send(encode_frame(opcode, payload, **options))
 
     def read(self, count: int, timeout: float = TIMEOUT) -> bytes:
-        """Exactly that many bytes, or EOFError."""
+        """Reads exactly that many bytes; raises EOFError at an earlier end."""
         self._fill(count, time.monotonic() + timeout)
         return self._take(count)
 
@@ -96,7 +96,7 @@ class Peer:
         return Head(start, {name.strip().lower(): value.strip() for name, _, value in pairs}, raw)
 
     def read_body(self, head: Head, timeout: float = TIMEOUT) -> bytes:
-        """The body that a head announces: by its length, else up to the end of the connection."""
+        """Reads the body after a head: Content-Length bytes, or without that up to the end of the connection."""
         if "content-length" in head.headers:
             return self.read(int(head.headers["content-length"]), timeout)
         return self.read_all(timeout)
@@ -118,7 +118,7 @@ class Peer:
         return Frame(first >> 7, first >> 4 & 7, first & 0x0F, xor(self._take(length), mask))
 
     def read_data(self, count: int, timeout: float = TIMEOUT) -> bytes:
-        """That many bytes of data from complete frames, whatever their sizes; Pings are passed over."""
+        """Reads that many bytes of data from complete frames of any size; skips Pings."""
         deadline = time.monotonic() + timeout
         data = bytearray()
         while len(data) < count:
@@ -130,7 +130,7 @@ class Peer:
         return bytes(data)
 
     def close_code(self, timeout: float = TIMEOUT) -> tuple[int | None, str]:
-        """The code and reason of the next Close; frames before it are passed over."""
+        """Returns code and reason of the next Close; skips the frames before it."""
         deadline = time.monotonic() + timeout
         while (frame := self.read_frame(deadline - time.monotonic())).opcode != CLOSE:
             pass
@@ -139,7 +139,7 @@ class Peer:
         return struct.unpack(">H", frame.payload[:2])[0], frame.payload[2:].decode()
 
     def read_all(self, timeout: float = TIMEOUT) -> bytes:
-        """Everything up to the end; ConnectionResetError when it is not a clean one."""
+        """Reads everything up to the end; raises ConnectionResetError when the end is not clean."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -148,8 +148,8 @@ class Peer:
                 return self._take(len(self._buffer))
 
     def at_end(self, timeout: float = TIMEOUT) -> bool:
-        """Whether the peer ends the connection, with nothing before it; a reset is an end too, and so
-        is an end of TCP without one of TLS."""
+        """Returns whether the peer ends the connection without further data. A reset also counts as an end,
+        and so does an end of TCP without a close_notify."""
         try:
             return self.read_all(timeout) == b""
         except TimeoutError:
@@ -158,7 +158,7 @@ class Peer:
             return True
 
     def reset(self) -> None:
-        """Break off: an RST instead of a FIN."""
+        """Closes the connection with an RST instead of a FIN."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -180,7 +180,7 @@ class Peer:
 
 
 class Client(Peer):
-    """A browser's end. Frames are masked unless told otherwise (mask=None)."""
+    """A browser's end. It masks frames unless mask=None."""
 
     @classmethod
     def connect(
@@ -194,7 +194,7 @@ class Client(Peer):
     ) -> Self:
         """Connect, and send an upgrade request for the target, or the raw bytes, or nothing.
 
-        headers are added to the upgrade's own or replace them; an empty value takes one away.
+        headers are added to the upgrade's own or replace them; an empty value removes one.
         """
         client = cls(socket.create_connection((address, port), TIMEOUT))
         client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -206,7 +206,7 @@ class Client(Peer):
 
     @classmethod
     def upgraded(cls, port: int, target: str, headers: Mapping[str, str] | None = None) -> Self:
-        """Connect and be answered 101."""
+        """Connect and upgrade; the answer must be 101."""
         client = cls.connect(port, target, headers)
         head = client.read_head()
         assert head.status == 101, head.raw + client.read_all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network whose cable can be pulled: a namespace at the other end of a veth. Root is needed."""
+"""A network that can be cut: a network namespace at the other end of a veth. Needs root."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Callable, TypeVar
 
 T = TypeVar("T")
 
-# Of RFC 2544's network for tests; another process has another.
+# From RFC 2544's network for benchmarks; the pid makes the addresses differ between processes.
 HERE, THERE = (f"198.18.{os.getpid() % 256}.{end}" for end in (1, 2))
 
 
@@ -19,7 +19,7 @@ def _ip(*words: str) -> None:
 
 
 class Network:
-    """For as long as the with block. Inside it, run() makes sockets at the far end."""
+    """Exists for as long as the with block lasts. run() makes sockets at the far end."""
 
     def __init__(self) -> None:
         self.name = f"proxxy-{os.getpid()}"
@@ -44,7 +44,7 @@ class Network:
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
 
     def run(self, make: Callable[[], T]) -> T:
-        """Calls make() at the far end: what sockets it makes stay there."""
+        """Calls make() in the far namespace: sockets made there stay there."""
         here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
         try:
@@ -56,12 +56,12 @@ class Network:
             os.close(there)
 
     def pull(self) -> None:
-        """From now on nothing comes from the far end, and nobody is told: no FIN, no RST, no ICMP, no
-        acknowledgement."""
+        """Cuts the network: from now on no packet arrives from the far end, be it a FIN, an RST, an ICMP message
+        or an acknowledgement."""
         _ip("-n", self.name, "route", "add", "blackhole", f"{HERE}/32")
 
     def plug(self) -> None:
-        """The cable is there again."""
+        """Connects the network again."""
         _ip("-n", self.name, "route", "del", "blackhole", f"{HERE}/32")
 
 
