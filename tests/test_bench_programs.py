@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import runpy
 import subprocess
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -15,7 +14,7 @@ from lib.activator import TREE, Activator
 from lib.certs import Cert
 from lib.make import make
 from lib.payload import seal, target
-from lib.process import free_port, spawn, stop, wait_for
+from lib.process import free_port, listens, spawn, stop, wait_for
 
 PROGRAMS = TREE / "build" / "bench"
 KIB = 1024
@@ -36,7 +35,7 @@ def upstream(cert: Cert) -> Iterator[int]:
     make("bench-programs")
     port = free_port()
     process = spawn([PROGRAMS / "upstream", f"127.0.0.1:{port}", cert.cert, cert.key])
-    wait_for(lambda: f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text(), 5, "the upstream does not listen")
+    wait_for(lambda: listens(port), 5, "the upstream does not listen")
     yield port
     stop(process)
 

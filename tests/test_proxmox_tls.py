@@ -20,7 +20,7 @@ from lib.answers import greet, outcome, refusal, result, serve
 from lib.certs import Authority, Cert
 from lib.mounts import with_mounts
 from lib.payload import seal, seal_jwe, target
-from lib.process import free_port, spawn, stop, wait_for
+from lib.process import free_port, listens, spawn, stop, wait_for
 from lib.upstream import Connection, Upstream
 from lib.wire import Client
 
@@ -267,7 +267,7 @@ def serving(cert: Cert, options: list[str]) -> Iterator[int]:
     ]
     server = spawn([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text(), 5, "s_server does not listen")
+        wait_for(lambda: listens(port), 5, "s_server does not listen")
         yield port
     finally:
         stop(server)

@@ -93,6 +93,11 @@ def free_port() -> int:
     return _ports.take()
 
 
+def listens(port: int) -> bool:
+    """Whether a program listens on the loopback port. Ended connections of the port do not count."""
+    return f"0100007F:{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
+
+
 class _Ports:
     """A block of ports for this process, below the kernel's ephemeral range."""
 
