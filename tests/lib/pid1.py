@@ -222,7 +222,8 @@ class Machine:
             self.leader = self._find_leader()
         if self.leader is None:
             return False
-        state = self.run(["systemctl", "is-system-running", "--wait"], check=False, timeout=BOOT_TIMEOUT).stdout.strip()
+        # Not --wait, which would wait for BOOT_TIMEOUT if it missed systemd's signal. The caller asks again.
+        state = self.run(["systemctl", "is-system-running"], check=False, timeout=BOOT_TIMEOUT).stdout.strip()
         return state in ("running", "degraded")
 
     def _find_leader(self):
