@@ -267,6 +267,14 @@ size_t io_unacknowledged(const struct endpoint *e)
 	return io_backlog(e) + (size_t)queued;
 }
 
+bool io_tcp_info(const struct endpoint *e, struct tcp_info *ret_info)
+{
+	socklen_t len = sizeof(*ret_info);
+
+	memset(ret_info, 0, sizeof(*ret_info)); /* an older kernel fills less */
+	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, ret_info, &len) == 0;
+}
+
 ssize_t io_handshake(struct endpoint *e)
 {
 	ssize_t n;

@@ -54,7 +54,7 @@ struct endpoint {
 /* Returns milliseconds on CLOCK_MONOTONIC. All deadlines here are times of this clock. */
 int64_t io_now(void);
 
-/* Returns the earlier of two times. */
+/* Returns the earlier of two times, or the shorter of two durations. */
 static inline int64_t io_earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -103,6 +103,10 @@ size_t io_backlog(const struct endpoint *e);
 /* Returns how many bytes written to e its peer's kernel has not acknowledged: io_backlog() and what
  * the kernel still has (SIOCOUTQ), with TLS's overhead. */
 size_t io_unacknowledged(const struct endpoint *e);
+
+/* Asks the kernel about e's connection (TCP_INFO). Returns false for a socket that is not TCP. */
+struct tcp_info;
+bool io_tcp_info(const struct endpoint *e, struct tcp_info *ret_info);
 
 /* ppoll() until deadline, an io_now(); SIGTERM may interrupt it. Returns as ppoll(). */
 int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline);

@@ -70,10 +70,9 @@ static bool discard_input(struct ending *end)
 /* True if a reset ended the connection: the peer will acknowledge nothing more. */
 static bool was_reset(const struct endpoint *e)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
+	struct tcp_info info;
 
-	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
+	return io_tcp_info(e, &info) && info.tcpi_state == TCP_CLOSE;
 }
 
 /* Sends and discards what is possible now. Returns when to continue, or 0 if the connection has

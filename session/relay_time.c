@@ -122,23 +122,14 @@ static void check_vanished(struct relay *r, int64_t now)
 	 * this is an interval, less one step (the check before it), less a quarter of a step (a
 	 * check can be late). */
 	const int64_t gone = interval ? io_earlier(interval - step - step / 4, SILENCE_GONE_MS) : SILENCE_GONE_MS;
-	const bool wrote_client = r->down.did_write || direction_wants_write(&r->down);
-	const bool wrote_upstream = r->up.did_write || direction_wants_write(&r->up);
-	const char *client_why, *upstream_why;
-	bool ping_was_tried, paused_too_long;
-
-	r->client_silence.written |= r->down.did_write;
-	r->upstream_silence.written |= r->up.did_write;
-	client_why = silence_judge(&r->client_silence, r->client, now, wrote_client, step, gone);
-	upstream_why =
-		silence_judge(&r->upstream_silence, r->upstream, now, wrote_upstream, SILENCE_STEP_MS, SILENCE_GONE_MS);
-	ping_was_tried = r->ping_pending && now >= r->ping_sent + gone;
-	/* A client that sends, but reads nothing, seems to answer each Ping. */
-	paused_too_long = now - r->client_silence.progress_at >= SILENCE_PAUSE_MS;
-
 	/* If gone is only some seconds, the session also waits until a Ping stayed unanswered for
 	 * so long: a short outage must not end it. With the full 45 s no Ping is needed. */
-	if (client_why && (gone == SILENCE_GONE_MS || ping_was_tried || paused_too_long)) {
+	const bool asked = gone == SILENCE_GONE_MS || (r->ping_pending && now >= r->ping_sent + gone);
+	const char *client_why = silence_judge(&r->client_silence, &r->down, now, step, gone, asked);
+	const char *upstream_why =
+		silence_judge(&r->upstream_silence, &r->up, now, SILENCE_STEP_MS, SILENCE_GONE_MS, true);
+
+	if (client_why) {
 		direction_lose(&r->down);
 		r->up.ended = true;
 		relay_end(r, ERR_CLIENT_SILENT, client_why);

@@ -5,9 +5,7 @@
  */
 #include "session/silence.h"
 
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
 
 void silence_init(struct silence *s)
 {
@@ -18,13 +16,12 @@ void silence_init(struct silence *s)
  * due. A reachable kernel answers everything: also zero-window probes, and data that it
  * drops because its buffer is full. But it limits these answers to two a second (Linux's
  * tcp_invalid_ratelimit), so a single missing answer means nothing. */
-static int64_t silent_for(int fd)
+static int64_t silent_for(const struct endpoint *e)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
+	struct tcp_info info;
 	bool due;
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+	if (!io_tcp_info(e, &info))
 		return -1;
 	due = info.tcpi_probes > 1 || (info.tcpi_unacked > 0 && info.tcpi_retransmits > 1 &&
 				       info.tcpi_last_data_sent < info.tcpi_last_ack_recv);
@@ -37,46 +34,45 @@ static int64_t silent_for(int fd)
 bool silence_received_since(const struct endpoint *e, int64_t since)
 {
 	enum { TICK_MS = 20 }; /* the kernel counts in ticks of at most 10 ms */
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
+	struct tcp_info info;
 
-	return getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	       (int64_t)info.tcpi_last_data_recv <= io_now() - since + TICK_MS;
+	return !io_tcp_info(e, &info) || (int64_t)info.tcpi_last_data_recv <= io_now() - since + TICK_MS;
 }
 
-const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool wrote, int64_t step,
-			  int64_t gone)
+const char *silence_judge(struct silence *s, const struct direction *d, int64_t now, int64_t step, int64_t gone,
+			  bool asked)
 {
 	size_t unacknowledged;
 	int64_t silent;
 
-	if (wrote && s->next_check == INT64_MAX) {
+	s->wrote |= d->did_write;
+	if ((s->wrote || direction_wants_write(d)) && s->next_check == INT64_MAX) {
 		s->next_check = now + step;
 		s->progress_at = now;
 	}
 	if (now < s->next_check)
 		return NULL;
-	unacknowledged = io_unacknowledged(e);
+	unacknowledged = io_unacknowledged(d->to);
 	if (unacknowledged == 0) {
 		silence_init(s);
 		return NULL;
 	}
 	s->next_check = now + step;
 	/* Data that goes through in small pieces leaves the same number of bytes each time. */
-	if (unacknowledged != s->unacknowledged || s->written)
+	if (unacknowledged != s->unacknowledged || s->wrote)
 		s->progress_at = now;
-	s->written = false;
+	s->wrote = false;
 	s->unacknowledged = unacknowledged;
 
 	/* An answer may be in transit: it is missing only if it was due at the last check too. */
-	silent = silent_for(e->fd);
+	silent = silent_for(d->to);
 	if (silent < 0)
 		s->silent_since = -1;
 	else if (s->silent_since < 0 || silent < now - s->silent_since)
 		s->silent_since = now;
 	/* Before the data, keepalive probed the peer. If nothing came for so long that keepalive
 	 * would have ended the connection, the data must not extend the wait. */
-	if (s->silent_since >= 0 &&
+	if (asked && s->silent_since >= 0 &&
 	    (now - s->silent_since >= gone || (now > s->silent_since && silent >= SILENCE_KEEPALIVE_MS)))
 		return "it acknowledges no data";
 	return now - s->progress_at >= SILENCE_PAUSE_MS ? "it has accepted no data for 15 minutes" : NULL;

@@ -9,6 +9,7 @@
 #define PROXXY_SILENCE_H
 
 #include "lib/io.h"
+#include "session/direction.h"
 
 enum {
 	SILENCE_STEP_MS = 5000,  /* between two checks, while data is unacknowledged */
@@ -23,7 +24,7 @@ struct silence {
 	int64_t silent_since;  /* the first check since which nothing was acknowledged; -1 while the peer answers */
 	size_t unacknowledged; /* bytes at the last check */
 	int64_t progress_at;   /* when unacknowledged last changed, or data was written */
-	bool written;          /* bytes were written since the last check; relay_time.c sets it */
+	bool wrote;            /* bytes were written to it since the last check */
 };
 
 /* Starts with a peer that has acknowledged everything. */
@@ -34,13 +35,13 @@ void silence_init(struct silence *s);
  * TCP. */
 bool silence_received_since(const struct endpoint *e, int64_t since);
 
-/* Checks e's peer, if s->next_check has come. Call this whenever the session checks the time: now
- * is io_now(); wrote says whether data was written to e since the last call, or is waiting to be;
- * step is the milliseconds between two checks. Returns NULL, or a static phrase if the peer is to
- * be given up: it acknowledged nothing for gone milliseconds and a step, sent nothing for
- * SILENCE_KEEPALIVE_MS although an answer is due, or accepted no data for SILENCE_PAUSE_MS. A
- * socket that is not TCP is given up only for the latter. */
-const char *silence_judge(struct silence *s, const struct endpoint *e, int64_t now, bool wrote, int64_t step,
-			  int64_t gone);
+/* Checks d->to, if s->next_check has come. Call this whenever the session checks the time, before
+ * d's did_write is cleared. now is io_now(); step is the milliseconds between two checks. Returns
+ * NULL, or a static phrase if the peer must be given up, for one of two reasons:
+ *   asked is true, and the peer acknowledged nothing for gone milliseconds and a step, or sent
+ *   nothing for SILENCE_KEEPALIVE_MS although an answer is due;
+ *   it accepted no data for SILENCE_PAUSE_MS (the only one for a socket that is not TCP). */
+const char *silence_judge(struct silence *s, const struct direction *d, int64_t now, int64_t step, int64_t gone,
+			  bool asked);
 
 #endif
