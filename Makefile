@@ -259,8 +259,8 @@ console/xterm:
 			$(NPM_FILES)/addon-fit/lib/addon-fit.js $@; \
 		cp console/package-lock.json $@; rm -rf $(BUILD)/npm; }
 
-# Without npm, everything else is built.
-terminal:
+# Without npm, everything else is built. Both goals at once fetch the files only once.
+terminal: $(filter console/xterm,$(MAKECMDGOALS))
 	@$(xterm_is_there) || { command -v npm >/dev/null && $(MAKE) --no-print-directory -s console/xterm; } || \
 		echo "Consoles in xterm.js will not open: console/xterm is missing or has another version." \
 			"To fetch it: install npm, then run make console/xterm and make install."
