@@ -77,6 +77,16 @@ def taken(port: int) -> socket.socket:
     return other
 
 
+@contextlib.contextmanager
+def failed(machine: Machine, name: str) -> Iterator[None]:
+    """In the with block the socket has failed, because another program has its port."""
+    machine.run(["systemctl", "stop", f"{name}.socket"])
+    with taken(PORTS[name]):
+        machine.run(["systemctl", "start", f"{name}.socket"], check=False)
+        wait_state(machine, name, "failed")
+        yield
+
+
 def test_units_verify_without_a_word(machine: Machine) -> None:
     names = [f"{name}.socket" for name in PORTS] + ["proxxy-status@1.service", "proxxy-retry@proxxy.service"]
     verified = machine.run(["systemd-analyze", "verify", *names], check=False)
@@ -117,10 +127,7 @@ def test_200_connections_at_once_do_not_fail_the_status_socket(machine: Machine)
 @both
 def test_port_taken(machine: Machine, name: str) -> None:
     """resources: the socket listens when the port becomes free."""
-    machine.run(["systemctl", "stop", f"{name}.socket"])
-    with taken(PORTS[name]):
-        machine.run(["systemctl", "start", f"{name}.socket"], check=False)
-        wait_state(machine, name, "failed")
+    with failed(machine, name):
         time.sleep(4)  # the first retry fails too
         assert state(machine, name) == "failed"
     wait_state(machine, name, "active")
@@ -130,10 +137,7 @@ def test_port_taken(machine: Machine, name: str) -> None:
 @both
 def test_stopped_is_stopped(machine: Machine, name: str) -> None:
     """Stopping a socket also stops its retries."""
-    machine.run(["systemctl", "stop", f"{name}.socket"])
-    with taken(PORTS[name]):
-        machine.run(["systemctl", "start", f"{name}.socket"], check=False)
-        wait_state(machine, name, "failed")
+    with failed(machine, name):
         machine.run(["systemctl", "stop", f"{name}.socket"])
     time.sleep(QUIET_SECONDS)
     assert state(machine, name) in ("inactive", "failed")
@@ -143,10 +147,7 @@ def test_stopped_is_stopped(machine: Machine, name: str) -> None:
 @both
 def test_started_after_it_was_stopped(machine: Machine, name: str) -> None:
     """A failed socket that fails again does not change its state for systemd, so OnFailure= does not run again."""
-    machine.run(["systemctl", "stop", f"{name}.socket"])
-    with taken(PORTS[name]):
-        machine.run(["systemctl", "start", f"{name}.socket"], check=False)
-        wait_state(machine, name, "failed")
+    with failed(machine, name):
         machine.run(["systemctl", "stop", f"{name}.socket"])
         machine.run(["systemctl", "start", f"{name}.socket"], check=False)
     wait_state(machine, name, "active")
@@ -154,10 +155,7 @@ def test_started_after_it_was_stopped(machine: Machine, name: str) -> None:
 
 
 def test_masked_while_it_is_tried_again(machine: Machine) -> None:
-    machine.run(["systemctl", "stop", "proxxy.socket"])
-    with taken(PORTS["proxxy"]):
-        machine.run(["systemctl", "start", "proxxy.socket"], check=False)
-        wait_state(machine, "proxxy", "failed")
+    with failed(machine, "proxxy"):
         machine.run(["systemctl", "mask", "proxxy.socket"])
         try:
             wait_for(

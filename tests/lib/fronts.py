@@ -57,28 +57,38 @@ class Front:
         return path
 
 
+def nginx(directory: Path, port: int, server: str, http: str = "") -> list[str | Path]:
+    """Returns the command of an nginx that keeps everything in directory. server and http are more lines for its
+    configuration's blocks of these names."""
+    kinds = ("proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in kinds)
+    config = directory / "nginx.conf"
+    config.write_text(
+        f"""
+        daemon off;
+        {"user root;" if os.getuid() == 0 else ""}
+        pid {directory}/pid;
+        error_log {directory}/error.log;
+        events {{}}
+        http {{
+            {http}
+            access_log {directory}/access.log;
+            client_body_temp_path {directory}/body;
+            {paths}
+            server {{
+                listen 127.0.0.1:{port};
+                {server}
+            }}
+        }}
+    """
+    )
+    return ["/usr/sbin/nginx", "-e", directory / "error.log", "-c", config]
+
+
 class PlainNginx(Front):
     def command(self) -> list[str | Path]:
-        paths = "".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
-        config = self._write(
-            f"""
-            daemon off;
-            {"user root;" if os.getuid() == 0 else ""}
-            pid {self.directory}/pid;
-            error_log {self.directory}/error.log;
-            events {{}}
-            http {{
-                access_log {self.directory}/access.log;
-                client_body_temp_path {self.directory}/body;
-                {paths}
-                server {{
-                    listen 127.0.0.1:{self.port};
-                    location / {{ proxy_pass http://127.0.0.1:{self.proxxy_port}; {self.options} }}
-                }}
-            }}
-        """
-        )
-        return ["/usr/sbin/nginx", "-e", self.directory / "error.log", "-c", config]
+        pass_on = f"location / {{ proxy_pass http://127.0.0.1:{self.proxxy_port}; {self.options} }}"
+        return nginx(self.directory, self.port, pass_on)
 
 
 class HAProxy(Front):
@@ -102,9 +112,6 @@ class HAProxy(Front):
         """
         )
         return ["/usr/sbin/haproxy", "-db", "-f", config]
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "HOME": str(self.directory)}
 
     def _listens(self) -> bool:
         return (self.directory / "stats").exists() and super()._listens()

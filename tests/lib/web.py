@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from .activator import TREE
-from .fronts import Front
+from .fronts import Front, nginx
 
 PAGES = "/usr/local/share/proxxy/console"
 PANEL = "<!DOCTYPE html><title>Panel</title><link rel='icon' href='data:,'><body></body>"
@@ -44,30 +44,8 @@ class Nginx(Front):
         snippet = self.directory / "console.conf"
         shipped = self.shipped("nginx.conf")
         snippet.write_text(shipped.replace("/var/log/nginx/error.log", f"{self.directory}/error.log"))
-        (self.directory / "nginx.conf").write_text(
-            f"""
-            daemon off;
-            {"user root;" if os.getuid() == 0 else ""}
-            pid {self.directory}/pid;
-            error_log {self.directory}/error.log;
-            events {{}}
-            http {{
-                include /etc/nginx/mime.types;
-                access_log {self.directory}/access.log;
-                client_body_temp_path {self.directory}/body;
-                proxy_temp_path {self.directory}/proxy;
-                fastcgi_temp_path {self.directory}/fastcgi;
-                uwsgi_temp_path {self.directory}/uwsgi;
-                scgi_temp_path {self.directory}/scgi;
-                server {{
-                    listen 127.0.0.1:{self.port};
-                    include {snippet};
-                    location = /panel {{ default_type text/html; return 200 "{PANEL}"; }}
-                }}
-            }}
-        """
-        )
-        return ["/usr/sbin/nginx", "-e", self.directory / "error.log", "-c", self.directory / "nginx.conf"]
+        panel = f'location = /panel {{ default_type text/html; return 200 "{PANEL}"; }}'
+        return nginx(self.directory, self.port, f"include {snippet}; {panel}", "include /etc/nginx/mime.types;")
 
 
 class Caddy(Nginx):

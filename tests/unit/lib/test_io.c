@@ -304,38 +304,53 @@ static size_t take(struct server *s)
 	return taken;
 }
 
+/* The server reads until it has all sent bytes and none waits, in at most rounds rounds. Returns
+ * how many it got. */
+static size_t take_all(struct server *s, size_t sent, int rounds)
+{
+	char bytes[100];
+	size_t got = 0;
+
+	for (int i = 0; i < rounds && (got < sent || io_backlog(&s->client) > 0); i++) {
+		got += take(s);
+		assert_int_equal(io_wait(&s->client, POLLOUT, NULL, io_now() + 1000), OK);
+		io_read(&s->client, bytes, sizeof(bytes));
+	}
+	return got + take(s);
+}
+
+/* The server sends text, which the client reads. */
+static void hear(struct server *s, const char *text)
+{
+	const int len = (int)strlen(text);
+	char bytes[100];
+
+	assert_int_equal(SSL_write(s->tls, text, len), len);
+	let_go(s, 0);
+	assert_int_equal(io_wait(&s->client, POLLIN, NULL, io_now() + 1000), OK);
+	assert_int_equal(io_read(&s->client, bytes, sizeof(bytes)), len);
+	assert_memory_equal(bytes, text, (size_t)len);
+}
+
 /* Proxmox updates its TLS keys, and requests the same from us, while it does not read. OpenSSL
  * would end the connection if it had a half-sent record. It has none, because io.c keeps unsent
  * records. */
 static void test_key_update_while_a_write_is_blocked(void **state)
 {
 	struct server s;
-	char bytes[100];
-	size_t sent, got = 0;
+	size_t sent;
 
 	(void)state;
 	begin_server(&s);
 	sent = block(&s);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(SSL_key_update(s.tls, SSL_KEY_UPDATE_REQUESTED), 1);
-		assert_int_equal(SSL_write(s.tls, "hello", 5), 5);
-		let_go(&s, 0);
-		assert_int_equal(io_wait(&s.client, POLLIN, NULL, io_now() + 1000), OK);
-		assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 5);
-		assert_memory_equal(bytes, "hello", 5);
+		hear(&s, "hello");
 	}
-	for (int i = 0; i < 100 && (got < sent || io_backlog(&s.client) > 0); i++) {
-		got += take(&s);
-		assert_int_equal(io_wait(&s.client, POLLOUT, NULL, io_now() + 1000), OK);
-	}
-	got += take(&s);
-	assert_int_equal(got, sent);
+	assert_int_equal(take_all(&s, sent, 100), sent);
 	assert_int_equal(io_write(&s.client, "more", 4), 4); /* with the new keys */
 	assert_int_equal(take(&s), 4);
-	assert_int_equal(SSL_write(s.tls, "bye", 3), 3);
-	let_go(&s, 0);
-	assert_int_equal(io_wait(&s.client, POLLIN, NULL, io_now() + 1000), OK);
-	assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), 3);
+	hear(&s, "bye");
 	end_server(&s);
 }
 
@@ -344,7 +359,7 @@ static void test_key_updates_without_end(void **state)
 {
 	struct server s;
 	char bytes[100];
-	size_t sent, got = 0;
+	size_t sent;
 
 	(void)state;
 	begin_server(&s);
@@ -356,12 +371,7 @@ static void test_key_updates_without_end(void **state)
 		assert_int_equal(io_read(&s.client, bytes, sizeof(bytes)), IO_AGAIN);
 	}
 	assert_true(io_backlog(&s.client) >= 1 && io_backlog(&s.client) <= 24 * 1024);
-	for (int i = 0; i < 1000 && (got < sent || io_backlog(&s.client) > 0); i++) {
-		got += take(&s);
-		assert_int_equal(io_wait(&s.client, POLLOUT, NULL, io_now() + 1000), OK);
-		io_read(&s.client, bytes, sizeof(bytes));
-	}
-	assert_int_equal(got + take(&s), sent);
+	assert_int_equal(take_all(&s, sent, 1000), sent);
 	end_server(&s);
 }
 
