@@ -55,6 +55,38 @@ static int open_cbc(struct access *a, const struct config *config, const char *t
 	return OK;
 }
 
+/* Reads the cluster file that the console's payload names, or that lists its host. Completes the
+ * console from it. */
+static int use_cluster(struct access *a, const struct config *config)
+{
+	struct console *c = &a->console;
+	const bool named = *c->cluster;
+	char why[512];
+	int rc = named ? cluster_find(config, c->cluster, &a->cluster, why, sizeof(why)) :
+			 cluster_find_host(config, c, &a->cluster, why, sizeof(why));
+
+	if (rc < 0)
+		return fail(a, rc, "%s", why);
+	if (rc == CLUSTER_NONE && named)
+		return fail(a, ERR_PAYLOAD_INVALID, "cluster is not the name of a cluster file of proxxy");
+	if (rc == CLUSTER_NONE && !*c->ticket)
+		return fail(a, ERR_PAYLOAD_INVALID, "ticket is missing, and no cluster file lists host");
+	if (rc == CLUSTER_NONE)
+		return OK;
+	memcpy(c->host, a->cluster.hosts[0].host, sizeof(c->host));
+	c->host_is_address = a->cluster.hosts[0].is_address;
+	c->host_port = a->cluster.hosts[0].port;
+	a->own_token = !*c->ticket;
+	if (!a->own_token)
+		return OK;
+	/* A key that leaked must not be able to send the token to a machine of the attacker's. */
+	if (a->claims.has_fingerprint || a->claims.ca)
+		return fail(a, ERR_PAYLOAD_INVALID, "%s needs a ticket in the payload",
+			    a->claims.has_fingerprint ? "fingerprint" : "ca");
+	memcpy(c->ticket, a->cluster.token, sizeof(c->ticket));
+	return OK;
+}
+
 static int open_jwe(struct access *a, const struct config *config, const char *text, size_t len, uint8_t *plain,
 		    size_t size)
 {
@@ -68,10 +100,15 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 	a->authenticated = true;
 	memcpy(a->kid, key->kid, sizeof(a->kid));
 	rc = payload_parse((const char *)plain, (size_t)rc, &a->console, &a->claims, &why);
-	if (rc == OK)
+	if (rc == OK && !(a->console.late && !*a->console.ticket))
 		why = console_ticket_error(&a->console);
+	/* A user's ticket comes from a browser's cookie, so Proxmox wants the other half too. */
+	if (!why && a->console.late && *a->console.ticket && !console_has_token(&a->console) && !*a->console.csrf)
+		why = "csrf is missing: a user's ticket needs the CSRFPreventionToken of its making";
 	/* Reject a wrong ticket now: Proxmox would only answer 401, after 3 s. */
-	return why ? fail(a, ERR_PAYLOAD_INVALID, "%s", why) : OK;
+	if (why)
+		return fail(a, ERR_PAYLOAD_INVALID, "%s", why);
+	return a->console.late ? use_cluster(a, config) : OK;
 }
 
 /* Returns false if PROXXY_ALLOWED_HOSTS rules the console's host out. For a name, this is only what
@@ -95,7 +132,8 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	const bool jwe = jwe_looks_like(text, len);
 	int rc;
 
-	memset(a, 0, sizeof(*a));
+	memset(a, 0, offsetof(struct access, cluster));
+	a->cluster.name[0] = a->cluster.token[0] = '\0';
 	/* Blame the setting only if the text is well-formed in the format that is not accepted;
 	 * open_cbc() says what is wrong with any other text. */
 	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_error_cbc(text, len))
@@ -104,12 +142,19 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	/* The plaintext is shorter than its payload. */
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain));
 	/* The outcome's words, a colon and this text must fit into a Close's 123 bytes. */
-	if (rc == OK && !may_connect(config, &a->console))
+	if (rc == OK && !*a->cluster.name && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,
 			  *config->allowed_hosts ?
 				  "host is not in PROXXY_ALLOWED_HOSTS" :
 				  "host is loopback, link-local or metadata and not in PROXXY_ALLOWED_HOSTS");
 	return rc;
+}
+
+/* True if PROXXY_NOT_BEFORE takes the payload back. A payload without iat counts as made as early as
+ * its exp allowed, so that none made before can be used. */
+static bool is_withdrawn(const struct config *config, const struct claims *c)
+{
+	return config->not_before > (c->issued ? c->issued : c->expires - config->payload_lifetime);
 }
 
 /* --- checks ------------------------------------------------------------------------------- */
@@ -125,6 +170,8 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 	if (c->expires > now + config->payload_lifetime + ACCESS_LEEWAY)
 		return fail(a, ERR_PAYLOAD_INVALID, "exp is %lld s ahead, more than PROXXY_PAYLOAD_LIFETIME",
 			    (long long)(c->expires - now));
+	if (is_withdrawn(config, c))
+		return fail(a, ERR_PAYLOAD_WITHDRAWN, "it was made before PROXXY_NOT_BEFORE");
 	if (c->not_before > now + ACCESS_LEEWAY)
 		return fail(a, ERR_PAYLOAD_EARLY, "nbf is %lld s ahead", (long long)(c->not_before - now));
 	if (*c->origin && (!origin.at || !host_origin_allowed(c->origin, origin.at, origin.len)))
@@ -137,6 +184,7 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 void access_wipe(struct access *a)
 {
 	console_wipe(&a->console);
+	cluster_wipe(&a->cluster);
 	free(a->claims.ca);
 	OPENSSL_cleanse(&a->claims, sizeof(a->claims));
 }

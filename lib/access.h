@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/cluster.h"
 #include "lib/config.h"
 #include "lib/http.h"
 #include "lib/payload.h"
@@ -26,13 +27,18 @@ struct access {
 	bool authenticated;         /* a holder of the key sealed it, so the client may see why */
 	struct console console;
 	struct claims claims;     /* all zero unless authenticated */
+	bool own_token;           /* the payload has no ticket: console.ticket is the cluster file's token */
 	char why[ACCESS_WHY_MAX]; /* for the log: what is wrong, or a warning; no text of the payload, safe in JSON */
+	struct cluster cluster;   /* the file that the payload names or that lists its host; else its name is "" */
 };
 
-/* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. Checks PROXXY_ALLOWED_HOSTS as far
- * as possible before DNS; session/upstream.c checks the addresses that a name resolves to.
+/* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. If it has no console ticket, reads
+ * the cluster file: a->console then has the file's first host and, if the payload has no ticket,
+ * the file's token. Checks PROXXY_ALLOWED_HOSTS as far as possible before DNS, unless a cluster
+ * file lists the host; session/upstream.c checks the addresses that a name resolves to.
  * Returns 0; a->why is then set if Proxmox will reject the ticket. Otherwise returns
- * ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN (only if authenticated) or ERR_SYSTEM, and sets a->why.
+ * ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN (only if authenticated), ERR_CONFIG (the cluster file is
+ * invalid or cannot be read) or ERR_SYSTEM, and sets a->why.
  * Leaves nothing of the payload in memory except *a, which the caller wipes with access_wipe(). */
 int access_open(struct access *a, const struct config *config, const char *text, size_t len);
 
@@ -40,7 +46,7 @@ int access_open(struct access *a, const struct config *config, const char *text,
  * Origin (at is NULL if it has none) and the client's address as text ("" if it is unknown).
  * Accepts any unauthenticated payload: it has no claims.
  * Returns 0. Otherwise returns ERR_PAYLOAD_EXPIRED, ERR_PAYLOAD_EARLY, ERR_PAYLOAD_INVALID (exp is
- * too far ahead), ERR_ORIGIN or ERR_CLIENT_ADDRESS, and sets a->why. */
+ * too far ahead), ERR_PAYLOAD_WITHDRAWN, ERR_ORIGIN or ERR_CLIENT_ADDRESS, and sets a->why. */
 int access_check(struct access *a, const struct config *config, int64_t now, struct slice origin, const char *client);
 
 /* Overwrites the tickets and claims. The members that the log needs stay: format, kid, why, and the

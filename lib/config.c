@@ -41,6 +41,20 @@ static bool parse_origins(void *config, const struct setting *s, const char *val
 	return host_origins_valid(value) && settings_parse_text(config, s, value);
 }
 
+/* Parses Unix time in seconds, or "". settings_parse_number() has no room for it. */
+static bool parse_time(void *config, const struct setting *s, const char *value)
+{
+	const size_t digits = strspn(value, "0123456789");
+	int64_t number = 0;
+
+	if (value[digits] != '\0' || digits > 11)
+		return false;
+	for (size_t i = 0; i < digits; i++)
+		number = number * 10 + (value[i] - '0');
+	memcpy((char *)config + s->offset, &number, sizeof(number));
+	return true;
+}
+
 static bool parse_payloads(void *at, const struct setting *s, const char *value)
 {
 	struct config *config = at;
@@ -73,21 +87,26 @@ static bool parse_log(void *config, const struct setting *s, const char *value)
 	return false;
 }
 
+bool config_parse_fingerprints(const char *value, uint8_t fingerprints[][CRYPTO_FINGERPRINT_LEN], size_t *ret_n)
+{
+	const char *item;
+	size_t len, n = 0;
+
+	while ((item = list_next(&value, &len))) {
+		if (n == CONFIG_FINGERPRINTS_MAX || crypto_fingerprint(item, len, fingerprints[n]) < 0)
+			return false;
+		n++;
+	}
+	*ret_n = n;
+	return true;
+}
+
 static bool parse_fingerprints(void *at, const struct setting *s, const char *value)
 {
 	struct config *config = at;
-	const char *item;
-	size_t len;
 
 	(void)s;
-	config->n_fingerprints = 0;
-	while ((item = list_next(&value, &len))) {
-		if (config->n_fingerprints == CONFIG_FINGERPRINTS_MAX ||
-		    crypto_fingerprint(item, len, config->fingerprints[config->n_fingerprints]) < 0)
-			return false;
-		config->n_fingerprints++;
-	}
-	return true;
+	return config_parse_fingerprints(value, config->fingerprints, &config->n_fingerprints);
 }
 
 #define MEMBER(member) offsetof(struct config, member)
@@ -104,6 +123,12 @@ static const struct setting table[] = {
 	  parse_payloads, 0, 0, 0 },
 	{ "PROXXY_PAYLOAD_LIFETIME", "300", "Seconds that a jwe payload's exp may lie ahead", NUMBER(payload_lifetime),
 	  1, 86400 },
+	{ "PROXXY_NOT_BEFORE", "",
+	  "Unix time in seconds: jwe payloads made earlier are refused. \"date +%s\" prints the time", parse_time,
+	  MEMBER(not_before), 0, 0 },
+	{ "PROXXY_CLUSTER_DIRECTORY", "/etc/proxxy/clusters",
+	  "Directory of the cluster files: hosts, token and CA of each Proxmox cluster", parse_path,
+	  MEMBER(cluster_directory), SIZE(cluster_directory) },
 	{ "PROXXY_STATE_DIRECTORY", "/var/lib/proxxy",
 	  "Directory that holds the jti of used payloads until the payloads expire", parse_path,
 	  MEMBER(state_directory), SIZE(state_directory) },
@@ -124,7 +149,8 @@ static const struct setting table[] = {
 	{ "PROXXY_TLS_VERIFY", "on", "off: anyone on the network can pose as Proxmox", parse_switch, MEMBER(tls_verify),
 	  0, 0 },
 	{ "PROXXY_REQUEST_TIMEOUT", "10", "Seconds for the client's request", NUMBER(request_timeout), 1, 3600 },
-	{ "PROXXY_CONNECT_TIMEOUT", "10", "Seconds for DNS, TCP, TLS and Proxmox's answer. Proxmox takes 3 to refuse",
+	{ "PROXXY_CONNECT_TIMEOUT", "20",
+	  "Seconds for DNS, TCP, TLS, Proxmox's answers and the console's login. Proxmox takes 3 to refuse",
 	  NUMBER(connect_timeout), 1, 3600 },
 	{ "PROXXY_PING_INTERVAL", "20", "Seconds of silence before a Ping to the client; 0 is off",
 	  NUMBER(ping_interval), 0, 86400 },

@@ -30,12 +30,13 @@ struct config {
 	bool tls_verify;
 	bool accept_cbc, accept_jwe;
 	int payload_lifetime; /* seconds */
+	int64_t not_before;   /* Unix time in seconds; 0 if it is not set */
 	int upstream_port;
 	int port;                                     /* on which the foreground program listens */
 	int request_timeout, connect_timeout;         /* seconds */
 	int ping_interval, idle_timeout, session_max; /* seconds; 0 means off */
 	enum log_target log;
-	char state_directory[256];
+	char state_directory[256], cluster_directory[256];
 	size_t n_fingerprints;
 	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
 	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* lists as in host.h */
@@ -51,6 +52,10 @@ int config_load(struct config *ret_config, char *why, size_t size);
 /* Does the same without the keys. proxxy-url uses it to check a payload as a session would. The
  * caller then calls keys_wipe(). */
 int config_load_settings(struct config *ret_config, char *why, size_t size);
+
+/* Parses a list of at most CONFIG_FINGERPRINTS_MAX SHA-256 fingerprints, separated by commas. Returns
+ * false if an item is none, or there are more. */
+bool config_parse_fingerprints(const char *value, uint8_t fingerprints[][CRYPTO_FINGERPRINT_LEN], size_t *ret_n);
 
 /* Overwrites the keys in *config. */
 void config_wipe_keys(struct config *config);

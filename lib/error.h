@@ -19,7 +19,8 @@ enum error {
 	END_SESSION_MAX = -4,      /* PROXXY_SESSION_MAX or the payload's session_max passed */
 	END_TERMINATED = -5,       /* SIGTERM, from the operator or at shutdown */
 	END_UPSTREAM_EMPTY = -6,   /* as END_UPSTREAM_CLOSED, before the console sent a byte */
-	END_PASSWORD_REFUSED = -7, /* as END_UPSTREAM_CLOSED, during VNC authentication */
+	END_PASSWORD_REFUSED = -7, /* the console refused the VNC password, or closed after it */
+	END_LOGIN_REFUSED = -8,    /* as END_UPSTREAM_CLOSED, in answer to a terminal's login */
 
 	/* Faults of the request. The answer is an HTTP error. */
 	ERR_REQUEST_MALFORMED = -10,
@@ -34,17 +35,19 @@ enum error {
 	ERR_WEBSOCKET_KEY = -19,
 	ERR_ORIGIN = -20, /* not in PROXXY_ALLOWED_ORIGINS, or not the payload's origin */
 	/* These apply only to authenticated payloads. */
-	ERR_PAYLOAD_EXPIRED = -21, /* exp */
-	ERR_PAYLOAD_EARLY = -22,   /* nbf */
-	ERR_PAYLOAD_USED = -23,    /* jti */
-	ERR_CLIENT_ADDRESS = -24,  /* not in the payload's client network */
-	ERR_HOST_FORBIDDEN = -25,  /* PROXXY_ALLOWED_HOSTS does not allow the host or its addresses */
+	ERR_PAYLOAD_EXPIRED = -21,   /* exp */
+	ERR_PAYLOAD_EARLY = -22,     /* nbf */
+	ERR_PAYLOAD_USED = -23,      /* jti */
+	ERR_CLIENT_ADDRESS = -24,    /* not in the payload's client network */
+	ERR_HOST_FORBIDDEN = -25,    /* PROXXY_ALLOWED_HOSTS does not allow the host or its addresses */
+	ERR_PAYLOAD_WITHDRAWN = -26, /* made before PROXXY_NOT_BEFORE */
 
 	/* Faults of the client after the upgrade. */
 	ERR_CLIENT_GONE = -30,     /* it ended the connection without a Close */
 	ERR_CLIENT_SILENT = -31,   /* it did not answer a Ping */
 	ERR_CLIENT_PROTOCOL = -32, /* it violated RFC 6455 */
 	ERR_CLIENT_UTF8 = -33,     /* its Close reason is not UTF-8 */
+	ERR_CLIENT_VNC = -34,      /* it did not do its part of the VNC handshake */
 
 	/* Failures of the connection to Proxmox (in proxxy-url, also of its connection to
 	 * proxxy). */
@@ -57,6 +60,7 @@ enum error {
 	ERR_UPSTREAM_ANSWER = -46,   /* its answer is not that of a WebSocket server, or of the API */
 	ERR_UPSTREAM_BROKE = -47,    /* ended without a Close or close_notify, or inside a frame */
 	ERR_UPSTREAM_PROTOCOL = -48, /* it violated RFC 6455 */
+	ERR_UPSTREAM_LOGIN = -49,    /* its console does not do its part of the login */
 
 	/* Failures of this machine. */
 	ERR_CONFIG = -60, /* a setting or key is missing or invalid */

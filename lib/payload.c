@@ -94,10 +94,82 @@ static bool copy_optional(json_object *object, const char *name, char *ret, size
 	return !strict_json_has(object, name) || strict_json_copy(object, name, ret, size);
 }
 
-/* Reads and validates the console's members. Returns NULL, or a phrase that says what is wrong. */
-static const char *read_console(json_object *object, struct console *c)
+/* True if the member is missing or null. */
+static bool is_null(json_object *object, const char *name)
+{
+	json_object *member;
+
+	return !json_object_object_get_ex(object, name, &member) || !member;
+}
+
+/* Reads host and, if the payload has no console ticket, cluster. */
+static const char *read_host(json_object *object, struct console *c)
 {
 	const char *text;
+	size_t len;
+
+	if (c->late && strict_json_has(object, "cluster")) {
+		if (strict_json_has(object, "host"))
+			return "host and cluster cannot be combined";
+		if (!strict_json_copy(object, "cluster", c->cluster, sizeof(c->cluster)) ||
+		    !keys_name_valid(c->cluster, strlen(c->cluster)) || *c->cluster == '.')
+			return "cluster is not the name of a cluster file";
+		return NULL;
+	}
+	text = strict_json_string(object, "host", &len);
+	if (!text || payload_parse_host(text, c) < 0)
+		return "host is not a host name or address, with or without a port";
+	return NULL;
+}
+
+/* Reads the members for the console's login. Those of a payload with a console ticket had no
+ * meaning in earlier versions, so only what proxxy can use counts. */
+static const char *read_login(json_object *object, struct console *c)
+{
+	const char *text;
+	size_t len;
+
+	text = strict_json_string(object, "protocol", &len);
+	c->terminal = text && strcmp(text, "term") == 0;
+	if (c->late) {
+		c->login = true;
+		if (strict_json_has(object, "protocol") && !c->terminal && (!text || strcmp(text, "vnc") != 0))
+			return "protocol is not vnc or term";
+		return NULL;
+	}
+	if (c->terminal) {
+		if (!strict_json_has(object, "user"))
+			return NULL;
+		c->login = strict_json_copy(object, "user", c->user, sizeof(c->user)) && !strchr(c->user, ':');
+		return c->login ? NULL : "user is not USER@REALM or USER@REALM!NAME";
+	}
+	if (is_null(object, "password"))
+		return NULL;
+	text = strict_json_string(object, "password", &len);
+	if (!text || len == 0)
+		return "password is not a string without control characters";
+	memcpy(c->password, text, len < CONSOLE_PASSWORD_MAX ? len : CONSOLE_PASSWORD_MAX);
+	c->login = true;
+	return NULL;
+}
+
+/* Reads the console ticket, and where it is valid. */
+static const char *read_console_ticket(json_object *object, struct console *c)
+{
+	const char *text;
+	size_t len;
+
+	if (!strict_json_copy(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
+		return "vncticket is not a string of 1 to 512 bytes without control characters";
+	text = strict_json_string(object, "port", &len);
+	c->vnc_port = text ? parse_port(text, len) : (uint16_t)strict_json_integer(object, "port", UINT16_MAX);
+	return c->vnc_port == 0 ? "port is not a number from 1 to 65535" : NULL;
+}
+
+/* Reads and validates the console's members. Returns NULL, or a phrase that says what is wrong. */
+static const char *read_console(json_object *object, bool authenticated, struct console *c)
+{
+	const char *text, *why;
 	size_t len;
 
 	c->vmid = (uint32_t)strict_json_integer(object, "vmid", CONSOLE_VMID_MAX);
@@ -109,23 +181,23 @@ static const char *read_console(json_object *object, struct console *c)
 	if (!c->type)
 		return "type is not qemu or lxc";
 
-	text = strict_json_string(object, "host", &len);
-	if (!text || payload_parse_host(text, c) < 0)
-		return "host is not a host name or address, with or without a port";
+	c->late = authenticated && !strict_json_has(object, "vncticket") && !strict_json_has(object, "port");
+	why = read_host(object, c);
+	if (why)
+		return why;
 
-	if (!strict_json_copy(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node)))
+	if (!(c->late && !strict_json_has(object, "node")) &&
+	    (!strict_json_copy(object, "node", c->node, sizeof(c->node)) || !host_is_name(c->node, strlen(c->node))))
 		return "node is not a host name";
 
-	if (!strict_json_copy(object, "ticket", c->ticket, sizeof(c->ticket)))
+	if (!(c->late && !strict_json_has(object, "ticket")) &&
+	    !strict_json_copy(object, "ticket", c->ticket, sizeof(c->ticket)))
 		return "ticket is not a string of 1 to 4096 bytes without control characters";
-	if (!strict_json_copy(object, "vncticket", c->vncticket, sizeof(c->vncticket)))
-		return "vncticket is not a string of 1 to 512 bytes without control characters";
+	if (c->late && !copy_optional(object, "csrf", c->csrf, sizeof(c->csrf)))
+		return "csrf is not a string of 1 to 256 bytes without control characters";
 
-	text = strict_json_string(object, "port", &len);
-	c->vnc_port = text ? parse_port(text, len) : (uint16_t)strict_json_integer(object, "port", UINT16_MAX);
-	if (c->vnc_port == 0)
-		return "port is not a number from 1 to 65535";
-	return NULL;
+	why = c->late ? NULL : read_console_ticket(object, c);
+	return why || !authenticated ? why : read_login(object, c);
 }
 
 /* Returns a copy of ca, a PEM text, for free(). It is the only string that may have line feeds.
@@ -158,6 +230,30 @@ static int64_t read_date(json_object *object, const char *name)
 	return strict_json_integer(object, name, CLAIMS_DATE_MAX);
 }
 
+/* Reads sub (RFC 7519 section 4.1.2) for the log: a string, cut off between two characters if it is
+ * long, or a number. It limits nothing, so other values are ignored. */
+static void read_sub(json_object *object, struct claims *c)
+{
+	json_object *member;
+	const char *text;
+	size_t len;
+
+	if (!json_object_object_get_ex(object, "sub", &member))
+		return;
+	if (json_object_is_type(member, json_type_int)) {
+		snprintf(c->sub, sizeof(c->sub), "%lld", (long long)json_object_get_int64(member));
+		return;
+	}
+	text = strict_json_string(object, "sub", &len);
+	if (!text)
+		return;
+	if (len > CLAIMS_SUB_MAX)
+		for (len = CLAIMS_SUB_MAX; len > 0 && ((uint8_t)text[len] & 0xC0) == 0x80;)
+			len--; /* not inside a character of UTF-8 */
+	memcpy(c->sub, text, len);
+	c->sub[len] = '\0';
+}
+
 /* Reads and validates the claims. Returns NULL, or a phrase that says what is wrong. */
 static const char *read_claims(json_object *object, struct claims *c)
 {
@@ -170,6 +266,8 @@ static const char *read_claims(json_object *object, struct claims *c)
 	c->not_before = read_date(object, "nbf");
 	if (c->not_before == 0 && strict_json_has(object, "nbf"))
 		return "nbf is not in seconds since 1970";
+	c->issued = read_date(object, "iat");
+	read_sub(object, c);
 	if (!copy_optional(object, "jti", c->jti, sizeof(c->jti)))
 		return "jti is not a string of 1 to 256 bytes without control characters";
 	if (!copy_optional(object, "origin", c->origin, sizeof(c->origin)) || strpbrk(c->origin, ",* \t") ||
@@ -201,7 +299,7 @@ int payload_parse(const char *json, size_t len, struct console *ret_console, str
 	struct claims claims = { 0 };
 	json_object *object = strict_json_parse(json + mark, len - mark);
 
-	*ret_why = object ? read_console(object, &console) : PAYLOAD_NOT_JSON;
+	*ret_why = object ? read_console(object, ret_claims, &console) : PAYLOAD_NOT_JSON;
 	if (!*ret_why && ret_claims) {
 		*ret_why = read_claims(object, &claims);
 		if (!*ret_why)
@@ -228,12 +326,16 @@ static bool begins(const char *text, const char *with)
 	return strncasecmp(text, with, strlen(with)) == 0;
 }
 
+bool console_has_token(const struct console *console)
+{
+	return strncmp(console->ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0;
+}
+
 const char *console_ticket_error(const struct console *console)
 {
 	const char *const ticket = console->ticket, *const bang = strchr(ticket, '!');
 
-	if (strncmp(ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0 ||
-	    strncmp(ticket, "PVE:", strlen("PVE:")) == 0 || begins(ticket, "PVE%3A"))
+	if (console_has_token(console) || strncmp(ticket, "PVE:", strlen("PVE:")) == 0 || begins(ticket, "PVE%3A"))
 		return NULL;
 	if (begins(ticket, "PVEAuthCookie=") || begins(ticket, "Authorization:") || begins(ticket, "Cookie:"))
 		return "ticket has a header or cookie name before it: a user's ticket begins with PVE:, "
@@ -249,5 +351,7 @@ const char *console_ticket_error(const struct console *console)
 void console_wipe(struct console *console)
 {
 	OPENSSL_cleanse(console->ticket, sizeof(console->ticket));
+	OPENSSL_cleanse(console->csrf, sizeof(console->csrf));
 	OPENSSL_cleanse(console->vncticket, sizeof(console->vncticket));
+	OPENSSL_cleanse(console->password, sizeof(console->password));
 }

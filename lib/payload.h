@@ -12,6 +12,7 @@
 
 #include "crypto.h"
 #include "lib/host.h"
+#include "lib/keys.h"
 
 enum {
 	CONSOLE_HOST_MAX = HOST_NAME_MAX_LEN,
@@ -20,7 +21,11 @@ enum {
 	CONSOLE_VMID_MAX = 999999999,                 /* Proxmox's limit */
 	CONSOLE_TICKET_MAX = 4096,                    /* bytes; Proxmox accepts 8 KiB of header fields in total */
 	CONSOLE_VNCTICKET_MAX = 512,                  /* bytes; Proxmox's own limit */
+	CONSOLE_CSRF_MAX = 256,                       /* bytes; Proxmox's has 52 */
+	CONSOLE_USER_MAX = 160,                       /* bytes of USER@REALM!NAME; Proxmox allows 64 for USER@REALM */
+	CONSOLE_PASSWORD_MAX = 8,                     /* bytes; VNC uses no more (RFC 6143 section 7.2.2) */
 	CLAIMS_JTI_MAX = 256,                         /* bytes; a UUID has 36 */
+	CLAIMS_SUB_MAX = 128,                         /* bytes of sub that the log gets */
 	CLAIMS_CA_MAX = 8 * 1024,                     /* bytes of PEM; Proxmox's own CA has 2 KiB */
 	CLAIMS_NETWORK_MAX = 49,                      /* characters of an IPv6 network */
 	CLAIMS_SESSION_MAX = 31536000,                /* seconds */
@@ -33,11 +38,20 @@ struct console {
 	const char *type;                /* "qemu" or "lxc", static storage */
 	char host[CONSOLE_HOST_MAX + 1]; /* name or address, without brackets */
 	bool host_is_address;
-	uint16_t host_port; /* 0 if the payload has no port for host */
-	char node[CONSOLE_HOST_MAX + 1];
+	uint16_t host_port;              /* 0 if the payload has no port for host */
+	char node[CONSOLE_HOST_MAX + 1]; /* "" if Proxmox must be asked for it */
+	/* The payload has no console ticket: session/api.c requests one. Until then vnc_port is 0,
+	 * and vncticket, user and password are "". */
+	bool late;
+	bool terminal; /* termproxy's console, else a VNC console */
+	bool login;    /* proxxy logs in to the console, in place of the client */
 	uint16_t vnc_port;
-	char ticket[CONSOLE_TICKET_MAX + 1];       /* secret */
+	char cluster[KEY_NAME_MAX + 1];            /* name of the cluster file to use; "": host is set */
+	char user[CONSOLE_USER_MAX + 1];           /* whose console ticket it is, for a terminal's login */
+	char ticket[CONSOLE_TICKET_MAX + 1];       /* secret; "" if the cluster file's token is to be used */
+	char csrf[CONSOLE_CSRF_MAX + 1];           /* secret; the CSRFPreventionToken of a user's ticket */
 	char vncticket[CONSOLE_VNCTICKET_MAX + 1]; /* secret */
+	char password[CONSOLE_PASSWORD_MAX + 1];   /* secret; of a VNC console */
 };
 
 /* The claims of an authenticated payload: those that RFC 7519 section 4.1 registers, and our
@@ -45,6 +59,8 @@ struct console {
 struct claims {
 	int64_t expires;                     /* exp, Unix time in seconds */
 	int64_t not_before;                  /* nbf, Unix time in seconds; 0 if it is missing */
+	int64_t issued;                      /* iat, Unix time in seconds; 0 if it is missing */
+	char sub[CLAIMS_SUB_MAX + 1];        /* who opens the console, for the log; "" if it is missing */
 	char jti[CLAIMS_JTI_MAX + 1];        /* "" if it is missing */
 	char origin[HOST_ORIGIN_MAX + 1];    /* the only Origin that is allowed; "" for any */
 	char client[CLAIMS_NETWORK_MAX + 1]; /* the client's address must be in this network; "" for any */
@@ -55,9 +71,14 @@ struct claims {
 };
 
 /* Parses and validates json[0..len): an object {vmid, type, host, node, ticket, vncticket, port} in
- * UTF-8, possibly after a byte order mark. If ret_claims is not NULL, also {exp, nbf, jti, origin,
- * client, fingerprint, ca, session_max}, of which only exp is required. Ignores other members. No
- * member may occur twice.
+ * UTF-8, possibly after a byte order mark. If ret_claims is not NULL, the payload is authenticated,
+ * and may have more:
+ *   - the claims {exp, nbf, iat, jti, sub, origin, client, fingerprint, ca, session_max}, of which
+ *     only exp is required;
+ *   - password, or protocol "term" and user: proxxy then logs in to the console;
+ *   - neither vncticket nor port: proxxy requests the console. Then {node, ticket, csrf, protocol}
+ *     are optional, and cluster may replace host.
+ * Ignores other members. No member may occur twice.
  * Returns 0. The caller then wipes *ret_console with console_wipe() and frees ret_claims->ca.
  * Otherwise returns ERR_PAYLOAD_INVALID, and a static phrase in *ret_why that holds nothing of the
  * payload. */
@@ -79,7 +100,10 @@ const char *console_authority(const struct console *console, int port, char text
  * token as a user's ticket. */
 const char *console_ticket_error(const struct console *console);
 
-/* Overwrites the ticket and vncticket. */
+/* Returns true if the ticket is an API token. Any other ticket is a user's. */
+bool console_has_token(const struct console *console);
+
+/* Overwrites the secret members. */
 void console_wipe(struct console *console);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@ struct context {
 	void *config;
 	char *why;
 	size_t why_size;
+	bool only_file; /* the environment does not count */
 };
 
 bool settings_parse_number(void *config, const struct setting *s, const char *value)
@@ -121,7 +123,7 @@ static int parse_file(const struct context *c, const char *path, char *text)
 		setting = find_setting(c->settings, strip(line, false));
 		if (!setting)
 			return error_why(c->why, c->why_size, ERR_CONFIG, "%s: there is no such setting", source);
-		if (getenv(setting->name))
+		if (!c->only_file && getenv(setting->name))
 			continue;
 		rc = set(c, setting, strip(equals + 1, true), source);
 		if (rc < 0)
@@ -130,7 +132,7 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-/* Loads the file at path. A missing file is no error. If listed is true, the path comes from a
+/* Loads the file at path. Returns 1, 0 if it is missing, or ERR_CONFIG. If listed is true, the path comes from a
  * directory listing: then a broken link is an error, because the file may have held a restriction.
  * A file that was removed after the listing is no error. */
 static int load_file(const struct context *c, const char *path, bool listed)
@@ -138,7 +140,7 @@ static int load_file(const struct context *c, const char *path, bool listed)
 	char *text = malloc(SETTINGS_FILE_MAX);
 	struct stat ignored;
 	ssize_t n;
-	int rc = OK;
+	int rc = 0;
 
 	if (!text)
 		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: out of memory", path);
@@ -148,6 +150,7 @@ static int load_file(const struct context *c, const char *path, bool listed)
 			rc = error_why(c->why, c->why_size, ERR_CONFIG, "%s contains a NUL byte", path);
 		else
 			rc = parse_file(c, path, text + byte_order_mark_len(text, (size_t)n));
+		rc = rc == OK ? 1 : rc;
 		OPENSSL_cleanse(text, (size_t)n);
 	} else if (n != -ENOENT || (listed && lstat(path, &ignored) == 0)) {
 		rc = error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", path, strerror((int)-n));
@@ -216,32 +219,46 @@ static int list_directory(const char *path, struct listing **ret)
 	return rc;
 }
 
-typedef int use_file(const struct context *c, const char *path, bool listed);
-
-/* Calls use for each drop-in file of the file at path, until one call does not return 0.
- * Returns the last call's result, or ERR_CONFIG. */
-static int each_drop_in(const char *path, use_file *use, const struct context *c)
+int settings_each_file(const char *directory, settings_use_file *use, void *argument, char *why, size_t size)
 {
 	char at[SETTINGS_PATH_MAX];
 	struct listing *l;
-	int rc, len = snprintf(at, sizeof(at), "%s" SETTINGS_DIRECTORY_SUFFIX, path);
+	const int len = snprintf(at, sizeof(at), "%s", directory);
+	int rc;
 
 	if (len < 0 || len >= (int)sizeof(at))
-		return error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: the path is too long", path);
+		return error_why(why, size, ERR_CONFIG, "%.200s…: the path is too long", directory);
 	rc = list_directory(at, &l);
 	if (rc == -E2BIG)
-		return error_why(c->why, c->why_size, ERR_CONFIG, "%s contains more than %d files", at,
-				 SETTINGS_FILES_MAX);
+		return error_why(why, size, ERR_CONFIG, "%s contains more than %d files", at, SETTINGS_FILES_MAX);
 	if (rc < 0)
-		return error_why(c->why, c->why_size, ERR_CONFIG, "%s: %s", at, strerror(-rc));
+		return error_why(why, size, ERR_CONFIG, "%s: %s", at, strerror(-rc));
 	for (size_t i = 0; l && rc == OK && i < l->n; i++) {
 		if ((size_t)snprintf(at + len, sizeof(at) - (size_t)len, "/%s", l->names[i]) < sizeof(at) - (size_t)len)
-			rc = use(c, at, true);
+			rc = use(argument, at);
 		else
-			rc = error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: the path is too long", at);
+			rc = error_why(why, size, ERR_CONFIG, "%.200s…: the path is too long", at);
 	}
 	free(l);
 	return rc;
+}
+
+/* Calls use for each drop-in file of the file at path, as settings_each_file(). */
+static int each_drop_in(const char *path, settings_use_file *use, const struct context *c)
+{
+	char directory[SETTINGS_PATH_MAX];
+	const int len = snprintf(directory, sizeof(directory), "%s" SETTINGS_DIRECTORY_SUFFIX, path);
+
+	if (len < 0 || len >= (int)sizeof(directory))
+		return error_why(c->why, c->why_size, ERR_CONFIG, "%.200s…: the path is too long", path);
+	return settings_each_file(directory, use, (void *)(uintptr_t)c, c->why, c->why_size);
+}
+
+static int load_drop_in(void *context, const char *path)
+{
+	const int rc = load_file(context, path, true);
+
+	return rc < 0 ? rc : OK;
 }
 
 /* Sets s from the environment, if it is there, without one pair of quotes: Docker passes the lines
@@ -262,7 +279,7 @@ static int set_from_environment(const struct context *c, const struct setting *s
 
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size)
 {
-	const struct context c = { settings, config, why, size };
+	const struct context c = { settings, config, why, size, false };
 	int rc = OK;
 
 	for (size_t i = 0; i < settings->n && rc == OK; i++)
@@ -271,27 +288,36 @@ int settings_load(const struct settings *settings, void *config, const char *pat
 		rc = set_from_environment(&c, &settings->table[i]);
 	if (rc == OK)
 		rc = load_file(&c, path, false);
-	return rc == OK ? each_drop_in(path, load_file, &c) : rc;
+	return rc >= 0 ? each_drop_in(path, load_drop_in, &c) : rc;
 }
 
-/* Prints the path of a file that exists. c->config is the stream. */
-static int print_name(const struct context *c, const char *path, bool listed)
+int settings_load_file(const struct settings *settings, void *config, const char *path, char *why, size_t size)
+{
+	const struct context c = { settings, config, why, size, true };
+	int rc = OK;
+
+	for (size_t i = 0; i < settings->n && rc == OK; i++)
+		rc = set(&c, &settings->table[i], settings->table[i].fallback, "default");
+	return rc == OK ? load_file(&c, path, false) : rc;
+}
+
+/* Prints the path of a file that exists. */
+static int print_name(void *out, const char *path)
 {
 	struct stat found;
 
-	(void)listed;
 	if (stat(path, &found) == 0)
-		fprintf(c->config, "settings are read from %s\n", path);
+		fprintf(out, "settings are read from %s\n", path);
 	return OK;
 }
 
 void settings_print_files(const char *path, FILE *out)
 {
-	char why[SETTINGS_PATH_MAX];
-	const struct context c = { NULL, out, why, sizeof(why) };
+	char why[SETTINGS_PATH_MAX], directory[SETTINGS_PATH_MAX];
 
-	print_name(&c, path, false);
-	each_drop_in(path, print_name, &c); /* settings_load() reports errors */
+	print_name(out, path);
+	if (snprintf(directory, sizeof(directory), "%s" SETTINGS_DIRECTORY_SUFFIX, path) < (int)sizeof(directory))
+		settings_each_file(directory, print_name, out, why, sizeof(why)); /* settings_load() reports errors */
 }
 
 void settings_print_names(const struct settings *settings, FILE *out)

@@ -49,6 +49,17 @@ bool settings_parse_text(void *config, const struct setting *s, const char *valu
  * the place and never the value; config then holds the values that were read before the error. */
 int settings_load(const struct settings *settings, void *config, const char *path, char *why, size_t size);
 
+/* Sets every setting to its fallback, then to its value in the file at path. Does not read the
+ * environment or a drop-in directory. Returns 1, 0 if there is no such file, or ERR_CONFIG as
+ * settings_load(). */
+int settings_load_file(const struct settings *settings, void *config, const char *path, char *why, size_t size);
+
+/* Calls use(argument, path) for the files of a directory whose names end in ".conf" and do not begin
+ * with a dot, in the byte order of their names, until a call does not return 0. A missing directory
+ * has no files. Returns the last call's result, or ERR_CONFIG with a sentence in why[0..size). */
+typedef int settings_use_file(void *argument, const char *path);
+int settings_each_file(const char *directory, settings_use_file *use, void *argument, char *why, size_t size);
+
 /* Reads the whole file at path to buf, which has room for size bytes, NUL-terminated. The caller
  * wipes buf if the file is secret. Returns the file's size, or -errno; -EFBIG if buf is too
  * small. */

@@ -29,7 +29,9 @@ static void check_defaults(void)
 	assert_int_equal(config.upstream_port, 8006);
 	assert_int_equal(config.port, 8443);
 	assert_int_equal(config.request_timeout, 10);
-	assert_int_equal(config.connect_timeout, 10);
+	assert_int_equal(config.connect_timeout, 20);
+	assert_int_equal(config.not_before, 0);
+	assert_string_equal(config.cluster_directory, "/etc/proxxy/clusters");
 	assert_int_equal(config.ping_interval, 20);
 	assert_int_equal(config.idle_timeout, 0);
 	assert_int_equal(config.session_max, 0);
