@@ -13,6 +13,8 @@
 
 #define LITERAL(s) s, sizeof(s) - 1
 
+enum { LENGTH_DIGITS_MAX = 15 }; /* of a response's Content-Length: no sum of two overflows */
+
 /* A character of a token: RFC 9110 section 5.6.2. */
 static bool is_tchar(char c)
 {
@@ -376,7 +378,8 @@ int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct
 
 struct response_fields {
 	struct http_response *response;
-	bool connection_upgrade, upgrade_websocket;
+	struct slice content_length, transfer_encoding;
+	bool connection_upgrade, upgrade_websocket, http_1_0;
 };
 
 static bool take_response_field(const struct field *f, void *context)
@@ -387,17 +390,23 @@ static bool take_response_field(const struct field *f, void *context)
 		return set_once(&c->response->ws_accept, f->value);
 	if (slice_is_nocase(f->name, "Sec-WebSocket-Protocol"))
 		return set_once(&c->response->ws_protocol, f->value);
+	if (slice_is_nocase(f->name, "Transfer-Encoding"))
+		return set_once(&c->transfer_encoding, f->value);
+	if (slice_is_nocase(f->name, "Content-Length")) /* the same twice is one (RFC 9110 section 8.6) */
+		return set_once(&c->content_length, f->value) || slice_equal(c->content_length, f->value);
 	c->response->ws_extensions |= slice_is_nocase(f->name, "Sec-WebSocket-Extensions");
-	if (slice_is_nocase(f->name, "Connection"))
+	if (slice_is_nocase(f->name, "Connection")) {
 		c->connection_upgrade |= list_has(f->value, "upgrade");
-	else if (slice_is_nocase(f->name, "Upgrade"))
+		c->response->close |= list_has(f->value, "close");
+	} else if (slice_is_nocase(f->name, "Upgrade")) {
 		c->upgrade_websocket |= list_has(f->value, "websocket");
+	}
 	return true;
 }
 
 /* Parses HTTP/1.x SP 3DIGIT SP reason (RFC 9112 section 4). Some servers omit the last space if the
  * reason is empty. */
-static bool parse_status_line(struct slice line, struct http_response *r)
+static bool parse_status_line(struct slice line, struct http_response *r, bool *ret_http_1_0)
 {
 	if (line.len < 12 || memcmp(line.at, LITERAL("HTTP/1.")) != 0 || (line.at[7] != '0' && line.at[7] != '1') ||
 	    line.at[8] != ' ' || (line.len > 12 && line.at[12] != ' '))
@@ -408,6 +417,28 @@ static bool parse_status_line(struct slice line, struct http_response *r)
 		r->status = r->status * 10 + (line.at[i] - '0');
 	}
 	r->reason = trim((struct slice){ line.at + 12, line.len - 12 });
+	*ret_http_1_0 = line.at[7] == '0';
+	return true;
+}
+
+/* Sets framing and length of *r from its fields. Returns false if they are not valid. */
+static bool set_framing(const struct response_fields *fields, struct http_response *r)
+{
+	const struct slice length = fields->content_length, coding = fields->transfer_encoding;
+
+	if (length.at) {
+		if (coding.at || length.len == 0 || length.len > LENGTH_DIGITS_MAX || !slice_is_digits(length))
+			return false;
+		for (size_t i = 0; i < length.len; i++)
+			r->length = r->length * 10 + (uint64_t)(length.at[i] - '0');
+	}
+	if (coding.at && (!slice_is_nocase(coding, "chunked") || fields->http_1_0))
+		return false;
+	if (r->status < 200 || r->status == 204 || r->status == 304)
+		r->framing = HTTP_NO_BODY;
+	else
+		r->framing = coding.at ? HTTP_CHUNKED : length.at ? HTTP_LENGTH : HTTP_UNTIL_CLOSE;
+	r->close |= r->framing == HTTP_UNTIL_CLOSE || fields->http_1_0; /* keep-alive of HTTP/1.0 is not used */
 	return true;
 }
 
@@ -420,10 +451,12 @@ int http_parse_response(const char *buf, size_t len, struct http_response *ret_r
 	int rc = next_line(&at, buf + len, &line);
 
 	if (rc > 0)
-		rc = parse_status_line(line, &r) ? parse_fields(buf, at, buf + len, take_response_field, &fields) : -1;
+		rc = parse_status_line(line, &r, &fields.http_1_0) ?
+			     parse_fields(buf, at, buf + len, take_response_field, &fields) :
+			     -1;
 	else if (rc == 0 && len >= HTTP_HEAD_MAX)
 		rc = -1;
-	if (rc < 0)
+	if (rc < 0 || (rc > 0 && !set_framing(&fields, &r)))
 		return ERR_UPSTREAM_ANSWER;
 	if (rc == 0)
 		return 0;

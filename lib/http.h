@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Parses and writes HTTP/1.1 heads (RFC 9112): the client's request, our answers, and Proxmox's
- * answer to the upgrade. Pure: slices are parts of the caller's buffer. It is strict where a
- * lenient parser could disagree with the front proxy's: lines end in CRLF only, no folding, no
- * white space before a colon, no body.
+ * answers. http_body.h decodes an answer's body. Pure: slices are parts of the caller's buffer. It
+ * is strict where a lenient parser could disagree with the front proxy's: lines end in CRLF only,
+ * no folding, no white space before a colon, no request with a body.
  */
 #ifndef PROXXY_HTTP_H
 #define PROXXY_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/slice.h"
 
@@ -50,9 +51,20 @@ struct http_reader {
 	bool dropping; /* the start of the current line was dropped */
 };
 
+/* How the end of a response's body is found (RFC 9112 section 6.3). */
+enum http_framing {
+	HTTP_NO_BODY,     /* by its status: 1xx, 204, 304 */
+	HTTP_LENGTH,      /* Content-Length */
+	HTTP_CHUNKED,     /* Transfer-Encoding: chunked */
+	HTTP_UNTIL_CLOSE, /* neither: the end of the connection ends it */
+};
+
 struct http_response {
 	int status;
 	struct slice reason; /* the reason phrase: Proxmox puts its error there */
+	enum http_framing framing;
+	uint64_t length; /* of the body in bytes, with HTTP_LENGTH */
+	bool close;      /* the connection ends after this response: Connection: close, HTTP/1.0, HTTP_UNTIL_CLOSE */
 	bool upgrade;        /* Upgrade lists websocket, and Connection lists upgrade */
 	struct slice ws_accept, ws_protocol;
 	bool ws_extensions; /* it has Sec-WebSocket-Extensions, with any value */
@@ -66,7 +78,9 @@ struct http_response {
  * HTTP_FIELDS_MAX). */
 int http_parse_request(const char *buf, size_t len, struct http_request *ret_request);
 
-/* Parses the response head at the start of buf[0..len).
+/* Parses the response head at the start of buf[0..len). Rejects what two parsers could read as
+ * bodies of different lengths: Content-Length with Transfer-Encoding, different lengths, a list of
+ * lengths, any transfer coding but chunked alone, and Transfer-Encoding in HTTP/1.0.
  * Returns the head's size in bytes, 0 if it needs more bytes, or ERR_UPSTREAM_ANSWER. */
 int http_parse_response(const char *buf, size_t len, struct http_response *ret_response);
 

@@ -29,6 +29,12 @@ static inline bool slice_is_nocase(struct slice s, const char *text)
 	return s.at && s.len == strlen(text) && strncasecmp(s.at, text, s.len) == 0;
 }
 
+/* Returns true if a and b are the same text. */
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+	return a.at && b.at && a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
 /* Returns true if s consists of decimal digits. An empty slice does. */
 static inline bool slice_is_digits(struct slice s)
 {
