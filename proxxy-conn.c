@@ -217,7 +217,7 @@ static int prepare_upgrade(const struct http_request *request)
 	if (*config.allowed_origins &&
 	    (origin.at ? !host_origin_allowed(config.allowed_origins, origin.at, origin.len) : request->upgrade))
 		return fail(ERR_ORIGIN, "not in PROXXY_ALLOWED_ORIGINS");
-	rc = upstream_prepare(&upstream, &config, &payload.claims);
+	rc = upstream_prepare(&upstream, &config, &payload);
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = upgrade_check(request);
@@ -270,7 +270,7 @@ static const char *detail_for_client(int code)
 /* Logs that the session begins, and connects to Proxmox. Returns 0 or an error. */
 static int dial(void)
 {
-	const struct console *console = &payload.console;
+	struct console *console = &payload.console;
 	char status[200];
 	int rc;
 

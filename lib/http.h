@@ -65,7 +65,7 @@ struct http_response {
 	enum http_framing framing;
 	uint64_t length; /* of the body in bytes, with HTTP_LENGTH */
 	bool close;      /* the connection ends after this response: Connection: close, HTTP/1.0, HTTP_UNTIL_CLOSE */
-	bool upgrade;        /* Upgrade lists websocket, and Connection lists upgrade */
+	bool upgrade;    /* Upgrade lists websocket, and Connection lists upgrade */
 	struct slice ws_accept, ws_protocol;
 	bool ws_extensions; /* it has Sec-WebSocket-Extensions, with any value */
 };

@@ -81,6 +81,33 @@ int64_t strict_json_integer(json_object *object, const char *name, int64_t max)
 	return 0;
 }
 
+int64_t strict_json_number(json_object *object, const char *name, int64_t max)
+{
+	size_t len;
+	const char *text = strict_json_string(object, name, &len);
+	int64_t value = 0;
+
+	if (!text)
+		return strict_json_integer(object, name, max);
+	for (size_t i = 0; i < len; i++) {
+		const int digit = text[i] - '0';
+
+		if (digit < 0 || digit > 9 || value > (max - digit) / 10)
+			return 0;
+		value = value * 10 + digit;
+	}
+	return value;
+}
+
+json_object *strict_json_object(json_object *object, const char *name)
+{
+	json_object *member;
+
+	return json_object_object_get_ex(object, name, &member) && json_object_is_type(member, json_type_object) ?
+		       member :
+		       NULL;
+}
+
 bool strict_json_has(json_object *object, const char *name)
 {
 	return json_object_object_get_ex(object, name, NULL);

@@ -25,6 +25,9 @@ enum {
  * text, or without memory. */
 struct json_object *strict_json_parse(const char *text, size_t len);
 
+/* Does the same with a text of up to max bytes. */
+struct json_object *strict_json_parse_up_to(size_t max, const char *text, size_t len);
+
 /* Overwrites every string in object and frees it. object may be NULL. */
 void strict_json_wipe(struct json_object *object);
 
@@ -43,6 +46,12 @@ bool strict_json_copy(struct json_object *object, const char *name, char *ret, s
 /* Returns the member as a whole number from 1 to max, or 0 for any other value. 100.0 and 1e2 count
  * as whole numbers, because JSON does not distinguish them from 100. */
 int64_t strict_json_integer(struct json_object *object, const char *name, int64_t max);
+
+/* Does the same, and accepts a string of decimal digits too: Proxmox writes some numbers so. */
+int64_t strict_json_number(struct json_object *object, const char *name, int64_t max);
+
+/* Returns the member if it is an object, else NULL. It belongs to object. */
+struct json_object *strict_json_object(struct json_object *object, const char *name);
 
 /* Returns true if the member exists, even if it is null. */
 bool strict_json_has(struct json_object *object, const char *name);

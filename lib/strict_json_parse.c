@@ -333,12 +333,17 @@ static bool read_value(struct reader *r, json_object **ret_value)
 
 json_object *strict_json_parse(const char *text, size_t len)
 {
+	return strict_json_parse_up_to(STRICT_JSON_MAX, text, len);
+}
+
+json_object *strict_json_parse_up_to(size_t max, const char *text, size_t len)
+{
 	struct reader r = { .at = text, .end = text + len };
 	json_object *value = NULL;
 	char *room;
 	bool good;
 
-	if (len == 0 || len > STRICT_JSON_MAX)
+	if (len == 0 || len > max)
 		return NULL;
 	room = malloc(len);
 	if (!room)

@@ -50,7 +50,7 @@ static void warn_of_defaults(const struct config *config)
  * why[0..size). */
 static int check_tls(const struct config *config, char *why, size_t size)
 {
-	static const struct claims none;
+	static const struct access none;
 	static struct upstream upstream;
 	int rc = algorithms_restrict();
 

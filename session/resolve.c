@@ -7,7 +7,9 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,64 +17,77 @@
 
 #include "lib/error.h"
 
-/* Static: after a time-out the thread still uses it. */
-static struct {
+/* One lookup. After a time-out its thread still uses it, so it is then never freed. */
+struct lookup {
 	char host[CONSOLE_HOST_MAX + 1], port[6];
 	struct addrinfo hints, *found;
 	int rc;   /* getaddrinfo()'s */
-	int done; /* an eventfd */
-} lookup;
+	int done; /* an eventfd, or -1 */
+};
 
 /* The thread. It returns instead of calling pthread_exit(), which loads libgcc_s; in the sandbox
  * that fails and aborts the process. getaddrinfo_a() is not used because its thread idles for a
  * second and then does this. */
-static void *look_up(void *unused)
+static void *look_up(void *arg)
 {
-	(void)unused;
-	lookup.rc = getaddrinfo(lookup.host, lookup.port, &lookup.hints, &lookup.found);
-	eventfd_write(lookup.done, 1);
+	struct lookup *l = arg;
+
+	l->rc = getaddrinfo(l->host, l->port, &l->hints, &l->found);
+	eventfd_write(l->done, 1);
 	return NULL;
 }
 
-/* Returns 0 when the lookup is done, ERR_SYSTEM if it cannot start, or as io_wait(). */
-static int await_lookup(const struct endpoint *client, int64_t deadline)
+/* Returns 0 when the lookup is done, ERR_SYSTEM if it cannot start, or as io_wait(). *ret_running
+ * is true if its thread still uses l. */
+static int await_lookup(struct lookup *l, const struct endpoint *client, int64_t deadline, bool *ret_running)
 {
 	struct endpoint done;
 	pthread_t thread;
 	int rc;
 
-	lookup.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (lookup.done < 0 || pthread_create(&thread, NULL, look_up, NULL) != 0)
+	*ret_running = false;
+	l->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->done < 0 || pthread_create(&thread, NULL, look_up, l) != 0)
 		return ERR_SYSTEM;
-	done = io_endpoint(lookup.done, NULL);
+	done = io_endpoint(l->done, NULL);
 	rc = io_wait(&done, POLLIN, client, deadline);
-	if (rc < 0)
+	if (rc < 0) {
+		*ret_running = true;
 		return rc;
+	}
 	pthread_join(thread, NULL);
-	close(lookup.done);
 	return OK;
 }
 
 int resolve(const struct console *c, uint16_t port, const struct endpoint *client, int64_t deadline,
 	    struct addrinfo **ret_addresses, const char **ret_why)
 {
+	struct lookup *l = calloc(1, sizeof(*l));
+	bool running = false;
 	int rc = OK;
 
-	snprintf(lookup.host, sizeof(lookup.host), "%s", c->host);
-	snprintf(lookup.port, sizeof(lookup.port), "%u", port);
-	lookup.hints = (struct addrinfo){ .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
+	if (!l)
+		return ERR_SYSTEM;
+	l->done = -1;
+	snprintf(l->host, sizeof(l->host), "%s", c->host);
+	snprintf(l->port, sizeof(l->port), "%u", port);
+	l->hints = (struct addrinfo){ .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
 	if (c->host_is_address) {
-		lookup.hints.ai_flags |= AI_NUMERICHOST;
-		lookup.rc = getaddrinfo(lookup.host, lookup.port, &lookup.hints, &lookup.found);
+		l->hints.ai_flags |= AI_NUMERICHOST;
+		l->rc = getaddrinfo(l->host, l->port, &l->hints, &l->found);
 	} else {
-		rc = await_lookup(client, deadline);
+		rc = await_lookup(l, client, deadline, &running);
 	}
-	if (rc < 0)
+	if (running)
 		return rc;
-	if (lookup.rc != 0) {
-		*ret_why = gai_strerror(lookup.rc);
-		return ERR_UPSTREAM_RESOLVE;
+	if (l->done >= 0)
+		close(l->done);
+	if (rc == OK && l->rc != 0) {
+		*ret_why = gai_strerror(l->rc);
+		rc = ERR_UPSTREAM_RESOLVE;
+	} else if (rc == OK) {
+		*ret_addresses = l->found;
 	}
-	*ret_addresses = lookup.found;
-	return OK;
+	free(l);
+	return rc;
 }

@@ -11,7 +11,7 @@
 #include "lib/io.h"
 #include "lib/payload.h"
 
-/* Resolves c->host to addresses with port, in the order of RFC 6724. Call it once in a process. If
+/* Resolves c->host to addresses with port, in the order of RFC 6724. If
  * the host is an address, asks nobody. Ends early if client leaves. If it ends early or at the
  * deadline, an io_now(), the lookup continues in a thread of its own until the process ends.
  * Returns 0 with *ret_addresses for freeaddrinfo(); ERR_UPSTREAM_RESOLVE with a static text in

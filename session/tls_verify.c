@@ -14,24 +14,66 @@
 
 #include "lib/error.h"
 
+/* Where the certificates or fingerprints come from that count. */
+enum source { FROM_PAYLOAD, FROM_CLUSTER, FROM_SETTINGS };
+
+static enum source source_of(const struct tls_verify *v)
+{
+	const struct access *a = v->access;
+
+	/* access.c refuses such a payload without a ticket. This check is here too, because the
+	 * cluster file's token must never go to a machine that only the payload trusts. */
+	if (!a->own_token && (a->claims.has_fingerprint || a->claims.ca))
+		return FROM_PAYLOAD;
+	if (*a->cluster.name && (*a->cluster.ca_file || a->cluster.n_fingerprints > 0))
+		return FROM_CLUSTER;
+	return FROM_SETTINGS;
+}
+
+/* Returns the accepted fingerprints, *ret_n of them. */
+static const uint8_t (*fingerprints(const struct tls_verify *v, size_t *ret_n))[CRYPTO_FINGERPRINT_LEN]
+{
+	const struct access *a = v->access;
+
+	switch (source_of(v)) {
+	case FROM_PAYLOAD:
+		*ret_n = a->claims.has_fingerprint;
+		return &a->claims.fingerprint;
+	case FROM_CLUSTER:
+		*ret_n = a->cluster.n_fingerprints;
+		return a->cluster.fingerprints;
+	default:
+		*ret_n = v->config->n_fingerprints;
+		return v->config->fingerprints;
+	}
+}
+
+/* True if only fingerprints count, and no CA. */
+static bool is_pinned(const struct tls_verify *v)
+{
+	const enum source source = source_of(v);
+
+	return (source == FROM_PAYLOAD && v->access->claims.has_fingerprint) ||
+	       (source == FROM_CLUSTER && !*v->access->cluster.ca_file);
+}
+
 /* OpenSSL calls this during the handshake, before any HTTP is sent. Returns 1 if the certificate
- * has an accepted fingerprint, or else if its chain and name are valid. If the payload has a
- * fingerprint, nothing else counts. */
+ * has an accepted fingerprint, or else if its chain and name are valid, unless only fingerprints
+ * count. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
 	const struct tls_verify *v = arg;
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	const bool pinned = v->claims->has_fingerprint;
-	const size_t n = pinned ? 1 : v->claims->ca ? 0 : v->config->n_fingerprints;
+	size_t n;
+	const uint8_t(*accepted)[CRYPTO_FINGERPRINT_LEN] = fingerprints(v, &n);
 	unsigned len = 0;
 
 	if (leaf && n > 0 && X509_digest(leaf, EVP_sha256(), digest, &len) == 1 && len == CRYPTO_FINGERPRINT_LEN)
 		for (size_t i = 0; i < n; i++)
-			if (CRYPTO_memcmp(digest, pinned ? v->claims->fingerprint : v->config->fingerprints[i], len) ==
-			    0)
+			if (CRYPTO_memcmp(digest, accepted[i], len) == 0)
 				return 1;
-	if (pinned) {
+	if (is_pinned(v)) {
 		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
 		return 0;
 	}
@@ -58,7 +100,7 @@ static bool load_pem(SSL_CTX *tls, const char *pem)
 
 bool tls_verify_needs_files(const struct tls_verify *v)
 {
-	return v->config->tls_verify && !v->claims->has_fingerprint && !v->claims->ca && !*v->config->ca_file;
+	return v->config->tls_verify && source_of(v) == FROM_SETTINGS && !*v->config->ca_file;
 }
 
 /* Makes each certificate that the setting or the payload names a trust anchor, even if it is an
@@ -70,34 +112,49 @@ static bool accept_partial_chain(SSL_CTX *tls)
 	return X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN) == 1;
 }
 
+/* Loads a file of CAs into tls. Returns false if it has no certificate. */
+static bool load_file(SSL_CTX *tls, const char *ca_file)
+{
+	return SSL_CTX_load_verify_file(tls, ca_file) == 1 && accept_partial_chain(tls);
+}
+
 /* Loads the CAs that count into tls. Returns 0, or ERR_PAYLOAD_INVALID or ERR_CONFIG with words in
  * why[0..size). */
 static int load_cas(const struct tls_verify *v, SSL_CTX *tls, char *why, size_t size)
 {
-	const char *ca_file = v->config->ca_file, *wrong = NULL;
+	const char *const ca_file = v->config->ca_file, *const pem = v->access->claims.ca;
+	const struct cluster *cluster = &v->access->cluster;
 
 	ERR_clear_error();
-	if (v->claims->has_fingerprint)
+	if (is_pinned(v))
 		return OK;
-	if (v->claims->ca) {
-		if (load_pem(tls, v->claims->ca) && accept_partial_chain(tls))
+	switch (source_of(v)) {
+	case FROM_PAYLOAD:
+		if (load_pem(tls, pem) && accept_partial_chain(tls))
 			return OK;
 		snprintf(why, size, "ca holds no certificate that can be read");
 		return ERR_PAYLOAD_INVALID;
+	case FROM_CLUSTER:
+		if (load_file(tls, cluster->ca_file))
+			return OK;
+		snprintf(why, size, "cluster file %s: CA_FILE %.180s: no certificate can be read from it",
+			 cluster->name, cluster->ca_file);
+		return ERR_CONFIG;
+	default:
+		break;
 	}
-	if (tls_verify_needs_files(v)) {
-		/* The hashed directory: OpenSSL opens one file of it when it needs one. It would
-		 * parse the whole bundle beside it for each session. */
-		if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) != 1)
-			wrong = "cannot be used";
-	} else if (SSL_CTX_load_verify_file(tls, ca_file) != 1 || !accept_partial_chain(tls)) {
-		wrong = "no certificate can be read from it";
-	}
-	if (wrong) {
-		snprintf(why, size, "PROXXY_CA_FILE %.180s: %s", ca_file, wrong);
+	if (*ca_file) {
+		if (load_file(tls, ca_file))
+			return OK;
+		snprintf(why, size, "PROXXY_CA_FILE %.180s: no certificate can be read from it", ca_file);
 		return ERR_CONFIG;
 	}
-	return OK;
+	/* The hashed directory: OpenSSL opens one file of it when it needs one. It would parse the
+	 * whole bundle beside it for each session. */
+	if (SSL_CTX_load_verify_dir(tls, X509_get_default_cert_dir()) == 1)
+		return OK;
+	snprintf(why, size, "PROXXY_CA_FILE : cannot be used");
+	return ERR_CONFIG;
 }
 
 int tls_verify_context(const struct tls_verify *v, SSL_CTX **ret, char *why, size_t size)
@@ -114,7 +171,7 @@ int tls_verify_context(const struct tls_verify *v, SSL_CTX **ret, char *why, siz
 				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-	if (!v->config->tls_verify && !v->claims->has_fingerprint && !v->claims->ca)
+	if (!v->config->tls_verify && source_of(v) == FROM_SETTINGS)
 		return OK;
 
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
@@ -123,7 +180,7 @@ int tls_verify_context(const struct tls_verify *v, SSL_CTX **ret, char *why, siz
 }
 
 /* Returns why the certificate was not accepted. */
-static const char *untrusted_words(long result)
+static const char *untrusted_words(const struct tls_verify *v, long result)
 {
 	switch (result) {
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
@@ -138,7 +195,8 @@ static const char *untrusted_words(long result)
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "it is not valid yet";
 	case X509_V_ERR_CERT_REJECTED:
-		return "it is not the one whose fingerprint the payload has";
+		return source_of(v) == FROM_PAYLOAD ? "it is not the one whose fingerprint the payload has" :
+						      "its fingerprint is not in the cluster file";
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		return "it is for another name or address";
@@ -181,7 +239,8 @@ static void tls_words(unsigned long error, char *words, size_t size)
 		snprintf(words, size, "openssl errstr %lX", error);
 }
 
-int tls_verify_explain_handshake(SSL *tls, char *ret_words, size_t size, const char **ret_hint)
+int tls_verify_explain_handshake(const struct tls_verify *v, SSL *tls, char *ret_words, size_t size,
+				 const char **ret_hint)
 {
 	const long result = SSL_get_verify_result(tls);
 	const bool untrusted = result != X509_V_OK && SSL_get_verify_mode(tls) != SSL_VERIFY_NONE;
@@ -189,7 +248,7 @@ int tls_verify_explain_handshake(SSL *tls, char *ret_words, size_t size, const c
 
 	*ret_hint = "";
 	if (untrusted)
-		snprintf(ret_words, size, "%s", untrusted_words(result));
+		snprintf(ret_words, size, "%s", untrusted_words(v, result));
 	else
 		tls_words(error, ret_words, size);
 	/* pveproxy closes the connection before it sends a byte if it does not admit this

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decides which TLS certificate is accepted as Proxmox's: the payload's fingerprint or CA alone if
- * it has one, else the fingerprints and CAs of the settings, else the system's CAs.
+ * Decides which TLS certificate is accepted as Proxmox's. The first of these that exists counts
+ * alone: the payload's fingerprint or CA, if the payload also has the ticket; the CA_FILE and
+ * FINGERPRINTS of the cluster file; the fingerprints and CAs of the settings, else the system's CAs.
+ * PROXXY_TLS_VERIFY=off has an effect only on the last.
  */
 #ifndef PROXXY_TLS_VERIFY_H
 #define PROXXY_TLS_VERIFY_H
@@ -10,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/access.h"
 #include "lib/config.h"
 #include "lib/payload.h"
 
@@ -18,7 +21,7 @@ enum { TLS_VERIFY_WORDS_MAX = 100 }; /* bytes of an explanation, with its NUL */
 /* What is accepted. The caller owns both; they must stay valid until the handshake is done. */
 struct tls_verify {
 	const struct config *config;
-	const struct claims *claims; /* its fingerprint or CA, if it has one, is the only one that counts */
+	const struct access *access; /* the payload's claims, and its cluster file */
 };
 
 /* Makes the context for one connection: TLS 1.2 or 1.3, verified as v says. v must stay valid until
@@ -36,7 +39,8 @@ bool tls_verify_set_host(SSL *tls, const struct console *console);
 /* Explains a failed handshake: returns ERR_UPSTREAM_UNTRUSTED if the certificate was the reason,
  * else ERR_UPSTREAM_TLS, and writes words for log and client to ret_words[0..size). *ret_hint is a
  * static phrase that the log adds to help fix it, or "". Empties OpenSSL's error queue. */
-int tls_verify_explain_handshake(SSL *tls, char *ret_words, size_t size, const char **ret_hint);
+int tls_verify_explain_handshake(const struct tls_verify *v, SSL *tls, char *ret_words, size_t size,
+				 const char **ret_hint);
 
 /* Explains why TLS broke after the handshake; error is an endpoint's tls_error. Writes the server's
  * alert, or what is wrong with its data, to ret_words[0..size). A TLS 1.3 server rejects the

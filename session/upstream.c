@@ -5,8 +5,6 @@
  */
 #include "session/upstream.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -14,20 +12,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/error.h"
-#include "lib/host.h"
 #include "lib/http.h"
 #include "lib/uri.h"
-#include "session/resolve.h"
+#include "session/api.h"
+#include "session/api_answer.h"
+#include "session/dial.h"
 #include "ws.h"
 
-enum {
-	REQUEST_MAX = 8 * 1024, /* bytes; Proxmox accepts no larger request head */
-	PHRASE_MAX = 128,       /* bytes of Proxmox's reason phrase that the log gets, with its NUL */
-};
+enum { PHRASE_MAX = 128 }; /* bytes of Proxmox's reason phrase that the log gets, with its NUL */
 
 void upstream_init(struct upstream *u)
 {
@@ -35,9 +30,7 @@ void upstream_init(struct upstream *u)
 	u->endpoint = io_endpoint(-1, NULL);
 }
 
-/* Sets the reason of a failure: u->reason is code's words and the formatted text, u->detail is the
- * host and that text. Returns code. */
-static int __attribute__((format(printf, 3, 4))) fail(struct upstream *u, int code, const char *format, ...)
+int upstream_fail(struct upstream *u, int code, const char *format, ...)
 {
 	char text[UPSTREAM_REASON_MAX];
 	va_list args;
@@ -50,13 +43,11 @@ static int __attribute__((format(printf, 3, 4))) fail(struct upstream *u, int co
 	return code;
 }
 
-/* Turns a result of io_wait() into a code of error.h; such codes and OK pass through. late is the
- * reason if the deadline passed. */
-static int map_wait(struct upstream *u, int rc, const char *late)
+int upstream_map_wait(struct upstream *u, int rc, const char *late)
 {
 	switch (rc) {
 	case IO_TIMEOUT:
-		return fail(u, ERR_UPSTREAM_TIMEOUT, "%s", late);
+		return upstream_fail(u, ERR_UPSTREAM_TIMEOUT, "%s", late);
 	case IO_HANGUP: /* only the client is watched */
 		return ERR_CLIENT_GONE;
 	case IO_TERMINATED:
@@ -66,77 +57,13 @@ static int map_wait(struct upstream *u, int rc, const char *late)
 	}
 }
 
-/* --- TCP ---------------------------------------------------------------------------------- */
-
-/* Waits until connect(2) on fd is done. Returns 0 with its errno, or ETIMEDOUT, in *ret_errno; or
- * as io_wait(). */
-static int finish_connect(const struct upstream *u, int fd, int64_t deadline, int *ret_errno)
-{
-	struct endpoint connecting = io_endpoint(fd, NULL);
-	socklen_t len = sizeof(*ret_errno);
-	int rc = io_wait(&connecting, POLLOUT, u->client, deadline);
-
-	if (rc == IO_TIMEOUT)
-		*ret_errno = ETIMEDOUT;
-	else if (rc == OK)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, ret_errno, &len);
-	return rc == IO_TIMEOUT ? OK : rc;
-}
-
-/* Connects to one address. Returns 0 with u->endpoint, ERR_UPSTREAM_CONNECT with the errno in
- * *ret_errno, or as io_wait(). */
-static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t deadline, int *ret_errno)
-{
-	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), rc = OK;
-
-	*ret_errno = 0;
-	if (fd < 0 || io_prepare(fd) < 0 || connect(fd, a->ai_addr, a->ai_addrlen) < 0)
-		*ret_errno = errno;
-	if (*ret_errno == EINPROGRESS)
-		rc = finish_connect(u, fd, deadline, ret_errno);
-	if (rc == OK && *ret_errno == 0) {
-		u->endpoint = io_endpoint(fd, NULL);
-		return OK;
-	}
-	if (fd >= 0)
-		close(fd);
-	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
-}
-
-/* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. This is
- * the check after DNS: access.c could check only the host as the payload writes it. Each address
- * gets an equal share of the remaining time, so that one that does not answer leaves time for the
- * next. */
-static int connect_any(struct upstream *u, const struct addrinfo *addresses)
-{
-	const char *list = u->config->allowed_hosts;
-	const enum host_verdict verdict = host_list_judge(list, u->console->host);
-	int left = 0, error = 0, rc;
-
-	for (const struct addrinfo *a = addresses; a && left < UPSTREAM_ADDRESSES_MAX; a = a->ai_next)
-		left += host_address_allowed(list, a->ai_addr, verdict);
-	if (left == 0)
-		return fail(u, ERR_HOST_FORBIDDEN, "not in PROXXY_ALLOWED_HOSTS");
-	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next) {
-		int64_t now = io_now();
-
-		if (!host_address_allowed(list, a->ai_addr, verdict))
-			continue;
-		rc = connect_address(u, a, now + (u->deadline - now) / left--, &error);
-		if (rc != ERR_UPSTREAM_CONNECT)
-			return map_wait(u, rc, "");
-	}
-	if (error == ETIMEDOUT)
-		return fail(u, ERR_UPSTREAM_TIMEOUT, "it does not answer at all");
-	return fail(u, ERR_UPSTREAM_CONNECT, "%s", strerror(error));
-}
-
 /* --- TLS ---------------------------------------------------------------------------------- */
 
-int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
+int upstream_prepare(struct upstream *u, const struct config *config, const struct access *access)
 {
 	u->config = config;
-	u->verify = (struct tls_verify){ config, claims };
+	u->access = access;
+	u->verify = (struct tls_verify){ config, access };
 	return tls_verify_context(&u->verify, &u->tls, u->detail, sizeof(u->detail));
 }
 
@@ -145,9 +72,9 @@ static int tls_failed(struct upstream *u)
 {
 	char words[TLS_VERIFY_WORDS_MAX];
 	const char *hint;
-	int code = tls_verify_explain_handshake(u->endpoint.tls, words, sizeof(words), &hint);
+	int code = tls_verify_explain_handshake(&u->verify, u->endpoint.tls, words, sizeof(words), &hint);
 
-	fail(u, code, "%s", words);
+	upstream_fail(u, code, "%s", words);
 	snprintf(u->detail, sizeof(u->detail), "%.120s: %s%s", u->console->host, words, hint);
 	return code;
 }
@@ -159,8 +86,8 @@ static int no_answer(struct upstream *u)
 	char words[TLS_VERIFY_WORDS_MAX];
 
 	if (tls_verify_explain_break(u->endpoint.tls_error, words, sizeof(words)))
-		return fail(u, ERR_UPSTREAM_TLS, "%s", words);
-	return fail(u, ERR_UPSTREAM_ANSWER, "connection closed");
+		return upstream_fail(u, ERR_UPSTREAM_TLS, "%s", words);
+	return upstream_fail(u, ERR_UPSTREAM_ANSWER, "connection closed");
 }
 
 /* Does the TLS handshake, with the certificate check of tls_verify.c. Returns 0 or an error of
@@ -173,6 +100,9 @@ static int start_tls(struct upstream *u)
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
+	/* The answers have tickets and a password. OpenSSL would keep them in memory that it has freed. */
+	if (u->console->late)
+		SSL_set_options(tls, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_set_connect_state(tls);
 	for (;;) {
 		ssize_t n = io_handshake(&u->endpoint);
@@ -184,7 +114,7 @@ static int start_tls(struct upstream *u)
 			return tls_failed(u);
 		rc = io_wait(&u->endpoint, POLLIN, u->client, u->deadline);
 		if (rc < 0)
-			return map_wait(u, rc, "it does not answer TLS");
+			return upstream_map_wait(u, rc, "it does not answer TLS");
 	}
 }
 
@@ -198,7 +128,6 @@ static int write_request(const struct upstream *u, char *buf, size_t size, const
 {
 	const struct console *c = u->console;
 	char vncticket[3 * CONSOLE_VNCTICKET_MAX + 1], authority[CONSOLE_AUTHORITY_MAX];
-	const bool token = strncmp(c->ticket, "PVEAPIToken=", strlen("PVEAPIToken=")) == 0;
 	int n = uri_percent_encode(c->vncticket, vncticket, sizeof(vncticket));
 
 	if (n < 0)
@@ -215,27 +144,9 @@ static int write_request(const struct upstream *u, char *buf, size_t size, const
 		     "User-Agent: proxxy/" PROXXY_VERSION "\r\n"
 		     "\r\n",
 		     c->node, c->type, c->vmid, c->vnc_port, vncticket, console_authority(c, u->port, authority), key,
-		     token ? "" : "PVEAuthCookie=", c->ticket);
+		     console_has_token(c) ? "" : "PVEAuthCookie=", c->ticket);
 	OPENSSL_cleanse(vncticket, sizeof(vncticket));
 	return n > 0 && (size_t)n < size ? n : ERR_SYSTEM;
-}
-
-static bool has(struct slice s, const char *text)
-{
-	return memmem(s.at, s.len, text, strlen(text));
-}
-
-/* True if s holds a secret of c: a ticket as it is or percent-encoded, or the secret part of an API
- * token. A server that is not Proxmox may echo them. */
-static bool has_secret(struct slice s, const struct console *c)
-{
-	char encoded[3 * CONSOLE_VNCTICKET_MAX + 1];
-	const char *token = strrchr(c->ticket, '=');
-	bool found = has(s, c->ticket) || has(s, c->vncticket) || (token && token[1] && has(s, token + 1)) ||
-		     (uri_percent_encode(c->vncticket, encoded, sizeof(encoded)) >= 0 && has(s, encoded));
-
-	OPENSSL_cleanse(encoded, sizeof(encoded));
-	return found;
 }
 
 /* Returns ERR_UPSTREAM_REFUSED for an answer that is not 101. Proxmox gives the reason in its
@@ -252,28 +163,19 @@ static int rejected(struct upstream *u, const struct http_response *r)
 		"Authentication failed",
 		"No ticket",
 	};
-	const bool tell = !has_secret(r->reason, u->console);
-	const char *known = NULL;
 	char phrase[PHRASE_MAX];
-	size_t n = 0;
+	const size_t n = api_answer_quote(r->reason, u->console, phrase, sizeof(phrase));
+	const char *known = NULL;
 
-	for (; tell && n < r->reason.len && n < sizeof(phrase) - 1; n++) {
-		char ch = r->reason.at[n];
-
-		phrase[n] = ch >= 0x20 && ch < 0x7F && ch != '"' && ch != '=' ? ch : '?';
-	}
-	phrase[n] = '\0';
 	for (size_t i = 0; i < sizeof(for_client) / sizeof(for_client[0]) && !known; i++)
-		if (tell && has(r->reason, for_client[i]))
+		if (strstr(phrase, for_client[i]))
 			known = for_client[i];
-	fail(u, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, known ? " " : "", known ? known : "");
+	upstream_fail(u, ERR_UPSTREAM_REFUSED, "%d%s%s", r->status, known ? " " : "", known ? known : "");
 	snprintf(u->detail, sizeof(u->detail), "%.100s: %d%s%s", u->console->host, r->status, n ? " " : "", phrase);
 	return ERR_UPSTREAM_REFUSED;
 }
 
-/* Reads more of Proxmox's answer to u->early + *len, and adds to *len. Returns 0 or an error of
- * upstream_open(). */
-static int read_more(struct upstream *u, size_t *len)
+int upstream_read_more(struct upstream *u, size_t *len, int64_t deadline, const char *late)
 {
 	for (;;) {
 		ssize_t n = io_read(&u->endpoint, u->early + *len, sizeof(u->early) - *len);
@@ -284,43 +186,49 @@ static int read_more(struct upstream *u, size_t *len)
 			/* Check the clock, the client and SIGTERM here too, or a server that sends
 			 * without end would never time out. The endpoint is writable, so this does
 			 * not wait. */
-			rc = io_wait(&u->endpoint, POLLOUT, u->client, u->deadline);
-			return map_wait(u, rc, "its answer does not end");
+			rc = io_wait(&u->endpoint, POLLOUT, u->client, deadline);
+			return upstream_map_wait(u, rc, "its answer does not end");
 		}
 		if (n != IO_AGAIN)
 			return no_answer(u);
-		rc = io_wait(&u->endpoint, POLLIN, u->client, u->deadline);
+		rc = io_wait(&u->endpoint, POLLIN, u->client, deadline);
 		if (rc < 0)
-			return map_wait(u, rc, "the console's ticket may be used or expired");
+			return upstream_map_wait(u, rc, late);
 	}
 }
 
-/* Reads Proxmox's answer and checks it (RFC 6455 section 4.1). Skips interim answers, which a proxy
- * in between may send (RFC 9110 section 15.2). Leaves the bytes after the answer in u->early,
- * u->n_early of them; until then the response's slices point into this buffer. Returns 0 or an
- * error of upstream_open(). */
+int upstream_read_head(struct upstream *u, size_t *len, const char *late, struct http_response *ret)
+{
+	for (;;) {
+		const int head = http_parse_response((char *)u->early, *len, ret);
+		int rc;
+
+		if (head < 0 || (head == 0 && *len == sizeof(u->early)))
+			return upstream_fail(u, ERR_UPSTREAM_ANSWER, "it is not HTTP");
+		if (head > 0 && (ret->status == 101 || ret->status >= 200))
+			return head;
+		if (head > 0) {
+			*len -= (size_t)head;
+			memmove(u->early, u->early + head, *len);
+			continue;
+		}
+		rc = upstream_read_more(u, len, u->deadline, late);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* Reads Proxmox's answer and checks it (RFC 6455 section 4.1). Leaves the bytes after the answer in
+ * u->early, u->n_early of them. Returns 0 or an error of upstream_open(). */
 static int read_answer(struct upstream *u, const char *key)
 {
 	char accept[WS_ACCEPT_LEN + 1];
 	struct http_response r;
 	size_t len = 0;
-	int rc, head;
+	const int head = upstream_read_head(u, &len, "the console's ticket may be used or expired", &r);
 
-	for (;;) {
-		head = http_parse_response((char *)u->early, len, &r);
-		if (head < 0 || (head == 0 && len == sizeof(u->early)))
-			return fail(u, ERR_UPSTREAM_ANSWER, "it is not HTTP");
-		if (head > 0 && (r.status == 101 || r.status >= 200))
-			break;
-		if (head > 0) {
-			len -= (size_t)head;
-			memmove(u->early, u->early + head, len);
-			continue;
-		}
-		rc = read_more(u, &len);
-		if (rc < 0)
-			return rc;
-	}
+	if (head < 0)
+		return head;
 	if (r.status != 101)
 		return rejected(u, &r);
 	if (ws_accept(key, accept) < 0)
@@ -329,7 +237,7 @@ static int read_answer(struct upstream *u, const char *key)
 	 * echoes. */
 	if (!r.upgrade || !slice_is(r.ws_accept, accept) || r.ws_extensions ||
 	    (r.ws_protocol.at && !slice_is(r.ws_protocol, "binary")))
-		return fail(u, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
+		return upstream_fail(u, ERR_UPSTREAM_ANSWER, "it does not accept the upgrade");
 	u->n_early = len - (size_t)head;
 	memmove(u->early, u->early + head, u->n_early);
 	return OK;
@@ -338,7 +246,7 @@ static int read_answer(struct upstream *u, const char *key)
 /* Sends the request and reads the answer. Returns 0 or an error of upstream_open(). */
 static int open_websocket(struct upstream *u)
 {
-	char request[REQUEST_MAX], key[WS_KEY_LEN + 1];
+	char request[UPSTREAM_REQUEST_MAX], key[WS_KEY_LEN + 1];
 	int rc = ws_key_make(key), n;
 
 	if (rc < 0)
@@ -350,30 +258,20 @@ static int open_websocket(struct upstream *u)
 	OPENSSL_cleanse(request, sizeof(request));
 	/* If Proxmox closed the connection, it may have sent its reason before. */
 	if (rc < 0 && rc != IO_BROKEN)
-		return map_wait(u, rc, "it does not accept the request");
+		return upstream_map_wait(u, rc, "it does not accept the request");
 	return read_answer(u, key);
 }
 
 /* --- upstream.h --------------------------------------------------------------------------- */
 
-int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
+int upstream_dial(struct upstream *u, struct console *c, const struct endpoint *client)
 {
-	struct addrinfo *addresses = NULL;
-	const char *why = "";
 	int rc;
 
 	u->console = c;
 	u->client = client;
 	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
-	u->port = c->host_port ? c->host_port : (uint16_t)u->config->upstream_port;
-	rc = resolve(c, u->port, client, u->deadline, &addresses, &why);
-	if (rc == ERR_UPSTREAM_RESOLVE)
-		return fail(u, rc, "%s", why);
-	rc = map_wait(u, rc, "its name is still not resolved");
-	if (rc == OK)
-		rc = connect_any(u, addresses);
-	if (addresses)
-		freeaddrinfo(addresses);
+	rc = dial_proxmox(u);
 	if (rc == OK && tls_verify_needs_files(&u->verify))
 		rc = start_tls(u);
 	return rc;
@@ -383,6 +281,8 @@ int upstream_open(struct upstream *u)
 {
 	int rc = u->endpoint.tls ? OK : start_tls(u);
 
+	if (rc == OK && u->console->late)
+		rc = api_request_console(u);
 	if (rc == OK)
 		rc = open_websocket(u);
 	/* Only the handshake needs the CAs. The connection keeps a reference to the rest of the

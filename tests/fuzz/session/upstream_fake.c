@@ -16,10 +16,10 @@ void upstream_init(struct upstream *u)
 	u->endpoint = io_endpoint(-1, NULL);
 }
 
-int upstream_prepare(struct upstream *u, const struct config *config, const struct claims *claims)
+int upstream_prepare(struct upstream *u, const struct config *config, const struct access *access)
 {
 	u->config = config;
-	u->verify.claims = claims;
+	u->access = access;
 	if (!(world.settings.upstream & 0x80))
 		return OK;
 	snprintf(u->detail, sizeof(u->detail), "PROXXY_CA_FILE /nonexistent: no certificate can be read from it");
@@ -62,9 +62,9 @@ static int conclude(struct upstream *u)
 	return fail(u, outcome());
 }
 
-int upstream_dial(struct upstream *u, const struct console *c, const struct endpoint *client)
+int upstream_dial(struct upstream *u, struct console *c, const struct endpoint *client)
 {
-	REQUIRE(*c->ticket && *c->vncticket && u->verify.claims, "a console without its tickets");
+	REQUIRE(*c->ticket && *c->vncticket && u->access, "a console without its tickets");
 	u->console = c;
 	u->client = client;
 	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
