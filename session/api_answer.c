@@ -144,8 +144,9 @@ size_t api_answer_quote(struct slice text, const struct console *c, char *ret, s
 	return n;
 }
 
-/* Appends text to words, as api_answer_quote() does, without line feeds at its end. */
-static void append(char words[API_WORDS_MAX], const char *before, const char *text, const struct console *c)
+/* Appends before and text to words, text as api_answer_quote() does, without line feeds at its end.
+ * Returns false, and appends nothing, if nothing is left of text. */
+static bool append(char words[API_WORDS_MAX], const char *before, const char *text, const struct console *c)
 {
 	const size_t at = strlen(words);
 	size_t len = strlen(text), n;
@@ -153,12 +154,13 @@ static void append(char words[API_WORDS_MAX], const char *before, const char *te
 	while (len > 0 && strchr("\r\n ", text[len - 1]))
 		len--;
 	if (at + strlen(before) + 1 >= API_WORDS_MAX)
-		return;
+		return false;
 	memcpy(words + at, before, strlen(before) + 1);
 	n = api_answer_quote((struct slice){ text, len }, c, words + at + strlen(before),
 			     API_WORDS_MAX - at - strlen(before));
 	if (n == 0)
 		words[at] = '\0';
+	return n > 0;
 }
 
 /* Returns the answer's message, which mostly ends in a line feed, or "". */
@@ -180,7 +182,8 @@ static void append_errors(char words[API_WORDS_MAX], struct json_object *errors,
 	json_object_object_foreach (errors, name, value) {
 		const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 
-		append(words, before, name, c);
+		if (!append(words, before, name, c))
+			continue;
 		append(words, ": ", text, c);
 		before = ", ";
 	}
