@@ -19,6 +19,7 @@ class Grant(NamedTuple):
     ticket: str
     deadline: float  # time.monotonic()
     connect: Connect
+    password: str  # for VNC
 
 
 Connect = Callable[[Grant], Awaitable[Stream]]
@@ -43,6 +44,15 @@ def handler_console(handler: Handler) -> Connect:
         return await run_guest(handler)
 
     return connect
+
+
+async def silent_console(_: Grant) -> Stream:
+    """A console that sends nothing, as a TLS server does, and that ends when its client sends something."""
+
+    async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    return await run_guest(wait)
 
 
 async def run_guest(handler: Handler) -> Stream:

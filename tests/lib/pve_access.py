@@ -17,6 +17,8 @@ import time
 from typing import Mapping
 from urllib.parse import unquote
 
+from .pve_http import Refused, refused_call
+
 SIGNATURE_BYTES = 256  # RSA-2048's
 TICKET_SECONDS = 2 * 60 * 60
 CLOCK_SKEW_SECONDS = 20  # Proxmox: a vncticket is valid from -20 s to 40 s
@@ -24,33 +26,57 @@ VNC_TICKET_SECONDS = 40
 VNC_TICKET_MAX = 512  # characters, Proxmox's schema
 PASSWORD_LENGTH = 8
 
-PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
-NEEDS_ENCODING = " %&+#=/;"
-
-
-class Refused(Exception):
-    """An error answer; Proxmox sends the text as the reason phrase."""
-
-    def __init__(self, code: int, reason: str, body: bytes | None = None) -> None:
-        super().__init__(f"{code} {reason}")
-        self.code = code
-        self.reason = reason
-        self.body = body
+PRINTABLE = [chr(code) for code in range(0x21, 0x7F)]  # Proxmox: '!' to '~'
+NEEDS_ENCODING = "%&+#=/;"
+ROOT = "root@pam"
+ALL = frozenset({"VM.Audit", "VM.Console"})  # the privileges that a console needs
 
 
 class Access:
-    """Users with passwords, API tokens ("user@realm!name": secret), and the tickets made for them."""
+    """Users with passwords, API tokens ("user@realm!name": secret), the tickets made for them, and what they may do.
+
+    root@pam may do everything, another user at first too, or only look if it is one of without_console. A token may
+    do what its user may, unless it is separated (Proxmox's privsep): then only what allow() says, and of that only
+    what its user may.
+    """
 
     def __init__(self, users: Mapping[str, str], tokens: Mapping[str, str], without_console: frozenset[str]) -> None:
-        self._users = users
-        self._tokens = tokens
-        self._without_console = without_console
+        self._users = dict(users)
+        self._tokens = dict(tokens)
+        self._separated: set[str] = set()
+        self._privileges: dict[str, dict[str, frozenset[str]]] = {}  # by identity, then by path
+        for user in self._users | dict.fromkeys(token.partition("!")[0] for token in tokens):
+            self.allow(user, "/", *(ALL - {"VM.Console"} if user in without_console else ALL))
         self._key = os.urandom(32)
+
+    def add_token(self, identity: str, secret: str, *, separated: bool = False) -> str:
+        """Adds an API token; returns the Authorization header's value."""
+        self._tokens[identity] = secret
+        self._separated.discard(identity)
+        if separated:
+            self._separated.add(identity)
+        return f"PVEAPIToken={identity}={secret}"
+
+    def allow(self, identity: str, path: str, *privileges: str) -> None:
+        """Says what a user or a separated token may do on a path ("/", "/vms", "/vms/100") and below. Proxmox: what
+        is said of a longer path counts alone; no privileges: none (the role NoAccess)."""
+        self._privileges.setdefault(identity, {})[path] = frozenset(privileges)
+
+    def may(self, identity: str, path: str, privilege: str) -> bool:
+        user, _, token = identity.partition("!")
+        if token and identity in self._separated:
+            return privilege in self._said(identity, path) and self.may(user, path, privilege)
+        return user == ROOT or privilege in self._said(user, path)
+
+    def _said(self, identity: str, path: str) -> frozenset[str]:
+        said = self._privileges.get(identity, {})
+        above = [prefix for prefix in said if prefix == "/" or f"{path}/".startswith(f"{prefix}/")]
+        return said[max(above, key=len)] if above else frozenset()
 
     def login(self, user: str, password: str) -> dict[str, str]:
         """POST …/access/ticket."""
         if not hmac.compare_digest(self._users.get(user, "").encode(), password.encode()) or not password:
-            raise Refused(401, "authentication failure")
+            raise refused_call(401, "authentication failure")
         return {
             "username": user,
             "ticket": self.cookie(user),
@@ -92,28 +118,23 @@ class Access:
             raise Refused(401, "Permission denied - invalid csrf token")
 
     def check_console(self, identity: str, path: str) -> None:
-        if identity.partition("!")[0] in self._without_console:
-            raise Refused(403, f"Permission check failed ({path}, VM.Console)")
+        if not self.may(identity, path, "VM.Console"):
+            raise refused_call(403, f"Permission check failed ({path}, VM.Console)")
 
     def vnc_ticket(self, identity: str, path: str, port: int, at: float | None = None) -> str:
-        """Makes a vncticket. Proxmox signs user, path and port; since 9.2 the ticket starts with an
-        8-character password of arbitrary printable characters and a colon. Here one character always
-        needs percent-encoding, so that a client that does not encode fails in every test."""
-        stamp = f"{int(time.time() if at is None else at):08X}"
-        password = [secrets.choice(PRINTABLE) for _ in range(PASSWORD_LENGTH)]
-        password[secrets.randbelow(PASSWORD_LENGTH)] = secrets.choice(NEEDS_ENCODING)
-        start = f"{''.join(password)}:PVEVNC:{stamp}"
+        """Makes a vncticket. Proxmox signs user, path and port."""
+        start = f"PVEVNC:{int(time.time() if at is None else at):08X}"
         return f"{start}::{self._sign(start, identity, path, str(port))}"
 
     def check_vnc_ticket(self, ticket: str, identity: str, path: str, port: int) -> None:
-        """Proxmox: only the identity that requested a ticket may use it."""
-        start, _, signature = ticket.rpartition("::")
-        stamp = re.fullmatch(r".{8}:PVEVNC:([0-9A-F]{8})", start)
+        """Proxmox: only the identity that requested a ticket may use it. A password in front of it is ignored."""
+        start, _, signature = re.sub(r"^.{8}:(?=PVEVNC:)", "", ticket).rpartition("::")
+        stamp = re.fullmatch(r"PVEVNC:([0-9A-F]{8})", start)
         if stamp and hmac.compare_digest(signature.encode(), self._sign(start, identity, path, str(port)).encode()):
             age = time.time() - int(stamp[1], 16)
             if -CLOCK_SKEW_SECONDS < age < VNC_TICKET_SECONDS:
                 return
-        raise Refused(401, "permission denied - invalid PVEVNC ticket")
+        raise refused_call(401, "permission denied - invalid PVEVNC ticket")
 
     def _cookie_user(self, ticket: str) -> str:
         match = re.fullmatch(r"PVE:([^:]+):([0-9A-F]{8})::(.+)", ticket)
@@ -128,6 +149,14 @@ class Access:
     def _sign(self, *parts: str) -> str:
         message = self._key + "\0".join(parts).encode()
         return base64.b64encode(hashlib.shake_256(message).digest(SIGNATURE_BYTES)).decode()
+
+
+def vnc_password() -> str:
+    """Makes a VNC password. Here one character always needs percent-encoding where the password is a part of the
+    ticket, so that a client that does not encode fails in every test."""
+    password = [secrets.choice(PRINTABLE) for _ in range(PASSWORD_LENGTH)]
+    password[secrets.randbelow(PASSWORD_LENGTH)] = secrets.choice(NEEDS_ENCODING)
+    return "".join(password)
 
 
 def _value(header: str, name: str) -> str:

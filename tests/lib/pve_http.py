@@ -7,10 +7,12 @@ What is marked "Proxmox:" was read from pve-http-server's AnyEvent.pm or seen on
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import ssl
-from typing import Mapping, NamedTuple
+from email.utils import formatdate
+from typing import Any, Mapping, NamedTuple
 from urllib.parse import unquote_plus
 
 from .pve_frames import Stream
@@ -19,13 +21,52 @@ from .pve_frames import Stream
 # answer and closes the connection after 5 s.
 HEADER_LINES = 64
 HEADER_BYTES = 8192
-REQUEST_SECONDS = 5.0
+BODY_BYTES = 512 * 1024  # Proxmox: a longer body is refused
+REQUEST_SECONDS = 5.0  # Proxmox: also the time that a connection may be idle between two requests
+KEEP_ALIVE_REQUESTS = 100  # Proxmox: the last of them is answered with Connection: close
+METHODS = {"GET", "POST", "PUT", "DELETE"}
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json;charset=UTF-8"
 
 
 class Request(NamedTuple):
     method: str
     path: str  # with the query, as received
     headers: dict[str, str]  # names in lower case
+    body: bytes = b""
+    connection: int = 0  # which of the stand-in's connections it came on, from 1
+    version: str = "HTTP/1.1"
+
+
+class Answer(NamedTuple):
+    code: int
+    reason: str
+    body: bytes | None = None  # None: no body and no Content-Length
+    content_type: str | None = None
+    headers: Mapping[str, str] = {}
+
+
+class Refused(Exception):
+    """An error answer; Proxmox sends the first line of the text as the reason phrase."""
+
+    def __init__(self, code: int, reason: str, body: bytes | None = None, content_type: str | None = None) -> None:
+        super().__init__(f"{code} {reason}")
+        self.answer = Answer(code, reason, body, content_type)
+
+    @property
+    def code(self) -> int:
+        return self.answer.code
+
+
+def refused_call(code: int, reason: str, errors: Mapping[str, str] | None = None) -> Refused:
+    """An error of an API method. Proxmox: the body has the same words, and which parameters are wrong."""
+    body: dict[str, Any] = {"data": None, "message": reason if code == 501 else f"{reason}\n"}
+    return Refused(code, reason, json.dumps(body | ({"errors": errors} if errors else {})).encode(), JSON)
+
+
+def refused_request(code: int, reason: str) -> Refused:
+    """An error of the HTTP server itself. Proxmox: the body has the same words, without a Content-Type."""
+    return Refused(code, reason, reason.encode())
 
 
 def decode_urlencoded(data: str) -> dict[str, str]:
@@ -33,6 +74,22 @@ def decode_urlencoded(data: str) -> dict[str, str]:
     client that does not percent-encode strictly therefore gets a wrong ticket."""
     pairs = (part.split("=") for part in re.split("[&;]", data) if part)
     return {unquote_plus(pair[0]): unquote_plus(pair[1]) if len(pair) > 1 else "" for pair in pairs}
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """Returns a request's parameters. Proxmox: those of the query win over those of the body."""
+    _, _, query = request.path.partition("?")
+    content_type = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    found: dict[str, str] = {}
+    if request.body and content_type == "application/json":
+        found = {name: _text(value) for name, value in json.loads(request.body).items()}
+    elif request.body:
+        found = decode_urlencoded(request.body.decode())
+    return found | decode_urlencoded(query)
+
+
+def _text(value: Any) -> str:
+    return {True: "1", False: "0"}[value] if isinstance(value, bool) else str(value)
 
 
 async def speaks_tls(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bool:
@@ -56,7 +113,8 @@ async def streams(loop: asyncio.AbstractEventLoop, connection: socket.socket, tl
     return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
-async def read_request(reader: asyncio.StreamReader) -> tuple[Request, bytes]:
+async def read_request(reader: asyncio.StreamReader, connection: int) -> Request:
+    """Reads a request. Raises Refused when the server refuses it before it knows who sent it."""
     size = 0
     lines: list[str] = []
     while True:
@@ -66,29 +124,84 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[Request, bytes]:
             await asyncio.Event().wait()  # until REQUEST_SECONDS have passed
         if not line and lines:
             break
-        lines.append(line)
-    method, path, _ = lines[0].split(" ", 2)
+        if line:  # Proxmox ignores empty lines before a request
+            lines.append(line)
+    start = re.search(r"(\S+) (\S+) (HTTP/1\.\d+)", lines[0])
+    if not start:
+        raise refused_request(400, "bad request")
     headers = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
-    body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path, headers), body
+    method, path, version = start.groups()
+    request = Request(method, path, headers, connection=connection, version=version)
+    _check_head(request)
+    length = int(headers.get("content-length") or 0)
+    if length > BODY_BYTES:
+        raise refused_request(501, "for data too large")
+    return request._replace(body=await reader.readexactly(length))
 
 
-def head(code: int, reason: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {code} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+def _check_head(request: Request) -> None:
+    if request.method not in METHODS:
+        raise Refused(501, f"method '{request.method}' not available")
+    if coding := request.headers.get("transfer-encoding"):
+        if coding.lower() == "chunked":
+            raise refused_request(501, "chunked transfer encoding not supported")
+        raise refused_request(501, f"Unknown transfer encoding '{coding}'")
+    if request.headers.get("content-length", "0") == "0":
+        return
+    if request.method not in ("PUT", "POST"):
+        raise refused_request(501, f"Unexpected content for method '{request.method}'")
+    content_type = request.headers.get("content-type", FORM)
+    if content_type.partition(";")[0].strip().lower() not in (FORM, "application/json"):
+        raise refused_request(506, f"upload 'Content-Type '{content_type}' not implemented")
+
+
+def asks_to_close(request: Request) -> bool:
+    connection = request.headers.get("connection", "")
+    return "close" in connection.lower() or (not connection and request.version == "HTTP/1.0")
+
+
+def head(code: int, reason: str, headers: list[tuple[str, str]]) -> bytes:
+    lines = [f"HTTP/1.1 {code} {reason}", *(f"{name}: {value}" for name, value in headers)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def answer(
-    client: Stream, code: int, reason: str, body: bytes | None, headers: Mapping[str, str] | None = None
-) -> None:
-    """Sends an answer and closes the connection. Proxmox: an error has no body and no Content-Length."""
-    sent = {"Connection": "close", "Server": "pve-api-daemon/3.0", **(headers or {})}
+async def send(client: Stream, answer: Answer, *, keep: bool, passed_on: bool = False, chunk: int = 0) -> None:
+    """Sends an answer; without keep it then ends the connection.
+
+    passed_on: pvedaemon made the answer. Proxmox: pveproxy asks pvedaemon to close their connection, keeps the
+    `Connection: close` of its answer and adds a second field `Connection: Keep-Alive` for its own connection.
+    chunk: sends the body in chunks of so many bytes, as a proxy in between may do (RFC 9112 section 7.1).
+    """
+    date = formatdate(usegmt=True)
+    body = answer.body or None  # Proxmox: an empty body has no Content-Length either
+    connection = ["Keep-Alive"] if keep else ["close"]
+    if keep and passed_on:
+        connection.insert(0, "close")
+    headers = [
+        ("Cache-Control", "max-age=0"),
+        *(("Connection", value) for value in connection),
+        ("Date", date),
+        ("Pragma", "no-cache"),
+        ("Server", "pve-api-daemon/3.0"),
+        *answer.headers.items(),
+    ]
     if body is not None:
-        sent |= {"Content-Length": str(len(body)), "Content-Type": "application/json;charset=UTF-8"}
-    client.writer.write(head(code, reason, sent) + (body or b""))
+        headers.append(("Transfer-Encoding", "chunked") if chunk else ("Content-Length", str(len(body))))
+    if answer.content_type:
+        headers.append(("Content-Type", answer.content_type))
+    headers.append(("Expires", date))
+    client.writer.write(head(answer.code, answer.reason, headers))
+    if body is not None:
+        client.writer.write(_chunks(body, chunk) if chunk else body)
     await client.writer.drain()
-    client.writer.close()
-    await client.writer.wait_closed()
+    if not keep:
+        client.writer.close()
+        await client.writer.wait_closed()
+
+
+def _chunks(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
