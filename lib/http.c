@@ -379,7 +379,7 @@ int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct
 struct response_fields {
 	struct http_response *response;
 	struct slice content_length, transfer_encoding;
-	bool connection_upgrade, upgrade_websocket, http_1_0;
+	bool connection_upgrade, connection_close, keep_alive, upgrade_websocket, http_1_0;
 };
 
 static bool take_response_field(const struct field *f, void *context)
@@ -397,7 +397,8 @@ static bool take_response_field(const struct field *f, void *context)
 	c->response->ws_extensions |= slice_is_nocase(f->name, "Sec-WebSocket-Extensions");
 	if (slice_is_nocase(f->name, "Connection")) {
 		c->connection_upgrade |= list_has(f->value, "upgrade");
-		c->response->close |= list_has(f->value, "close");
+		c->connection_close |= list_has(f->value, "close");
+		c->keep_alive |= list_has(f->value, "keep-alive");
 	} else if (slice_is_nocase(f->name, "Upgrade")) {
 		c->upgrade_websocket |= list_has(f->value, "websocket");
 	}
@@ -438,7 +439,8 @@ static bool set_framing(const struct response_fields *fields, struct http_respon
 		r->framing = HTTP_NO_BODY;
 	else
 		r->framing = coding.at ? HTTP_CHUNKED : length.at ? HTTP_LENGTH : HTTP_UNTIL_CLOSE;
-	r->close |= r->framing == HTTP_UNTIL_CLOSE || fields->http_1_0; /* keep-alive of HTTP/1.0 is not used */
+	r->close = (fields->connection_close && !fields->keep_alive) || r->framing == HTTP_UNTIL_CLOSE ||
+		   fields->http_1_0; /* keep-alive of HTTP/1.0 is not used */
 	return true;
 }
 

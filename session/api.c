@@ -228,6 +228,11 @@ static int find_node(struct upstream *u)
 	if (list->is_template)
 		return refuse(u, "the guest is a template", "guest %u is a template, which has no console", c->vmid);
 	memcpy(c->node, list->node, sizeof(c->node));
+	/* Proxmox opens a console for such a guest too. */
+	if (list->status == GUEST_STOPPED)
+		u->guest_note = "the guest is off";
+	else if (list->status == GUEST_UNKNOWN)
+		u->guest_note = "the guest's node is off, or does not report to the cluster";
 	return OK;
 }
 

@@ -34,17 +34,24 @@ static enum guest_status read_status(struct json_object *element)
 					      GUEST_STATUS_OTHER;
 }
 
-/* Takes the element of the guest. Returns false if it is not valid. */
+/* Takes an element with the guest's vmid. One of the other type counts only if there is none of the
+ * right one. Returns false if it is not valid. */
 static bool take_guest(struct guest_list *list, struct json_object *element)
 {
 	size_t len;
 	const char *type = strict_json_string(element, "type", &len);
+	const bool same = type && strcmp(type, list->type) == 0;
 
-	if (list->place != GUEST_MISSING || !type || (strcmp(type, "qemu") != 0 && strcmp(type, "lxc") != 0) ||
-	    !strict_json_copy(element, "node", list->node, sizeof(list->node)) ||
+	if (!type || (strcmp(type, "qemu") != 0 && strcmp(type, "lxc") != 0))
+		return false;
+	if (!same && list->place != GUEST_FOUND)
+		list->place = GUEST_OTHER_TYPE;
+	if (!same)
+		return true;
+	if (list->place == GUEST_FOUND || !strict_json_copy(element, "node", list->node, sizeof(list->node)) ||
 	    !host_is_name(list->node, strlen(list->node)))
 		return false;
-	list->place = strcmp(type, list->type) == 0 ? GUEST_FOUND : GUEST_OTHER_TYPE;
+	list->place = GUEST_FOUND;
 	list->status = read_status(element);
 	list->is_template = strict_json_number(element, "template", 1) == 1;
 	return true;

@@ -21,7 +21,7 @@ enum {
 
 /* What the list says about a guest. */
 enum guest_place {
-	GUEST_FOUND,      /* the node is known */
+	GUEST_FOUND,      /* the members below are set */
 	GUEST_MISSING,    /* the list does not have it */
 	GUEST_OTHER_TYPE, /* it has the vmid, for a guest of the other type */
 };

@@ -28,6 +28,7 @@ void upstream_init(struct upstream *u)
 {
 	memset(u, 0, offsetof(struct upstream, early));
 	u->endpoint = io_endpoint(-1, NULL);
+	u->guest_note = "";
 }
 
 int upstream_fail(struct upstream *u, int code, const char *format, ...)

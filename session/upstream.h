@@ -42,6 +42,9 @@ struct upstream {
 	int64_t deadline;                 /* for connecting in total, an io_now() */
 	char reason[UPSTREAM_REASON_MAX]; /* of a failure, for the client's Close: without names of machines */
 	char detail[256];                 /* of a failure, for the log: with names; never holds a secret */
+	/* Why a console may stay empty, if Proxmox's list of guests says so: a static phrase for the
+	 * log, or "". */
+	const char *guest_note;
 	/* What Proxmox sent after its answer: its first frames. */
 	size_t n_early;
 	uint8_t early[UPSTREAM_HEAD_MAX];

@@ -28,7 +28,9 @@ static void framing(void **state)
 		{ LENGTH "5\r\nContent-Length: 5\r\n\r\n", HTTP_LENGTH, 5, false },
 		{ LENGTH "999999999999999\r\n\r\n", HTTP_LENGTH, 999999999999999, false },
 		{ LENGTH "5\r\nConnection: close\r\n\r\n", HTTP_LENGTH, 5, true },
-		{ LENGTH "5\r\nConnection: Keep-Alive, CLOSE\r\n\r\n", HTTP_LENGTH, 5, true },
+		{ LENGTH "5\r\nConnection: x, CLOSE\r\n\r\n", HTTP_LENGTH, 5, true },
+		/* pvedaemon's answer, to which pveproxy adds a field */
+		{ LENGTH "5\r\nConnection: close\r\nConnection: Keep-Alive\r\n\r\n", HTTP_LENGTH, 5, false },
 		{ LENGTH "5\r\nConnection: x\r\nConnection: close\r\n\r\n", HTTP_LENGTH, 5, true },
 		{ LENGTH "5\r\nConnection: closed\r\n\r\n", HTTP_LENGTH, 5, false },
 		{ CHUNKED, HTTP_CHUNKED, 0, false },
