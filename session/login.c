@@ -155,6 +155,16 @@ static int take(struct login *l, struct relay *r, struct direction *d, uint8_t *
 
 /* --- VNC ---------------------------------------------------------------------------------- */
 
+/* The console refused. Its own words are for the log alone. */
+static int refused(struct login *l, const struct rfb *rfb)
+{
+	const char *words = rfb_reason(rfb);
+
+	fail(l, END_PASSWORD_REFUSED, "%s%s", *words ? "it said: " : "it gave no reason", words);
+	snprintf(l->reason, sizeof(l->reason), "%s", error_info(END_PASSWORD_REFUSED)->words);
+	return END_PASSWORD_REFUSED;
+}
+
 /* Maps the end of the console's connection: Proxmox gives no reason. */
 static int console_ended(struct login *l, const struct relay *r, const struct rfb *rfb, bool heard)
 {
@@ -162,8 +172,8 @@ static int console_ended(struct login *l, const struct relay *r, const struct rf
 		return fail(l, ERR_UPSTREAM_BROKE, "during the login");
 	if (!heard)
 		return fail(l, END_UPSTREAM_EMPTY, "the guest is off or has stopped");
-	if (rfb->responded || rfb_is_refused(rfb))
-		return fail(l, END_PASSWORD_REFUSED, "%s", rfb_reason(rfb));
+	if (rfb_is_refused(rfb))
+		return refused(l, rfb);
 	return fail(l, ERR_UPSTREAM_LOGIN, "it closed inside the VNC handshake");
 }
 
@@ -172,10 +182,7 @@ static int rfb_failed(struct login *l, const struct rfb *rfb, int rc, const char
 {
 	switch (rc) {
 	case RFB_REFUSED:
-		fail(l, END_PASSWORD_REFUSED, "%s%s%s", why, *rfb_reason(rfb) ? ": " : "", rfb_reason(rfb));
-		/* The console's own words are for the log. */
-		snprintf(l->reason, sizeof(l->reason), "%s", error_info(END_PASSWORD_REFUSED)->words);
-		return END_PASSWORD_REFUSED;
+		return refused(l, rfb);
 	case RFB_CLIENT_INVALID:
 		return fail(l, ERR_CLIENT_VNC, "%s", why);
 	default:

@@ -71,7 +71,8 @@ enum rfb_result {
 struct rfb {
 	uint8_t step;        /* which message is expected */
 	uint16_t minor;      /* the version with the console, later that with the client: 3, 7, 8 or 889 */
-	bool choice_waits;   /* the choice of None is to be sent to the console with the client's first byte */
+	bool choice_waits;   /* None is chosen, and the console is not told yet: see rfb_feed() */
+	bool responded;      /* the password was used */
 	size_t size, filled; /* bytes of the expected message, and those of them that came */
 	const char *why;     /* it is refused: a static phrase, else NULL */
 	uint8_t message[RFB_WANTS_MAX];
