@@ -28,7 +28,7 @@ static int __attribute__((format(printf, 3, 4))) fail(struct login *l, int code,
 	va_start(args, format);
 	vsnprintf(l->detail, sizeof(l->detail), format, args);
 	va_end(args);
-	snprintf(l->reason, sizeof(l->reason), "%.70s%s%.100s", error_info(code)->words, *l->detail ? ": " : "",
+	snprintf(l->reason, sizeof(l->reason), "%.60s%s%.60s", error_info(code)->words, *l->detail ? ": " : "",
 		 l->detail);
 	return code;
 }
