@@ -55,9 +55,10 @@ static int find_host(const char *host)
 static void members(void **state)
 {
 	(void)state;
-	write_file("clusters/a.conf", "# a cluster\nHOSTS = pve1.example.com, 192.0.2.7:8007,[2001:db8::1]:1 , 2001:db8::2\n"
-				      "TOKEN='PVEAPIToken=proxxy@pve!console=HIDDEN-0001'\nCA_FILE=/etc/a.pem\n"
-				      "FINGERPRINTS=" F1 "," F1 "\n");
+	write_file("clusters/a.conf",
+		   "# a cluster\nHOSTS = pve1.example.com, 192.0.2.7:8007,[2001:db8::1]:1 , 2001:db8::2\n"
+		   "TOKEN='PVEAPIToken=proxxy@pve!console=HIDDEN-0001'\nCA_FILE=/etc/a.pem\n"
+		   "FINGERPRINTS=" F1 "," F1 "\n");
 	setenv("HOSTS", "evil.example.com", 1); /* the environment does not count */
 	setenv("TOKEN", "evil@pve!a=b", 1);
 	assert_int_equal(find("a"), CLUSTER_FOUND);
