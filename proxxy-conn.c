@@ -33,6 +33,7 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/log.h"
+#include "session/login.h"
 #include "session/peer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
@@ -173,6 +174,8 @@ static int open_payload(const struct http_request *request)
 	session.kid = payload.kid;
 	if (rc == OK) {
 		session.console = &payload.console;
+		session.cluster = payload.cluster.name;
+		memcpy(session.sub, payload.claims.sub, sizeof(session.sub));
 		/* A plain GET (the URL opened as a page) has no Origin, and never gets a console.
 		 * Treat its Origin as allowed, so that it gets the next error instead. */
 		if (!request->upgrade && !origin.at)
@@ -276,7 +279,7 @@ static int dial(void)
 
 	if (payload.claims.session_max && (!config.session_max || payload.claims.session_max < config.session_max))
 		config.session_max = payload.claims.session_max;
-	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, console->node,
+	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, log_place(&session),
 		 session.peer);
 	systemd_status(status);
 	log_begin(&session);
@@ -298,7 +301,8 @@ static int confine(int rc)
 
 /* --- 8 open the console ------------------------------------------------------------------- */
 
-/* Opens the console's WebSocket. Returns 0 or an error. */
+/* Opens the console's WebSocket. If the payload has no console ticket, requests the console before.
+ * Returns 0 or an error. */
 static int open_console(void)
 {
 	size_t space;
@@ -310,6 +314,24 @@ static int open_console(void)
 	memcpy(framer_space(&relay.down.framer, &space), upstream.early, upstream.n_early);
 	framer_filled(&relay.down.framer, upstream.n_early);
 	return OK;
+}
+
+/* --- 9 log in ----------------------------------------------------------------------------- */
+
+/* Logs in to the console, if the payload says so. Returns 0 or an error, with its words in
+ * upstream.reason for the client. */
+static int log_in(void)
+{
+	static struct login login;
+	int rc;
+
+	if (!payload.console.login)
+		return OK;
+	rc = login_run(&login, &relay, &payload.console, upstream.deadline);
+	if (rc == OK)
+		return OK;
+	memcpy(upstream.reason, login.reason, sizeof(upstream.reason));
+	return fail(rc, "%s", login.detail);
 }
 
 /* Wipes the tickets, which have been used, and returns memory that only the phases before relaying
@@ -362,7 +384,7 @@ static void answer_error(const struct http_request *request, int code)
 	log_refused(&session);
 }
 
-/* --- 9 relay and close: relay.c; 10 summary ----------------------------------------------- */
+/* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
 /* Logs how the session ended. */
 static void sum_up(void)
@@ -402,13 +424,15 @@ static bool accept_client(void)
 	return rc == OK;
 }
 
-/* Phases 6 to 10: connects the client to its console, or closes its WebSocket with the reason. */
+/* Phases 6 to 11: connects the client to its console, or closes its WebSocket with the reason. */
 static void relay_console(void)
 {
 	int rc = confine(in_step("connect", dial()));
 
 	if (rc == OK)
 		rc = in_step("open the console", open_console());
+	if (rc == OK)
+		rc = in_step("log in to the console", log_in());
 	wipe_secrets();
 	if (rc == OK)
 		relay_run(&relay);

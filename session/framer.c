@@ -142,7 +142,7 @@ static const char *follow_message(struct framer *f, const struct ws_header *h)
  * written. */
 static void begin_piece(struct framer *f, enum ws_opcode opcode)
 {
-	struct ws_header piece = { .fin = true, .opcode = opcode, .masked = true };
+	struct ws_header piece = { .fin = true, .opcode = opcode, .masked = f->sender == WS_FROM_CLIENT };
 
 	f->piece_left = f->frame_left < FRAMER_PIECE ? f->frame_left : FRAMER_PIECE;
 	piece.length = f->piece_left;
@@ -281,6 +281,62 @@ int framer_scan(struct framer *f, struct ws_control *ret_control, const char **r
 		if (rc <= 0)
 			return rc;
 	}
+}
+
+/* Takes payload of the frame that framer_take() began, and turns its mask key to the next byte. */
+static size_t take_payload(struct framer *f, uint8_t *payload, size_t size)
+{
+	const size_t n = smaller(smaller(size, f->frame_left), f->in - f->scanned);
+	uint8_t mask[4];
+
+	memcpy(payload, f->buf + f->scanned, n);
+	if (f->sender == WS_FROM_CLIENT) {
+		ws_mask(payload, n, f->mask);
+		for (size_t i = 0; i < sizeof(mask); i++)
+			mask[i] = f->mask[(i + n) % sizeof(mask)];
+		memcpy(f->mask, mask, sizeof(mask));
+	}
+	f->frame_left -= n;
+	skip(f, n);
+	return n;
+}
+
+int framer_take(struct framer *f, uint8_t *payload, size_t size, size_t *ret_taken, struct ws_control *ret_control,
+		const char **ret_why)
+{
+	const bool from_client = f->sender == WS_FROM_CLIENT;
+
+	while (!f->broken) {
+		struct ws_header h;
+		int head;
+
+		if (f->frame_left > 0) {
+			const size_t n = take_payload(f, payload, size);
+
+			if (n == 0)
+				return FRAMER_BLOCKED;
+			*ret_taken = n;
+			return FRAMER_TAKEN;
+		}
+		head = ws_parse_header(f->buf + f->scanned, f->in - f->scanned, f->sender, &h, ret_why);
+		f->broken = head < 0;
+		if (head <= 0)
+			return head;
+		if (h.opcode == WS_CLOSE)
+			return FRAMER_CLOSE;
+		if (h.opcode > WS_CLOSE)
+			return take_control(f, &h, (size_t)head, ret_control);
+		*ret_why = !from_client && !h.fin ? "a fragmented message during the login" : follow_message(f, &h);
+		if (*ret_why) {
+			f->broken = true;
+			return from_client ? ERR_CLIENT_PROTOCOL : ERR_UPSTREAM_PROTOCOL;
+		}
+		if (from_client)
+			memcpy(f->mask, h.mask, sizeof(f->mask));
+		f->frame_left = h.length;
+		skip(f, (size_t)head);
+	}
+	return FRAMER_BLOCKED;
 }
 
 bool framer_can_scan(const struct framer *f)

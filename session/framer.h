@@ -43,8 +43,8 @@ struct framer {
 	uint8_t buf[FRAMER_HEADROOM + FRAMER_BUFFER];
 };
 
-/* Results of framer_scan() that are not errors. */
-enum { FRAMER_BLOCKED = 0, FRAMER_CONTROL = 1 };
+/* Results of framer_scan() and framer_take() that are not errors. */
+enum { FRAMER_BLOCKED = 0, FRAMER_CONTROL = 1, FRAMER_TAKEN = 2, FRAMER_CLOSE = 3 };
 
 /* Starts with an empty buffer, for frames that sender sends. */
 void framer_init(struct framer *f, enum ws_sender sender);
@@ -63,6 +63,16 @@ void framer_filled(struct framer *f, size_t n);
  * Returns ERR_CLIENT_PROTOCOL or ERR_UPSTREAM_PROTOCOL once, with a static phrase in *ret_why, if
  * the sender broke the protocol. The bytes that are ready by then may still be written. */
 int framer_scan(struct framer *f, struct ws_control *ret_control, const char **ret_why);
+
+/* Takes 1 to size payload bytes of the next data frame off the input, unmasked, for a login before
+ * the relay. Call it only before the first framer_scan(), which then goes on behind these bytes: the
+ * rest of the frame becomes a frame of its own.
+ * Returns FRAMER_TAKEN with their count in *ret_taken, FRAMER_CONTROL as framer_scan() does,
+ * FRAMER_CLOSE if a Close is next, which stays in the input, FRAMER_BLOCKED if it needs more input,
+ * or an error as framer_scan() does. A server must not send fragments during a login: their
+ * continuation frames would reach the client. */
+int framer_take(struct framer *f, uint8_t *payload, size_t size, size_t *ret_taken, struct ws_control *ret_control,
+		const char **ret_why);
 
 /* True if framer_scan() can make progress now, without more input and before anything is
  * written. */

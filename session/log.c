@@ -117,8 +117,17 @@ static void add_session(struct record *r, const struct session *s)
 	if (s->console) {
 		add(r, "PROXXY_VMID=%" PRIu32, s->console->vmid);
 		add(r, "PROXXY_TYPE=%s", s->console->type);
-		add(r, "PROXXY_NODE=%s", s->console->node);
+		if (*s->console->node) /* else Proxmox was not asked yet */
+			add(r, "PROXXY_NODE=%s", s->console->node);
 		add(r, "PROXXY_HOST=%s", s->console->host);
+	}
+	if (s->cluster && *s->cluster)
+		add(r, "PROXXY_CLUSTER=%s", s->cluster);
+	if (*s->sub) {
+		add(r, "PROXXY_SUB=%s", s->sub);
+		/* In a line, values with a space are in quotes: the text must not end them. */
+		for (char *quote = r->fields[r->n - 1]; (quote = strchr(quote, '"'));)
+			*quote = '\'';
 	}
 	if (s->format)
 		add(r, "PROXXY_FORMAT=%s", s->format);
@@ -137,7 +146,7 @@ static void write_line(int priority, const char *message, const struct record *r
 	for (size_t i = 0; i < r->n && n < sizeof(line); i++) {
 		const char *field = r->fields[i], *equals = strchr(field, '=');
 		const char *value = equals + 1;
-		bool quote = strchr(value, ' ') || !*value;
+		const bool quote = strchr(value, ' ') || !*value;
 
 		if (strncmp(field, "PROXXY_", 7) != 0)
 			continue;
@@ -175,13 +184,20 @@ static void emit(int priority, const char *message_id, const char *message, stru
 	systemd_record(fields, r->n);
 }
 
+const char *log_place(const struct session *s)
+{
+	if (*s->console->node)
+		return s->console->node;
+	return s->cluster && *s->cluster ? s->cluster : s->console->host;
+}
+
 void log_begin(const struct session *s)
 {
 	struct record r = { .n = 0 };
 	char message[FIELD_MAX];
 
 	snprintf(message, sizeof(message), "Session began: %s %" PRIu32 " on %s", s->console->type, s->console->vmid,
-		 s->console->node);
+		 log_place(s));
 	add_session(&r, s);
 	emit(LOG_INFO, ID_BEGIN, message, &r);
 }

@@ -20,6 +20,8 @@ enum { LOG_DETAIL_MAX = 256 }; /* bytes of a detail, with its NUL */
 struct session {
 	char peer[64];                 /* the client's address and port, or "unknown" */
 	const struct console *console; /* NULL until the payload is opened */
+	const char *cluster;           /* name of the cluster file that is used; NULL or "" if none */
+	char sub[CLAIMS_SUB_MAX + 1];  /* the payload's sub, or "" */
 	const char *format, *kid;      /* of the payload, and of the key that opened it; NULL or "" if unknown */
 	int64_t began;                 /* io_now() */
 	int outcome;                   /* a code of error.h */
@@ -34,6 +36,10 @@ struct session {
  * is the client's socket, replaces it with /dev/null, so that no text (of a library, for example)
  * can reach the client. Returns 0, or ERR_SYSTEM if fd 2 cannot be replaced. */
 int log_open(enum log_target target);
+
+/* Returns where the session's guest is, as exactly as it is known: its node, else the cluster file's
+ * name, else the host. */
+const char *log_place(const struct session *session);
 
 /* Logs that the payload was opened and the console is being connected. */
 void log_begin(const struct session *session);

@@ -19,6 +19,7 @@ struct relay {
 	struct endpoint *client, *upstream; /* the caller's */
 	struct direction up, down;          /* up: from the client to Proxmox */
 	const struct config *config;
+	bool logged_in; /* login.c did the console's login: the relayed bytes begin behind it */
 
 	/* Owned by relay_time.c. Times are io_now(). */
 	int64_t last_received, last_sent;   /* from the client, and to it */

@@ -107,16 +107,26 @@ def members_of(function: str) -> set[str]:
     return set(re.findall(r'object,\s*"(\w+)"', body))
 
 
-MEMBERS = members_of("read_console")
+MEMBERS = set.union(*map(members_of, ("read_console", "read_host", "read_console_ticket", "read_login")))
 CLAIMS = members_of("read_claims") | set(re.findall(r'get_ex\(object,\s*"(\w+)"', PAYLOAD))
 DETAILS: dict[str, Any] = {
     "vmid": 100, "type": "qemu", "host": "pve1.example.com:8006", "node": "pve1", "ticket": "PVEAPIToken=a@pve!b=c",
     "vncticket": "PVEVNC:d", "port": 5900,
 }  # fmt: skip
+# Payloads that together have every member.
+WITH_PASSWORD: dict[str, Any] = DETAILS | {"password": "s3cr3t&p"}
+WITH_USER: dict[str, Any] = DETAILS | {"protocol": "term", "user": "a@pve!b"}
+WITHOUT_CONSOLE_TICKET: dict[str, Any] = {
+    "vmid": 100, "type": "lxc", "cluster": "dc1", "node": "pve1", "ticket": "PVE:a@pve:c", "csrf": "d",
+    "protocol": "term",
+}  # fmt: skip
+PAYLOADS = [WITH_PASSWORD, WITH_USER, WITHOUT_CONSOLE_TICKET]
 # A value for each claim that proxxy accepts.
 VALUES: dict[str, Any] = {
     "exp": int(time.time()) + 200,
     "nbf": int(time.time()) - 10,
+    "iat": int(time.time()) - 9,
+    "sub": "customer-7",
     "jti": "4c1b2f7e",
     "origin": "https://panel.example.com",
     "client": "192.0.2.0/24",
@@ -133,7 +143,7 @@ def command(tmp_path: Path, key: str) -> UrlCommand:
 
 
 def test_members_and_claims_are_found() -> None:
-    assert MEMBERS == set(DETAILS) and CLAIMS == set(VALUES)
+    assert MEMBERS == set().union(*PAYLOADS) and CLAIMS == set(VALUES)
 
 
 def test_manual_has_every_member_and_claim() -> None:
@@ -147,8 +157,9 @@ def test_readme_has_every_member_and_claim() -> None:
     assert sorted(names) == sorted(MEMBERS | CLAIMS)
 
 
-def test_open_prints_every_member_and_claim(command: UrlCommand) -> None:
-    details = DETAILS | VALUES
+@pytest.mark.parametrize("payload", PAYLOADS, ids=["password", "user", "without console ticket"])
+def test_open_prints_every_member_and_claim(command: UrlCommand, payload: dict[str, Any]) -> None:
+    details = payload | VALUES
     shown = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details))))
     assert {name: shown.get(name) for name in details} == details
     assert set(shown) - set(details) == {"format", "accepted", "verdict"}
@@ -169,7 +180,7 @@ def test_open_explains_every_claim(command: UrlCommand, claim: str) -> None:
 def test_claim_has_vectors_and_tests(claim: str) -> None:
     assert any(claim in vector["claims"] for vector in json.loads(read("examples/vectors.json"))["vectors"])
     assert re.search(rf'"{claim}":|\b{claim}=', python_tests())
-    assert re.search(rf"\b{claim}\b", code("tests/unit/lib/test_payload.c"))
+    assert re.search(rf"\b{claim}\b", code("tests/unit/lib/test_payload*.c"))
 
 
 def test_claims_members_are_obeyed() -> None:

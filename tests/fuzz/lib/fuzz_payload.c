@@ -114,8 +114,14 @@ static int grant(const char *text, size_t len)
 			"%lld", (long long)a.claims.expires);
 	}
 	access_wipe(&a);
-	REQUIRE(!*a.console.ticket && !*a.console.vncticket && !a.claims.ca, "wiped");
+	REQUIRE(!*a.console.ticket && !*a.console.vncticket && !*a.console.csrf && !*a.console.password && !a.claims.ca,
+		"wiped");
 	return rc;
+}
+
+static bool needs_cluster(const struct console *c)
+{
+	return c->late && (*c->cluster || !*c->ticket);
 }
 
 /* After sealing and opening, the bytes and the console must be the same. */
@@ -135,8 +141,12 @@ static void require_same(int format, const char *text, size_t text_len, const ui
 	free(opened);
 	rc = payload_parse((const char *)plain, len, &console, authenticated[format] ? &claims : NULL, &why);
 	granted = grant(text, text_len);
-	if (rc == OK && authenticated[format] && console_ticket_error(&console))
+	if (rc == OK && needs_cluster(&console))
+		REQUIRE(granted == ERR_PAYLOAD_INVALID, "there is no cluster file: %d", granted);
+	else if (rc == OK && authenticated[format] && console_ticket_error(&console))
 		REQUIRE(granted == ERR_PAYLOAD_INVALID, "a ticket that Proxmox takes from nobody: %d", granted);
+	else if (rc == OK && console.late && !console_has_token(&console) && !*console.csrf)
+		REQUIRE(granted == ERR_PAYLOAD_INVALID, "a user's ticket without csrf: %d", granted);
 	else
 		REQUIRE(rc == OK ? granted != ERR_PAYLOAD_INVALID || !authenticated[format] : granted == rc,
 			"%d, then %d", rc, granted);

@@ -79,6 +79,8 @@ static void file_and_environment(void **state)
 				   "PROXXY_TLS_VERIFY=Off\n"
 				   "PROXXY_PAYLOADS=jwe\n"
 				   "PROXXY_PAYLOAD_LIFETIME=9\n"
+				   "PROXXY_NOT_BEFORE=1800000000\n"
+				   "PROXXY_CLUSTER_DIRECTORY=/etc/b\n"
 				   "PROXXY_STATE_DIRECTORY=/var/lib/a\n"
 				   "PROXXY_ALLOWED_HOSTS=*.example.com, 10.0.0.0/8\n"
 				   "PROXXY_ALLOWED_ORIGINS=https://a\n"
@@ -99,6 +101,8 @@ static void file_and_environment(void **state)
 	assert_false(config.tls_verify);
 	assert_true(config.accept_jwe && !config.accept_cbc);
 	assert_int_equal(config.payload_lifetime, 9);
+	assert_int_equal(config.not_before, 1800000000);
+	assert_string_equal(config.cluster_directory, "/etc/b");
 	assert_string_equal(config.state_directory, "/var/lib/a");
 	assert_string_equal(config.allowed_hosts, "*.example.com, 10.0.0.0/8");
 	assert_string_equal(config.allowed_origins, "https://a");
@@ -206,6 +210,10 @@ static void bad_values(void **state)
 		  { "jwe", "cbc", "cbc,jwe", " jwe , cbc ", "jwe,jwe" },
 		  { "", ",", "JWE", "jwes", "cbc,SECRET", "cbc jwe" } },
 		{ "PROXXY_PAYLOAD_LIFETIME", { "1", "86400" }, { "", "0", "86401", "5m" } },
+		{ "PROXXY_NOT_BEFORE",
+		  { "", "0", "1764129600", "99999999999" },
+		  { "-1", "+1", "1.5", "100000000000", "now", "2026-11-26", "1e9", "SECRET" } },
+		{ "PROXXY_CLUSTER_DIRECTORY", { "/", "/etc/a b" }, { "", "etc", "./a", "SECRET" } },
 		{ "PROXXY_STATE_DIRECTORY", { "/", "/var/lib/a b" }, { "", "var", "./a", "SECRET" } },
 		{ "PROXXY_ALLOWED_HOSTS",
 		  { "", "pve1", "*.example.com", "10.0.0.0/8,2001:db8::/32", "::1" },

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Payloads without a console ticket: which are accepted, whose token is used, and how links are taken back."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from conftest import console
+from lib.activator import Activator
+from lib.answers import INVALID, ask, refusal
+from lib.payload import seal, seal_jwe
+from lib.process import free_port
+
+TOKEN = "proxxy@pve!console=5ecc1e70-0000-4000-8000-000000000001"
+LINK = {"vmid": 100, "type": "qemu"}
+USER_TICKET = "PVE:alice@pve:65A1B2C3::c2lnbmF0dXJl"
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("clusters")
+    (directory / "dc1.conf").write_text(f"HOSTS=127.0.0.1:{free_port()}\nTOKEN={TOKEN}\n")
+    (directory / "broken.conf.new").write_text("not read\n")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def proxxy(settings: dict[str, Any], clusters: Path) -> Iterator[Activator]:
+    with Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": clusters}) as proxxy:
+        yield proxxy
+
+
+@pytest.mark.parametrize(
+    "members, why",
+    [
+        ({"cluster": "dc2"}, "cluster is not the name of a cluster file of proxxy"),
+        ({"cluster": "../dc1"}, "cluster is not the name of a cluster file"),
+        ({"cluster": "dc1", "host": "pve01"}, "host and cluster cannot be combined"),
+        ({"host": "pve01"}, "ticket is missing, and no cluster file lists host"),
+        ({"host": "127.0.0.1:1"}, "ticket is missing, and no cluster file lists host"),
+        ({}, "host is not a host name or address, with or without a port"),
+        ({"cluster": "dc1", "protocol": "spice"}, "protocol is not vnc or term"),
+        ({"cluster": "dc1", "ticket": USER_TICKET}, "csrf is missing: a user's ticket needs the CSRFPreventionToken"),
+        ({"cluster": "dc1", "ticket": "aa@pve!b=c"}, "ticket is an API token without PVEAPIToken= before it"),
+        # With a key that leaked, nobody can have the token sent to a machine with another certificate.
+        ({"cluster": "dc1", "fingerprint": "ab" * 32}, "fingerprint needs a ticket in the payload"),
+        ({"cluster": "dc1", "ca": "-----BEGIN CERTIFICATE-----\n"}, "ca needs a ticket in the payload"),
+    ],
+)
+def test_refused(proxxy: Activator, key: str, members: dict[str, Any], why: str) -> None:
+    status, error, issues = refusal(proxxy, seal_jwe({**LINK, **members}, key))
+    assert (status, error) == (400, "Invalid payload") and issues.startswith(why), issues
+
+
+def test_old_format_has_no_links(proxxy: Activator, key: str) -> None:
+    """It is not authenticated and does not expire."""
+    assert ask(proxxy, seal({**LINK, "cluster": "dc1"}, key)) == (400, INVALID)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("TOKEN=x\n", "bad.conf line 1: TOKEN has an invalid value"),
+        (f"TOKEN={TOKEN}\n", "bad.conf: HOSTS is missing"),
+        (None, "bad.conf: Permission denied"),
+    ],
+)
+def test_cluster_file_that_cannot_be_used(
+    settings: dict[str, Any], key: str, tmp_path: Path, text: str | None, words: str
+) -> None:
+    """The client gets no details of the installation; the log does."""
+    file = tmp_path / "bad.conf"
+    if text is None:
+        file.symlink_to("/proc/1/mem" if os.geteuid() else file.with_name("bad.conf.d"))
+        file.with_name("bad.conf.d").mkdir()
+        words = "bad.conf: Is a directory" if not os.geteuid() else words
+    else:
+        file.write_text(text)
+    with Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": tmp_path}) as proxxy:
+        for members in ({"cluster": "bad"}, {"host": "pve01"}):
+            assert refusal(proxxy, seal_jwe({**LINK, **members}, key)) == (500, "Internal server error", "")
+        assert words in proxxy.wait_log("outcome=config")
+        assert TOKEN.partition("=")[2] not in proxxy.log()
+
+
+def test_link_is_logged_with_its_user_and_cluster(proxxy: Activator, key: str) -> None:
+    """Also what a user chose as a name cannot look like another field."""
+    payload = seal_jwe({**LINK, "cluster": "dc1", "sub": 'Jo "x" vmid=7', "exp": int(time.time()) - 60}, key)
+    assert refusal(proxxy, payload)[1] == "Payload has expired"
+    line = next(line for line in proxxy.wait_log("payload-expired").splitlines() if "payload-expired" in line)
+    assert " cluster=dc1 " in line and " sub=\"Jo 'x' vmid=7\" " in line and "node=" not in line
+
+
+def test_links_are_taken_back(settings: dict[str, Any], clusters: Path, key: str) -> None:
+    """PROXXY_NOT_BEFORE refuses what was made before: by iat, else as if it had been made as early as exp allows."""
+    now = int(time.time())
+    limits = {"PROXXY_NOT_BEFORE": now - 50, "PROXXY_PAYLOAD_LIFETIME": 300, "PROXXY_CLUSTER_DIRECTORY": clusters}
+    with Activator({**settings, **limits}) as proxxy:
+        for claims in ({"iat": now - 51}, {"exp": now + 249}, {"iat": now - 51, "exp": now + 299}):
+            for kind in ({**LINK, "cluster": "dc1"}, console(8006)):
+                status, error, issues = refusal(proxxy, seal_jwe({**kind, **claims}, key))
+                assert (status, error) == (403, "Payload was withdrawn"), (claims, error)
+                assert issues == "it was made before PROXXY_NOT_BEFORE"
+        plain = {"Upgrade": ""}  # as a page: accepted up to the upgrade, without connecting anywhere
+        for claims in ({"iat": now - 50}, {"iat": now}, {"exp": now + 251}):
+            for kind in ({**LINK, "cluster": "dc1"}, {**console(8006), "host": "192.0.2.1"}):
+                assert refusal(proxxy, seal_jwe({**kind, **claims}, key), plain)[0] == 426, claims
+
+
+def test_host_of_a_cluster_file_needs_no_permission(settings: dict[str, Any], clusters: Path, key: str) -> None:
+    """PROXXY_ALLOWED_HOSTS holds for all other hosts."""
+    limits = {"PROXXY_ALLOWED_HOSTS": "pve.example.com", "PROXXY_CLUSTER_DIRECTORY": clusters}
+    ticket = "PVEAPIToken=a@pve!b=c"
+    plain = {"Upgrade": ""}
+    with Activator({**settings, **limits}) as proxxy:
+        assert refusal(proxxy, seal_jwe({**LINK, "cluster": "dc1"}, key), plain)[0] == 426
+        assert refusal(proxxy, seal_jwe({**LINK, "host": "127.0.0.1:1", "ticket": ticket}, key), plain)[0] == 403
+        assert refusal(proxxy, seal_jwe({**LINK, "host": "pve.example.com", "ticket": ticket}, key), plain)[0] == 426
