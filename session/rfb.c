@@ -4,9 +4,9 @@
  * it, between the upgrade and the relay.
  */
 
-/* DES has no replacement: VNC Authentication is defined with it. OpenSSL deprecates its functions in
- * favour of EVP, which needs a provider with DES. That is the legacy provider, a file; a session
- * can open none, and session/algorithms.c offers no more than TLS needs. */
+/* VNC Authentication is defined with DES. OpenSSL deprecates these functions in favour of EVP, which
+ * takes DES from the legacy provider. That is a file, and a session opens none;
+ * session/algorithms.c offers no more than TLS needs. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "session/rfb.h"
@@ -38,11 +38,12 @@ enum { TYPE_INVALID = 0, TYPE_NONE = 1, TYPE_VNC = 2 };
 enum { RESULT_OK = 0, RESULT_FAILED = 1, RESULT_TOO_MANY = 2 };
 
 enum {
-	VERSION_SIZE = 12,     /* bytes: "RFB 003.008\n" */
-	CHALLENGE_SIZE = 16,   /* bytes */
-	DES_BLOCK = 8,         /* bytes */
-	MACOS = 889,           /* the minor version of the client of macOS */
-	CLIENT_INIT_SHARED = 1 /* ClientInit: other clients of the console stay connected */
+	VERSION_SIZE = 12,      /* bytes: "RFB 003.008\n" */
+	CHALLENGE_SIZE = 16,    /* bytes, and those of its response */
+	DES_BLOCK = 8,          /* bytes */
+	DES_STACK = 4096,       /* bytes of stack to wipe after DES, which uses less than 1 KiB */
+	MACOS = 889,            /* the minor version of the client of macOS */
+	CLIENT_INIT_SHARED = 1, /* ClientInit: other clients of the console stay connected */
 };
 
 /* What one call of rfb_feed() has to send. */
@@ -194,25 +195,39 @@ static uint8_t reverse_bits(uint8_t byte)
 	return reversed;
 }
 
-static int on_server_challenge(struct rfb *r, struct output *o)
+static __attribute__((noinline)) void encrypt(const uint8_t password[RFB_PASSWORD_MAX],
+					      const uint8_t challenge[CHALLENGE_SIZE], uint8_t *response)
 {
-	uint8_t response[CHALLENGE_SIZE];
 	DES_cblock key;
 	DES_key_schedule schedule;
 
 	_Static_assert(RFB_PASSWORD_MAX == sizeof(key), "the password is the key");
 	for (size_t i = 0; i < sizeof(key); i++)
-		key[i] = reverse_bits(r->password[i]);
-	OPENSSL_cleanse(r->password, sizeof(r->password));
-	/* Unchecked: whichever password the console made, it is the right one. */
+		key[i] = reverse_bits(password[i]);
+	/* Unchecked: a password may be a weak key, and its bytes have no parity. */
 	DES_set_key_unchecked(&key, &schedule);
 	for (size_t at = 0; at < CHALLENGE_SIZE; at += DES_BLOCK)
-		DES_ecb_encrypt((const_DES_cblock *)(r->message + at), (DES_cblock *)(response + at), &schedule,
+		DES_ecb_encrypt((const_DES_cblock *)(challenge + at), (DES_cblock *)(response + at), &schedule,
 				DES_ENCRYPT);
 	OPENSSL_cleanse(&key, sizeof(key));
 	OPENSSL_cleanse(&schedule, sizeof(schedule));
-	send_bytes(o, RFB_SERVER, response, sizeof(response));
-	OPENSSL_cleanse(response, sizeof(response));
+}
+
+/* Overwrites what encrypt() and its calls left on the stack: OpenSSL leaves round keys there. */
+static __attribute__((noinline)) void wipe_after_encrypt(void)
+{
+	uint8_t room[DES_STACK];
+
+	OPENSSL_cleanse(room, sizeof(room));
+}
+
+static int on_server_challenge(struct rfb *r, struct output *o)
+{
+	encrypt(r->password, r->message, o->bytes);
+	wipe_after_encrypt();
+	OPENSSL_cleanse(r->password, sizeof(r->password));
+	o->size = CHALLENGE_SIZE;
+	o->to = RFB_SERVER;
 	r->responded = true;
 	return expect(r, SERVER_RESULT, 4);
 }
