@@ -327,7 +327,7 @@ static int log_in(void)
 
 	if (!payload.console.login)
 		return OK;
-	rc = login_run(&login, &relay, &payload.console, upstream.deadline);
+	rc = login_run(&login, &relay, &payload.console, upstream.guest_note, upstream.deadline);
 	if (rc == OK)
 		return OK;
 	memcpy(upstream.reason, login.reason, sizeof(upstream.reason));

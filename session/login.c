@@ -171,7 +171,7 @@ static int console_ended(struct login *l, const struct relay *r, const struct rf
 	if (r->down.broke)
 		return fail(l, ERR_UPSTREAM_BROKE, "during the login");
 	if (!heard)
-		return fail(l, END_UPSTREAM_EMPTY, "the guest is off or has stopped");
+		return fail(l, END_UPSTREAM_EMPTY, "%s", *l->note ? l->note : "the guest is off or has stopped");
 	if (rfb_is_refused(rfb))
 		return refused(l, rfb);
 	return fail(l, ERR_UPSTREAM_LOGIN, "it closed inside the VNC handshake");
@@ -253,11 +253,12 @@ static int terminal_login(struct login *l, struct relay *r, const struct console
 	return rc;
 }
 
-int login_run(struct login *l, struct relay *r, const struct console *c, int64_t deadline)
+int login_run(struct login *l, struct relay *r, const struct console *c, const char *note, int64_t deadline)
 {
 	struct rfb rfb;
 	int rc;
 
+	l->note = note;
 	l->reason[0] = l->detail[0] = '\0';
 	if (c->terminal) {
 		rc = terminal_login(l, r, c, deadline);

@@ -25,11 +25,13 @@ enum {
 
 /* Why a login failed. reason is for the client's Close, detail for the log; each may be "". */
 struct login {
+	const char *note; /* see login_run() */
 	char reason[LOGIN_REASON_MAX];
 	char detail[LOGIN_DETAIL_MAX];
 };
 
 /* Logs in to the console that r's upstream relays, with console's password or user and vncticket.
+ * note is a static phrase that says why the console may stay empty, or "".
  * Proxmox's part must be done before deadline, an io_now(); the client has config->request_timeout
  * seconds from then on. Frames that both sides sent early are in r->up.framer and r->down.framer;
  * what follows the login stays there. Answers Pings of the client. A client's Close stays in
@@ -37,6 +39,6 @@ struct login {
  * Returns 0 with r->logged_in. Otherwise returns END_UPSTREAM_EMPTY, END_PASSWORD_REFUSED,
  * END_LOGIN_REFUSED, END_CLIENT_CLOSED, END_TERMINATED, ERR_CLIENT_GONE, _VNC or _PROTOCOL,
  * ERR_UPSTREAM_TIMEOUT, _BROKE, _LOGIN or _PROTOCOL, or ERR_SYSTEM, and sets *login. */
-int login_run(struct login *login, struct relay *r, const struct console *console, int64_t deadline);
+int login_run(struct login *login, struct relay *r, const struct console *console, const char *note, int64_t deadline);
 
 #endif
