@@ -55,6 +55,11 @@ async def silent_console(_: Grant) -> Stream:
     return await run_guest(wait)
 
 
+def ending_console(seconds: float = 0.0) -> Connect:
+    """A console that ends after that time without a byte."""
+    return handler_console(lambda *_: asyncio.sleep(seconds))
+
+
 async def run_guest(handler: Handler) -> Stream:
     """Start a handler at the far end of a stream and return the near end."""
     near, far = socket.socketpair()

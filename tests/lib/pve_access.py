@@ -57,6 +57,10 @@ class Access:
             self._separated.add(identity)
         return f"PVEAPIToken={identity}={secret}"
 
+    def remove_token(self, identity: str) -> None:
+        """The token was deleted, or has expired."""
+        del self._tokens[identity]
+
     def allow(self, identity: str, path: str, *privileges: str) -> None:
         """Says what a user or a separated token may do on a path ("/", "/vms", "/vms/100") and below. Proxmox: what
         is said of a longer path counts alone; no privileges: none (the role NoAccess)."""
@@ -80,7 +84,7 @@ class Access:
         return {
             "username": user,
             "ticket": self.cookie(user),
-            "CSRFPreventionToken": self._csrf_token(user),
+            "CSRFPreventionToken": self.csrf_token(user),
         }
 
     def cookie(self, user: str) -> str:
@@ -114,7 +118,7 @@ class Access:
 
     def check_csrf(self, user: str, headers: Mapping[str, str]) -> None:
         """Checks the CSRF token: a browser sends the ticket's cookie by itself, even in a forged POST."""
-        if not hmac.compare_digest(headers.get("csrfpreventiontoken", ""), self._csrf_token(user)):
+        if not hmac.compare_digest(headers.get("csrfpreventiontoken", ""), self.csrf_token(user)):
             raise Refused(401, "Permission denied - invalid csrf token")
 
     def check_console(self, identity: str, path: str) -> None:
@@ -143,7 +147,8 @@ class Access:
                 return match[1]
         raise Refused(401, "Authentication failed!")
 
-    def _csrf_token(self, user: str) -> str:
+    def csrf_token(self, user: str) -> str:
+        """The CSRFPreventionToken that a user's requests other than GET need beside the ticket."""
         return self._sign("CSRF", user)
 
     def _sign(self, *parts: str) -> str:

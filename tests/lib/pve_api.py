@@ -21,7 +21,6 @@ from .pve_http import Refused, Request, parameters, refused_call, refused_reques
 
 GRANT_SECONDS = 10.0  # Proxmox: a port takes one connection within 10 s of the POST
 PORTS = range(5900, 6000)
-VMID_MIN = 100
 NOT_IN_SCHEMA = "property is not defined in schema and the schema does not allow additional properties"
 BASE = "/api2/json"
 CONSOLE = re.compile(r"/nodes/([^/]+)/(qemu|lxc)/([^/]+)/(vncwebsocket|vncproxy|termproxy)")
@@ -40,8 +39,7 @@ class Result(NamedTuple):
 
 
 def _boolean(value: str) -> str:
-    right = re.fullmatch("(?i)1|on|yes|true|0|off|no|false", value)
-    return "" if right else f"type check ('boolean') failed - got '{value}'"
+    return "" if value in ("0", "1") else f"type check ('boolean') failed - got '{value}'"
 
 
 def _integer(low: int, high: int) -> Check:
@@ -62,6 +60,11 @@ def _one_of(*allowed: str) -> Check:
     )
 
 
+def _vmid(value: str) -> str:
+    right = re.fullmatch(r"[1-9][0-9]{2,8}", value)
+    return "" if right else "invalid format - value does not look like a valid VM ID\n"
+
+
 def _node_name(value: str) -> str:
     right = re.fullmatch(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?", value)
     return "" if right else "invalid format - value does not look like a valid node name\n"
@@ -72,7 +75,7 @@ def _ticket(value: str) -> str:
 
 
 # Proxmox: the parameters of each method; any other parameter is refused.
-GUEST: dict[str, Check] = {"node": _node_name, "vmid": _integer(VMID_MIN, 999999999)}
+GUEST: dict[str, Check] = {"node": _node_name, "vmid": _vmid}
 UPGRADE: dict[str, Check] = {"port": _integer(PORTS.start, PORTS.stop - 1), "vncticket": _ticket}
 PARAMETERS: dict[tuple[str, str], dict[str, Check]] = {
     ("qemu", "vncproxy"): {"websocket": _boolean, "generate-password": _boolean},
@@ -139,12 +142,11 @@ class Api:
         ticket = self.access.vnc_ticket(identity, path, port)
         upid = f"UPID:{self.node}:{port:08X}:00000000:{int(time.time()):08X}:vncproxy:{vmid}:{identity}:"
         answer: dict[str, Any] = {"user": identity, "ticket": ticket, "port": str(port), "upid": upid}
-        connect = guest.terminal
+        connect = self.cluster.console(guest, action, self.node)
         if action == "vncproxy":
             answer |= {"cert": self._cert.ca.read_text(), **self._password(type, given, ticket)}
-            connect = guest.connect
             # Proxmox: since 9.2 a console that was not requested for a WebSocket speaks TLS.
-            if self._always_has_password() and not _is_true(given.get("websocket")):
+            if self._always_has_password() and given.get("websocket") != "1":
                 connect = silent_console
         password = answer.get("password", ticket)[:8]  # Proxmox: RFB knows no more than 8 characters
         if guest.set_password and action == "vncproxy":
@@ -157,8 +159,10 @@ class Api:
         return Result(self.access.login(given.get("username", ""), given.get("password", "")), passed_on=True)
 
     def _version(self) -> dict[str, str]:
-        repoid = hashlib.sha256(self.release.encode()).hexdigest()[:16]
-        return {"release": self.release, "version": f"{self.release}.1", "repoid": repoid}
+        repoid = hashlib.sha256(self.release.encode()).hexdigest()
+        if int(self.release.partition(".")[0]) < 8:  # Proxmox: 7.4-3 was followed by 8.0.2
+            return {"release": self.release, "version": f"{self.release}-1", "repoid": repoid[:8]}
+        return {"release": self.release, "version": f"{self.release}.1", "repoid": repoid[:16]}
 
     def _always_has_password(self) -> bool:
         return tuple(int(part) for part in self.release.split(".")) >= PASSWORD_ALWAYS
@@ -167,10 +171,10 @@ class Api:
         """Proxmox: before 9.2 a VM's console has a password of its own if it is asked for, else the ticket is the
         password. Since 9.2 every console has one that is for a WebSocket, and a VM's without one; it is in front of
         the ticket too."""
-        asked = type == "qemu" and _is_true(given.get("generate-password"))
+        asked = type == "qemu" and given.get("generate-password") == "1"
         if not self._always_has_password():
             return {"password": vnc_password()} if asked else {}
-        if not asked and type == "lxc" and not _is_true(given.get("websocket")):
+        if not asked and type == "lxc" and given.get("websocket") != "1":
             return {}
         password = vnc_password()
         return {"password": password, "ticket": f"{password}:{ticket}"}
@@ -232,10 +236,6 @@ class Api:
             folder = "qemu-server" if type == "qemu" else "lxc"
             raise refused_call(500, f"Configuration file 'nodes/{node}/{folder}/{vmid}.conf' does not exist")
         return guest
-
-
-def _is_true(value: str | None) -> bool:
-    return bool(re.fullmatch("(?i)1|on|yes|true", value or ""))
 
 
 def _check(given: Mapping[str, str], schema: Mapping[str, Check], required: Mapping[str, Check] | None = None) -> None:

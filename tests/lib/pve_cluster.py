@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from .consoles import Connect
+from .consoles import Connect, Grant, ending_console
 from .pve_access import Access
+from .pve_frames import Stream
+from .termproxy import termproxy_console
 
+# The kernel reports "No route to host" for a machine of the same network that is off after about 3 s.
+NO_ROUTE_SECONDS = 3.0
 RUNNING, STOPPED = "running", "stopped"
 
 
@@ -39,11 +43,28 @@ class Cluster:
     nodes: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)  # nodes that are off
     guests: dict[tuple[str, int], Guest] = field(default_factory=dict)
+    no_route_seconds: float = NO_ROUTE_SECONDS
 
     def find(self, node: str, type: str, vmid: int) -> Guest | None:
         """Returns a guest if its configuration is on that node."""
         guest = self.guests.get((type, vmid))
         return guest if guest and guest.node == node else None
+
+    def console(self, guest: Guest, action: str, machine: str) -> Connect:
+        """Returns the console that a machine of the cluster opens, at the time when a client connects to its port.
+        Proxmox: a machine prepares the console of any guest, then runs qm or vncterm on the guest's node over ssh.
+        Neither a guest that is off nor one that is locked is refused before."""
+
+        async def connect(grant: Grant) -> Stream:
+            opens = guest.terminal if action == "termproxy" else guest.connect
+            if guest.node != machine and guest.node in self.dead:
+                words = f"ssh: connect to host {guest.node} port 22: No route to host"
+                opens = _ended(action, words, self.no_route_seconds)
+            elif guest.status != RUNNING:
+                opens = _ended(action, f"{'VM' if guest.type == 'qemu' else 'CT'} {guest.vmid} not running")
+            return await opens(grant)
+
+        return connect
 
     def resources(self, identity: str, type: str) -> list[dict[str, Any]]:
         """Answers GET …/cluster/resources. Proxmox: everybody may ask; only guests that the identity may audit are
@@ -78,6 +99,13 @@ class Cluster:
     def _node_entry(self, node: str) -> dict[str, Any]:
         entry = {"id": f"node/{node}", "node": node, "type": "node"}
         return entry | {"status": "offline" if node in self.dead else "online"}
+
+
+def _ended(action: str, words: str, seconds: float = 0.0) -> Connect:
+    """A console whose program ends after that time. termproxy logs the client in before, and shows the words."""
+    if action == "vncproxy":
+        return ending_console(seconds)
+    return termproxy_console(("/bin/sh", "-c", 'sleep "$1"; echo "$2"', "sh", str(seconds), words))
 
 
 def _figures(running: bool) -> dict[str, Any]:

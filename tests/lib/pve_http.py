@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import ssl
+import zlib
 from email.utils import formatdate
 from typing import Any, Mapping, NamedTuple
 from urllib.parse import unquote_plus
@@ -23,6 +24,7 @@ HEADER_LINES = 64
 HEADER_BYTES = 8192
 BODY_BYTES = 512 * 1024  # Proxmox: a longer body is refused
 REQUEST_SECONDS = 5.0  # Proxmox: also the time that a connection may be idle between two requests
+COMPRESSED_BYTES = 1024  # Proxmox compresses a longer body for a client that takes that
 KEEP_ALIVE_REQUESTS = 100  # Proxmox: the last of them is answered with Connection: close
 METHODS = {"GET", "POST", "PUT", "DELETE"}
 FORM = "application/x-www-form-urlencoded"
@@ -168,9 +170,12 @@ def head(code: int, reason: str, headers: list[tuple[str, str]]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def send(client: Stream, answer: Answer, *, keep: bool, passed_on: bool = False, chunk: int = 0) -> None:
+async def send(
+    client: Stream, answer: Answer, *, keep: bool, passed_on: bool = False, chunk: int = 0, gzip: bool = False
+) -> None:
     """Sends an answer; without keep it then ends the connection.
 
+    gzip: the client takes a compressed body.
     passed_on: pvedaemon made the answer. Proxmox: pveproxy asks pvedaemon to close their connection, keeps the
     `Connection: close` of its answer and adds a second field `Connection: Keep-Alive` for its own connection.
     chunk: sends the body in chunks of so many bytes, as a proxy in between may do (RFC 9112 section 7.1).
@@ -188,6 +193,9 @@ async def send(client: Stream, answer: Answer, *, keep: bool, passed_on: bool = 
         ("Server", "pve-api-daemon/3.0"),
         *answer.headers.items(),
     ]
+    if gzip and body is not None and len(body) > COMPRESSED_BYTES:
+        body = zlib.compress(body, wbits=16 + zlib.MAX_WBITS)
+        headers.append(("Content-Encoding", "gzip"))
     if body is not None:
         headers.append(("Transfer-Encoding", "chunked") if chunk else ("Content-Length", str(len(body))))
     if answer.content_type:

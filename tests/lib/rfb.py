@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VNC server (RFC 6143) without a picture that records its client's input."""
+"""A VNC server (RFC 6143) without a picture that records its client's input. It asks for no password."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIZES = {0: 19, 2: 3, 3: 9, 4: 7, 5: 5, 6: 7}  # length of each message's fixed 
 
 
 class Recorder:
-    """The VNC server; serve() is a console's handler."""
+    """The VNC server; serve() is a console's handler. session() is what follows a login (vnc_console.py)."""
 
     def __init__(self) -> None:
         self.keys: list[int] = []  # keysyms that were pressed, in order
@@ -20,12 +20,16 @@ class Recorder:
         self.connections = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         writer.write(b"RFB 003.008\n")
         await reader.readexactly(12)
         writer.write(b"\x01\x01")  # one security type: none
         await reader.readexactly(1)
         writer.write(b"\0\0\0\0")
+        await self.session(reader, writer)
+
+    async def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves a client that is about to send ClientInit."""
+        self.connections += 1
         await reader.readexactly(1)
         writer.write(struct.pack(">HH", WIDTH, HEIGHT) + PIXELS + struct.pack(">I", len(NAME)) + NAME)
         while kind := await reader.read(1):

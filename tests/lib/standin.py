@@ -4,7 +4,8 @@ port and its answers, in front of the consoles that a test or the demo registers
 
 What is marked "Proxmox:" was read from its sources (pve-http-server's AnyEvent.pm, qemu-server,
 pve-container) or seen on a running pveproxy. pve_api.py has the API, pve_cluster.py the guests and nodes,
-pve_access.py the access control, pve_http.py requests and answers, pve_frames.py the WebSocket's frames.
+pve_access.py the access control, pve_http.py requests and answers, pve_frames.py the WebSocket's frames. consoles.py,
+termproxy.py and vnc_console.py have consoles for guests.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class StandIn:
         self.port = port
         # Proxmox: near the server's limit of connections each answer ends its connection.
         self.near_connection_limit = False
+        self.keep_alive_requests = pve_http.KEEP_ALIVE_REQUESTS  # how many requests another connection takes
+        self.denies = False  # Proxmox: DENY_FROM in /etc/default/pveproxy ends a connection before TLS begins
         self.chunk = 0  # if not 0, answers come in chunks of so many bytes, as from a proxy in between
         self.requests: list[Request] = []
         self.violations: list[str] = []
@@ -137,6 +140,10 @@ class StandIn:
         self.cluster.guests[type, vmid] = guest
         return guest
 
+    def guest(self, type: str, vmid: int) -> Guest:
+        """Returns a guest, whose status, lock and node may be changed."""
+        return self.cluster.guests[type, vmid]
+
     def move(self, type: str, vmid: int, node: str) -> None:
         """The guest was migrated to that node."""
         self.cluster.nodes.add(node)
@@ -144,10 +151,27 @@ class StandIn:
 
     def vncproxy(self, type: str, vmid: int, node: str = "", user: str = "root@pam") -> dict[str, Any]:
         """Returns the answer of POST …/vncproxy to that identity (a user or a token's name)."""
-        given = {"websocket": "1"} | ({"generate-password": "1"} if type == "qemu" else {})
+        form = {"websocket": "1"} | ({"generate-password": "1"} if type == "qemu" else {})
+        return self.request(type, vmid, "vncproxy", form, node=node, user=user)
+
+    def termproxy(self, type: str, vmid: int, node: str = "", user: str = "root@pam") -> dict[str, Any]:
+        """Returns the answer of POST …/termproxy to that identity."""
+        return self.request(type, vmid, "termproxy", {}, node=node, user=user)
+
+    def request(
+        self,
+        type: str,
+        vmid: int,
+        action: str,
+        form: Mapping[str, str],
+        *,
+        node: str = "",
+        user: str = "root@pam!proxxy",
+    ) -> dict[str, Any]:
+        """Returns the answer to a POST with that form, without a check of its parameters."""
 
         async def grant() -> dict[str, Any]:
-            return self._api.grant(node or self.node, type, vmid, "vncproxy", user, given)
+            return self._api.grant(node or self.node, type, vmid, action, user, form)
 
         return self._call(grant())
 
@@ -205,6 +229,9 @@ class StandIn:
     async def _accept(self, listener: socket.socket) -> None:
         while True:
             connection, _ = await self._loop.sock_accept(listener)
+            if self.denies:
+                connection.close()
+                continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._start(self._serve(connection))
 
@@ -232,18 +259,19 @@ class StandIn:
 
     async def _requests(self, client: Stream, connection: int) -> None:
         """Serves one connection. Proxmox keeps it open for more requests unless the client asks to close it."""
-        left = 1 if self.near_connection_limit else pve_http.KEEP_ALIVE_REQUESTS
+        left = 1 if self.near_connection_limit else self.keep_alive_requests
         keep = True
         while keep:
             left -= 1
             started = time.monotonic()
-            passed_on = False
+            passed_on = gzip = False
             try:
                 request = await asyncio.wait_for(
                     pve_http.read_request(client.reader, connection), pve_http.REQUEST_SECONDS
                 )
                 started = time.monotonic()
                 self.requests.append(request)
+                gzip = "gzip" in request.headers.get("accept-encoding", "")
                 keep = left > 0 and not pve_http.asks_to_close(request)
                 result = self._api.handle(request)
                 if isinstance(result, Upgrade):
@@ -256,7 +284,7 @@ class StandIn:
                 keep = False
                 if answer.code == 401:
                     await asyncio.sleep(REFUSAL_SECONDS - (time.monotonic() - started))
-            await pve_http.send(client, answer, keep=keep, passed_on=passed_on, chunk=self.chunk)
+            await pve_http.send(client, answer, keep=keep, passed_on=passed_on, chunk=self.chunk, gzip=gzip)
 
     async def _open(self, client: Stream, request: Request, grant: Grant | None) -> None:
         try:

@@ -23,6 +23,8 @@ from .process import spawn, stop
 from .pve_frames import Stream
 
 LOGIN_SECONDS = 10.0
+LOGIN_BYTES = 4096  # termproxy's buffer: no longer line is read
+REFUSAL_SECONDS = 3.0  # Proxmox answers termproxy's question about a wrong user after 3 s
 READ_BYTES = 65536
 BUSY_SECONDS = 0.01
 
@@ -35,15 +37,29 @@ def termproxy_console(
 
     async def connect(grant: Grant) -> Stream:
         async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            line = await asyncio.wait_for(reader.readuntil(b"\n"), LOGIN_SECONDS)
-            if line.decode() != f"{grant.user}:{grant.ticket}\n":
-                return
-            writer.write(b"OK")
-            await _run(command, account, home, reader, writer)
+            if await _logs_in(reader, grant):
+                writer.write(b"OK")
+                await _run(command, account, home, reader, writer)
 
         return await run_guest(guest)
 
     return connect
+
+
+async def _logs_in(reader: asyncio.StreamReader, grant: Grant) -> bool:
+    """Reads the first line. termproxy compares the ticket with the one that it was started for, and asks Proxmox
+    whether the ticket is that user's; it says nothing to one whom it refuses."""
+    try:
+        line = await asyncio.wait_for(reader.readuntil(b"\n"), LOGIN_SECONDS)
+    except (asyncio.TimeoutError, asyncio.LimitOverrunError):
+        return False
+    user, colon, ticket = line[:-1].partition(b":")
+    if len(line) > LOGIN_BYTES or not colon or ticket != grant.ticket.encode():
+        return False
+    if user != grant.user.encode():
+        await asyncio.sleep(REFUSAL_SECONDS)
+        return False
+    return True
 
 
 class _Screen(asyncio.StreamReaderProtocol):
