@@ -7,6 +7,7 @@
 #   make install         PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, SYSUSERSDIR and CATALOGDIR are yours to set
 #   make uninstall       with the same variables; keeps settings, key and records
 #   make console/xterm   fetches xterm.js from npm; "make" does this too if npm is installed
+#   make deb             the Debian package, in build/, with what that needs installed first
 #   make dist            the release tarball, in build/; a build from it needs neither git nor npm
 #   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
@@ -32,7 +33,7 @@ PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
 # Stop before compiling if a library is missing. The goals excluded here compile nothing, or install
 # missing packages first.
-GOALS := $(filter-out check demo bench uninstall clean console/xterm format,$(or $(MAKECMDGOALS),all))
+GOALS := $(filter-out check demo deb bench uninstall clean console/xterm format,$(or $(MAKECMDGOALS),all))
 ifneq ($(GOALS),)
   ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
@@ -101,7 +102,7 @@ proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs terminal places unit check check-quick demo bench install uninstall dist clean
+.PHONY: all programs terminal places unit check check-quick demo bench install uninstall deb dist clean
 
 all: programs terminal $(if $(filter build,$(BUILD)),compile_commands.json)
 programs: $(PROGRAMS:%=$(BUILD)/%)
@@ -150,7 +151,7 @@ INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD
 	$(call put,644,$(BUILD)/$(notdir $(1)),$(2))
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
-EXAMPLES := proxxy.xinetd full-sandbox.conf nginx.conf Caddyfile
+EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf nginx.conf Caddyfile
 PAGES := $(wildcard console/*.html console/*.js console/*.css)
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service proxxy-retry@.service
@@ -274,6 +275,17 @@ dist: console/xterm
 		--format=gnu -C $(BUILD)/dist -c proxxy-$(VERSION) | gzip -9n > $(BUILD)/proxxy-$(VERSION).tar.gz
 	@rm -rf $(BUILD)/dist
 	@echo "$(BUILD)/proxxy-$(VERSION).tar.gz"
+
+# Built in a copy, because dpkg-buildpackage writes into the tree and into the folder above it.
+deb:
+	@tests/install-packages deb
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/proxxy
+	@tar -c --exclude=./build --exclude=./.git --exclude=./compile_commands.json . | tar -x -C $(BUILD)/deb/proxxy
+	@cd $(BUILD)/deb/proxxy && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" \
+		dpkg-buildpackage --build=binary --build-profiles=nocheck --no-sign
+	@cp $(BUILD)/deb/proxxy*_$(VERSION)_* $(BUILD)
+	@rm -rf $(BUILD)/deb
+	@ls $(BUILD)/proxxy_$(VERSION)_*.deb
 
 clean:
 	rm -rf build compile_commands.json
