@@ -4,7 +4,9 @@
 # Checks seal of link.sh and seal_cbc of ticket.sh with the test vectors: check.sh ../vectors.json
 set -eu
 here=$(dirname "$0")
+# shellcheck source=examples/shell/link.sh
 . "$here/link.sh"
+# shellcheck source=examples/shell/ticket.sh
 . "$here/ticket.sh"
 
 # of NAME: a member of $vector.
