@@ -423,7 +423,7 @@ def test_nothing_around_it_switches_that_off(example: Example, answering: Callab
     """Common workarounds for self-signed certificates, left on the machine, do not disable the verification."""
     (tmp_path / ".curlrc").write_text("insecure\n")
     port, asked = answering(200, "OK", answer(cert))
-    around = {"HOME": tmp_path, "NODE_TLS_REJECT_UNAUTHORIZED": 0, "PYTHONHTTPSVERIFY": 0}
+    around: dict[str, Any] = {"HOME": tmp_path, "NODE_TLS_REJECT_UNAUTHORIZED": 0, "PYTHONHTTPSVERIFY": 0}
     done = example.ask(port, PROXMOX_CA_FILE=None, **around)
     assert done.returncode == 1 and asked == []
 
