@@ -382,6 +382,7 @@ int api_call(struct api *api, enum api_method method, const char *path, const ch
 	struct console host;
 	CURLcode code;
 
+	OPENSSL_cleanse(api->body, api->n_body);
 	api->n_body = 0;
 	api->status = 0;
 	if (!begin(api))
@@ -412,7 +413,7 @@ void api_end(struct api *api)
 		free(api->state);
 		api->state = NULL;
 	}
-	OPENSSL_cleanse(api->body, api->body_size);
+	OPENSSL_cleanse(api->body, api->n_body);
 	api->n_body = 0;
 }
 
