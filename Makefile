@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn, build/proxxy-status and build/proxxy-url
+#   make                 build/proxxy-conn, build/proxxy-status, build/proxxy-url and build/proxxy-setup
 #   make check           every test, with what it needs installed first (tests/run)
 #   make check-quick     the unit tests and a session of each kind, in two minutes; see tests/README.md
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
@@ -92,13 +92,15 @@ ifeq ($(STATIC),1)
 	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
 endif
 
-# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c.
-LIB := crypto ws $(basename $(wildcard lib/*.c))
-PROGRAMS := proxxy-conn proxxy-status proxxy-url
+# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/curl_api.c is for the
+# programs that use libcurl.
+LIB := crypto ws $(filter-out lib/curl_api,$(basename $(wildcard lib/*.c)))
+PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
 	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
-proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
+proxxy-url := $(basename $(wildcard url/*.c)) $(LIB) lib/curl_api
+proxxy-setup := $(basename $(wildcard setup/*.c)) $(LIB) lib/curl_api
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
@@ -203,7 +205,7 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url bench tests tests/unit tests/unit/* \
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url setup bench tests tests/unit tests/unit/* \
 	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
 compile_commands.json:
@@ -294,4 +296,4 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))
+-include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))
