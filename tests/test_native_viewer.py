@@ -197,7 +197,7 @@ def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -
     standin.add("qemu", OFF, handler_console(ends_at_once))
     done = view(command, "print(console.recv(1))", vmid=OFF)
     assert (done.returncode, done.stdout) == (69, "b''\n")
-    assert done.stderr == "proxxy-url: Console closed before it sent anything: the guest is off or has stopped\n"
+    assert done.stderr == "proxxy-url: Console closed before it sent anything: the guest or its node is off\n"
 
 
 def test_console_that_proxmox_refuses(command: UrlCommand, standin: StandIn) -> None:
