@@ -173,10 +173,10 @@ static const char *find_message(struct json_object *answer)
 	return "";
 }
 
-/* Appends the members of a 400's errors, {"vmid":"…"}, to words as " (vmid: …, …)". */
+/* Appends the members of a 400's errors, {"vmid":"…"}, to words as "(vmid: …, …)". */
 static void append_errors(char words[API_WORDS_MAX], struct json_object *errors, const struct console *c)
 {
-	const char *before = " (";
+	const char *before = *words ? " (" : "(";
 	const size_t at = strlen(words);
 
 	json_object_object_foreach (errors, name, value) {
@@ -202,7 +202,7 @@ static const struct {
 	{ 401, 401, "", "authentication failed", NULL },
 	{ 403, 403, "", "permission denied",
 	  "the user needs a role with VM.Console on the guest, and so does a token with separate privileges" },
-	{ 400, 400, "", "a parameter was refused", "does its release differ from what /version says?" },
+	{ 400, 400, "", "a parameter was refused", "this release does not know a parameter that proxxy sent" },
 	{ 595, 599, "", "the guest's node does not answer", "is the guest's node on?" },
 	{ 500, 599, "hostname lookup", "no such node",
 	  "the payload's node is not in the cluster, or has no name in DNS" },

@@ -198,6 +198,7 @@ static void refusals(void **state)
 		  "a parameter was refused",
 		  "Parameter verification failed. (bogus: property is not defined in schema, b: x)", "release" },
 		{ &token, 400, "a", "{\"errors\":{\"b\":1}}", "a parameter was refused", "a (b)", "release" },
+		{ &token, 400, "", "{\"errors\":{\"b\":\"c\"}}", "a parameter was refused", "(b: c)", "release" },
 		{ &token, 400, "a", "{\"errors\":{}}", "a parameter was refused", "a", "release" },
 		{ &token, 400, "a", "{\"errors\":[\"b\"]}", "a parameter was refused", "a", "release" },
 		{ &token, 501, "Method 'POST /nodes/a/qemu/1/termproxy' not implemented", "",
