@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn, build/proxxy-status and build/proxxy-url
+#   make                 build/proxxy-conn, build/proxxy-status, build/proxxy-url and build/proxxy-setup
 #   make check           every test, with what it needs installed first (tests/run)
 #   make check-quick     the unit tests and a session of each kind, in two minutes; see tests/README.md
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, SYSUSERSDIR and CATALOGDIR are yours to set
 #   make uninstall       with the same variables; keeps settings, key and records
 #   make console/xterm   fetches xterm.js from npm; "make" does this too if npm is installed
+#   make deb             the Debian package, in build/, with what that needs installed first
 #   make dist            the release tarball, in build/; a build from it needs neither git nor npm
 #   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
 #   make SANITIZE=1      with ASan and UBSan, in build/sanitize
@@ -32,7 +33,7 @@ PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
 # Stop before compiling if a library is missing. The goals excluded here compile nothing, or install
 # missing packages first.
-GOALS := $(filter-out check demo bench uninstall clean console/xterm format,$(or $(MAKECMDGOALS),all))
+GOALS := $(filter-out check demo deb bench uninstall clean console/xterm format,$(or $(MAKECMDGOALS),all))
 ifneq ($(GOALS),)
   ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
@@ -91,17 +92,19 @@ ifeq ($(STATIC),1)
 	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
 endif
 
-# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c.
-LIB := crypto ws $(basename $(wildcard lib/*.c))
-PROGRAMS := proxxy-conn proxxy-status proxxy-url
+# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/curl_api.c is for the
+# programs that use libcurl.
+LIB := crypto ws $(filter-out lib/curl_api,$(basename $(wildcard lib/*.c)))
+PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
 	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
-proxxy-url := $(basename $(wildcard url/*.c)) $(LIB)
+proxxy-url := $(basename $(wildcard url/*.c)) $(LIB) lib/curl_api
+proxxy-setup := $(basename $(wildcard setup/*.c)) $(LIB) lib/curl_api
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs terminal places unit check check-quick demo bench install uninstall dist clean
+.PHONY: all programs terminal places unit check check-quick demo bench install uninstall deb dist clean
 
 all: programs terminal $(if $(filter build,$(BUILD)),compile_commands.json)
 programs: $(PROGRAMS:%=$(BUILD)/%)
@@ -150,7 +153,7 @@ INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD
 	$(call put,644,$(BUILD)/$(notdir $(1)),$(2))
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
-EXAMPLES := proxxy.xinetd full-sandbox.conf nginx.conf Caddyfile
+EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf nginx.conf Caddyfile
 PAGES := $(wildcard console/*.html console/*.js console/*.css)
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service proxxy-retry@.service
@@ -202,7 +205,7 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url bench tests tests/unit tests/unit/* \
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url setup bench tests tests/unit tests/unit/* \
 	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
 compile_commands.json:
@@ -275,6 +278,17 @@ dist: console/xterm
 	@rm -rf $(BUILD)/dist
 	@echo "$(BUILD)/proxxy-$(VERSION).tar.gz"
 
+# Built in a copy, because dpkg-buildpackage writes into the tree and into the folder above it.
+deb:
+	@tests/install-packages deb
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/proxxy
+	@tar -c --exclude=./build --exclude=./.git --exclude=./compile_commands.json . | tar -x -C $(BUILD)/deb/proxxy
+	@cd $(BUILD)/deb/proxxy && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" \
+		dpkg-buildpackage --build=binary --build-profiles=nocheck --no-sign
+	@cp $(BUILD)/deb/proxxy*_$(VERSION)_* $(BUILD)
+	@rm -rf $(BUILD)/deb
+	@ls $(BUILD)/proxxy_$(VERSION)_*.deb
+
 clean:
 	rm -rf build compile_commands.json
 
@@ -282,4 +296,4 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))
+-include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))

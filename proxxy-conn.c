@@ -339,6 +339,7 @@ static int log_in(void)
 static void wipe_secrets(void)
 {
 	access_wipe(&payload);
+	upstream_end_secrets(&upstream);
 	io_release_buffers(&upstream.endpoint);
 	malloc_trim(0);
 	wipe_stack();

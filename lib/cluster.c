@@ -125,67 +125,83 @@ int cluster_find(const struct config *config, const char *name, struct cluster *
 	return rc;
 }
 
-/* What cluster_find_host() looks for, and where it puts it. */
-struct search {
-	const struct config *config;
-	const struct console *console;
+/* What cluster_each() was called with. */
+struct walk {
 	const char *prefix; /* of the files' names */
-	struct cluster *ret;
+	cluster_use *use;
+	void *argument;
+	struct cluster *cluster;
 	char *why;
 	size_t size;
 };
 
-/* Reduces the cluster to the console's host. Returns false if it does not list it. */
-static bool select_host(const struct search *search, struct cluster *cluster)
+/* Loads one file. Returns as cluster_each(). */
+static int visit_file(void *at, const char *path)
 {
+	const struct walk *walk = at;
+	const char *name = strrchr(path, '/') + 1;
+	const size_t prefix = strlen(walk->prefix), len = strlen(name) - strlen(SUFFIX);
+	int rc;
+
+	if (strncmp(name, walk->prefix, prefix) != 0 || !keys_name_valid(name + prefix, len - prefix))
+		return CLUSTER_NONE;
+	rc = load(path, name + prefix, len - prefix, walk->cluster, walk->why, walk->size);
+	if (rc == CLUSTER_FOUND)
+		rc = walk->use(walk->argument, path, walk->cluster);
+	if (rc != CLUSTER_FOUND) {
+		cluster_wipe(walk->cluster);
+		walk->cluster->name[0] = '\0';
+	}
+	return rc;
+}
+
+int cluster_each(const struct config *config, cluster_use *use, void *argument, struct cluster *cluster, char *why,
+		 size_t size)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	struct walk walk = { CREDENTIAL_PREFIX, use, argument, cluster, why, size };
+	int rc = CLUSTER_NONE;
+
+	if (credentials)
+		rc = settings_each_file(credentials, visit_file, &walk, why, size);
+	walk.prefix = "";
+	if (rc == CLUSTER_NONE)
+		rc = settings_each_file(config->cluster_directory, visit_file, &walk, why, size);
+	return rc;
+}
+
+struct search {
+	const struct config *config;
+	const struct console *console;
+};
+
+/* Reduces the cluster to the console's host. Returns CLUSTER_NONE if it does not list it. */
+static int select_host(void *argument, const char *path, struct cluster *cluster)
+{
+	const struct search *search = argument;
 	const uint16_t usual = (uint16_t)search->config->upstream_port;
 	const struct console *c = search->console;
 	const uint16_t port = c->host_port ? c->host_port : usual;
 
+	(void)path;
 	for (size_t i = 0; i < cluster->n_hosts; i++) {
 		const struct cluster_host host = cluster->hosts[i];
 
 		if (strcasecmp(host.host, c->host) == 0 && (host.port ? host.port : usual) == port) {
 			cluster->hosts[0] = host;
 			cluster->n_hosts = 1;
-			return true;
+			return CLUSTER_FOUND;
 		}
 	}
-	return false;
-}
-
-/* Loads one file. Returns CLUSTER_FOUND if it lists the host. */
-static int search_file(void *argument, const char *path)
-{
-	const struct search *search = argument;
-	const char *name = strrchr(path, '/') + 1;
-	const size_t prefix = strlen(search->prefix);
-	size_t len = strlen(name) - strlen(SUFFIX);
-	int rc;
-
-	if (strncmp(name, search->prefix, prefix) != 0 || !keys_name_valid(name + prefix, len - prefix))
-		return CLUSTER_NONE;
-	rc = load(path, name + prefix, len - prefix, search->ret, search->why, search->size);
-	if (rc != CLUSTER_FOUND || select_host(search, search->ret))
-		return rc;
-	cluster_wipe(search->ret);
-	search->ret->name[0] = '\0';
 	return CLUSTER_NONE;
 }
 
 int cluster_find_host(const struct config *config, const struct console *console, struct cluster *ret, char *why,
 		      size_t size)
 {
-	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-	struct search search = { config, console, CREDENTIAL_PREFIX, ret, why, size };
-	int rc = CLUSTER_NONE;
+	struct search search = { config, console };
 
-	if (credentials)
-		rc = settings_each_file(credentials, search_file, &search, why, size);
-	search.prefix = "";
-	if (rc == CLUSTER_NONE)
-		rc = settings_each_file(config->cluster_directory, search_file, &search, why, size);
-	return rc;
+	return cluster_each(config, select_host, &search, ret, why, size);
 }
 
 void cluster_wipe(struct cluster *cluster)

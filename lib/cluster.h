@@ -50,6 +50,14 @@ int cluster_find(const struct config *config, const char *name, struct cluster *
 int cluster_find_host(const struct config *config, const struct console *console, struct cluster *ret, char *why,
 		      size_t size);
 
+/* Reads all cluster files into *cluster, one after the other: credentials first, then those of the
+ * directory in the byte order of their names. Calls use(argument, path, cluster) for each, until a
+ * call does not return CLUSTER_NONE. Wipes *cluster unless it returned CLUSTER_FOUND.
+ * Returns the last call's result, or ERR_CONFIG as cluster_find(). */
+typedef int cluster_use(void *argument, const char *path, struct cluster *cluster);
+int cluster_each(const struct config *config, cluster_use *use, void *argument, struct cluster *cluster, char *why,
+		 size_t size);
+
 /* Overwrites the token. */
 void cluster_wipe(struct cluster *cluster);
 

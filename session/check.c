@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "lib/error.h"
@@ -46,33 +47,68 @@ static void warn_of_defaults(const struct config *config)
 			"every backend sends JWE, set PROXXY_PAYLOADS=jwe");
 }
 
-/* Starts OpenSSL and loads the CA file, as a session does. Returns 0, or an error with words in
+/* What check_cluster() needs. */
+struct check {
+	const struct config *config;
+	char *why;
+	size_t size;
+};
+
+/* Loads the CA file that a session with this payload needs. Returns 0, or an error with words in
  * why[0..size). */
-static int check_tls(const struct config *config, char *why, size_t size)
+static int check_tls(const struct config *config, const struct access *access, char *why, size_t size)
 {
-	static const struct access none;
 	static struct upstream upstream;
-	int rc = algorithms_restrict();
+	int rc;
 
 	upstream_init(&upstream);
-	if (rc == OK)
-		rc = upstream_prepare(&upstream, config, &none);
+	rc = upstream_prepare(&upstream, config, access);
 	if (rc < 0)
-		error_why(why, size, rc, "%s", *upstream.detail ? upstream.detail : "OpenSSL does not start");
+		error_why(why, size, rc, "%s", upstream.detail);
 	upstream_close(&upstream);
 	return rc;
 }
 
+/* Checks what TLS needs of a cluster file, and warns if other users can read its token. */
+static int check_cluster(void *argument, const char *path, struct cluster *cluster)
+{
+	static struct access access;
+	struct check *check = argument;
+	struct stat st;
+	char warning[SETTINGS_PATH_MAX + 100];
+	int rc;
+
+	printf("cluster %s is read from %s\n", cluster->name, path);
+	if (stat(path, &st) == 0 && (st.st_mode & S_IROTH)) {
+		snprintf(warning, sizeof(warning),
+			 "%s can be read by every user, and has an API token: make it root:proxxy, "
+			 "mode 0640",
+			 path);
+		print_warning(terminal_clean(warning));
+	}
+	access.cluster = *cluster;
+	rc = check_tls(check->config, &access, check->why, check->size);
+	cluster_wipe(&access.cluster);
+	return rc < 0 ? rc : CLUSTER_NONE;
+}
+
 int check_settings(void)
 {
+	static const struct access no_payload;
+	static struct cluster cluster;
 	static struct config config;
-	char why[256] = "";
+	char why[512] = "";
+	struct check check = { &config, why, sizeof(why) };
 	int rc = config_load(&config, why, sizeof(why));
 
 	config_print_files(stdout);
 	config_wipe_keys(&config);
+	if (rc == OK && algorithms_restrict() < 0)
+		rc = error_why(why, sizeof(why), ERR_SYSTEM, "OpenSSL does not start");
 	if (rc == OK)
-		rc = check_tls(&config, why, sizeof(why));
+		rc = check_tls(&config, &no_payload, why, sizeof(why));
+	if (rc == OK)
+		rc = cluster_each(&config, check_cluster, &check, &cluster, why, sizeof(why));
 	if (rc < 0) {
 		print_warning(terminal_clean(why));
 		return EX_CONFIG;

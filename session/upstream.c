@@ -294,6 +294,12 @@ int upstream_open(struct upstream *u)
 	return rc;
 }
 
+void upstream_end_secrets(struct upstream *u)
+{
+	if (u->endpoint.tls)
+		SSL_clear_options(u->endpoint.tls, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 void upstream_close(struct upstream *u)
 {
 	char words[TLS_VERIFY_WORDS_MAX];

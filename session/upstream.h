@@ -70,10 +70,15 @@ int upstream_prepare(struct upstream *u, const struct config *config, const stru
 int upstream_dial(struct upstream *u, struct console *console, const struct endpoint *client);
 
 /* Does the TLS handshake if it is not done. If the console is late, requests it and completes
- * *console. Then opens the console's WebSocket, on the same connection. Opens no file and no socket. Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the
- * VNC port. Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER,
+ * *console. Then opens the console's WebSocket, on the same connection. Opens no file and no socket.
+ * Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the VNC port.
+ * Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER,
  * each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
 int upstream_open(struct upstream *u);
+
+/* Call it when the console's login is done: what Proxmox sends from then on is the guest's, which
+ * OpenSSL need not overwrite after it was read. */
+void upstream_end_secrets(struct upstream *u);
 
 /* --- for dial.c and api.c ----------------------------------------------------------------- */
 
@@ -95,7 +100,7 @@ int upstream_read_more(struct upstream *u, size_t *len, int64_t deadline, const 
 struct http_response;
 int upstream_read_head(struct upstream *u, size_t *len, const char *late, struct http_response *ret);
 
-/* ------------------------------------------------------------------------------------------ */
+/* --- the end -------------------------------------------------------------------------------- */
 
 /* Sends close_notify, if TLS is established, closes the connection and frees everything. Afterwards
  * u->detail is why TLS broke during the session, or "". */

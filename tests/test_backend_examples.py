@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each backend example seals and opens the shared vectors, sends correct requests to Proxmox, and opens a console
-through proxxy."""
+"""Each backend example seals and opens the shared vectors, makes links, sends correct requests to Proxmox, and opens a
+console through proxxy."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from urllib.parse import parse_qs
 
 import pytest
 from conftest import NAMED
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 from lib.activator import TREE, Activator
 from lib.certs import Authority, Cert
 from lib.consoles import handler_console
+from lib.payload import target
 from lib.standin import StandIn
 from lib.upstream import Connection, Upstream
 from lib.wire import Client
 
 HERE = TREE / "examples"
 FILE = HERE / "vectors.json"
-VECTORS = json.loads(FILE.read_text())["vectors"]
-FORMATS = {"typescript": "jwe", "python": "jwe", "php": "jwe", "go": "jwe", "shell": "cbc"}
+VECTORS, REFUSED = (json.loads(FILE.read_text())[name] for name in ("vectors", "refused"))
+LANGUAGES = ("typescript", "python", "php", "go", "shell")
+PAGE = "https://panel.example/console/"
 RFB = 103
 KID = "2026-11"
 SECRET = "6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
@@ -47,24 +50,23 @@ async def rfb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
-    """installed("go") returns that example's command. The first call builds the example."""
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[str]]:
+    """installed("go", "link") returns the command of that language's link, ticket or check. The first call for a
+    language builds its examples."""
     directory = tmp_path_factory.mktemp("examples")
 
-    def typescript() -> list[str]:
+    def typescript() -> None:
         place = directory / "typescript"
         shutil.copytree(HERE / "typescript", place, ignore=shutil.ignore_patterns("node_modules", "*.js"))
         run([*NPM, "ci"], place)
         run(["npx", "--no-install", "tsc"], place)
-        return ["node", f"{place}/console.js"]
 
-    def go() -> list[str]:
+    def go() -> None:
         # The example has no dependency, so it needs neither a module proxy nor a module cache.
         environment = {"GOCACHE": f"{directory}/go-cache", "GOPATH": f"{directory}/go", "GOFLAGS": "", "GOPROXY": "off"}
         assert run(["gofmt", "-l", "."], HERE / "go") == ""
         run(["go", "vet", "."], HERE / "go", environment)
         run(["go", "build", "-buildvcs=false", "-o", f"{directory}/console", "."], HERE / "go", environment)
-        return [f"{directory}/console"]
 
     def run(command: list[str], place: Path, environment: dict[str, str] | None = None) -> str:
         env = {**os.environ, **(environment or {})}
@@ -72,75 +74,91 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    makers = {
-        "typescript": typescript,
-        "go": go,
-        "python": lambda: ["/usr/bin/python3", f"{HERE}/python/console.py"],
-        "php": lambda: ["php", f"{HERE}/php/console.php"],
-        "shell": lambda: ["sh", f"{HERE}/shell/console.sh"],
-    }
-    commands: dict[str, list[str]] = {}
+    makers = {"typescript": typescript, "go": go}
+    ready: set[str] = set()
 
-    def command(name: str) -> list[str]:
-        if name not in commands:
-            commands[name] = makers[name]()
-        return commands[name]
+    def command(language: str, part: str) -> list[str]:
+        if language in makers and language not in ready:
+            makers[language]()
+        ready.add(language)
+        return {
+            "typescript": ["node", f"{directory}/typescript/{part}.js"],
+            "go": [f"{directory}/console", *([part] if part != "link" else [])],
+            "python": ["/usr/bin/python3", f"{HERE}/python/{part}.py"],
+            "php": ["php", f"{HERE}/php/{part}.php"],
+            "shell": ["sh", f"{HERE}/shell/{part}.sh"],
+        }[language]
 
     return command
 
 
 @dataclass
 class Example:
-    """One of the examples as a command, with settings that a test may change; None removes one."""
+    """The examples of one language as commands, with settings that a test may change; None removes one."""
 
-    name: str
-    command: list[str]
+    language: str
+    installed: Callable[[str, str], list[str]]
     settings: dict[str, Any]
     key: str
 
     @property
     def format(self) -> str:
-        return FORMATS[self.name]
+        """The format of the payloads that contain a console ticket. A link is always a JWE."""
+        return "cbc" if self.language == "shell" else "jwe"
 
-    def run(self, *arguments: str | Path, **changed: Any) -> subprocess.CompletedProcess:
+    def run(self, part: str, *arguments: Any, **changed: Any) -> subprocess.CompletedProcess:
         settings = {name: str(value) for name, value in {**self.settings, **changed}.items() if value is not None}
         # Only these variables, so that no proxy and no other CA comes from the environment.
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **settings}
-        command = [*self.command, *map(str, arguments)]
+        command = [*self.installed(self.language, part), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
-    def open(self, port: int, **changed: Any) -> dict[str, str]:
-        done = self.run(PROXMOX_HOST=f"127.0.0.1:{port}", **changed)
+    def opened(self, part: str, *arguments: Any, **changed: Any) -> dict[str, str]:
+        """Runs it. Returns the parameters of the page in the link that it prints."""
+        done = self.run(part, *arguments, **changed)
         assert (done.returncode, done.stderr) == (0, "")
-        opened = json.loads(done.stdout)
-        assert sorted(opened) == ["password", "websocket"]
-        assert opened["websocket"].startswith("wss://panel.example/console/ws?payload=")
+        url, _, parameters = done.stdout.partition("#")
+        assert url == f"{PAGE}novnc.html" and parameters.endswith("\n")
+        return {name: value for name, [value] in parse_qs(parameters.strip(), strict_parsing=True).items()}
+
+    def link(self, vmid: int = NAMED, type: str = "qemu", user: str = "alice", **changed: Any) -> str:
+        """Returns the payload of a link, which is all that the page gets."""
+        opened = self.opened("link", vmid, type, user, **changed)
+        assert set(opened) == {"payload"}
+        return opened["payload"]
+
+    def ask(self, port: int, vmid: int = NAMED, type: str = "qemu", **changed: Any) -> subprocess.CompletedProcess:
+        """Runs the example that asks Proxmox."""
+        return self.run("ticket", "pve01", vmid, type, PROXMOX_HOST=f"127.0.0.1:{port}", **changed)
+
+    def open(self, port: int, vmid: int = NAMED, type: str = "qemu", **changed: Any) -> dict[str, str]:
+        """Does the same, and returns the parameters of the page."""
+        opened = self.opened("ticket", "pve01", vmid, type, PROXMOX_HOST=f"127.0.0.1:{port}", **changed)
+        assert set(opened) == {"payload", "password"}
         return opened
 
-    def claims(self, opened: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def claims(self, payload: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The header (of a JWE) and the claims, decrypted without the example."""
-        payload = opened["websocket"].partition("payload=")[2]
-        if self.format == "jwe":
+        if ":" not in payload:
             header, text = unseal_jwe(payload, self.key)
             return json.loads(header), json.loads(text)
         return {}, json.loads(unseal_cbc(payload, self.key))
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=LANGUAGES)
 def example(
-    request: pytest.FixtureRequest, installed: Callable[[str], list[str]], key: str, cert: Cert, tmp_path: Path
+    request: pytest.FixtureRequest, installed: Callable[[str, str], list[str]], key: str, cert: Cert, tmp_path: Path
 ) -> Example:
     (tmp_path / "token").write_text(TOKEN + "\n")
     (tmp_path / "key").write_text(key + "\n")
     settings = {
-        "PROXMOX_NODE": "pve01",
-        "PROXMOX_VMID": NAMED,
         "PROXMOX_TOKEN_FILE": tmp_path / "token",
         "PROXMOX_CA_FILE": cert.ca,
+        "PROXXY_CLUSTER": "main",
         "PROXXY_KEY_FILE": tmp_path / "key",
-        "PROXXY_WEBSOCKET": "wss://panel.example/console/ws",
+        "PROXXY_PAGE": PAGE,
     }
-    return Example(request.param, installed(request.param), settings, key)
+    return Example(request.param, installed, settings, key)
 
 
 def decode(part: str) -> bytes:
@@ -176,26 +194,44 @@ def test_vector_is_what_it_says(vector: dict[str, Any]) -> None:
     assert json.loads(vector["plaintext"]) == vector["claims"]
 
 
+@pytest.mark.parametrize("vector", REFUSED, ids=lambda vector: vector["name"])
+def test_refused_vector_is_what_it_says(vector: dict[str, Any]) -> None:
+    """test_proxxy_url_payloads.py shows that proxxy refuses it with these words."""
+    open_it = unseal_cbc if vector["format"] == "cbc" else unseal_jwe
+    if vector["plaintext"] is None:
+        with pytest.raises((InvalidTag, AssertionError)):
+            open_it(vector["payload"], vector["key"])
+    else:
+        text = open_it(vector["payload"], vector["key"])
+        assert (text if vector["format"] == "cbc" else text[1]) == vector["plaintext"]
+
+
 def test_vectors_have_every_case() -> None:
     jwe, cbc = ([vector for vector in VECTORS if vector["format"] == name] for name in ("jwe", "cbc"))
     assert {len(vector["plaintext"].encode()) % 16 for vector in cbc} >= {15, 0, 1}
     assert {"kid" in json.loads(vector["header"]) for vector in jwe} == {True, False}
+    assert {"vncticket" in vector["claims"] for vector in jwe} == {True, False}
     assert len({vector["key"] for vector in jwe}) > 1 and len({vector["key"] for vector in cbc}) > 1
     manual = (TREE / "man" / "proxxy-payload.7").read_text()
     members = {line.split()[2] for line in manual.splitlines() if line.startswith(".It Li ")}
     assert len({name for vector in jwe for name in vector["claims"]} & members) >= 15
 
 
+def checked(example: Example) -> list[str]:
+    """The formats whose vectors the language's check uses."""
+    return ["jwe", "cbc"] if example.language == "shell" else ["jwe"]
+
+
 def test_check(example: Example) -> None:
     done = example.run("check", FILE)
-    count = sum(vector["format"] == example.format for vector in VECTORS)
+    count = sum(vector["format"] in checked(example) for vector in VECTORS)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{count} vectors\n", "")
 
 
 @pytest.mark.parametrize("wrong", ["payload", "claims", "last", "none"])
 def test_check_can_fail(example: Example, tmp_path: Path, wrong: str) -> None:
-    vectors = [dict(vector) for vector in VECTORS if vector["format"] == example.format or wrong != "none"]
-    mine = [vector for vector in vectors if vector["format"] == example.format]
+    vectors = [dict(vector) for vector in VECTORS]
+    mine = [vector for vector in vectors if vector["format"] in checked(example)]
     if wrong == "none":
         vectors = []
     elif wrong == "claims":
@@ -210,6 +246,40 @@ def test_check_can_fail(example: Example, tmp_path: Path, wrong: str) -> None:
     (tmp_path / "vectors.json").write_text(json.dumps({"vectors": vectors}))
     done = example.run("check", tmp_path / "vectors.json")
     assert done.returncode != 0 and "vectors\n" not in done.stdout and done.stderr
+
+
+# --- links -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("type", ["qemu", "lxc"])
+@pytest.mark.parametrize("user", ["alice", "é😀 \"'\\$(id)"])
+def test_link_has_the_claims_and_nothing_secret_to_proxmox(example: Example, type: str, user: str) -> None:
+    """It needs no token, no host and no CA, so it cannot ask Proxmox."""
+    without = {"PROXMOX_TOKEN_FILE": None, "PROXMOX_CA_FILE": None}
+    began = int(time.time())
+    header, claims = example.claims(example.link(NAMED, type, user, **without))
+    assert header == {"alg": "dir", "enc": "A256GCM"}
+    assert began <= claims["iat"] <= time.time() and claims["exp"] == claims["iat"] + 300
+    del claims["iat"], claims["exp"]
+    assert claims == {"vmid": NAMED, "type": type, "cluster": "main", "sub": user}
+
+
+def test_every_link_is_another(example: Example) -> None:
+    first, second = (example.link() for _ in range(2))
+    assert first.split(".")[2] != second.split(".")[2]
+
+
+def test_link_names_the_key(example: Example, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KID}:{example.key},old:{'00' * 32}\n")
+    assert example.claims(example.link())[0] == {"alg": "dir", "enc": "A256GCM", "kid": KID}
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0" * 63, "0" * 65, "g" * 64, f"{KID}:"])
+def test_bad_key_makes_no_link(example: Example, tmp_path: Path, text: str) -> None:
+    (tmp_path / "key").write_text(text)
+    done = example.run("link", NAMED, "qemu", "alice")
+    assert done.returncode == 1 and done.stdout == "" and done.stderr
+    assert len(text) < 63 or text not in done.stderr
 
 
 # --- requests to Proxmox ---------------------------------------------------------------------
@@ -253,7 +323,7 @@ def test_asks_what_proxmox_takes_and_seals_what_it_answers(
     password = {"password": "a\"b\\c'd$"} if type == "qemu" else {}
     port, asked = answering(200, "OK", answer(cert, **password))
     began = int(time.time())
-    opened = example.open(port, PROXMOX_TYPE=None if type == "qemu" else "lxc")
+    opened = example.open(port, type=type)
 
     ((start, headers, body),) = asked
     assert start == f"POST /api2/json/nodes/pve01/{type}/{NAMED}/vncproxy HTTP/1.1"
@@ -264,7 +334,7 @@ def test_asks_what_proxmox_takes_and_seals_what_it_answers(
     assert parse_qs(body, strict_parsing=True) == expected
 
     assert opened["password"] == password.get("password", HARD_TICKET)
-    header, claims = example.claims(opened)
+    header, claims = example.claims(opened["payload"])
     if example.format == "jwe":
         assert header == {"alg": "dir", "enc": "A256GCM"}
         assert began + 60 <= claims.pop("exp") <= time.time() + 60
@@ -297,11 +367,11 @@ def test_the_port_may_be_a_number_and_every_payload_is_another(
 ) -> None:
     port, _ = answering(200, "OK", answer(cert, port=5901))
     first, second = (example.open(port) for _ in range(2))
-    assert example.claims(first)[1]["port"] == 5901
-    assert first["websocket"] != second["websocket"]
+    assert example.claims(first["payload"])[1]["port"] == 5901
+    assert first["payload"] != second["payload"]
     if example.format == "jwe":
-        jti, other_jti = (example.claims(opened)[1]["jti"] for opened in (first, second))
-        nonce, other_nonce = (opened["websocket"].split(".")[-3] for opened in (first, second))
+        jti, other_jti = (example.claims(opened["payload"])[1]["jti"] for opened in (first, second))
+        nonce, other_nonce = (opened["payload"].split(".")[2] for opened in (first, second))
         assert jti != other_jti and nonce != other_nonce
 
 
@@ -319,7 +389,7 @@ def test_refusal_is_one_clear_line(
     example: Example, answering: Callable, status: int, reason: str, body: bytes | None
 ) -> None:
     port, _ = answering(status, reason, body)
-    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
+    done = example.ask(port)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{status} {reason}" in done.stderr and done.stderr.count("\n") == 1
     assert_no_secret(example, done)
@@ -327,7 +397,7 @@ def test_refusal_is_one_clear_line(
 
 def test_wrong_token(example: Example, standin: StandIn, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN.replace("6", "7"))
-    done = example.run(PROXMOX_HOST=f"127.0.0.1:{standin.port}")
+    done = example.ask(standin.port)
     assert (done.returncode, done.stdout) == (1, "")
     assert "401 Authentication failed!" in done.stderr and done.stderr.count("\n") == 1
     assert SECRET.replace("6", "7") not in done.stderr and example.key not in done.stderr
@@ -343,7 +413,7 @@ def test_proxmox_is_verified(example: Example, answering: Callable, cert: Cert, 
     """A server whose certificate the example does not trust gets no request, and so no token."""
     port, asked = answering(200, "OK", answer(cert))
     other = Authority(tmp_path, "another CA").ca if trusts == "another CA" else None
-    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}", PROXMOX_CA_FILE=other)
+    done = example.ask(port, PROXMOX_CA_FILE=other)
     assert done.returncode == 1 and "certificate" in done.stderr.lower()
     assert asked == []
     assert_no_secret(example, done)
@@ -353,8 +423,8 @@ def test_nothing_around_it_switches_that_off(example: Example, answering: Callab
     """Common workarounds for self-signed certificates, left on the machine, do not disable the verification."""
     (tmp_path / ".curlrc").write_text("insecure\n")
     port, asked = answering(200, "OK", answer(cert))
-    around = {"HOME": tmp_path, "NODE_TLS_REJECT_UNAUTHORIZED": 0, "PYTHONHTTPSVERIFY": 0}
-    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}", PROXMOX_CA_FILE=None, **around)
+    around: dict[str, Any] = {"HOME": tmp_path, "NODE_TLS_REJECT_UNAUTHORIZED": 0, "PYTHONHTTPSVERIFY": 0}
+    done = example.ask(port, PROXMOX_CA_FILE=None, **around)
     assert done.returncode == 1 and asked == []
 
 
@@ -362,7 +432,7 @@ def test_proxmox_is_verified_to_have_the_name(
     example: Example, answering: Callable, authority: Authority, cert: Cert
 ) -> None:
     port, asked = answering(200, "OK", answer(cert), authority.wrong_name())
-    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
+    done = example.ask(port)
     assert done.returncode == 1 and asked == []
     assert_no_secret(example, done)
 
@@ -371,30 +441,34 @@ def test_proxmox_is_verified_to_have_the_name(
 def test_bad_key_seals_nothing(example: Example, answering: Callable, cert: Cert, tmp_path: Path, text: str) -> None:
     (tmp_path / "key").write_text(text)
     port, _ = answering(200, "OK", answer(cert))
-    done = example.run(PROXMOX_HOST=f"127.0.0.1:{port}")
+    done = example.ask(port)
     assert done.returncode == 1 and done.stdout == "" and done.stderr
     assert SECRET not in done.stderr and (len(text) < 63 or text not in done.stderr)
 
 
+@pytest.mark.parametrize("part", ["link", "ticket"])
 @pytest.mark.parametrize("example", ["shell"], indirect=True)
-def test_shell_shows_the_token_to_nobody(example: Example, answering: Callable, cert: Cert, tmp_path: Path) -> None:
-    """Every user of a machine sees the arguments of the programs that the shell example starts. They hold no token, no
-    password and no ticket. The other examples start no program."""
+def test_shell_shows_no_secret(example: Example, answering: Callable, cert: Cert, tmp_path: Path, part: str) -> None:
+    """Every user of a machine sees the arguments of the programs that the shell examples start. They hold no token, no
+    password and no ticket, and of a link no key. The other examples start no program."""
     spies = tmp_path / "spies"
     spies.mkdir()
-    for name in ("cat", "curl", "cut", "grep", "jq", "od", "openssl", "sed", "tr"):
+    for name in ("basenc", "cat", "curl", "cut", "grep", "jose", "jq", "od", "openssl", "sed", "tr"):
         spy = spies / name
         spy.write_text(
             f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >>{tmp_path}/seen.{name}\nexec {shutil.which(name)} "$@"\n'
         )
         spy.chmod(0o755)
     port, _ = answering(200, "OK", answer(cert, password="aVNCpassword"))
-    example.open(port, PATH=f"{spies}:{os.environ['PATH']}")
+    path = f"{spies}:{os.environ['PATH']}"
+    payload = example.link(PATH=path) if part == "link" else example.open(port, PATH=path)["payload"]
     seen = {path.name.removeprefix("seen."): path.read_text() for path in tmp_path.glob("seen.*")}
-    assert {"curl", "jq", "openssl"} <= set(seen)
+    assert {"basenc", "jose", "jq"} <= set(seen) if part == "link" else {"curl", "jq", "openssl"} <= set(seen)
+    other_key = base64.urlsafe_b64encode(bytes.fromhex(example.key)).decode().rstrip("=")
     for name, arguments in seen.items():
         assert SECRET not in arguments and "aVNCpassword" not in arguments and HARD_TICKET not in arguments, name
-        assert (example.key in arguments) == (name == "openssl"), name  # console.sh warns of this
+        assert (example.key in arguments) == (name == "openssl"), name  # ticket.sh warns of this
+        assert other_key not in arguments and payload not in arguments, name
 
 
 # --- through proxxy --------------------------------------------------------------------------
@@ -409,7 +483,7 @@ def standin(standin: StandIn) -> StandIn:
 
 @pytest.fixture
 def proxxy(example: Example, key: str, cert: Cert) -> Iterator[Activator]:
-    """Accepts only the example's format. With JWE the CA is in the payload."""
+    """Accepts only the format of ticket.*. With JWE the CA is in the payload."""
     settings = {"SIGNATURE_KEY": f"old:{'00' * 32},{KID}:{key}", "PROXXY_PAYLOADS": example.format}
     if example.format == "cbc":
         settings["PROXXY_CA_FILE"] = str(cert.ca)
@@ -426,11 +500,11 @@ def test_console(
     example: Example, proxxy: Activator, standin: StandIn, tmp_path: Path, kid: str, type: str, vmid: int, banner: bytes
 ) -> None:
     (tmp_path / "key").write_text(f"{kid}{example.key}" + (f",old:{'00' * 32}\n" if kid else ""))
-    opened = example.open(standin.port, PROXMOX_TYPE=type, PROXMOX_VMID=vmid)
-    header, claims = example.claims(opened)
+    opened = example.open(standin.port, vmid, type)
+    header, claims = example.claims(opened["payload"])
     assert header.get("kid", "") == (KID if kid and example.format == "jwe" else "")
     assert claims["vncticket"].startswith(opened["password"])  # RFB uses only 8 characters of it
-    with Client.upgraded(proxxy.port, opened["websocket"].removeprefix("wss://panel.example")) as client:
+    with Client.upgraded(proxxy.port, target(opened["payload"], "/console/ws")) as client:
         assert client.read_data(len(banner)) == banner
 
 

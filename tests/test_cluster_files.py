@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from conftest import console
-from lib.activator import Activator
+from lib.activator import Activator, binary
 from lib.answers import INVALID, ask, refusal
+from lib.certs import Cert
 from lib.payload import seal, seal_jwe
 from lib.process import free_port
 
@@ -120,3 +122,40 @@ def test_host_of_a_cluster_file_needs_no_permission(settings: dict[str, Any], cl
         assert refusal(proxxy, seal_jwe({**LINK, "cluster": "dc1"}, key), plain)[0] == 426
         assert refusal(proxxy, seal_jwe({**LINK, "host": "127.0.0.1:1", "ticket": ticket}, key), plain)[0] == 403
         assert refusal(proxxy, seal_jwe({**LINK, "host": "pve.example.com", "ticket": ticket}, key), plain)[0] == 426
+
+
+def check(tmp_path: Path, key: str) -> tuple[int, str, str]:
+    """Runs proxxy-conn --check; returns exit status, output and messages."""
+    config = tmp_path / "settings"
+    config.write_text(f"SIGNATURE_KEY={key}\nPROXXY_PAYLOADS=jwe\nPROXXY_CLUSTER_DIRECTORY={tmp_path}\n")
+    environment = {"PROXXY_CONFIG": str(config), "PATH": os.environ["PATH"]}
+    done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
+    assert TOKEN.partition("=")[2] not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_check_reads_cluster_files(tmp_path: Path, key: str, cert: Cert) -> None:
+    (tmp_path / "dc1.conf").write_text(f"HOSTS=pve01\nTOKEN={TOKEN}\nCA_FILE={cert.ca}\n")
+    (tmp_path / "dc2.conf").write_text(f"HOSTS=pve02\nTOKEN={TOKEN}\n")
+    (tmp_path / "dc1.conf").chmod(0o640)
+    status, output, messages = check(tmp_path, key)
+    assert status == 0
+    assert f"cluster dc1 is read from {tmp_path}/dc1.conf\ncluster dc2 is read from {tmp_path}/dc2.conf\n" in output
+    assert messages == (
+        f"proxxy-conn: {tmp_path}/dc2.conf can be read by every user, and has an API token: "
+        "make it root:proxxy, mode 0640\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        ("HOSTS=pve01\nTOKEN=x\n", "dc1.conf line 2: TOKEN has an invalid value"),
+        (f"HOSTS=pve01\nTOKEN={TOKEN}\nCA_FILE=/dev/null\n", "cluster file dc1: CA_FILE /dev/null: no certificate"),
+        (f"HOSTS=pve01\nTOKEN={TOKEN}\nCA_FILE=/nonexistent\n", "cluster file dc1: CA_FILE /nonexistent: no cert"),
+    ],
+)
+def test_check_says_what_no_link_could_work_with(tmp_path: Path, key: str, lines: str, words: str) -> None:
+    (tmp_path / "dc1.conf").write_text(lines)
+    status, _, messages = check(tmp_path, key)
+    assert status == os.EX_CONFIG and words in messages

@@ -54,7 +54,7 @@ CONN_8 = read("man/proxxy-conn.8")
 
 
 # --- settings ---------------------------------------------------------------------------------
-# test_manuals.py shows that the program, the README and the manual have the same settings.
+# test_manuals.py shows that the program and the manual have the same settings.
 
 CONFIG = code("lib/config.c")
 SETTINGS = dict(re.findall(r'\{\s*"([A-Z_]+)",\s*("[^"]*"|\w+),', CONFIG))
@@ -149,12 +149,6 @@ def test_members_and_claims_are_found() -> None:
 def test_manual_has_every_member_and_claim() -> None:
     items = re.findall(r"^\.It Li (\w+)$", read("man/proxxy-payload.7"), re.M)
     assert sorted(items) == sorted(MEMBERS | CLAIMS)
-
-
-def test_readme_has_every_member_and_claim() -> None:
-    table = read("README.md").partition("\n| member |")[2].partition("\n\n")[0]
-    names = [name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)]
-    assert sorted(names) == sorted(MEMBERS | CLAIMS)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=["password", "user", "without console ticket"])
@@ -313,8 +307,7 @@ def is_said(quote: str) -> bool:
 
 
 def test_documents_quote_what_proxxy_says() -> None:
-    table = read("README.md").partition("\n## When it does not work\n")[2].partition("\n\n## ")[0]
-    rows = re.findall(r"^\| ((?:HTTP|Close|…) .*?) \|", table, re.M)
+    rows = re.findall(r"^\| ((?:HTTP|Close|…) .*?) \|", read("docs/troubleshooting.md"), re.M)
     quotes = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
     for title in ("s Errors", "s Close codes"):
         lines = re.findall(r"^\.Li (.*)$", section(CONN_8, title), re.M)
@@ -390,7 +383,7 @@ def test_configurations_of_reverse_proxies_are_installed_documented_and_tested()
     classes = re.findall(r"^class (\w+)\(.*?(?=^class |\Z)", read("tests/lib/web.py"), re.M | re.S)
     for name in FRONTS:
         assert name in installed and f"deploy/{name}" in read("console/README.md")
-        assert name in read("README.md")
+        assert f"deploy/{name}" in read("docs/reverse-proxies.md")
         assert f'shipped("{name}")' in read("tests/lib/web.py")
     params = re.findall(r"params=\[(.*?)\]", python_tests())
     assert len(classes) == len(FRONTS) and any(set(classes) == set(listed.split(", ")) for listed in params)

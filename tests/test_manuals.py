@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manual pages are valid, and list the same settings as the program and the README."""
+"""The manual pages are valid, and list the same settings as the program."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ def settings_of_the_program() -> dict[str, str]:
     return dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.M))
 
 
-def test_settings_are_the_same_in_program_readme_and_manual() -> None:
-    settings = settings_of_the_program()
-    readme = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", (TREE / "README.md").read_text(), re.M))
+def test_settings_are_the_same_in_program_and_manual() -> None:
     manual = re.findall(r"^\.It Ev ([A-Z_]+)", (TREE / "man" / "proxxy.conf.5").read_text(), re.M)
-    assert sorted(readme) == sorted(settings) == sorted(manual)
-    for name, default in settings.items():
-        assert readme[name].strip("`–") == default, name
+    assert sorted(manual) == sorted(settings_of_the_program()) and len(manual) > 15
 
 
 def test_manual_pages_are_clean() -> None:

@@ -10,7 +10,7 @@ import pytest
 from lib.activator import TREE
 
 PROGRAMS = (".", "lib", "session", "status", "url")
-FOLDERS = "bench|console|debian|deploy|examples|lib|man|session|status|tests|url"
+FOLDERS = "bench|console|debian|deploy|docs|examples|lib|man|session|status|tests|url"
 DOCUMENTS = [path for pattern in ("*.md", "*/*.md") for path in sorted(TREE.glob(pattern))]
 MAP = (TREE / "HACKING.md").read_text()
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)

@@ -9,11 +9,12 @@ import re
 import socket
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
 from conftest import ECHO, console
-from lib.activator import Activator
+from lib.activator import TREE, Activator
 from lib.certs import Cert
 from lib.fronts import Apache, Front, HAProxy, PlainCaddy, PlainNginx
 from lib.payload import seal, seal_jwe, target
@@ -85,6 +86,52 @@ def test_haproxys_health_check_finds_wrong_settings(settings: dict[str, Any]) ->
     with Activator(settings | {"SIGNATURE_KEY": "short"}) as broken, HAProxy(broken.port, "option httpchk") as front:
         wait_for(lambda: front.stats()["status"] == "DOWN", 10, lambda: f"{front.stats()}\n{front.logs()}")
         assert front.stats()["check_code"] == "500"
+
+
+# --- limits for each client -------------------------------------------------------------------
+
+
+class LimitedNginx(Nginx):
+    """With the shipped configuration's limit of consoles for each client, lowered to 2."""
+
+    def command(self) -> list[str | Path]:
+        command = super().command()
+        config = self.directory / "nginx.conf"
+        config.write_text(config.read_text().replace("http {", f"http {{ {self.zone}"))
+        return command
+
+    def shipped(self, name: str) -> str:
+        text = super().shipped(name)
+        [self.zone] = re.findall(r"limit_conn_zone .*;", text)
+        assert text.count("\t#limit_conn proxxy 32;\n") == 1
+        return text.replace("#limit_conn proxxy 32;", "limit_conn proxxy 2;")
+
+
+def limited_haproxy(port: int) -> Front:
+    text = (TREE / "docs" / "reverse-proxies.md").read_text()
+    lines = re.findall(r"^ +((?:stick-table|http-request) .*)$", text, re.M)
+    assert len(lines) == 3 and "gt 32" in lines[2]
+    return HAProxy(port, "\n".join(lines).replace("gt 32", "gt 2"))
+
+
+@pytest.mark.parametrize("limited, status", [(LimitedNginx, 503), (limited_haproxy, 429)], ids=["nginx", "HAProxy"])
+def test_limit_of_consoles_for_each_client(
+    relay: Activator, standin: StandIn, key: str, limited: Callable[[int], Front], status: int
+) -> None:
+    with limited(relay.port) as front:
+
+        def url() -> str:
+            return target(seal_jwe(standin.console("qemu", ECHO), key), "/console/ws")
+
+        with Client.upgraded(front.port, url()), Client.upgraded(front.port, url()) as second:
+            with Client.connect(front.port, url()) as third:
+                assert third.read_head().status == status
+            second.send_frame(CLOSE, close_payload(1000))
+            assert second.close_code() == (1000, "")
+            relay.wait_sessions(1, 10)
+            with Client.upgraded(front.port, url()) as again:
+                again.send_frame(BINARY, b"x")
+                assert again.read_data(1) == b"x"
 
 
 # --- the shipped configurations --------------------------------------------------------------

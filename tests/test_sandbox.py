@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,7 +19,7 @@ from conftest import ECHO, console
 from lib.activator import TREE, Activator, Xinetd
 from lib.make import make
 from lib.payload import seal, seal_jwe, target
-from lib.process import wait_for
+from lib.process import memory, wait_for
 from lib.standin import StandIn
 from lib.wire import BINARY, PING, PONG, Client
 
@@ -133,18 +133,6 @@ def test_session_has_no_descriptor_that_is_not_its_own(settings: dict[str, Any],
 
 
 # --- memory ----------------------------------------------------------------------------------
-
-
-def memory(pid: int) -> Iterator[tuple[str, bytes]]:
-    """Yields each readable mapping of a process: its line in maps and its bytes."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in maps:
-            fields = line.split()
-            if "r" not in fields[1] or fields[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
-                continue
-            start, end = (int(number, 16) for number in fields[0].split("-"))
-            mem.seek(start)
-            yield line, mem.read(end - start)
 
 
 def secrets_of(console: dict[str, Any], key: str, payload: str) -> dict[str, bytes]:

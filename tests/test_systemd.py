@@ -18,6 +18,7 @@ from typing import Iterator
 import pytest
 
 from conftest import ECHO, echo
+from lib.activator import TREE
 from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.flow import Flow, check_echo
@@ -226,7 +227,31 @@ def test_65th_session_works(machine: Machine, proxmox: StandIn) -> None:
     wait_instances(machine, 0)
 
 
-def test_one_address_cannot_take_every_slot(machine: Machine) -> None:
+@pytest.fixture
+def direct(machine: Machine) -> Iterator[None]:
+    """Adds direct.conf with the document's commands."""
+    text = (TREE / "docs" / "reverse-proxies.md").read_text().partition("\n## Without a proxy\n")[2]
+    commands = re.findall(r"^    sudo (.*direct.*|.*daemon-reload)$", text, re.M)
+    assert len(commands) == 2
+    for command in commands:
+        machine.run(["sh", "-c", command.replace("/usr/share", "/usr/local/share")])
+    yield
+    machine.run(["rm", "-r", "/etc/systemd/system/proxxy.socket.d"])
+    machine.run(["systemctl", "daemon-reload"])
+
+
+def test_one_address_may_be_that_of_a_reverse_proxy(machine: Machine) -> None:
+    """As installed, there is no limit for each address. 300 is more than direct.conf allows."""
+    assert show(machine, "proxxy.socket", "MaxConnectionsPerSource")["MaxConnectionsPerSource"] == "0"
+    through = [hold_request("127.0.0.2") for _ in range(300)]
+    wait_instances(machine, 300)
+    for client in through:
+        client.sock.close()
+    wait_instances(machine, 0)
+
+
+def test_one_address_cannot_take_every_slot(machine: Machine, direct: None) -> None:
+    """With direct.conf. The limit also applies without a restart of the socket."""
     limits = show(machine, "proxxy.socket", "MaxConnections", "MaxConnectionsPerSource")
     each = int(limits["MaxConnectionsPerSource"])
     assert 0 < 2 * each < int(limits["MaxConnections"])

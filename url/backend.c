@@ -76,28 +76,44 @@ static bool parse_host(void *backend, const struct setting *s, const char *value
 	return (!*value || payload_parse_host(value, &ignored) == OK) && settings_parse_text(backend, s, value);
 }
 
+bool backend_cluster_valid(const char *text)
+{
+	return *text != '.' && keys_name_valid(text, strlen(text));
+}
+
+static bool parse_cluster(void *backend, const struct setting *s, const char *value)
+{
+	return (!*value || backend_cluster_valid(value)) && settings_parse_text(backend, s, value);
+}
+
 #define TEXT(parse, member) parse, offsetof(struct backend, member), 0, (int)sizeof(((struct backend *)NULL)->member)
 
 static const struct setting table[] = {
-	{ "PROXMOX_HOST", "", "Name or address of Proxmox's API, with :port unless 8006. Default: the guest's node",
-	  TEXT(parse_host, host) },
-	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "File with an API token, USER@REALM!NAME=SECRET",
-	  TEXT(settings_parse_text, token_file) },
-	{ "PROXMOX_USER", "", "User that logs in, instead of the token: USER@REALM", TEXT(settings_parse_text, user) },
-	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "File with that user's password",
-	  TEXT(settings_parse_text, password_file) },
-	{ "PROXXY_CA_FILE", "",
-	  "PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them "
-	  "to proxxy. Default: the system's",
-	  TEXT(settings_parse_text, ca_file) },
-	{ "SIGNATURE_KEY", "",
-	  "The key shared with proxxy: 64 hex digits, or several kid:hex separated by commas, of "
-	  "which the first seals. Better kept in PROXXY_KEY_FILE",
-	  keys_parse_text, 0, 0, 0 },
-	{ "PROXXY_KEY_FILE", KEY_FILE, "File with that key or keys, read if it exists", keys_parse_file, 0, 0, 0 },
 	{ "PROXXY_PAGE", "", "URL of the console pages: https://panel.example.com/console/", TEXT(parse_page, page) },
 	{ "PROXXY_WEBSOCKET", "", "URL of proxxy: wss://panel.example.com/console/ws. Default: ws beside the pages",
 	  TEXT(parse_websocket, websocket) },
+	{ "PROXXY_CLUSTER", "",
+	  "Name of proxxy's cluster file for --cluster. Default: the only one in PROXXY_CLUSTER_DIRECTORY",
+	  TEXT(parse_cluster, cluster) },
+	{ "PROXXY_KEY_FILE", KEY_FILE, "File with the key that is shared with proxxy, read if it exists",
+	  keys_parse_file, 0, 0, 0 },
+	{ "SIGNATURE_KEY", "",
+	  "That key: 64 hex digits, or several kid:hex separated by commas, of which the first seals. Better kept "
+	  "in PROXXY_KEY_FILE",
+	  keys_parse_text, 0, 0, 0 },
+	{ "PROXMOX_HOST", "",
+	  "For --ask: name or address of Proxmox's API, with :port unless 8006. Default: the guest's node",
+	  TEXT(parse_host, host) },
+	{ "PROXMOX_TOKEN_FILE", DEFAULT_TOKEN_FILE, "For --ask: file with an API token, USER@REALM!NAME=SECRET",
+	  TEXT(settings_parse_text, token_file) },
+	{ "PROXMOX_USER", "", "For --ask: user that logs in, instead of the token: USER@REALM",
+	  TEXT(settings_parse_text, user) },
+	{ "PROXMOX_PASSWORD_FILE", DEFAULT_PASSWORD_FILE, "For --ask: file with that user's password",
+	  TEXT(settings_parse_text, password_file) },
+	{ "PROXXY_CA_FILE", "",
+	  "For --ask: PEM file of the CAs that Proxmox's certificate must chain to. The payload passes them "
+	  "to proxxy. Default: the system's",
+	  TEXT(settings_parse_text, ca_file) },
 };
 static const struct settings settings = { table, sizeof(table) / sizeof(table[0]) };
 

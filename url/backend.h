@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Loads proxxy-url's settings and keys: from the environment, else from the file that
- * PROXXY_URL_CONFIG names and the files of its drop-in directory. They say where Proxmox's API is,
- * how to authenticate there, and where browsers reach proxxy and the console pages.
+ * PROXXY_URL_CONFIG names and the files of its drop-in directory. They say where browsers reach proxxy
+ * and the console pages, and, for --ask, where Proxmox's API is and how to authenticate there.
  * man/proxxy-url.1 describes them.
  */
 #ifndef PROXXY_BACKEND_H
 #define PROXXY_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -29,6 +30,7 @@ struct backend {
 	char user[PROXMOX_USER_MAX]; /* "" to use the token */
 	char password_file[SETTINGS_PATH_MAX];
 	char ca_file[SETTINGS_PATH_MAX];  /* "" for the system's store */
+	char cluster[KEY_NAME_MAX + 1];   /* name of a cluster file; "" if not set */
 	char page[BACKEND_URL_MAX];       /* URL of the console pages, ending in a slash; "" if not set */
 	char websocket[BACKEND_URL_MAX];  /* URL of proxxy; "" if neither it nor page is set */
 	char origin[HOST_ORIGIN_MAX + 1]; /* of page */
@@ -49,6 +51,9 @@ int backend_read_secret(const char *path, const char *setting, char text[BACKEND
  * Returns a pointer into text. Otherwise returns NULL, and in why[0..size) the end of a sentence
  * whose subject is the file; it holds nothing of text. */
 const char *backend_token(char *text, char *why, size_t size);
+
+/* Returns true if text can be the name of a cluster file, without ".conf" (lib/cluster.h). */
+bool backend_cluster_valid(const char *text);
 
 /* Overwrites the keys. */
 void backend_wipe(struct backend *backend);

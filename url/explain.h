@@ -15,9 +15,9 @@ enum { EXPLAIN_PAYLOAD_MAX = 16 * 1024 }; /* bytes of a payload, with its NUL; a
 
 /* Prints the contents of a payload and a verdict: whether proxxy would accept it now, apart from
  * the origin and client address that it is limited to, and from whether it was used. If this
- * machine has proxxy's settings (lib/config.h), they apply. text is a payload, or a URL that
- * contains one; it must begin with a space, and is changed. As text the output has no secret; as
- * JSON it has everything, including secrets.
+ * machine has proxxy's settings and cluster files, they apply. text is a payload, or a URL that
+ * contains one; it must begin with a space, and is changed. The output has no secret, with one
+ * exception: as JSON it has the tickets of a payload with a console ticket.
  * Returns 0 if proxxy would accept the payload. Otherwise returns the error of the refusal, and ""
  * in why.
  * Returns ERR_PAYLOAD_MISSING if text contains no payload, or ERR_CONFIG for an invalid setting;

@@ -10,22 +10,28 @@
 #include <stdio.h>
 
 enum {
-	URL_LIFETIME_DEFAULT = 60,       /* seconds; Proxmox's console itself waits 10 */
+	URL_LIFETIME_DEFAULT = 300,      /* seconds; the default of PROXXY_PAYLOAD_LIFETIME */
+	URL_LIFETIME_ASKED = 60,         /* seconds, if Proxmox has been asked: its console waits 10 */
 	URL_LIFETIME_MAX = 24 * 60 * 60, /* seconds; the maximum of PROXXY_PAYLOAD_LIFETIME */
 	URL_TITLE_MAX = 200,             /* bytes of a page's title */
 };
 
-/* The strings are those of argv. */
+/* The strings are those of argv, and NULL if they are not given. */
 struct url_options {
-	const char *command;                 /* "seal", "open" or "keygen"; NULL for a console */
-	const char *key_name;                /* keygen's argument, or NULL */
-	const char *node, *type;             /* node is NULL for a command; type is "qemu" or "lxc" */
-	const char *origin, *client, *title; /* NULL if not given */
-	uint32_t vmid;                       /* 0 for a command */
-	int lifetime, session_max;           /* seconds; session_max is 0 if not given */
-	bool xterm, vnc, json, jwe, cbc;     /* if neither jwe nor cbc, the format is JWE */
-	char **viewer_arguments;             /* the arguments after "--", up to a NULL */
-	char why[128];                       /* the error, after URL_OPTIONS_ERROR */
+	const char *command;  /* "seal", "open" or "keygen"; NULL for a console */
+	const char *key_name; /* keygen's argument */
+	const char *type;     /* "qemu" or "lxc" */
+	const char *cluster;  /* name of a cluster file */
+	const char *host;     /* a host that a cluster file lists */
+	const char *node;     /* not NULL if ask is set */
+	const char *sub, *origin, *client, *title;
+	uint32_t vmid;             /* 0 for a command */
+	int lifetime, session_max; /* seconds; 0 if not given */
+	bool ask;                  /* request the console from Proxmox, and seal its answer */
+	bool terminal, vnc, browser, json, once;
+	bool jwe, cbc;           /* if neither, the format is JWE */
+	char **viewer_arguments; /* the arguments after "--", up to a NULL */
+	char why[160];           /* the error, after URL_OPTIONS_ERROR */
 };
 
 enum url_options_result {

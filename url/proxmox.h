@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A client of Proxmox's API, for what a backend needs: logs in, and requests a console. It uses
- * libcurl and TLS with verification. Paths and parameters are those of Proxmox VE's API viewer.
+ * What a backend needs of Proxmox's API: logs in, and requests a console. Paths and parameters are
+ * those of Proxmox VE's API viewer.
  */
 #ifndef PROXXY_PROXMOX_H
 #define PROXXY_PROXMOX_H
@@ -10,16 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/curl_api.h"
 #include "lib/payload.h"
 
 enum {
 	PROXMOX_ANSWER_MAX = 16 * 1024, /* bytes of an answer's body; a console's has about 4 KiB */
-	PROXMOX_USER_MAX = 256,         /* bytes of a user or token, "user@realm!name", with its NUL */
+	PROXMOX_USER_MAX = API_USER_MAX,
 	/* Bytes of a VNC password, with its NUL. RFB uses 8 of them; Proxmox before 8.0 sends a
 	 * ticket. */
 	PROXMOX_PASSWORD_MAX = 128,
-	PROXMOX_TIMEOUT_S = 15, /* for one call; Proxmox takes 3 to refuse */
-	PROXMOX_WHY_MAX = 512,  /* bytes of why, with its NUL */
 };
 
 /* The server and the credentials. The caller owns the strings. */
@@ -29,7 +28,7 @@ struct proxmox {
 	const char *token;           /* "user@realm!name=secret"; secret. NULL to log in with the next two */
 	const char *user, *password; /* "user@realm"; the password is secret */
 	int status;                  /* HTTP status of the last answer; 0 if there was none */
-	char why[PROXMOX_WHY_MAX];   /* a sentence about the failure for the operator, without a secret */
+	char why[API_WHY_MAX];       /* a sentence about the failure for the operator, without a secret */
 };
 
 enum proxmox_kind { PROXMOX_VNC, PROXMOX_TERMINAL };

@@ -21,6 +21,7 @@
 #include "lib/error.h"
 #include "lib/io.h"
 #include "url/client.h"
+#include "url/directory.h"
 #include "ws.h"
 
 extern char **environ;
@@ -65,7 +66,7 @@ static int start_viewer(struct session *s, char **argv, char *path, const char *
 		end++;
 	*end = path;
 	end[1] = NULL;
-	if (setenv("VNC_PASSWORD", password, 1) < 0)
+	if (password && setenv("VNC_PASSWORD", password, 1) < 0)
 		return fail(s, ERR_SYSTEM, "%s", strerror(errno));
 	/* The viewer must not inherit our connection, or other descriptors of libcurl. */
 	posix_spawn_file_actions_init(&actions);
@@ -78,7 +79,8 @@ static int start_viewer(struct session *s, char **argv, char *path, const char *
 	rc = posix_spawnp(&s->viewer, argv[0], &actions, &attributes, argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	unsetenv("VNC_PASSWORD");
+	if (password)
+		unsetenv("VNC_PASSWORD");
 	if (rc != 0) {
 		s->viewer = -1;
 		return fail(s, ERR_SYSTEM, "%.100s: %s; VNCVIEWER can name another viewer", argv[0], strerror(rc));
@@ -121,15 +123,12 @@ static void on_signals(void (*handler)(int))
  * it connects. Then removes both. */
 static int accept_viewer(struct session *s, char **argv, const char *password)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	const int64_t deadline = io_now() + VIEWER_START_TIMEOUT_S * INT64_C(1000);
-	int listener, rc = OK;
+	int listener, rc;
 
-	if (snprintf(viewer_directory, sizeof(viewer_directory), "%s/proxxy-XXXXXX",
-		     runtime && *runtime ? runtime : "/tmp") >= (int)sizeof(viewer_directory))
-		return fail(s, ERR_SYSTEM, "XDG_RUNTIME_DIR is too long for a socket's path");
-	if (!mkdtemp(viewer_directory))
-		return fail(s, ERR_SYSTEM, "cannot make a directory for the viewer's socket: %s", strerror(errno));
+	rc = directory_make(viewer_directory, sizeof(viewer_directory), s->proxxy.why, s->proxxy.why_size);
+	if (rc < 0)
+		return rc;
 	snprintf(viewer_socket.sun_path, sizeof(viewer_socket.sun_path), "%s/console", viewer_directory);
 	on_signals(remove_viewer_socket);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -18,6 +18,7 @@ LAYERS = {
     "proxxy-conn.c": (*SHARED, "session/"),
     "session/": (*SHARED, "session/"),
     "url/": (*SHARED, "url/"),
+    "setup/": (*SHARED, "setup/"),
     "status/": (*SHARED, "status/"),
     "bench/": (*SHARED, "bench/"),
     "tests/fuzz/session/": (*SHARED, "session/", "tests/fuzz/", "proxxy-conn.c"),

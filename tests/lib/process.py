@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Sequence, TypeVar
+from typing import Any, Callable, Iterator, Sequence, TypeVar
 
 T = TypeVar("T")
 
@@ -160,3 +160,15 @@ def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[]
             raise AssertionError(f"after {timeout} s: {what if isinstance(what, str) else what()}")
         time.sleep(POLL_SECONDS)
     return value
+
+
+def memory(pid: int) -> Iterator[tuple[str, bytes]]:
+    """Yields each readable mapping of a process: its line in maps and its bytes."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            fields = line.split()
+            if "r" not in fields[1] or fields[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
+                continue
+            start, end = (int(number, 16) for number in fields[0].split("-"))
+            mem.seek(start)
+            yield line, mem.read(end - start)

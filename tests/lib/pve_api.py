@@ -244,7 +244,7 @@ def _check(given: Mapping[str, str], schema: Mapping[str, Check], required: Mapp
         if wrong := schema[name](value) if name in schema else NOT_IN_SCHEMA:
             errors[name] = wrong
     for name in required or {}:
-        if given.get(name, "") == "":
+        if name not in given:
             errors[name] = "property is missing and it is not optional"
     if errors:
         raise refused_parameters(errors)

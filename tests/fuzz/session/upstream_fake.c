@@ -95,6 +95,11 @@ int upstream_open(struct upstream *u)
 	return rc;
 }
 
+void upstream_end_secrets(struct upstream *u)
+{
+	(void)u;
+}
+
 void upstream_close(struct upstream *u)
 {
 	upstream_init(u);
