@@ -78,7 +78,7 @@ static bool is_space(char c)
 }
 
 /* Goes to the next state if c is wanted. Returns false if it is not. */
-static bool take(struct guest_list *list, char c, char wanted, int next)
+static bool take(struct guest_list *list, char c, char wanted, enum guest_list_state next)
 {
 	list->state = next;
 	return c == wanted;
