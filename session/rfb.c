@@ -4,8 +4,8 @@
  * it, between the upgrade and the relay.
  */
 
-/* VNC Authentication is defined with DES. OpenSSL deprecates these functions in favour of EVP, which
- * takes DES from the legacy provider. That is a file, and a session opens none;
+/* VNC Authentication is defined with DES. OpenSSL deprecates these functions in favour of EVP,
+ * which takes DES from the legacy provider. That is a file, and a session opens none;
  * session/algorithms.c offers no more than TLS needs. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -24,10 +24,10 @@
  *
  * The console must be of RFB 3; QEMU and vncterm are of 3.8. Another minor version than 7 and 8 is
  * treated as 3.3, as RFC 6143 section 7.1.1 demands. A client is treated as TigerVNC's and
- * libvncserver's servers do: below 3.7 as 3.3, above 3.8 as 3.8, which was the offer. The client of
- * macOS says 3.889 and, after it chose None, neither expects a SecurityResult nor sends a ClientInit
- * (libvncserver, src/libvncserver/auth.c): for it, a ClientInit goes to the console in place of the
- * SecurityResult.
+ * libvncserver's servers do: below 3.7 as 3.3, above 3.8 as 3.8, which was the offer; also 4.0 and
+ * more, which other servers offer. The client of macOS says 3.889. After it chose None, it expects
+ * no SecurityResult and sends no ClientInit (libvncserver, src/libvncserver/auth.c): rfb_feed()
+ * sends a ClientInit to the console for it.
  *
  * Example:
  *
@@ -84,11 +84,11 @@ struct rfb {
  * and wiped here as soon as the response is made or no response is needed. */
 void rfb_init(struct rfb *r, const char *password);
 
-/* Returns how many bytes rfb_feed() takes at most, at the moment; *ret_from is the side whose bytes
- * they must be. These are never more than the message needs that is expected, so no byte that comes
- * behind the beginning is taken away: read no more than this. At most RFB_WANTS_MAX, and not always
- * a whole message. At first, the console's version: 12 bytes of RFB_SERVER. Returns 0 behind
- * RFB_DONE and behind an error; *ret_from is not set then. */
+/* Returns how many bytes rfb_feed() takes at most now; *ret_from is the side whose bytes they must
+ * be. It is at most RFB_WANTS_MAX, and never more than the expected message needs. Whoever reads no
+ * more than this leaves what follows the beginning to the relay. It may be less than a message. At
+ * first it is 12 bytes of RFB_SERVER, the console's version. After RFB_DONE, an error or rfb_wipe()
+ * it is 0, and *ret_from is not set. */
 size_t rfb_wants(const struct rfb *r, enum rfb_peer *ret_from);
 
 /* Takes len bytes, from 1 to what rfb_wants() returned, of the side that it named. A message may
@@ -96,10 +96,10 @@ size_t rfb_wants(const struct rfb *r, enum rfb_peer *ret_from);
  * for *ret_to. The caller sends them before it feeds more. One call has output for one side only.
  * Where both are due (the console is of 3.7 and has None alone), the client's first byte is wanted
  * alone, and what is due to the console comes then.
- * Returns a result of enum rfb_result. RFB_DONE comes with the client's last byte, and has output for
- * either side or none. At RFB_DONE and at an error r is wiped. At an error there is no output, and
- * *ret_why is a static phrase without a secret and without words of either side; otherwise *ret_why
- * is not set. */
+ * Returns a result of enum rfb_result. RFB_DONE comes with the client's last byte, and has output
+ * for either side or none. At RFB_DONE and at an error r is wiped. At an error there is no output,
+ * and *ret_why is a static phrase without a secret and without words of either side; otherwise
+ * *ret_why is not set. */
 int rfb_feed(struct rfb *r, const uint8_t *in, size_t len, uint8_t out[RFB_OUT_MAX], size_t *ret_out,
 	     enum rfb_peer *ret_to, const char **ret_why);
 
@@ -113,7 +113,8 @@ bool rfb_is_refused(const struct rfb *r);
 const char *rfb_reason(const struct rfb *r);
 
 /* Overwrites the password and all that the messages were made of. Allowed at any time, also more
- * than once. rfb_wants() returns 0 from then on; rfb_is_refused() and rfb_reason() still answer. */
+ * than once. rfb_wants() returns 0 from then on; rfb_is_refused() and rfb_reason() still answer.
+ * Registers are not overwritten: wipe_stack() in session/wipe.h does that. */
 void rfb_wipe(struct rfb *r);
 
 #endif

@@ -104,9 +104,7 @@ def test_only_the_payloads_host_counts(proxxy: Activator, clusters: Path, cert: 
         assert said == (1011, "Proxmox: cannot connect: Connection refused") and not first.tokens
 
 
-def test_host_that_does_not_answer_leaves_time(
-    settings: dict[str, Any], clusters: Path, cert: Cert, key: str
-) -> None:
+def test_host_that_does_not_answer_leaves_time(settings: dict[str, Any], clusters: Path, cert: Cert, key: str) -> None:
     with full() as silent, node(cert) as second:
         write(clusters, at(silent), at(second.upstream.port))
         with Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": clusters, "PROXXY_CONNECT_TIMEOUT": 4}) as proxxy:

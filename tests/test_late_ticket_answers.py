@@ -172,9 +172,7 @@ def test_echoed_secrets_are_not_logged(proxxy: Activator, opens: Callable[..., C
         ([{"vmid": 101, "x": "y" * 9000}], API + f"its answer to the list of guests {FOREIGN}", ""),
     ],
 )
-def test_guest_is_not_found(
-    proxxy: Activator, opens: Callable[..., Client], guests: Any, words: str, log: str
-) -> None:
+def test_guest_is_not_found(proxxy: Activator, opens: Callable[..., Client], guests: Any, words: str, log: str) -> None:
     def script(c: Connection) -> None:
         read_call(c)
         answer(c, {"version": "9.2.1"})
@@ -273,9 +271,7 @@ def test_hostile_answers(proxxy: Activator, opens: Callable[..., Client], raw: b
 
 
 @pytest.mark.parametrize("member, value", [("port", "0"), ("port", "5900x"), ("ticket", "x" * 513), ("password", 1)])
-def test_console_that_is_not_valid(
-    proxxy: Activator, opens: Callable[..., Client], member: str, value: Any
-) -> None:
+def test_console_that_is_not_valid(proxxy: Activator, opens: Callable[..., Client], member: str, value: Any) -> None:
     def script(c: Connection) -> None:
         until_vncproxy(c)
         answer(c, {**GRANTED, member: value})
@@ -385,9 +381,7 @@ def test_log_names_the_node_that_may_be_off(quick: Activator, opens: Callable[..
 
 
 @pytest.mark.parametrize("script", [silent, silent_console, half_a_body, no_upgrade])
-def test_client_that_leaves_ends_the_request(
-    proxxy: Activator, opens: Callable[..., Client], script: Script
-) -> None:
+def test_client_that_leaves_ends_the_request(proxxy: Activator, opens: Callable[..., Client], script: Script) -> None:
     client = opens(proxxy, script)
     wait_for(lambda: len(proxxy.sessions()) == 1, 5, "no session")
     time.sleep(0.1)

@@ -398,7 +398,7 @@ static void refusals(void **state)
 		say_refusal(&t, minor, 32, t.reason, 32);
 		run_talk(&t, "a reason");
 		t = (struct talk){ .reason = "" };
-		say_refusal(&t, minor, 0, NULL, 0);
+		say_refusal(&t, minor, 0, "", 0);
 		run_talk(&t, "an empty reason");
 		t = (struct talk){ .reason = "a?b?[31m???c ~?" };
 		say_refusal(&t, minor, 15,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests how rfb.h uses the password: the responses that VNC Authentication demands, and that neither
- * password nor key stays in memory.
+ * Tests how rfb.h uses the password: the responses that VNC Authentication demands, and that
+ * neither password nor key stays in memory.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* as session/rfb.c */
 
@@ -133,7 +133,7 @@ static uint8_t *stack_after_response(uint8_t out[RFB_OUT_MAX])
 /* Neither the password nor the key nor its schedule stays, not even on the stack. */
 static void nothing_stays(void **state)
 {
-	uint8_t key[8] = { 0x0E, 0x86, 0xCE, 0xCE, 0xEE, 0xF6, 0x4E, 0x26 }; /* PASSWORD, bits reversed */
+	uint8_t key[8] = { 0x0E, 0x86, 0xCE, 0xCE, 0xEE, 0xF6, 0x4E, 0x26 }; /* reversed */
 	uint8_t out[RFB_OUT_MAX], *stack = stack_after_response(out);
 	DES_key_schedule schedule;
 	size_t used = 0;
