@@ -53,7 +53,8 @@ int api_answer_release(const char *body, size_t len)
 	return minor >= 0 && minor < 100 ? major * 100 + minor : ERR_UPSTREAM_ANSWER;
 }
 
-/* Returns the VNC password in an answer: its first 8 bytes count. Returns NULL if it is not valid. */
+/* Returns the VNC password in an answer: its first 8 bytes count. Returns NULL if it is not
+ * valid. */
 static const char *find_password(struct json_object *data, const char *ticket)
 {
 	struct json_object *member;

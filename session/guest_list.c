@@ -127,7 +127,8 @@ static bool take_after_member(struct guest_list *list, char c)
 	return c == ',' || c == '}';
 }
 
-/* Takes a byte of a value that is not needed. Its text is not checked: only where it ends counts. */
+/* Takes a byte of a value that is not needed. Its text is not checked: only where it ends
+ * counts. */
 static bool take_from_skipped(struct guest_list *list, char c)
 {
 	if (list->depth == 0 && !list->in_string && (c == ',' || c == '}'))

@@ -17,7 +17,7 @@ from lib.process import free_port
 from lib.upstream import Connection, Upstream
 
 OWN = "root@pam!own=5ecc1e70-0000-4000-8000-000000000001"
-LINK = {"vmid": 100, "type": "lxc", "node": "pve01"}  # one request
+LINK: dict[str, Any] = {"vmid": 100, "type": "lxc", "node": "pve01"}  # one request
 EMPTY = (1000, "Console closed before it sent anything: the guest is off or has stopped")
 
 
@@ -62,9 +62,9 @@ def clusters(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(clusters: Path, *hosts: object, name: str = "dc1", **more: object) -> None:
+def write(clusters: Path, *hosts: object, **more: object) -> None:
     lines = [f"HOSTS={','.join(map(str, hosts))}", f"TOKEN={OWN}", *(f"{key}={value}" for key, value in more.items())]
-    (clusters / f"{name}.conf").write_text("\n".join(lines) + "\n")
+    (clusters / "dc1.conf").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -150,13 +150,18 @@ def test_clusters_own_certificates(
     """They count instead of the settings, even with PROXXY_TLS_VERIFY=off."""
     other = Authority(tmp_path_factory.mktemp("other"))
     right, wrong = other.leaf("right"), authority.leaf("wrong")
-    more: dict[str, object] = {}
+    more: dict[str, Any] = {}
     if where != "CA_FILE":
         more["FINGERPRINTS"] = right.fingerprint if where == "FINGERPRINTS" else "ab" * 32
     if where != "FINGERPRINTS":
         more["CA_FILE"] = right.ca
     common = {**settings, "PROXXY_CLUSTER_DIRECTORY": clusters}
-    for setting in ({}, {"PROXXY_TLS_VERIFY": "off"}, {"PROXXY_FINGERPRINTS": wrong.fingerprint}):
+    settings_of_all: list[dict[str, Any]] = [
+        {},
+        {"PROXXY_TLS_VERIFY": "off"},
+        {"PROXXY_FINGERPRINTS": wrong.fingerprint},
+    ]
+    for setting in settings_of_all:
         with Activator({**common, **setting}) as proxxy:
             with node(right) as machine:
                 write(clusters, at(machine.upstream.port), **more)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fuzzes http_body.h. The first bytes choose the framing and the size of the pieces, the rest is the
- * body. The content must not depend on the pieces, and must be what a simple decoder finds in the
- * whole body.
+ * Fuzzes http_body.h. The first bytes choose the framing and the size of the pieces, the rest is
+ * the body. The content must not depend on the pieces, and must be what a simple decoder finds in
+ * the whole body.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -73,8 +73,8 @@ static long line_length(const char *text, size_t len)
 	return -1;
 }
 
-/* A simple decoder of a whole chunked body. Returns the content's size, or -1 if it is not whole and
- * valid; *ret_used is the body's size. */
+/* A simple decoder of a whole chunked body. Returns the content's size, or -1 if it is not whole
+ * and valid; *ret_used is the body's size. */
 static long reference(const char *text, size_t len, char *content, size_t *ret_used)
 {
 	size_t at = 0, n = 0, trailers = 0;
