@@ -15,6 +15,8 @@ from lib.certs import Authority, Cert
 from lib.late import TOKEN, answer, end_of, open_link, read_call
 from lib.process import free_port
 from lib.upstream import Connection, Upstream
+from lib.wire import BINARY
+from test_proxmox_connect import WithNames
 
 OWN = "root@pam!own=5ecc1e70-0000-4000-8000-000000000001"
 LINK: dict[str, Any] = {"vmid": 100, "type": "lxc", "node": "pve01"}  # one request
@@ -111,6 +113,29 @@ def test_host_that_does_not_answer_leaves_time(settings: dict[str, Any], cluster
             began = time.monotonic()
             assert opened(proxxy, key) == EMPTY
             assert 1.9 < time.monotonic() - began < 3.5  # half of the time
+
+
+def test_name_that_is_never_resolved_leaves_time(
+    settings: dict[str, Any], clusters: Path, cert: Cert, key: str
+) -> None:
+    """The lookup goes on in its thread, into the sandbox, where it cannot send again. The session does not notice."""
+
+    def script(c: Connection) -> None:
+        read_call(c)
+        answer(c, {"ticket": "PVEVNC:1::x", "port": 5900, "user": "u@pve"})
+        c.accept_upgrade()
+        c.send_frame(BINARY, b"OK")
+        time.sleep(6)  # the resolver sends again after 5 s
+        c.send_frame(BINARY, b"still here")
+        c.close_code()
+
+    with socket.socket(type=socket.SOCK_DGRAM) as silent, Upstream(cert, script) as upstream:
+        silent.bind(("127.0.0.78", 53))
+        write(clusters, "pve.test", at(upstream.port))
+        all_settings = {**settings, "PROXXY_CLUSTER_DIRECTORY": clusters, "PROXXY_CONNECT_TIMEOUT": 2}
+        with WithNames(all_settings, "", "127.0.0.78") as proxxy:
+            with open_link(proxxy, key, {**LINK, "cluster": "dc1", "protocol": "term"}) as client:
+                assert client.read_frame(10).payload == b"still here"
 
 
 def test_no_host_accepts(settings: dict[str, Any], clusters: Path, key: str) -> None:
