@@ -63,7 +63,8 @@ class Backend(NamedTuple):
         )
         try:
             path = f"/api2/json/nodes/{self.node}/{type}/{vmid}/{action}"
-            api.request("POST", path, headers={"Authorization": self.token, "Content-Length": "0"})
+            form = "websocket=1" if action == "vncproxy" else ""
+            api.request("POST", path, form, {"Authorization": self.token})
             response = api.getresponse()
             if response.status != 200:
                 raise RuntimeError(f"Proxmox: {response.status} {response.reason}")
