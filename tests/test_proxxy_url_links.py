@@ -109,7 +109,7 @@ def test_lifetime(claims: Callable[..., dict[str, Any]], arguments: list[str], s
 
 def test_lifetime_follows_proxxys_setting(command: UrlCommand, claims: Callable[..., dict[str, Any]]) -> None:
     """By default, proxxy accepts the link. A longer lifetime is warned about, because proxxy may be another machine."""
-    settings = {"PROXXY_PAYLOAD_LIFETIME": 60}
+    settings: dict[str, Any] = {"PROXXY_PAYLOAD_LIFETIME": 60}
     found = claims(**settings)
     assert found["exp"] - found["iat"] == 60
     done = command.run(*LINK, "--minutes", 2, **settings)
@@ -283,8 +283,10 @@ def test_xdg_open_is_the_browser_by_default(command: UrlCommand, clusters: Path)
     bin.mkdir()
     (bin / "xdg-open").write_text(f'#!/bin/sh\necho "$1" >{command.directory}/opened\n')
     (bin / "xdg-open").chmod(0o700)
-    for given in ({}, {"BROWSER": ""}):
-        command.ok(*LINK, "--open", PATH=f"{bin}:{os.environ['PATH']}", XDG_RUNTIME_DIR=command.directory, **given)
+    environment: dict[str, Any] = {"PATH": f"{bin}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": command.directory}
+    for more in ({}, {"BROWSER": ""}):
+        environment.update(more)
+        command.ok(*LINK, "--open", **environment)
         assert re.fullmatch(r".*/proxxy-\w{6}/console\.html\n", (command.directory / "opened").read_text())
 
 

@@ -361,11 +361,12 @@ def test_open_where_proxxys_clusters_are_not(command: UrlCommand, key: str, memb
     elsewhere = {"PROXXY_CLUSTER_DIRECTORY": "/nonexistent"}
     verdict = lines_of(command.ok("open", input=seal_jwe(link(**members), key), **elsewhere))["verdict"]
     assert verdict.startswith("proxxy accepts it now, if it has ")
-    for wrong, words in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"ca": "-----BEGIN CERTIFICATE-----"}, "ca and fingerprint need a ticket in the payload"),
         ({"exp": 1700000000}, "Payload has expired"),
         ({"ticket": "PVE:a@pve:1::c"}, "csrf is missing"),
-    ]:
+    ]
+    for wrong, words in cases:
         done = command.run("open", input=seal_jwe(link(**members, **wrong), key), **elsewhere)
         assert done.returncode == EX_DATAERR and words in lines_of(done.stdout)["verdict"]
 

@@ -41,7 +41,8 @@ static int add_name(void *argument, const char *path)
 	return OK;
 }
 
-/* Returns the cluster's name, which is a setting's or in names. Otherwise returns NULL, and sets why. */
+/* Returns the cluster's name, which is a setting's or in names. Otherwise returns NULL, and sets
+ * why. */
 static const char *choose(const struct config *config, const char *wanted, struct names *names, char *why, size_t size)
 {
 	static const char advice[] = "with --cluster or PROXXY_CLUSTER";
