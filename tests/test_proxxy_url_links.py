@@ -284,8 +284,9 @@ def test_xdg_open_is_the_browser_by_default(command: UrlCommand, clusters: Path)
     (bin / "xdg-open").write_text(f'#!/bin/sh\necho "$1" >{command.directory}/opened\n')
     (bin / "xdg-open").chmod(0o700)
     environment: dict[str, Any] = {"PATH": f"{bin}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": command.directory}
-    for more in ({}, {"BROWSER": ""}):
-        environment.update(more)
+    for browser_is_empty in (False, True):
+        if browser_is_empty:
+            environment["BROWSER"] = ""
         command.ok(*LINK, "--open", **environment)
         assert re.fullmatch(r".*/proxxy-\w{6}/console\.html\n", (command.directory / "opened").read_text())
 
