@@ -10,14 +10,19 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
-from conftest import NAMED
+from conftest import NAMED, echo
+from lib.activator import Activator
+from lib.late import echoes, shake_hands
 from lib.process import wait_for
 from lib.standin import StandIn
+from lib.termproxy import termproxy_console
 from lib.url_command import UrlCommand, fragment
-from lib.url_pages import EX_CONFIG, GUEST, ORIGIN, PAGE
+from lib.url_pages import EX_CONFIG, GUEST, ORIGIN, PAGE, open_page
+from lib.vnc_console import VncConsole
+from lib.wire import BINARY
 
 pytest_plugins = "lib.url_pages"
 
@@ -139,6 +144,61 @@ def test_json_has_every_part(command: UrlCommand, clusters: Path) -> None:
 def test_page_must_be_set(command: UrlCommand, clusters: Path) -> None:
     del command.settings["PROXXY_PAGE"]
     assert "PROXXY_PAGE is not set. Set it to the URL of the console pages" in command.refusal(EX_CONFIG, *LINK)
+
+
+# --- through proxxy -----------------------------------------------------------------------------
+
+
+VM, CONTAINER = 110, 111
+
+
+@pytest.fixture
+def relay(command: UrlCommand, clusters: Path, standin: StandIn, settings: dict[str, Any]) -> Iterator[Activator]:
+    """proxxy with the cluster file main, which has a token for the stand-in."""
+    for type, vmid in ("qemu", VM), ("lxc", CONTAINER):
+        standin.add(type, vmid, VncConsole(echo).connect, terminal=termproxy_console())
+    token = standin.access.token("root@pam")
+    (clusters / "main.conf").write_text(f"HOSTS=127.0.0.1:{standin.port}\nTOKEN={token}\n")
+    with Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": clusters}) as relay:
+        yield relay
+
+
+@pytest.mark.parametrize(
+    ("where", "times"),
+    [
+        ([], 2),
+        (["--cluster", "main", "--node", "pve01"], 2),
+        (["--host", "HOST"], 2),
+        (["--once", "--sub", "alice"], 1),
+    ],
+)
+def test_link_opens_consoles_until_it_expires(
+    command: UrlCommand, relay: Activator, standin: StandIn, where: list[str], times: int
+) -> None:
+    """The browser needs no password. With --once, the link opens one console."""
+    where = [word.replace("HOST", f"127.0.0.1:{standin.port}") for word in where]
+    url = command.ok("--vmid", VM, *where)
+    assert set(fragment(url)) == {"payload"}
+    for _ in range(times):
+        with open_page(relay, url) as client:
+            shake_hands(client)
+            echoes(client)
+    if "--once" in where:
+        assert "sub=alice" in relay.wait_log("Session ended")
+        with open_page(relay, url) as client:
+            assert client.close_code() == (1008, "Payload was used already")
+
+
+@pytest.mark.parametrize(("type", "vmid"), [("qemu", VM), ("lxc", CONTAINER)])
+def test_link_opens_a_terminal(command: UrlCommand, relay: Activator, type: str, vmid: int) -> None:
+    """The page sends no login, and sees no OK."""
+    with open_page(relay, command.ok("--vmid", vmid, "--type", type, "--term")) as client:
+        line = b"echo $((6 * 7))\n"
+        client.send_frame(BINARY, b"1:80:24:0:%d:%s" % (len(line), line))
+        seen = b""
+        while b"42" not in seen:
+            seen += client.read_frame().payload
+    assert not seen.startswith(b"OK")
 
 
 # --- which cluster ------------------------------------------------------------------------------
