@@ -254,9 +254,12 @@ def test_cluster_without_a_file_is_warned_about(command: UrlCommand, clusters: P
     assert command.ok(*LINK, "--cluster", "mian").startswith(PAGE)
 
 
-def test_wrong_setting_of_proxxys_is_named(command: UrlCommand, clusters: Path) -> None:
-    words = command.refusal(EX_CONFIG, *LINK, PROXXY_PAYLOAD_LIFETIME="x")
-    assert "PROXXY_PAYLOAD_LIFETIME" in words
+def test_proxxys_settings_are_needed_only_to_find_a_cluster(command: UrlCommand, clusters: Path) -> None:
+    wrong = {"PROXXY_CONFIG": clusters}  # a directory, as a file that this user may not read
+    assert f"{clusters}: Is a directory" in command.refusal(EX_CONFIG, *LINK, **wrong)
+    for where in ["--cluster", "main"], ["--host", "pve01.example.com"]:
+        parts = json.loads(command.ok(*LINK, *where, "--json", **wrong))
+        assert parts["exp"] - parts["iat"] == 300
 
 
 # --- Proxmox is asked ---------------------------------------------------------------------------

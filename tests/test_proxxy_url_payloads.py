@@ -6,6 +6,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -369,6 +372,35 @@ def test_open_where_proxxys_clusters_are_not(command: UrlCommand, key: str, memb
     for wrong, words in cases:
         done = command.run("open", input=seal_jwe(link(**members, **wrong), key), **elsewhere)
         assert done.returncode == EX_DATAERR and words in lines_of(done.stdout)["verdict"]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o750], ids=["file", "directory"])
+def test_open_by_a_user_who_may_not_read_the_cluster_file(key: str, mode: int) -> None:
+    """Only proxxy can say whether the file is valid."""
+    with tempfile.TemporaryDirectory() as directory:
+        theirs = UrlCommand(Path(directory), {}, key=key)
+        clusters = Path(directory, "clusters")
+        clusters.mkdir()
+        (clusters / "main.conf").write_text(CLUSTER)
+        environment = theirs.environment(PROXXY_CLUSTER_DIRECTORY=clusters)
+        program = shutil.copy(theirs.path, directory)
+        for path in (Path(directory), *Path(directory).rglob("*")):
+            path.chmod(0o755)
+        (clusters / "main.conf" if mode == 0o640 else clusters).chmod(mode)
+        payloads: list[dict[str, Any]] = [{}, {"cluster": None, "host": "pve1.example.com"}]
+        for members in payloads:
+            done = subprocess.run(
+                [program, "open"],
+                input=seal_jwe(link(**members), key),
+                env=environment,
+                capture_output=True,
+                text=True,
+                user=65534,
+                group=65534,
+                extra_groups=[],
+            )
+            assert lines_of(done.stdout)["verdict"].startswith("proxxy accepts it now, if it has ")
+            assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_open_says_that_a_link_was_taken_back(command: UrlCommand, key: str, clusters: dict[str, Any]) -> None:
