@@ -131,7 +131,7 @@ int browser_open(const char *url, char *why, size_t size)
 	const char *browsers = getenv("BROWSER");
 	static struct place place;
 	char program[PROGRAM_MAX];
-	pid_t pid;
+	pid_t pid = -1;
 	int rc;
 
 	/* A list with colons is usual; the first program has to do. */
