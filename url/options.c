@@ -68,6 +68,13 @@ static int parse_number(const char *text, int max)
 	return number >= 1 && number <= max ? (int)number : 0;
 }
 
+static bool has_control(const char *text)
+{
+	while (*text && (unsigned char)*text >= ' ' && *text != 0x7F)
+		text++;
+	return *text;
+}
+
 enum {
 	WORD = 1, /* getopt's value for an argument that is no option */
 	VMID = 256,
@@ -180,8 +187,8 @@ static bool take_option(struct url_options *o, int option, const char *value)
 		return take_lifetime(o, "lifetime", value, "seconds", 1);
 	case SUB:
 		o->sub = value;
-		return (*value && strlen(value) <= CLAIMS_SUB_MAX) ||
-		       reject(o, "--sub must have 1 to %d bytes", CLAIMS_SUB_MAX);
+		return (*value && strlen(value) <= CLAIMS_SUB_MAX && !has_control(value)) ||
+		       reject(o, "--sub must have 1 to %d bytes, without control characters", CLAIMS_SUB_MAX);
 	case SESSION_MAX:
 		o->session_max = parse_number(value, CLAIMS_SESSION_MAX);
 		return o->session_max != 0 ||
