@@ -8,6 +8,7 @@ import json
 import ssl
 from http.client import HTTPSConnection
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from .panel import page
 from .payload import seal_jwe
@@ -32,7 +33,11 @@ class Backend(NamedTuple):
         )
         try:
             path = f"/api2/json/nodes/{self.node}/{type}/{vmid}/{action}"
-            api.request("POST", path, headers={"Authorization": self.token, "Content-Length": "0"})
+            form = {} if action == "termproxy" else {"websocket": "1"}
+            if (action, type) == ("vncproxy", "qemu"):
+                form["generate-password"] = "1"
+            fields = {"Authorization": self.token, "Content-Type": "application/x-www-form-urlencoded"}
+            api.request("POST", path, urlencode(form), fields)
             response = api.getresponse()
             if response.status != 200:
                 raise RuntimeError(f"Proxmox: {response.status} {response.reason}")
