@@ -209,7 +209,7 @@ static const struct {
 	  "the payload's node is not in the cluster, or has no name in DNS" },
 	{ 500, 599, "no such cluster node", "no such node", "the payload's node is not in the cluster" },
 	{ 500, 599, "onfiguration file", "no such guest",
-	  "the guest was removed, or is on another node: proxxy finds it if the payload has no node" },
+	  "it was removed, has the other type, or is on another node: proxxy finds it if the payload has no node" },
 	{ 500, 599, "is locked (", "the guest is locked", "a backup, snapshot or migration is running" },
 	{ 500, 599, "can't lock file", "the guest is locked", "a backup, snapshot or migration is running" },
 	{ 500, 599, "serial interface", "the guest has no serial port",
