@@ -238,7 +238,7 @@ def test_large_cluster(proxxy: Activator, cert: Cert, key: str) -> None:
         began = time.monotonic()
         said = end_of(open_link(proxxy, key, {**LINK, "node": None, "host": f"127.0.0.1:{upstream.port}"}))
         assert time.monotonic() - began < 3
-    assert said == (1000, "Console closed before it sent anything: the guest is off or has stopped")
+    assert said == (1000, "Console closed before it sent anything: the guest or its node is off")
     assert seen == [f"POST {API}/nodes/pve{100 % 16}/qemu/100/vncproxy HTTP/1.1"]
 
 
