@@ -204,7 +204,7 @@ static const struct {
 	{ 403, 403, "", "permission denied",
 	  "the user needs a role with VM.Console on the guest, and so does a token with separate privileges" },
 	{ 400, 400, "", "a parameter was refused", "this release does not know a parameter that proxxy sent" },
-	{ 595, 599, "", "the guest's node does not answer", "is the guest's node on, and does pvedaemon run?" },
+	{ 595, 599, "", "its API does not answer", "does pvedaemon run on it, and is the guest's node on?" },
 	{ 500, 599, "hostname lookup", "no such node",
 	  "the payload's node is not in the cluster, or has no name in DNS" },
 	{ 500, 599, "no such cluster node", "no such node", "the payload's node is not in the cluster" },

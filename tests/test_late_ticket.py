@@ -215,7 +215,7 @@ def test_daemon_that_does_not_answer(proxxy: Activator, pve: StandIn, key: str, 
         said = end_of(open_link(proxxy, key, link(pve)))
     finally:
         pve.daemon_error = None
-    assert said == (1011, f"Proxmox: {error[0]} the guest's node does not answer")
+    assert said == (1011, f"Proxmox: {error[0]} its API does not answer")
 
 
 def test_large_cluster(proxxy: Activator, cert: Cert, key: str) -> None:
