@@ -19,6 +19,7 @@ ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
+    "test_browser_pages_live": _BROWSER,
     "test_browser_pages_panel": _BROWSER,
     "test_browser_pages_typing": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
