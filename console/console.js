@@ -274,7 +274,8 @@ class Console {
     if (code === 1008 || (code === 1006 && !passing) || said?.endsWith(NO_LINK)) this.#live = false;
     if (!this.#live) forget();
     const ended = code === 1000 && (opened ? wasQuiet && QUIET : !this.#live && NOT_BEGUN);
-    this.#end(ended || said || (opened ? LOST : UNREACHABLE), code, reason, opened ? "Open again" : "Try again");
+    const sentence = ended || said || (opened ? LOST : UNREACHABLE);
+    this.#end(this.#lost ? `${LOST} ${sentence}` : sentence, code, reason, opened ? "Open again" : "Try again");
   }
 
   #end(sentence, code, reason, again) {

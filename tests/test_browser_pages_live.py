@@ -286,7 +286,7 @@ def test_reconnecting_ends_when_the_link_is_refused(
     live.proxxy.refusal = refusal
     live.cable.plug()
     wait_state(browser, "ended")
-    assert wait_sentence(browser) == sentence
+    assert wait_sentence(browser) == f"The connection was lost. {sentence}"
     assert not any(shows(browser, f"#{id}") for id in ("now", "stop", "again"))
     browser.save_screenshot(str(BUILD / "novnc-given-up.png"))
     assert kept(browser) == []
@@ -391,7 +391,7 @@ def test_panel_hears_of_it(browser: webdriver.Remote, live: Live) -> None:
     wait_for(lambda: types()[-1] == "closed", PAGE_SECONDS, lambda: f"{heard()}")
     assert heard()[-1] == {"type": "proxxy:closed", "code": EXPIRED[0], "reason": EXPIRED[1]}
     browser.switch_to.frame(button(browser, "frame"))
-    assert wait_sentence(browser) == TOO_OLD
+    assert wait_sentence(browser) == f"The connection was lost. {TOO_OLD}"
     button(browser, "again").click()
     browser.switch_to.default_content()
     wait_for(lambda: types()[-1] == "again", PAGE_SECONDS, lambda: f"{heard()}")
