@@ -6,13 +6,17 @@ const element = (id) => document.getElementById(id);
 // Sentences for the page's user, by proxxy's Close reason or its HTTP answer. They say what the user
 // can do; the panel's developer gets the details.
 const SENTENCES = [
+  [/node is off/, "The machine's host is switched off, or cannot be reached."],
   [/before it sent anything/, "The machine is switched off or just starting."],
   [/^Console closed/, "The console was closed."],
   [/idle too long/, "The console was closed, because nobody used it for a while."],
   [/maximum length/, "The time for this console is over."],
   [/ended by the operator/, "This console was ended by the operator."],
   [/exp is .* ahead/, "This link is valid for too long, or a clock is wrong. Please tell the panel's support."],
-  [/^Invalid payload: /, "The panel made a wrong link. Please tell the panel's support."],
+  [
+    /^Invalid payload: |no such node|of the other type|is a template/,
+    "The panel made a wrong link. Please tell the panel's support.",
+  ],
   [
     /has expired|ticket may be used|invalid PVE(VNC)? ticket|not take the ticket/,
     "This link is too old. Please open the console from your panel again.",
@@ -27,16 +31,14 @@ const SENTENCES = [
   [/refused the terminal's login/, "The console refused the login. Please open the console from your panel again."],
   [/no such guest/, "This machine does not exist, or it was moved. Please open the console from your panel again."],
   [/guest is locked/, "The machine is locked by a task, such as a backup. Please try again later."],
-  [/node does not answer/, "The machine's host does not answer. Please try again later."],
+  [/no serial port/, "This machine has no serial port, which a terminal needs. Please open its screen instead."],
   [
     /: 401|: 403|permission denied|address is not allowed/,
     "The panel is not allowed to open this console. Please tell the panel's support.",
   ],
-  [
-    /cannot connect|cannot be resolved|no answer in time|TLS failed|not trusted|no WebSocket answer/,
-    "The machine's host cannot be reached.",
-  ],
-  [/connection lost|answer a Ping/, "The connection was lost."],
+  [/cannot connect|cannot be resolved|no answer in time|does not answer/, "The machine's host cannot be reached."],
+  [/TLS failed|not trusted|no WebSocket answer/, "The machine's host cannot be reached."],
+  [/connection lost|answer a Ping|do the VNC handshake/, "The connection was lost."],
   [/did not do the login/, "The console does not begin as it should. Please tell the panel's support."],
   [/^Proxmox|^Internal server error/, "The console cannot be opened at the moment."],
   [/for the WebSocket of a console/, "The connection was cut, or a proxy or firewall blocks consoles."],
@@ -53,7 +55,7 @@ const NO_LINK = "Please open the console from your panel again.";
 // 1006 no Close, 1001 a proxy's restart, 1011 to 1014 a server's or a gateway's trouble.
 const LOST_CODES = [1001, 1006, 1011, 1012, 1013, 1014];
 const LOST_REASONS =
-  /^$|connection lost|answer a Ping|cannot connect|cannot be resolved|no answer in time|node does not answer|for the WebSocket of a console/;
+  /^$|connection lost|answer a Ping|cannot (connect|be resolved)|no answer in time|does not answer|for the WebSocket/;
 const PAUSE_MAX_MS = 30_000; // before another attempt; the first pause is a second, and each one is twice the last
 const ATTEMPT_MS = 30_000; // for an attempt: PROXXY_CONNECT_TIMEOUT, and time for the network
 const STEADY_MS = 30_000; // how long a connection lasts before the pauses are short again

@@ -21,6 +21,7 @@ ALONE = {
     "test_browser_pages_ends": _BROWSER,
     "test_browser_pages_live": _BROWSER,
     "test_browser_pages_panel": _BROWSER,
+    "test_browser_pages_reconnect": _BROWSER,
     "test_browser_pages_typing": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",

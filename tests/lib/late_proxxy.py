@@ -92,7 +92,11 @@ def screen(session: Session) -> None:
     """RFB 3.8 without authentication. It shows a picture, and keeps the messages behind the handshake."""
     for sent, size in ((b"RFB 003.008\n", 12), (b"\x01\x01", 1), (b"\0\0\0\0", 1)):
         session.send(sent)
-        assert len(session.connection.read_data(size)) == size
+        frame = session.connection.read_frame(SCREEN_SECONDS)
+        if frame.opcode == CLOSE:
+            session.send(frame.payload, CLOSE)
+            return
+        assert len(frame.payload) == size
     session.send(struct.pack(">HH", WIDTH, HEIGHT) + PIXELS + struct.pack(">I", len(NAME)) + NAME)
     drawn = False
 
