@@ -7,19 +7,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from lib.browser import chromium
-from lib.cable import Cable
 from lib.console_pages import (
     BUILD,
     PAGE_SECONDS,
-    Site,
     shows,
     terminal_text,
     wait_connected,
@@ -29,28 +26,25 @@ from lib.console_pages import (
 )
 from lib.late_proxxy import PROMPT, keys, typed
 from lib.live_pages import (
-    NO_LINK,
-    TOO_OLD,
-    USED,
-    OFF,
     EXPIRED,
     FRAME,
+    MACHINE,
+    NO_LINK,
+    OFF,
+    TOO_OLD,
+    USED,
     Live,
-    wait_state,
-    wait_sessions,
-    kept,
-    press,
+    Real,
     button,
+    kept,
     lose,
     no_secret_in_sight,
+    press,
+    wait_sessions,
+    wait_state,
 )
-from lib.panel import page
-from lib.payload import seal_jwe
 from lib.process import wait_for
 from lib.pve_cluster import RUNNING
-from lib.rfb import Recorder
-from lib.termproxy import termproxy_console
-from lib.vnc_console import VncConsole
 
 pytest_plugins = ("lib.console_pages", "lib.live_pages")
 
@@ -212,45 +206,6 @@ def test_refusals_of_such_links(browser: webdriver.Remote, live: Live, refusal: 
 
 
 # --- through proxxy ---------------------------------------------------------------------------
-
-MACHINE = 120  # vmid
-
-
-@dataclass
-class Real:
-    """proxxy, and the stand-in for Proxmox, behind nginx or Caddy and a network that can be cut."""
-
-    site: Site
-    cable: Cable
-    guest: Recorder
-    key: str
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.cable.port}"
-
-    def link(self, name: str, **claims: Any) -> str:
-        console = {
-            "vmid": MACHINE,
-            "type": "qemu",
-            "host": self.site.backend.proxmox,
-            "ticket": self.site.backend.token,
-        }
-        protocol = {"protocol": "term"} if name == "xterm" else {}
-        return self.url + page(name, payload=seal_jwe({**console, **protocol}, self.key, **claims), title="VM 120")
-
-    def requested(self) -> int:
-        """How many consoles proxxy requested from Proxmox."""
-        return sum(request.method == "POST" for request in self.site.standin.requests)
-
-
-@pytest.fixture
-def real(site: Site, key: str) -> Iterator[Real]:
-    guest = Recorder()
-    site.standin.add("qemu", MACHINE, VncConsole(guest.session).connect, terminal=termproxy_console())
-    site.standin.requests.clear()
-    with Cable(site.web.port) as cable:
-        yield Real(site, cable, guest, key)
 
 
 def test_screen_of_a_link_through_proxxy(browser: webdriver.Remote, real: Real) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Iterator
 
 import pytest
@@ -12,11 +13,17 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from .cable import Cable
-from .console_pages import PAGE_SECONDS
+from .console_pages import PAGE_SECONDS, Site
 from .late_proxxy import SEALED, LateProxxy
+from .panel import page
+from .payload import seal_jwe
 from .process import wait_for
+from .rfb import Recorder
+from .termproxy import termproxy_console
+from .vnc_console import VncConsole
 from .web import Nginx
 
+MACHINE = 120  # vmid
 NO_LINK = "Please open the console from your panel again."
 TOO_OLD = f"This link is too old. {NO_LINK}"
 USED = f"This link was used already. It opens a console once. {NO_LINK}"
@@ -93,3 +100,40 @@ def no_secret_in_sight(browser: webdriver.Remote, live: Live, name: str) -> None
     seen = browser.execute_script("return document.documentElement.outerHTML + JSON.stringify(history.state)")
     assert SEALED not in seen
     assert SEALED not in browser.execute_script("return document.referrer + document.cookie")
+
+
+@dataclass
+class Real:
+    """proxxy, and the stand-in for Proxmox, behind nginx or Caddy and a network that can be cut."""
+
+    site: Site
+    cable: Cable
+    guest: Recorder
+    key: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.cable.port}"
+
+    def link(self, name: str, **claims: Any) -> str:
+        console = {
+            "vmid": MACHINE,
+            "type": "qemu",
+            "host": self.site.backend.proxmox,
+            "ticket": self.site.backend.token,
+        }
+        protocol = {"protocol": "term"} if name == "xterm" else {}
+        return self.url + page(name, payload=seal_jwe({**console, **protocol}, self.key, **claims), title="VM 120")
+
+    def requested(self) -> int:
+        """How many consoles proxxy requested from Proxmox."""
+        return sum(request.method == "POST" for request in self.site.standin.requests)
+
+
+@pytest.fixture
+def real(site: Site, key: str) -> Iterator[Real]:
+    guest = Recorder()
+    site.standin.add("qemu", MACHINE, VncConsole(guest.session).connect, terminal=termproxy_console())
+    site.standin.requests.clear()
+    with Cable(site.web.port) as cable:
+        yield Real(site, cable, guest, key)

@@ -20,6 +20,7 @@ ALONE = {
     "test_browser_desktop": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
     "test_browser_pages_live": _BROWSER,
+    "test_browser_pages_others": _BROWSER,
     "test_browser_pages_panel": _BROWSER,
     "test_browser_pages_reconnect": _BROWSER,
     "test_browser_pages_typing": _BROWSER,
