@@ -193,8 +193,8 @@ static bool is_trusted(const struct setup *s, const struct node *node, const str
 	}
 }
 
-/* Tries the node's names. Adds the first that works, else writes to why[0..size) what is wrong with
- * the last. */
+/* Tries the node's names. Adds the first that works, else writes to why[0..size) what is wrong: with
+ * the certificate at one of them, else with the connection. */
 static bool add_node(struct setup *s, const struct node *node, char *why, size_t size)
 {
 	static struct console host; /* too large for the stack */
@@ -202,13 +202,19 @@ static bool add_node(struct setup *s, const struct node *node, char *why, size_t
 	snprintf(why, size, "it has no address");
 	for (size_t i = 0; i < node->n_names; i++) {
 		struct certificate c;
+		char words[256];
 		bool trusted;
+		int rc;
 
 		if (payload_parse_host(node->names[i], &host) < 0)
 			continue;
 		host.host_port = s->options.address.host_port;
-		if (certificate_fetch(&host, NODE_TIMEOUT_MS, &c, why, size) < 0)
+		rc = certificate_fetch(&host, NODE_TIMEOUT_MS, &c, words, sizeof(words));
+		if (rc < 0) {
+			if (i == 0) /* its address; the names may not be in DNS */
+				snprintf(why, size, "%s", words);
 			continue;
+		}
 		trusted = is_trusted(s, node, &c, &host);
 		if (trusted && s->trust == SETUP_TRUST_FINGERPRINTS)
 			add_fingerprint(s, c.fingerprint);

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import os
 import re
 import secrets
 import time
-from typing import Mapping
-from urllib.parse import unquote
+from typing import Any, Callable, Mapping
+from urllib.parse import quote, unquote
 
 from .pve_http import Refused, refused_call
 
@@ -41,6 +42,7 @@ class Access:
     """
 
     def __init__(self, users: Mapping[str, str], tokens: Mapping[str, str], without_console: frozenset[str]) -> None:
+        self.second_factor: set[str] = set()  # users that have one
         self._users = dict(users)
         self._tokens = dict(tokens)
         self._separated: set[str] = set()
@@ -67,6 +69,14 @@ class Access:
         is said of a longer path counts alone; no privileges: none (the role NoAccess)."""
         self._privileges.setdefault(identity, {})[path] = frozenset(privileges)
 
+    def forget(self, identity: str) -> None:
+        """Takes back everything that allow() said of a user or token."""
+        self._privileges.pop(identity, None)
+
+    def keep_tokens(self, kept: Callable[[str], bool]) -> None:
+        """Removes the tokens for which it returns False."""
+        self._tokens = {identity: secret for identity, secret in self._tokens.items() if kept(identity)}
+
     def may(self, identity: str, path: str, privilege: str) -> bool:
         user, _, token = identity.partition("!")
         if token and identity in self._separated:
@@ -78,10 +88,14 @@ class Access:
         above = [prefix for prefix in said if prefix == "/" or f"{path}/".startswith(f"{prefix}/")]
         return said[max(above, key=len)] if above else frozenset()
 
-    def login(self, user: str, password: str) -> dict[str, str]:
+    def login(self, user: str, password: str) -> dict[str, Any]:
         """POST …/access/ticket."""
         if not hmac.compare_digest(self._users.get(user, "").encode(), password.encode()) or not password:
             raise refused_call(401, "authentication failure")
+        if user in self.second_factor:
+            # Proxmox: the ticket is good for one thing only, to answer the challenge in it.
+            challenge = f"PVE:!tfa!{quote(json.dumps({'totp': True}))}:{int(time.time()):08X}::{self._sign('tfa', user)}"
+            return {"username": user, "ticket": challenge, "CSRFPreventionToken": self._csrf_token(user), "NeedTFA": 1}
         return {
             "username": user,
             "ticket": self.cookie(user),
