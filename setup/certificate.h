@@ -15,7 +15,7 @@
 #include "lib/payload.h"
 
 enum {
-	CERTIFICATE_SUBJECT_MAX = 256,   /* bytes of a subject in text, with its NUL; a longer one is cut off */
+	CERTIFICATE_SUBJECT_MAX = 256, /* bytes of a subject in text, with its NUL; a longer one is cut off */
 	CERTIFICATE_FINGERPRINT_MAX = 3 * CRYPTO_FINGERPRINT_LEN, /* bytes in text, with its NUL */
 };
 
@@ -43,6 +43,9 @@ bool certificate_verified_by_system(const struct certificate *c, const struct co
 
 /* Returns true if the certificate chains to the CA in pem, whatever its names are. */
 bool certificate_signed_by(const struct certificate *c, const char *pem);
+
+/* Returns true if the certificate's time is over. */
+bool certificate_expired(const struct certificate *c);
 
 /* Frees what *c holds. */
 void certificate_free(struct certificate *c);

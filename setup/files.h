@@ -23,6 +23,12 @@ int files_write_cluster(struct setup *s);
 /* Sets PROXXY_PAGE in proxxy-url's settings to options.page. Returns as files_name(). */
 int files_write_page(const struct setup *s);
 
+/* Returns true if proxxy-url's settings file has a PROXXY_PAGE. */
+bool files_has_page(void);
+
+/* Returns how many cluster files there are. */
+unsigned files_count(const struct setup *s);
+
 /* Removes cluster file and CA. Returns as files_name(). */
 int files_remove(const struct setup *s);
 

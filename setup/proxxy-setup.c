@@ -53,8 +53,9 @@ static int check_machine(void)
 	if (geteuid() != 0)
 		return report_error(EX_NOPERM, "only root may write the cluster file. Run it with sudo");
 	if (!user)
-		return report_error(EX_NOUSER, "there is no user " TRIAL_USER ": proxxy is not installed here. Install the "
-					       "package, or run \"make install\"");
+		return report_error(EX_NOUSER,
+				    "there is no user " TRIAL_USER ": proxxy is not installed here. Install the "
+				    "package, or run \"make install\"");
 	setup.group = user->pw_gid;
 	if (config_load(&setup.config, why, sizeof(why)) < 0)
 		return report_error(EX_CONFIG, "%s", why);
@@ -78,8 +79,10 @@ static int accept_certificate(void)
 	if (o->has_fingerprint) {
 		if (CRYPTO_memcmp(o->fingerprint, setup.certificate.fingerprint, sizeof(o->fingerprint)) == 0)
 			return EX_OK;
-		return report_error(EX_UNAVAILABLE, "the certificate of %s has another fingerprint than --fingerprint. "
-				    "Nothing was sent", o->host);
+		return report_error(EX_UNAVAILABLE,
+				    "the certificate of %s has another fingerprint than --fingerprint. "
+				    "Nothing was sent",
+				    o->host);
 	}
 	if (certificate_verified_by_system(&setup.certificate, &o->address)) {
 		report_step("", "verified by a CA of this system");
@@ -95,20 +98,22 @@ static int accept_certificate(void)
 }
 
 /* Prints what comes next. vmid is the guest whose console was opened, or 0. */
-static void print_next(uint32_t vmid)
+static void print_next(uint32_t vmid, bool container)
 {
-	const uint32_t guest = vmid ? vmid : setup.options.vmid ? setup.options.vmid : 100;
+	const bool several = files_count(&setup) > 1;
 
-	if (!setup.options.page)
+	if (!files_has_page())
 		printf("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf, or run\n"
 		       "this again with --page https://panel.example.com/console/\n");
-	printf("\nNext: proxxy-url --vmid %u\n", guest);
+	printf("\nNext: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
+	       container ? " --type lxc" : "", vmid ? vmid : 100U);
 }
 
 static int make(void)
 {
 	struct json_object *answer = NULL, *nodes = NULL;
 	uint32_t vmid = 0;
+	bool container = false;
 	int rc = site_identify(&setup, &answer, &nodes);
 
 	if (rc != EX_OK)
@@ -125,9 +130,9 @@ static int make(void)
 	if (rc == EX_OK && setup.options.page)
 		rc = files_write_page(&setup);
 	if (rc == EX_OK)
-		rc = trial_run(&setup, &vmid);
+		rc = trial_run(&setup, &vmid, &container);
 	if (rc == EX_OK)
-		print_next(vmid);
+		print_next(vmid, container);
 	return rc;
 }
 

@@ -36,7 +36,7 @@ enum {
 
 struct session {
 	pid_t pid;
-	int fd, log;  /* the connection, and what the process writes to standard error; or -1 */
+	int fd, log; /* the connection, and what the process writes to standard error; or -1 */
 	int64_t deadline;
 	size_t n_in;
 	uint8_t in[HTTP_HEAD_MAX];
@@ -291,19 +291,27 @@ static void send_close(const struct session *s)
 		return;
 }
 
-/* Appends the last line of the log to why, without its line feed. */
-static void add_log(const char *log, char *why, size_t size)
+/* Replaces why by the words of the last record in the log, "proxxy-conn[PID]: Session ended: WORDS
+ * peer=…": they have the details that a client is not told. */
+static void use_log(char *log, char *why, size_t size)
 {
-	size_t len = strlen(log), at = strlen(why);
-	const char *last = log;
+	static const char *const heads[] = { "Session ended: ", "Request refused: ", "Internal server error: " };
+	char *record, *end = log + strlen(log);
 
-	while (len > 0 && log[len - 1] == '\n')
-		len--;
-	for (size_t i = 0; i < len; i++)
-		if (log[i] == '\n')
-			last = log + i + 1;
-	if (len > 0)
-		snprintf(why + at, size - at, ". Its log: %.*s", (int)(log + len - last), last);
+	while (end > log && end[-1] == '\n')
+		*--end = '\0';
+	record = strrchr(log, '\n');
+	record = record ? record + 1 : log;
+	if (strncmp(record, "proxxy-conn", strlen("proxxy-conn")) == 0 && strstr(record, ": "))
+		record = strstr(record, ": ") + 2;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+		if (strncmp(record, heads[i], strlen(heads[i])) == 0)
+			record += strlen(heads[i]);
+	end = strstr(record, " peer=");
+	if (end)
+		*end = '\0';
+	if (*record)
+		snprintf(why, size, "%s", record);
 }
 
 int session_try(const char *payload, const char *origins, int connect_timeout, char *why, size_t size)
@@ -326,7 +334,7 @@ int session_try(const char *payload, const char *origins, int connect_timeout, c
 		send_close(&s);
 	end(&s, log);
 	if (rc < 0)
-		add_log(log, why, size);
+		use_log(log, why, size);
 	OPENSSL_cleanse(&s, sizeof(s));
 	return rc;
 }

@@ -159,7 +159,9 @@ def test_paths_limit_the_token(site: Site) -> None:
 
 def test_guest_can_be_chosen(site: Site) -> None:
     site.proxmox.add("lxc", 300, VncConsole(idle, program="vncterm").connect).name = "mail"
-    assert "OK: the console of container 300 (mail) opened" in site.command.ok(site.host, "--vmid", 300)
+    out = site.command.ok(site.host, "--vmid", 300)
+    assert "OK: the console of container 300 (mail) opened" in out
+    assert out.endswith("\nNext: proxxy-url --type lxc --vmid 300\n")
 
 
 def test_without_a_guest_it_says_so(cert: Cert) -> None:
@@ -180,7 +182,7 @@ def test_page_is_set_for_proxxy_url(site: Site) -> None:
     expected = "# mine\nPROXMOX_HOST=pve01\nPROXXY_PAGE=https://panel.example.com/console/\n"
     assert site.command.url_config.read_text() == expected and mode(site.command.url_config) == "0:0 600"
     out = site.command.ok(site.host)
-    assert "set PROXXY_PAGE" in out and site.command.url_config.read_text() == expected
+    assert "set PROXXY_PAGE" not in out and site.command.url_config.read_text() == expected
 
 
 def test_administrators_token_does_the_same_as_a_password(site: Site, tmp_path: Path, cert: Cert) -> None:
@@ -274,7 +276,8 @@ def test_another_cluster_of_the_same_name_needs_another_name(site: Site) -> None
     file.write_text(f"HOSTS=192.0.2.9\nTOKEN={TOKEN}=x\n")
     assert "--name" in site.command.refusal(EX_CONFIG, site.host)
     assert site.admin.calls == [] and "192.0.2.9" in file.read_text()
-    site.command.ok(site.host, "--name", "second")
+    out = site.command.ok(site.host, "--name", "second")
+    assert "set PROXXY_PAGE" in out and out.endswith("\nNext: proxxy-url --cluster second --vmid 100\n")
     assert site.command.cluster_file("second")["HOSTS"] == site.host
 
 
@@ -373,7 +376,7 @@ def test_usage(site: Site, arguments: tuple[str, ...], words: str) -> None:
 def test_console_that_does_not_open_is_explained(site: Site) -> None:
     site.proxmox.daemon_error = (595, "Connection refused")
     words = site.command.refusal(EX_UNAVAILABLE, site.host)
-    assert "the console of VM 100 did not open: Proxmox: 595" in words and "Its log: " in words
+    assert "the console of VM 100 did not open: Proxmox: 127.0.0.1: vncproxy: 595 Connection refused; is the" in words
     # What was made stays, so that the next run finds it.
     assert (site.command.clusters / "pve01.conf").exists()
 
