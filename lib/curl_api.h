@@ -59,8 +59,9 @@ int api_log_in(struct api *api, const char *user, const char *password, char ret
  * returns an ERR_UPSTREAM code, ERR_CONFIG or ERR_SYSTEM. */
 int api_call(struct api *api, enum api_method method, const char *path, const char *fields);
 
-/* Parses the body of the last answer, {"data":…}. *ret_data is part of *ret_answer, which the caller
- * frees with strict_json_wipe(); it is NULL for "data":null. Returns 0 or ERR_UPSTREAM_ANSWER. */
+/* Parses the body of the last answer, {"data":…}. *ret_data is part of *ret_answer, which the
+ * caller frees with strict_json_wipe(); it is NULL for "data":null. Returns 0 or
+ * ERR_UPSTREAM_ANSWER. */
 struct json_object;
 int api_data(struct api *api, struct json_object **ret_answer, struct json_object **ret_data);
 

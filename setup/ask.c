@@ -92,8 +92,8 @@ bool ask_yes(const char *question)
 	return yes && !no;
 }
 
-/* Reads a line without echo. A signal ends it; the terminal is as before in any case. The prompt comes
- * after the echo is off, so that nothing is shown of a password that is typed at once. */
+/* Reads a line without echo. A signal ends it; the terminal is as before in any case. The prompt
+ * comes after the echo is off, so that nothing is shown of a password that is typed at once. */
 static bool read_silently(int fd, const struct termios *usual, const char *prompt, char *line, size_t size)
 {
 	static const int numbers[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };

@@ -43,8 +43,8 @@ static int connect_address(const struct addrinfo *a, int64_t deadline)
 		error = errno;
 	else if (!wait_for(fd, POLLOUT, deadline))
 		error = ETIMEDOUT;
-	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error == 0)
 		return fd;
 	close(fd);

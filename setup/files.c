@@ -152,7 +152,8 @@ static bool file_is(const char *path, const char *text, size_t len)
 	return same;
 }
 
-/* Writes a file, unless it has this text already, and says so. Owner and mode are set in any case. */
+/* Writes a file, unless it has this text already, and says so. Owner and mode are set in any
+ * case. */
 static int put(const char *subject, const char *path, const char *text, size_t len, mode_t mode, gid_t group)
 {
 	const bool same = file_is(path, text, len);

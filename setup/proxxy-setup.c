@@ -64,8 +64,8 @@ static int check_machine(void)
 	return EX_OK;
 }
 
-/* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate that
- * a CA of this system has signed for HOST needs neither. */
+/* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate
+ * that a CA of this system has signed for HOST needs neither. */
 static int accept_certificate(void)
 {
 	const struct setup_options *o = &setup.options;
@@ -103,8 +103,8 @@ static void print_next(uint32_t vmid, bool container)
 	const bool several = files_count(&setup) > 1;
 
 	if (!files_has_page())
-		printf("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf, or run\n"
-		       "this again with --page https://panel.example.com/console/\n");
+		puts("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf,\n"
+		     "or run this again with --page https://panel.example.com/console/");
 	printf("\nNext: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
 	       container ? " --type lxc" : "", vmid ? vmid : 100U);
 }
@@ -165,7 +165,8 @@ static int run(void)
 
 	gethostname(setup.machine, sizeof(setup.machine) - 1);
 	if (setup.options.dry_run) {
-		/* Settings that cannot be read do not matter here; the default directory is then printed. */
+		/* Settings that cannot be read do not matter here; the default directory is then
+		 * printed. */
 		config_load_settings(&setup.config, why, sizeof(why));
 		keys_wipe();
 		return commands_print(&setup);

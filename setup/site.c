@@ -66,8 +66,8 @@ int site_identify(struct setup *s, struct json_object **ret_answer, struct json_
 
 /* --- trust -------------------------------------------------------------------------------- */
 
-/* Returns what node answers about its certificates, an array, which the caller frees by *ret_answer;
- * or NULL, with api's why set. */
+/* Returns what node answers about its certificates, an array, which the caller frees by
+ * *ret_answer; or NULL, with api's why set. */
 static struct json_object *fetch_certificates(struct api *api, const char *node, struct json_object **ret_answer)
 {
 	char path[PATH_MAX_LEN];
@@ -159,8 +159,8 @@ static void add_name(struct node *node, const char *name)
 	node->names[node->n_names++] = name;
 }
 
-/* Reads the names in the certificate of pveproxy: pveproxy-ssl.pem, if the administrator or ACME has put
- * one there, else pve-ssl.pem. */
+/* Reads the names in the certificate of pveproxy: pveproxy-ssl.pem, if the administrator or ACME
+ * has put one there, else pve-ssl.pem. */
 static void read_certificate(struct json_object *list, struct node *node)
 {
 	struct json_object *entry = request_find(list, "filename", "pveproxy-ssl.pem"), *names;
@@ -175,7 +175,8 @@ static void read_certificate(struct json_object *list, struct node *node)
 	for (size_t i = 0; i < json_object_array_length(names); i++) {
 		const char *name = json_object_get_string(json_object_array_get_idx(names, i));
 
-		/* The node's address is a name already; others may be of networks that only nodes have. */
+		/* The node's address is a name already; others may be of networks that only
+		 * nodes have. */
 		if (name && host_is_name(name, strlen(name)) && !host_looks_like_ipv4(name, strlen(name)))
 			add_name(node, name);
 	}
@@ -195,8 +196,8 @@ static bool is_trusted(const struct setup *s, const struct node *node, const str
 	}
 }
 
-/* Tries the node's names. Adds the first that works, else writes to why[0..size) what is wrong: with
- * the certificate at one of them, else with the connection. */
+/* Tries the node's names. Adds the first that works, else writes to why[0..size) what is wrong:
+ * with the certificate at one of them, else with the connection. */
 static bool add_node(struct setup *s, const struct node *node, char *why, size_t size)
 {
 	static struct console host; /* too large for the stack */

@@ -31,8 +31,8 @@ struct guest {
 	bool running;
 };
 
-/* Reads an entry of /cluster/resources. Returns false for what is no guest, and for templates, which
- * have no console. */
+/* Reads an entry of /cluster/resources. Returns false for what is no guest, and for templates,
+ * which have no console. */
 static bool read_guest(struct json_object *entry, struct guest *ret)
 {
 	const char *type = request_text(entry, "type");

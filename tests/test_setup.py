@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Iterator, NamedTuple
 
 import pytest
 from lib.certs import Authority, Cert
+from lib.mounts import with_mounts
 from lib.pve_admin import Admin, Node, User
 from lib.setup_command import UID, YES, SetupCommand, password
 from lib.standin import StandIn
@@ -129,7 +131,9 @@ def test_token_is_made_anew_if_proxmox_does_not_accept_it(site: Site) -> None:
 
 def test_token_of_another_machine_stays(site: Site) -> None:
     """A second machine with proxxy would otherwise end the first one's links."""
-    site.admin.users[USER] = User("by hand", tokens={"proxxy": {"privsep": 1, "comment": "Made by proxxy-setup on other"}})
+    site.admin.users[USER] = User(
+        "by hand", tokens={"proxxy": {"privsep": 1, "comment": "Made by proxxy-setup on other"}}
+    )
     words = site.command.refusal(EX_CONFIG, site.host)
     assert "--token-name" in words and "Made by proxxy-setup on other" in words
     site.command.ok(site.host, "--token-name", "second")
@@ -341,7 +345,13 @@ def test_machine_without_proxxy(site: Site) -> None:
 
 
 def test_user_who_is_not_root(site: Site) -> None:
-    command = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", *site.command.command([site.host], False)]
+    command = [
+        "setpriv",
+        f"--reuid={UID}",
+        f"--regid={UID}",
+        "--clear-groups",
+        *site.command.command([site.host], False),
+    ]
     done = subprocess.run(command, env=site.command.environment(), capture_output=True, text=True)
     assert done.returncode == EX_NOPERM and "only root" in done.stderr
 
@@ -415,6 +425,85 @@ def test_password_is_not_shown(site: Site) -> None:
 
 
 # --- dry run and undo ---------------------------------------------------------------------------
+
+# Proxmox: $cmddef of pve-access-control's CLI/pveum.pm: method, path and arguments by position.
+PVEUM = {
+    ("role", "add"): ("POST", "/access/roles", ("roleid",)),
+    ("role", "delete"): ("DELETE", "/access/roles/{roleid}", ("roleid",)),
+    ("user", "add"): ("POST", "/access/users", ("userid",)),
+    ("user", "delete"): ("DELETE", "/access/users/{userid}", ("userid",)),
+    ("user", "token", "add"): ("POST", "/access/users/{userid}/token/{tokenid}", ("userid", "tokenid")),
+    ("user", "token", "delete"): ("DELETE", "/access/users/{userid}/token/{tokenid}", ("userid", "tokenid")),
+    ("acl", "modify"): ("PUT", "/access/acl", ("path",)),
+}
+
+
+def pveum(admin: Admin, line: str) -> dict[str, str]:
+    """Does what pveum does, with the same parameters as the API. Returns what it prints of a token."""
+    words = shlex.split(line)[1:]
+    name = next(name for name in PVEUM if tuple(words[: len(name)]) == name)
+    method, path, positions = PVEUM[name]
+    values = words[len(name) :]
+    given = dict(zip(positions, values))
+    options = values[len(positions) :]
+    assert len(given) == len(positions) and all(option.startswith("--") for option in options[::2])
+    given |= {option.removeprefix("--"): value for option, value in zip(options[::2], options[1::2], strict=True)}
+    for part in re.findall(r"{(\w+)}", path):
+        path = path.replace(f"{{{part}}}", given.pop(part))
+    answer = admin.handle(method, path, "root@pam", given)
+    assert answer is not None, line
+    return answer[0] or {}
+
+
+def commands(out: str) -> tuple[list[str], str]:
+    """The commands for the Proxmox host, and those for this machine."""
+    proxmox, _, here = out.partition("\n# On this machine")
+    return [line for line in proxmox.splitlines() if not line.startswith("#")], here.partition("\n")[2]
+
+
+def as_root(site: Site, script: str) -> None:
+    """Runs the commands for this machine. scp copies the CA as it would from the Proxmox host."""
+    fake = site.command.directory / "bin"
+    fake.mkdir(exist_ok=True)
+    scp = fake / "scp"
+    scp.write_text(
+        f'#!/bin/sh\n[ "$1" = root@127.0.0.1:/etc/pve/pve-root-ca.pem ] && cp {site.admin.nodes[0].cert.ca} "$2"\n'
+    )
+    scp.chmod(0o755)
+    places = {site.command.directory / name: Path("/etc", name) for name in ("passwd", "group")}
+    environment = {"PATH": f"{fake}:{os.environ['PATH']}"}
+    subprocess.run(with_mounts(places, ["sh", "-euc", script]), env=environment, check=True)
+
+
+@pytest.mark.parametrize("paths", [(), ("--path", "/vms/100", "--path", "/pool/customers")])
+def test_commands_of_the_dry_run_do_the_same(site: Site, paths: tuple[str, ...]) -> None:
+    out = site.command.ok(site.host, "--dry-run", "--name", "pve01", *paths, answers=None)
+    assert site.proxmox.requests == [] and not site.command.clusters.exists()
+    lines, here = commands(out)
+    secret = [pveum(site.admin, line) for line in lines][2]["value"]
+    as_root(site, here.partition("\n# The first console")[0].replace("=SECRET", f"={secret}"))
+    assert here.endswith("\nproxxy-url --vmid 100\n")
+    # Then proxxy-setup has nothing to do. Only its comment and the time are not in the file.
+    made = site.command.cluster_file(), mode(site.command.clusters / "pve01.conf")
+    site.admin.calls.clear()
+    again = site.command.ok(site.host, *paths)
+    assert site.admin.calls == [] and "kept proxxy@pve!proxxy" in again
+    assert (site.command.cluster_file(), mode(site.command.clusters / "pve01.conf")) == made
+    lines, here = commands(site.command.ok(site.host, "--dry-run", "--name", "pve01", "--undo", answers=None))
+    for line in lines:
+        pveum(site.admin, line)
+    as_root(site, here)
+    assert USER not in site.admin.users and ROLE not in site.admin.roles and given(site) == set()
+    assert list(site.command.clusters.iterdir()) == []
+
+
+def test_dry_run_needs_neither_root_nor_proxxy(site: Site) -> None:
+    program = str(site.command.directory / "proxxy-setup")
+    command = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", program]
+    nothing: dict[str, str] = {}
+    for host, name in (("pve01.example.com", "pve01"), ("192.0.2.7:8007", "192.0.2.7"), ("2001:db8::7", "cluster")):
+        done = subprocess.run([*command, host, "--dry-run"], env=nothing, capture_output=True, text=True)
+        assert done.returncode == OK and f"/etc/proxxy/clusters/{name}.conf <<'END'\nHOSTS={host}\n" in done.stdout
 
 
 def test_undo_removes_what_was_made(site: Site) -> None:

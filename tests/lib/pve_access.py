@@ -94,7 +94,9 @@ class Access:
             raise refused_call(401, "authentication failure")
         if user in self.second_factor:
             # Proxmox: the ticket is good for one thing only, to answer the challenge in it.
-            challenge = f"PVE:!tfa!{quote(json.dumps({'totp': True}))}:{int(time.time()):08X}::{self._sign('tfa', user)}"
+            challenge = (
+                f"PVE:!tfa!{quote(json.dumps({'totp': True}))}:{int(time.time()):08X}::{self._sign('tfa', user)}"
+            )
             return {"username": user, "ticket": challenge, "CSRFPreventionToken": self.csrf_token(user), "NeedTFA": 1}
         return {
             "username": user,

@@ -22,7 +22,10 @@ from .pve_api import NOT_IN_SCHEMA, refused_parameters
 from .pve_http import Refused, refused_call
 
 # Proxmox: a few of the special roles, which cannot be changed.
-SPECIAL = {"NoAccess": "", "PVEVMUser": "VM.Audit,VM.Backup,VM.Config.CDROM,VM.Config.Cloudinit,VM.Console,VM.PowerMgmt"}
+SPECIAL = {
+    "NoAccess": "",
+    "PVEVMUser": "VM.Audit,VM.Backup,VM.Config.CDROM,VM.Config.Cloudinit,VM.Console,VM.PowerMgmt",
+}
 ROLE_ID = re.compile(r"[A-Za-z0-9.\-_]+")
 TOKEN_ID = re.compile(r"[A-Za-z][A-Za-z0-9.\-_]+")
 # Proxmox: of AccessControl.pm's check_path(), what concerns guests.

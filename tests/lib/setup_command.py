@@ -15,7 +15,7 @@ import tempfile
 import termios
 import time
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Self, Sequence
+from typing import IO, Any, Callable, NamedTuple, Self, Sequence
 
 from .activator import ANYWHERE, SANITIZER_OPTIONS, SANITIZER_WORDS, binary
 from .mounts import with_mounts
@@ -97,7 +97,7 @@ class SetupCommand:
         """Answers each question in turn, after a call of on_question. answers=None: it has no terminal.
         accounts=False: there is no user proxxy."""
         terminal, end = pty.openpty()
-        files = [tempfile.TemporaryFile("w+", dir=self.directory) for _ in range(3)]
+        files: list[IO[str]] = [tempfile.TemporaryFile("w+", dir=self.directory) for _ in range(3)]
         files[0].write(input)
         files[0].seek(0)
 
@@ -107,7 +107,9 @@ class SetupCommand:
 
         process = subprocess.Popen(
             self.command(arguments, accounts),
-            **dict(zip(("stdin", "stdout", "stderr"), files)),
+            stdin=files[0],
+            stdout=files[1],
+            stderr=files[2],
             env=self.environment() | environment,
             start_new_session=True,
             pass_fds=(end,),
