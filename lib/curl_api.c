@@ -297,7 +297,9 @@ static bool set_trust(CURL *curl, struct api *api)
 {
 	if (api->fingerprint) {
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L); /* the fingerprint says more than a name */
-		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");       /* nor does a proxxy session use an HTTP proxy */
+		curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);       /* the system may have no CAs */
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* a session of proxxy uses no HTTP proxy either */
 		return curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, use_fingerprint) == CURLE_OK &&
 		       curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, api) == CURLE_OK;
 	}

@@ -34,7 +34,7 @@ static int choose_name(struct setup *s, const char *cluster)
 	if (!keys_name_valid(name, strlen(name)) || *name == '.')
 		return report_error(EX_USAGE, "\"%.64s\" cannot be the name of a cluster file. Choose one with --name",
 				    name);
-	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->name, sizeof(s->name), "%.32s", name);
 	return files_name(s);
 }
 

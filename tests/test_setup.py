@@ -9,10 +9,12 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
+import signal
 import stat
 import subprocess
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Any, Iterator, Mapping, NamedTuple
 
 import pytest
 from lib.certs import Authority, Cert
@@ -251,6 +253,32 @@ def test_certificate_for_another_name_is_pinned(authority: Authority) -> None:
         assert "FINGERPRINTS" in site.command.cluster_file()
 
 
+def test_certificate_of_a_public_ca_needs_no_question_and_no_file(authority: Authority, tmp_path: Path) -> None:
+    """Such as that of ACME: sessions verify it with the CAs of the system."""
+    public = Authority(tmp_path, "a public CA")
+    with site_of(public.leaf("acme")) as site:
+        site.admin.nodes[0] = Node("pve01", authority.leaf("pve-ssl"), "127.0.0.1", custom=public.leaf("acme"))
+        trusted = site.command.directory / "certs"
+        trusted.mkdir()
+        shutil.copy(public.ca, trusted)
+        subprocess.run(["openssl", "rehash", trusted], check=True)
+        site.command.places[trusted] = Path("/etc/ssl/certs")
+        done = site.command.run(site.host, answers=[password()])
+        assert done.status == OK and "verified by a CA of this system" in done.out and "OK: the console" in done.out
+        assert set(site.command.cluster_file()) == {"HOSTS", "TOKEN"}
+        site.command.settings["PROXXY_CA_FILE"] = authority.ca
+        assert "Warning: PROXXY_CA_FILE is set" in site.command.run(site.host, answers=[password()]).out
+
+
+def test_expired_certificate_is_pinned(authority: Authority) -> None:
+    with site_of(authority.expired()) as site:
+        assert "because it has expired" in site.command.ok(site.host)
+
+
+def test_http_proxy_of_the_environment_is_not_used(site: Site) -> None:
+    site.command.ok(site.host, https_proxy="http://127.0.0.1:1", ALL_PROXY="http://127.0.0.1:1")
+
+
 def test_other_nodes_become_hosts(cert: Cert, authority: Authority) -> None:
     """Those that answer with a certificate that a session would verify."""
     second = authority.leaf("pve02", dns=("pve02",), ips=("127.0.0.2",))
@@ -291,6 +319,16 @@ def test_another_cluster_of_the_same_name_needs_another_name(site: Site) -> None
 def test_wrong_password(site: Site) -> None:
     words = site.command.refusal(EX_NOPERM, site.host, answers=(YES, password("wrong")))
     assert "401 authentication failure" in words and "wrong" not in words
+
+
+def test_empty_password(site: Site) -> None:
+    words = site.command.refusal(EX_NOINPUT, site.host, answers=(YES, (password()[0], "\n")))
+    assert words == "no password. Nothing was changed"
+
+
+def test_interrupt_at_the_password_brings_the_echo_back(site: Site) -> None:
+    done = site.command.run(site.host, answers=(YES, (password()[0], "sec\x03")))
+    assert done.status == -signal.SIGINT and done.echo and "sec" not in done.screen
 
 
 def test_second_factor(site: Site) -> None:
@@ -391,6 +429,61 @@ def test_console_that_does_not_open_is_explained(site: Site) -> None:
     assert (site.command.clusters / "pve01.conf").exists()
 
 
+def test_allowed_origins_are_no_obstacle(site: Site) -> None:
+    site.command.settings["PROXXY_ALLOWED_ORIGINS"] = "https://*.panel.example, https://other.example"
+    assert "OK: the console" in site.command.ok(site.host)
+
+
+def test_payloads_that_proxxy_url_makes_must_be_accepted(site: Site) -> None:
+    site.command.settings["PROXXY_PAYLOADS"] = "cbc"
+    assert "PROXXY_PAYLOADS" in site.command.refusal(EX_CONFIG, site.host)
+    assert site.proxmox.requests == []
+
+
+def test_cluster_file_that_cannot_be_read(site: Site) -> None:
+    site.command.clusters.mkdir()
+    (site.command.clusters / "pve01.conf").write_text("HOSTS=pve01\n")
+    assert "pve01.conf: TOKEN is missing" in site.command.refusal(EX_CONFIG, site.host)
+    assert site.admin.calls == []
+
+
+def test_directory_that_cannot_be_made(site: Site) -> None:
+    site.command.settings["PROXXY_CLUSTER_DIRECTORY"] = site.command.directory / "missing" / "clusters"
+    assert "missing/clusters: No such file" in site.command.refusal(EX_CANTCREAT, site.host)
+
+
+@pytest.mark.parametrize(
+    "path, data",
+    [
+        ("/cluster/status", {"type": "node"}),
+        ("/cluster/status", []),
+        ("/cluster/status", [None, 7, {"type": "node", "local": 1, "name": "../x"}]),
+        ("/access/roles", None),
+        ("/access/users", "none"),
+        ("/access/acl", {}),
+        ("/cluster/resources", {}),
+    ],
+)
+def test_answer_that_is_not_proxmoxs(site: Site, path: str, data: Any) -> None:
+    def answer(method: str, asked: str, identity: str, given: Mapping[str, str]) -> tuple[Any] | None:
+        return (data,) if (method, asked) == ("GET", path) else site.admin.handle(method, asked, identity, given)
+
+    site.proxmox.attach(answer)
+    if path == "/cluster/resources":
+        site.proxmox.cluster.resources = lambda identity, type: data  # type: ignore[method-assign]
+    assert "its answer to" in site.command.refusal(EX_PROTOCOL, site.host)
+
+
+def test_token_without_a_secret_in_the_answer(site: Site) -> None:
+    def answer(method: str, asked: str, identity: str, given: Mapping[str, str]) -> tuple[Any] | None:
+        data = site.admin.handle(method, asked, identity, given)
+        return ({"value": "two\nlines"},) if "/token/" in asked else data
+
+    site.proxmox.attach(answer)
+    assert "no secret" in site.command.refusal(EX_PROTOCOL, site.host)
+    assert not (site.command.clusters / "pve01.conf").exists()
+
+
 def test_session_that_cannot_read_its_key_is_explained(site: Site) -> None:
     os.chown(site.command.key, 0, 0)
     words = site.command.refusal(EX_CONFIG, site.host)
@@ -470,9 +563,8 @@ def as_root(site: Site, script: str) -> None:
         f'#!/bin/sh\n[ "$1" = root@127.0.0.1:/etc/pve/pve-root-ca.pem ] && cp {site.admin.nodes[0].cert.ca} "$2"\n'
     )
     scp.chmod(0o755)
-    places = {site.command.directory / name: Path("/etc", name) for name in ("passwd", "group")}
     environment = {"PATH": f"{fake}:{os.environ['PATH']}"}
-    subprocess.run(with_mounts(places, ["sh", "-euc", script]), env=environment, check=True)
+    subprocess.run(with_mounts(site.command.places, ["sh", "-euc", script]), env=environment, check=True)
 
 
 @pytest.mark.parametrize("paths", [(), ("--path", "/vms/100", "--path", "/pool/customers")])

@@ -37,6 +37,7 @@ class Done(NamedTuple):
     out: str
     err: str
     screen: str  # what the terminal showed
+    echo: bool  # whether the terminal shows again what is typed
 
 
 class SetupCommand:
@@ -55,6 +56,8 @@ class SetupCommand:
             **settings,
         }
         self.url_config = self.directory / "proxxy-url.conf"
+        # Which of our files it sees in place of this machine's.
+        self.places = {self.directory / name: Path("/etc", name) for name in ("passwd", "group")}
 
     def __enter__(self) -> Self:
         self.directory.chmod(0o755)
@@ -82,8 +85,7 @@ class SetupCommand:
 
     def command(self, arguments: Sequence[Any], accounts: bool = True) -> list[str]:
         program = [str(self.directory / "proxxy-setup"), *map(str, arguments)]
-        places = {self.directory / name: Path("/etc", name) for name in ("passwd", "group")}
-        return with_mounts(places, program) if accounts else program
+        return with_mounts(self.places, program) if accounts else program
 
     def run(
         self,
@@ -118,6 +120,7 @@ class SetupCommand:
         os.close(end)
         try:
             screen = _converse(process, terminal, list(answers or ()), on_question)
+            echo = bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -125,7 +128,7 @@ class SetupCommand:
             os.close(terminal)
         for file in files:
             file.seek(0)
-        done = Done(process.returncode, files[1].read(), files[2].read(), screen)
+        done = Done(process.returncode, files[1].read(), files[2].read(), screen, echo)
         assert not any(words in done.err for words in SANITIZER_WORDS), done.err
         return done
 
