@@ -101,7 +101,8 @@ static int start_tls(struct upstream *u)
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
-	/* The answers have tickets and a password. OpenSSL would keep them in memory that it has freed. */
+	/* The answers have tickets and a password. OpenSSL would keep them in memory that it has
+	 * freed. */
 	if (u->console->late)
 		SSL_set_options(tls, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_set_connect_state(tls);
