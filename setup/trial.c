@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/jwe.h"
 #include "lib/strict_json.h"

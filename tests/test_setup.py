@@ -331,8 +331,19 @@ def test_interrupt_at_the_password_brings_the_echo_back(site: Site) -> None:
     assert done.status == -signal.SIGINT and done.echo and "sec" not in done.screen
 
 
-def test_second_factor(site: Site) -> None:
-    site.proxmox.access.second_factor.add("root@pam")
+def test_one_time_code(site: Site) -> None:
+    site.proxmox.access.second_factor["root@pam"] = "123456"
+    question = "One-time code of root@pam: "
+    done = site.command.run(site.host, answers=(YES, password(), (question, "123456\n")))
+    assert done.status == OK and "OK: the console" in done.out and "123456" not in done.screen
+    words = site.command.refusal(EX_NOPERM, site.host, answers=(YES, password(), (question, "123457\n")))
+    assert "401 authentication failure" in words and "one-time code" in words
+    words = site.command.refusal(EX_NOINPUT, site.host, answers=(YES, password(), (question, "\n")))
+    assert words == "no one-time code. Nothing was changed"
+
+
+def test_other_second_factor(site: Site) -> None:
+    site.proxmox.access.second_factor["root@pam"] = ""
     words = site.command.refusal(EX_NOPERM, site.host)
     assert "second factor" in words and "pveum user token add root@pam" in words
 

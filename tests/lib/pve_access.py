@@ -10,13 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import os
 import re
 import secrets
 import time
 from typing import Any, Callable, Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from .pve_http import Refused, refused_call
 
@@ -42,7 +41,9 @@ class Access:
     """
 
     def __init__(self, users: Mapping[str, str], tokens: Mapping[str, str], without_console: frozenset[str]) -> None:
-        self.second_factor: set[str] = set()  # users that have one
+        # Users that have a second factor, and the one-time code of each; "" if it is another kind.
+        self.second_factor: dict[str, str] = {}
+        self._challenges: dict[str, str] = {}
         self._users = dict(users)
         self._tokens = dict(tokens)
         self._separated: set[str] = set()
@@ -88,16 +89,22 @@ class Access:
         above = [prefix for prefix in said if prefix == "/" or f"{path}/".startswith(f"{prefix}/")]
         return said[max(above, key=len)] if above else frozenset()
 
-    def login(self, user: str, password: str) -> dict[str, Any]:
-        """POST …/access/ticket."""
-        if not hmac.compare_digest(self._users.get(user, "").encode(), password.encode()) or not password:
+    def login(self, user: str, password: str, challenge: str = "") -> dict[str, Any]:
+        """POST …/access/ticket. challenge: what the user answers in place of the password."""
+        if challenge:
+            factor, _, answer = password.partition(":")
+            right = hmac.compare_digest(challenge.encode(), self._challenges.pop(user, "").encode())
+            if not right or (factor, answer) != ("totp", self.second_factor.get(user)):
+                raise refused_call(401, "authentication failure")
+        elif not hmac.compare_digest(self._users.get(user, "").encode(), password.encode()) or not password:
             raise refused_call(401, "authentication failure")
-        if user in self.second_factor:
-            # Proxmox: the ticket is good for one thing only, to answer the challenge in it.
-            challenge = (
-                f"PVE:!tfa!{quote(json.dumps({'totp': True}))}:{int(time.time()):08X}::{self._sign('tfa', user)}"
-            )
-            return {"username": user, "ticket": challenge, "CSRFPreventionToken": self.csrf_token(user), "NeedTFA": 1}
+        elif user in self.second_factor:
+            # Proxmox: the ticket is good for one thing only, to answer the challenge in it, a JSON object in which
+            # colons are percent-encoded (proxmox-tfa's TfaChallenge: what the user does not have is left out).
+            kinds = '"totp"%3Atrue,' if self.second_factor[user] else ""
+            start = f'PVE:!tfa!{{{kinds}"recovery"%3A[]}}:{int(time.time()):08X}'
+            ticket = self._challenges[user] = f"{start}::{self._sign(start, user)}"
+            return {"username": user, "ticket": ticket, "CSRFPreventionToken": self.csrf_token(user), "NeedTFA": 1}
         return {
             "username": user,
             "ticket": self.cookie(user),

@@ -161,7 +161,8 @@ class Api:
         return answer
 
     def _login(self, given: dict[str, str]) -> Result:
-        return Result(self.access.login(given.get("username", ""), given.get("password", "")), passed_on=True)
+        user, password, challenge = (given.get(name, "") for name in ("username", "password", "tfa-challenge"))
+        return Result(self.access.login(user, password, challenge), passed_on=True)
 
     def _version(self) -> dict[str, str]:
         repoid = hashlib.sha256(self.release.encode()).hexdigest()
