@@ -92,8 +92,9 @@ bool ask_yes(const char *question)
 	return yes && !no;
 }
 
-/* Reads a line without echo. A signal ends it; the terminal is as before in any case. */
-static bool read_silently(int fd, const struct termios *usual, char *line, size_t size)
+/* Reads a line without echo. A signal ends it; the terminal is as before in any case. The prompt
+ * comes after the echo is off, so that nothing is shown of a password that is typed at once. */
+static bool read_silently(int fd, const struct termios *usual, const char *prompt, char *line, size_t size)
 {
 	static const int numbers[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
 	enum { N = sizeof(numbers) / sizeof(numbers[0]) };
@@ -106,7 +107,11 @@ static bool read_silently(int fd, const struct termios *usual, char *line, size_
 	for (size_t i = 0; i < N; i++)
 		sigaction(numbers[i], &action, &before[i]);
 	silent.c_lflag &= (tcflag_t)~ECHO;
-	done = tcsetattr(fd, TCSAFLUSH, &silent) == 0 && read_line(fd, line, size) && *line;
+	done = tcsetattr(fd, TCSAFLUSH, &silent) == 0;
+	if (done) {
+		say(fd, prompt);
+		done = read_line(fd, line, size) && *line;
+	}
 	tcsetattr(fd, TCSAFLUSH, usual);
 	for (size_t i = 0; i < N; i++)
 		sigaction(numbers[i], &before[i], NULL);
@@ -120,8 +125,7 @@ bool ask_password(const char *prompt, char *password, size_t size)
 	bool done = false;
 
 	if (fd >= 0 && tcgetattr(fd, &usual) == 0) {
-		say(fd, prompt);
-		done = read_silently(fd, &usual, password, size);
+		done = read_silently(fd, &usual, prompt, password, size);
 		say(fd, "\n");
 	}
 	if (fd >= 0)

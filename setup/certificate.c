@@ -43,8 +43,8 @@ static int connect_address(const struct addrinfo *a, int64_t deadline)
 		error = errno;
 	else if (!wait_for(fd, POLLOUT, deadline))
 		error = ETIMEDOUT;
-	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error == 0)
 		return fd;
 	close(fd);
@@ -249,6 +249,11 @@ bool certificate_verified_by_system(const struct certificate *c, const struct co
 
 	X509_STORE_free(store);
 	return good;
+}
+
+bool certificate_expired(const struct certificate *c)
+{
+	return X509_cmp_current_time(X509_get0_notAfter(c->leaf)) < 0;
 }
 
 void certificate_free(struct certificate *c)

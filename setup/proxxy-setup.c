@@ -64,8 +64,8 @@ static int check_machine(void)
 	return EX_OK;
 }
 
-/* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate that
- * a CA of this system has signed for HOST needs neither. */
+/* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate
+ * that a CA of this system has signed for HOST needs neither. */
 static int accept_certificate(void)
 {
 	const struct setup_options *o = &setup.options;
@@ -98,20 +98,22 @@ static int accept_certificate(void)
 }
 
 /* Prints what comes next. vmid is the guest whose console was opened, or 0. */
-static void print_next(uint32_t vmid)
+static void print_next(uint32_t vmid, bool container)
 {
-	const uint32_t guest = vmid ? vmid : setup.options.vmid ? setup.options.vmid : 100;
+	const bool several = files_count(&setup) > 1;
 
-	if (!setup.options.page)
-		printf("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf, or run\n"
-		       "this again with --page https://panel.example.com/console/\n");
-	printf("\nNext: proxxy-url --vmid %u\n", guest);
+	if (!files_has_page())
+		puts("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf,\n"
+		     "or run this again with --page https://panel.example.com/console/");
+	printf("\nNext: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
+	       container ? " --type lxc" : "", vmid ? vmid : 100U);
 }
 
 static int make(void)
 {
 	struct json_object *answer = NULL, *nodes = NULL;
 	uint32_t vmid = 0;
+	bool container = false;
 	int rc = site_identify(&setup, &answer, &nodes);
 
 	if (rc != EX_OK)
@@ -128,9 +130,9 @@ static int make(void)
 	if (rc == EX_OK && setup.options.page)
 		rc = files_write_page(&setup);
 	if (rc == EX_OK)
-		rc = trial_run(&setup, &vmid);
+		rc = trial_run(&setup, &vmid, &container);
 	if (rc == EX_OK)
-		print_next(vmid);
+		print_next(vmid, container);
 	return rc;
 }
 
@@ -163,7 +165,8 @@ static int run(void)
 
 	gethostname(setup.machine, sizeof(setup.machine) - 1);
 	if (setup.options.dry_run) {
-		/* Settings that cannot be read do not matter here; the default directory is then printed. */
+		/* Settings that cannot be read do not matter here; the default directory is then
+		 * printed. */
 		config_load_settings(&setup.config, why, sizeof(why));
 		keys_wipe();
 		return commands_print(&setup);

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/list.h"
 #include "lib/strict_json.h"
@@ -49,7 +50,8 @@ static const char *token_comment(const struct setup *s, char text[COMMENT_MAX])
 
 /* --- role --------------------------------------------------------------------------------- */
 
-/* Writes to rest those of the privileges in list that others lacks, comma-separated. Returns rest. */
+/* Writes to rest those of the privileges in list that others lacks, comma-separated. Returns
+ * rest. */
 static const char *without(const char *list, const char *others, char *rest, size_t size)
 {
 	const char *item;
@@ -125,7 +127,8 @@ static int find_user(struct setup *s, struct json_object **ret_answer, struct js
 	return rc;
 }
 
-/* Returns the token's entry of the user, or NULL. Sets *ret_others to whether it has other tokens. */
+/* Returns the token's entry of the user, or NULL. Sets *ret_others to whether it has other
+ * tokens. */
 static struct json_object *find_token(const struct setup *s, struct json_object *user, bool *ret_others)
 {
 	struct json_object *tokens, *token;
@@ -160,8 +163,8 @@ static int make_user(struct setup *s, struct json_object *user)
 	return rc;
 }
 
-/* Returns true if the cluster file's token has that name, and Proxmox accepts its secret. Then it is
- * copied to s->token. */
+/* Returns true if the cluster file's token has that name, and Proxmox accepts its secret. Then
+ * it is copied to s->token. */
 static bool keep_token(struct setup *s)
 {
 	const char *text = s->before.token + strlen("PVEAPIToken=");
@@ -248,7 +251,8 @@ static int make_token(struct setup *s, struct json_object *user)
 
 /* --- permissions -------------------------------------------------------------------------- */
 
-/* Returns true if entry of the list gives our role on path (NULL: on any) to the user or token id. */
+/* Returns true if entry of the list gives our role on path (NULL: on any) to the user or token
+ * id. */
 static bool gives(struct json_object *entry, const char *type, const char *id, const char *path)
 {
 	return strcmp(request_text(entry, "roleid"), SETUP_ROLE) == 0 &&

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/jwe.h"
 #include "lib/strict_json.h"
@@ -31,8 +32,8 @@ struct guest {
 	bool running;
 };
 
-/* Reads an entry of /cluster/resources. Returns false for what is no guest, and for templates, which
- * have no console. */
+/* Reads an entry of /cluster/resources. Returns false for what is no guest, and for templates,
+ * which have no console. */
 static bool read_guest(struct json_object *entry, struct guest *ret)
 {
 	const char *type = request_text(entry, "type");
@@ -113,7 +114,7 @@ static int seal(const struct setup *s, const struct guest *guest, char payload[P
 	return rc < 0 ? report_error(EX_SOFTWARE, "the payload cannot be sealed") : EX_OK;
 }
 
-int trial_run(struct setup *s, uint32_t *ret_vmid)
+int trial_run(struct setup *s, uint32_t *ret_vmid, bool *ret_container)
 {
 	char payload[PAYLOAD_MAX], why[SESSION_WHY_MAX];
 	struct guest guest = { 0 };
@@ -122,6 +123,7 @@ int trial_run(struct setup *s, uint32_t *ret_vmid)
 	int rc = find_guest(s, &guest, &found);
 
 	*ret_vmid = 0;
+	*ret_container = false;
 	if (rc != EX_OK || !found)
 		return rc;
 	words = strcmp(guest.type, "qemu") == 0 ? "VM" : "container";
@@ -135,11 +137,12 @@ int trial_run(struct setup *s, uint32_t *ret_vmid)
 	if (rc < 0)
 		return report_error(
 			report_status(rc, 0),
-			"the console of %s %u did not open: %s%s. The cluster file stays; to try again, run the "
+			"the console of %s %u did not open: %s%s. What was made stays: to try again, run the "
 			"same command",
 			words, guest.vmid, why,
-			guest.running ? "" : ". (It is not running: start it, or choose another with --vmid)");
+			guest.running ? "" : ". It is not running: start it, or choose another guest");
 	*ret_vmid = guest.vmid;
+	*ret_container = strcmp(guest.type, "lxc") == 0;
 	report_step("", "OK: the console of %s %u%s%s%s opened", words, guest.vmid, *guest.name ? " (" : "", guest.name,
 		    *guest.name ? ")" : "");
 	return EX_OK;

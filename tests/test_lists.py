@@ -415,6 +415,7 @@ def test_manuals_have_every_environment_variable() -> None:
     for program, page, sources in (
         ("proxxy-conn", "man/proxxy-conn.8", ("proxxy-conn.c", "lib/*.c", "session/*.c")),
         ("proxxy-url", "man/proxxy-url.1", ("url/*.c",)),
+        ("proxxy-setup", "man/proxxy-setup.8", ("setup/*.c",)),
     ):
         documented = re.findall(r"^\.It Ev (.*)$", section(read(page), "h ENVIRONMENT"), re.M)
         known = set(SETTINGS) | {name for item in documented for name in item.split(" , ")}

@@ -24,7 +24,7 @@ from . import pve_http
 from .certs import Cert
 from .consoles import Connect, Grant
 from .pve_access import Access
-from .pve_api import Api, Upgrade
+from .pve_api import Api, More, Upgrade
 from .pve_cluster import RUNNING, Cluster, Guest
 from .pve_frames import Record, Stream, abort, discard, relay
 from .pve_http import JSON, Answer, Refused, Request
@@ -108,6 +108,10 @@ class StandIn:
     @daemon_error.setter
     def daemon_error(self, error: tuple[int, str] | None) -> None:
         self._api.daemon_error = error
+
+    def attach(self, more: More) -> None:
+        """Answers other methods of the API too, such as Admin.handle() of pve_admin.py."""
+        self._api.more = more
 
     def __enter__(self) -> StandIn:
         self._thread.start()
