@@ -5,6 +5,7 @@ proxxy-setup, nginx with the package's snippet, and proxxy-url. A stand-in Proxm
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 import urllib.request
@@ -21,7 +22,7 @@ from lib.process import wait_for
 from lib.pve_admin import Admin, Node
 from lib.setup_command import YES, password
 from lib.standin import StandIn
-from lib.url_command import fragment
+from lib.url_command import UrlCommand, fragment
 from lib.vnc_console import VncConsole
 from lib.wire import BINARY, Client
 
@@ -145,3 +146,30 @@ def test_documents_of_the_package_lead_to_each_other() -> None:
 
 # About the source.
 NOT_PACKAGED = {"HACKING.md", "CHANGELOG.md", "bench/README.md", "console/README.md"}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which node finds npm's jose."""
+    folder = tmp_path_factory.mktemp("node")
+    for name in ("package.json", "package-lock.json"):
+        (folder / name).write_bytes((TREE / "examples/typescript" / name).read_bytes())
+    npm = ["npm", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts", "ci"]
+    subprocess.run(npm, cwd=folder, check=True, capture_output=True, timeout=COMMAND_SECONDS)
+    return folder
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/backend.md"])
+def test_five_lines_make_a_link(node: Path, tmp_path: Path, key: str, document: str) -> None:
+    [lines] = re.findall(r"^```js\n(.*?)^```$", (TREE / document).read_text(), re.M | re.S)
+    assert lines.count("\n") <= 5
+    around = 'import { EncryptJWT } from "jose";\nlet told = "";\nconst user = { name: "alice" };\n'
+    around += "const response = { redirect: (link) => { told = link; } };\n"
+    program = node / "five.mjs"
+    program.write_text(f"{around}const key = '{key}';\n{lines}console.log(told || link);\n")
+    link = subprocess.run(["node", program], cwd=node, check=True, capture_output=True, text=True).stdout.strip()
+    assert link.startswith("https://panel.example.com/console/novnc.html#payload=")
+    claims = json.loads(UrlCommand(tmp_path, {}, key=key).ok("open", "--json", input=link))
+    expected = {"vmid": 100, "type": "qemu", "cluster": "pve", "sub": "alice", "origin": "https://panel.example.com"}
+    assert {name: claims[name] for name in expected} == expected
+    assert claims["exp"] == claims["iat"] + 300
