@@ -299,7 +299,8 @@ def test_catalog_explains_every_outcome() -> None:
 
 def strings() -> list[str]:
     """The strings in the sources of proxxy-conn."""
-    return re.findall(r'"((?:[^"\\]|\\.)*)"', code("lib/*.c", "session/*.c", "proxxy-conn.c"))
+    found = re.findall(r"""'(?:[^'\\]|\\.)+'|"((?:[^"\\]|\\.)*)\"""", code("lib/*.c", "session/*.c", "proxxy-conn.c"))
+    return [text for text in found if text]  # the other kind is a character, which may be a quote
 
 
 def is_said(quote: str) -> bool:
