@@ -19,12 +19,16 @@
 enum {
 	TLS_HEADER = 5,   /* bytes of a record's header */
 	TLS_LARGE = 4096, /* records of this many bytes are read directly, not through the buffer */
+	/* Bytes to read ahead at first: a long answer shall not fill a buffer of which a session that
+	 * begins needs no more. */
+	TLS_AHEAD_FIRST = 2048,
 };
 
 struct tls_socket {
 	int fd;
 	size_t budget;       /* bytes that this call into OpenSSL may still read */
 	size_t ahead;        /* bytes to read beyond those that OpenSSL asks for */
+	size_t ahead_max;    /* the most that ahead may be now */
 	size_t at, end;      /* in[at..end) was read from the kernel, but OpenSSL has not read it yet */
 	size_t sent, queued; /* out[sent..queued) waits until the kernel has room */
 	int error;           /* errno of the last read */
@@ -76,7 +80,7 @@ static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 
 	BIO_clear_retry_flags(bio);
 	if (size != TLS_HEADER)
-		s->ahead = size >= TLS_LARGE ? TLS_HEADER : sizeof(s->in);
+		s->ahead = size >= TLS_LARGE ? TLS_HEADER : s->ahead_max;
 	if (buffered > 0) {
 		*ret_n = size < buffered ? size : buffered;
 		memcpy(buf, s->in + s->at, *ret_n);
@@ -187,7 +191,7 @@ bool tls_socket_attach(SSL *tls, int fd)
 	s->budget = s->at = s->end = s->sent = s->queued = 0;
 	s->error = 0;
 	s->drained = false;
-	s->ahead = sizeof(s->in);
+	s->ahead = s->ahead_max = TLS_AHEAD_FIRST;
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
@@ -236,6 +240,7 @@ void tls_socket_release(SSL *tls)
 	struct tls_socket *s = socket_of(tls);
 	const size_t used = tls_socket_has_input(tls) ? s->end : 0;
 
+	s->ahead_max = sizeof(s->in);
 	pages_release(s->in + used, sizeof(s->in) - used);
 	pages_release(s->out + s->queued, sizeof(s->out) - s->queued);
 }

@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 enum {
-	TLS_SOCKET_AT_ONCE = 64 * 1024, /* bytes of TLS records read with one system call */
+	TLS_SOCKET_AT_ONCE = 64 * 1024, /* bytes of TLS records read with one system call while relaying */
 	TLS_SOCKET_BUDGET = 256 * 1024, /* bytes read in one call into OpenSSL */
 	/* Bytes buffered until the kernel has room: the largest record (16 KiB and 261 bytes), and
 	 * answers to a few hundred KeyUpdates. When it is full, OpenSSL stops reading. */
@@ -46,7 +46,8 @@ size_t tls_socket_backlog(SSL *tls);
  * broken. */
 bool tls_socket_flush(SSL *tls);
 
-/* Returns unused pages of the buffers to the kernel. */
+/* Returns unused pages of the buffers to the kernel. Before the first call, little is read ahead: a
+ * session calls it when it begins to relay, and whenever much was relayed. */
 void tls_socket_release(SSL *tls);
 
 #endif
