@@ -29,10 +29,10 @@ struct api_state {
 	struct curl_slist *headers;
 	char curl_error[CURL_ERROR_SIZE];
 	char reason[REASON_MAX];
-	bool too_long;   /* the body is longer than body_size */
-	bool has_tls;    /* the handshake is complete */
-	bool has_head;   /* the answer's head is complete */
-	bool has_length; /* the head gives the body's length; otherwise the connection's end ends it */
+	bool too_long;          /* the body is longer than body_size */
+	bool has_tls;           /* the handshake is complete */
+	bool has_head;          /* the answer's head is complete */
+	bool has_length;        /* the head gives the body's length; otherwise the connection's end ends it */
 	bool other_certificate; /* its fingerprint is not that of struct api */
 };
 

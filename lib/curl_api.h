@@ -27,15 +27,15 @@ struct api_state; /* what libcurl needs between two calls */
 /* A server and an identity. The caller owns the strings and sets the first group; all zero
  * otherwise. */
 struct api {
-	const char *program; /* for User-Agent and errors: "proxxy-url" */
-	const char *host;    /* name or address, IPv6 in brackets, with :port unless 8006 */
-	const char *ca_file; /* PEM that the server's certificate must chain to; "" for the system's store */
-	const uint8_t *fingerprint;    /* SHA-256 of the only certificate that is accepted; NULL to use ca_file */
-	const char *untrusted;         /* a sentence: what to do if the certificate is not trusted; "" for none */
-	const char *(*hint)(int status); /* returns ". What to do" or "" for an HTTP status of 300 and above */
+	const char *program;        /* for User-Agent and errors: "proxxy-url" */
+	const char *host;           /* name or address, IPv6 in brackets, with :port unless 8006 */
+	const char *ca_file;        /* PEM that the server's certificate must chain to; "" for the system's store */
+	const uint8_t *fingerprint; /* SHA-256 of the only certificate that is accepted; NULL to use ca_file */
+	const char *untrusted;      /* a sentence: what to do if the certificate is not trusted; "" for none */
+	const char *(*hint)(int status);      /* returns ". What to do" or "" for an HTTP status of 300 and above */
 	const char *secrets[API_SECRETS_MAX]; /* texts that no error may contain, such as the password; or NULL */
-	char *body;       /* room for an answer's body, which may hold secrets */
-	size_t body_size; /* bytes of body */
+	char *body;                           /* room for an answer's body, which may hold secrets */
+	size_t body_size;                     /* bytes of body */
 
 	size_t n_body;         /* bytes of the last answer's body */
 	int status;            /* HTTP status of the last answer; 0 if there was none */

@@ -132,8 +132,7 @@ struct io_want {
  * both endpoints. Also returns at the deadline, an io_now(), and when SIGTERM came. */
 void io_poll(const struct io_want want[2], int64_t deadline);
 
-/* Returns the pages of the unused parts of e's TLS buffers to the kernel. The first call says that
- * much data may come from now on (tls_socket.h). */
+/* Returns the pages of the unused parts of e's TLS buffers to the kernel. */
 void io_release_buffers(struct endpoint *e);
 
 #endif

@@ -19,16 +19,13 @@
 enum {
 	TLS_HEADER = 5,   /* bytes of a record's header */
 	TLS_LARGE = 4096, /* records of this many bytes are read directly, not through the buffer */
-	/* Bytes to read ahead at first: a long answer shall not fill a buffer of which a session that
-	 * begins needs no more. */
-	TLS_AHEAD_FIRST = 2048,
 };
 
 struct tls_socket {
 	int fd;
 	size_t budget;       /* bytes that this call into OpenSSL may still read */
 	size_t ahead;        /* bytes to read beyond those that OpenSSL asks for */
-	size_t ahead_max;    /* the most that ahead may be now */
+	size_t at_once;      /* its limit */
 	size_t at, end;      /* in[at..end) was read from the kernel, but OpenSSL has not read it yet */
 	size_t sent, queued; /* out[sent..queued) waits until the kernel has room */
 	int error;           /* errno of the last read */
@@ -80,7 +77,7 @@ static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 
 	BIO_clear_retry_flags(bio);
 	if (size != TLS_HEADER)
-		s->ahead = size >= TLS_LARGE ? TLS_HEADER : s->ahead_max;
+		s->ahead = size >= TLS_LARGE ? TLS_HEADER : s->at_once;
 	if (buffered > 0) {
 		*ret_n = size < buffered ? size : buffered;
 		memcpy(buf, s->in + s->at, *ret_n);
@@ -191,7 +188,7 @@ bool tls_socket_attach(SSL *tls, int fd)
 	s->budget = s->at = s->end = s->sent = s->queued = 0;
 	s->error = 0;
 	s->drained = false;
-	s->ahead = s->ahead_max = TLS_AHEAD_FIRST;
+	s->ahead = s->at_once = sizeof(s->in);
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
@@ -204,6 +201,13 @@ bool tls_socket_attach(SSL *tls, int fd)
 void tls_socket_enter(SSL *tls)
 {
 	socket_of(tls)->budget = TLS_SOCKET_BUDGET;
+}
+
+void tls_socket_limit(SSL *tls, size_t at_once)
+{
+	struct tls_socket *s = socket_of(tls);
+
+	s->ahead = s->at_once = at_once < sizeof(s->in) ? at_once : sizeof(s->in);
 }
 
 bool tls_socket_has_input(SSL *tls)
@@ -240,7 +244,6 @@ void tls_socket_release(SSL *tls)
 	struct tls_socket *s = socket_of(tls);
 	const size_t used = tls_socket_has_input(tls) ? s->end : 0;
 
-	s->ahead_max = sizeof(s->in);
 	pages_release(s->in + used, sizeof(s->in) - used);
 	pages_release(s->out + s->queued, sizeof(s->out) - s->queued);
 }

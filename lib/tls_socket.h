@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 enum {
-	TLS_SOCKET_AT_ONCE = 64 * 1024, /* bytes of TLS records read with one system call while relaying */
+	TLS_SOCKET_AT_ONCE = 64 * 1024, /* bytes of TLS records read with one system call */
 	TLS_SOCKET_BUDGET = 256 * 1024, /* bytes read in one call into OpenSSL */
 	/* Bytes buffered until the kernel has room: the largest record (16 KiB and 261 bytes), and
 	 * answers to a few hundred KeyUpdates. When it is full, OpenSSL stops reading. */
@@ -29,6 +29,10 @@ bool tls_socket_attach(SSL *tls, int fd);
  * Without a limit, a peer's records without data (session tickets, key updates) could keep OpenSSL
  * busy for ever. */
 void tls_socket_enter(SSL *tls);
+
+/* Limits how many bytes are read with one system call, from 5 to TLS_SOCKET_AT_ONCE, which is the
+ * default: fewer need less memory. */
+void tls_socket_limit(SSL *tls, size_t at_once);
 
 /* True if the buffer holds bytes that OpenSSL has not read yet. */
 bool tls_socket_has_input(SSL *tls);
@@ -46,8 +50,7 @@ size_t tls_socket_backlog(SSL *tls);
  * broken. */
 bool tls_socket_flush(SSL *tls);
 
-/* Returns unused pages of the buffers to the kernel. Before the first call, little is read ahead: a
- * session calls it when it begins to relay, and whenever much was relayed. */
+/* Returns unused pages of the buffers to the kernel. */
 void tls_socket_release(SSL *tls);
 
 #endif

@@ -78,7 +78,7 @@ static bool is_space(char c)
 }
 
 /* Goes to the next state if c is wanted. Returns false if it is not. */
-static bool take(struct guest_list *list, char c, char wanted, int next)
+static bool take(struct guest_list *list, char c, char wanted, enum guest_list_state next)
 {
 	list->state = next;
 	return c == wanted;
@@ -127,7 +127,8 @@ static bool take_after_member(struct guest_list *list, char c)
 	return c == ',' || c == '}';
 }
 
-/* Takes a byte of a value that is not needed. Its text is not checked: only where it ends counts. */
+/* Takes a byte of a value that is not needed. Its text is not checked: only where it ends
+ * counts. */
 static bool take_from_skipped(struct guest_list *list, char c)
 {
 	if (list->depth == 0 && !list->in_string && (c == ',' || c == '}'))

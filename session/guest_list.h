@@ -28,6 +28,23 @@ enum guest_place {
 
 enum guest_status { GUEST_STATUS_OTHER, GUEST_RUNNING, GUEST_STOPPED, GUEST_UNKNOWN /* its node does not answer */ };
 
+/* Where in the text the reader is. */
+enum guest_list_state {
+	LIST_START, /* before the object */
+	LIST_FIRST_NAME,
+	LIST_NEXT_NAME,
+	LIST_NAME,
+	LIST_COLON,
+	LIST_VALUE, /* before the value of a member */
+	LIST_SKIP,  /* in the value of a member that is not needed */
+	LIST_FIRST_ELEMENT,
+	LIST_NEXT_ELEMENT,
+	LIST_ELEMENT,
+	LIST_AFTER_ELEMENT,
+	LIST_AFTER_MEMBER,
+	LIST_END,
+};
+
 /* The state between two pieces. The caller reads the members of the result only. */
 struct guest_list {
 	/* The result, after guest_list_end(). */
@@ -40,22 +57,7 @@ struct guest_list {
 	uint32_t vmid;
 	const char *type;
 
-	/* Where in the text the reader is. */
-	enum {
-		LIST_START, /* before the object */
-		LIST_FIRST_NAME,
-		LIST_NEXT_NAME,
-		LIST_NAME,
-		LIST_COLON,
-		LIST_VALUE, /* before the value of a member */
-		LIST_SKIP,  /* in the value of a member that is not needed */
-		LIST_FIRST_ELEMENT,
-		LIST_NEXT_ELEMENT,
-		LIST_ELEMENT,
-		LIST_AFTER_ELEMENT,
-		LIST_AFTER_MEMBER,
-		LIST_END,
-	} state;
+	enum guest_list_state state;
 	bool in_string, escaped;
 	bool has_data; /* the member "data" was there */
 	size_t depth;  /* of open brackets in an element, or in a value that is skipped */

@@ -171,7 +171,7 @@ static int console_ended(struct login *l, const struct relay *r, const struct rf
 	if (r->down.broke)
 		return fail(l, ERR_UPSTREAM_BROKE, "during the login");
 	if (!heard)
-		return fail(l, END_UPSTREAM_EMPTY, "%s", *l->note ? l->note : "the guest is off or has stopped");
+		return fail(l, END_UPSTREAM_EMPTY, "%s", *l->note ? l->note : "the guest or its node is off");
 	if (rfb_is_refused(rfb))
 		return refused(l, rfb);
 	return fail(l, ERR_UPSTREAM_LOGIN, "it closed inside the VNC handshake");

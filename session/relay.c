@@ -205,7 +205,9 @@ void relay_run(struct relay *r)
 
 void relay_close_only(struct relay *r, int outcome, const char *reason)
 {
-	/* There is no Proxmox: nothing comes from it, and nothing goes to it. */
+	/* There is no Proxmox: nothing comes from it, and nothing goes to it. What a console said
+	 * that refused the login is not for the client. */
+	framer_discard(&r->down.framer);
 	r->down.ended = true;
 	r->up.lost = true;
 	/* If the client sent a Close already, that decides the outcome. */

@@ -73,9 +73,10 @@ static int connect_host(const struct console *host, int64_t deadline, char *why,
 	}
 	freeaddrinfo(list);
 	if (fd < 0)
-		return error_why(why, size, fd == -ETIMEDOUT ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_CONNECT,
-				 "%s port %s: %s. Check the address, and that a firewall lets this machine connect to it",
-				 host->host, port, strerror(-fd));
+		return error_why(
+			why, size, fd == -ETIMEDOUT ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_CONNECT,
+			"%s port %s: %s. Check the address, and that a firewall lets this machine connect to it",
+			host->host, port, strerror(-fd));
 	return fd;
 }
 

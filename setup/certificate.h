@@ -15,7 +15,7 @@
 #include "lib/payload.h"
 
 enum {
-	CERTIFICATE_SUBJECT_MAX = 256,   /* bytes of a subject in text, with its NUL; a longer one is cut off */
+	CERTIFICATE_SUBJECT_MAX = 256, /* bytes of a subject in text, with its NUL; a longer one is cut off */
 	CERTIFICATE_FINGERPRINT_MAX = 3 * CRYPTO_FINGERPRINT_LEN, /* bytes in text, with its NUL */
 };
 

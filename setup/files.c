@@ -134,8 +134,8 @@ int files_format(const struct setup *s, const char *token, char *out, size_t siz
 	if (s->trust == SETUP_TRUST_CA)
 		append(out, size, &at, "CA_FILE=%s\n", s->ca_file);
 	for (size_t i = 0; i < s->cluster.n_fingerprints; i++)
-		append(out, size, &at, "%s%s", i > 0 ? "," : "FINGERPRINTS=",
-		       certificate_fingerprint_text(s->cluster.fingerprints[i], text));
+		append(out, size, &at, "%s%s",
+		       i > 0 ? "," : "FINGERPRINTS=", certificate_fingerprint_text(s->cluster.fingerprints[i], text));
 	append(out, size, &at, "%s", s->cluster.n_fingerprints > 0 ? "\n" : "");
 	return at;
 }
@@ -193,8 +193,8 @@ static bool sets_page(const char *line, size_t len)
 
 	while (line < end && (*line == ' ' || *line == '\t'))
 		line++;
-	return (size_t)(end - line) > strlen("PROXXY_PAGE") && strncmp(line, "PROXXY_PAGE", strlen("PROXXY_PAGE")) == 0 &&
-	       strchr("= \t", line[strlen("PROXXY_PAGE")]);
+	return (size_t)(end - line) > strlen("PROXXY_PAGE") &&
+	       strncmp(line, "PROXXY_PAGE", strlen("PROXXY_PAGE")) == 0 && strchr("= \t", line[strlen("PROXXY_PAGE")]);
 }
 
 /* Copies old to text without lines that set PROXXY_PAGE, and appends one. text has room for all.

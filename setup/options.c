@@ -106,8 +106,7 @@ static bool is_path(const char *path)
 		return true;
 	if (strncmp(path, "/vms/", 5) == 0)
 		return len - 5 >= 3 && len - 5 <= 9 && path[5] != '0' && strspn(path + 5, DIGITS) == len - 5;
-	return strncmp(path, "/pool/", 6) == 0 && slashes <= 4 &&
-	       strspn(path + 6, LETTERS DIGITS "._-/") == len - 6;
+	return strncmp(path, "/pool/", 6) == 0 && slashes <= 4 && strspn(path + 6, LETTERS DIGITS "._-/") == len - 6;
 }
 
 /* Returns true if user is USER@REALM, in characters that need no quoting. */
@@ -115,8 +114,7 @@ static bool is_user(const char *user)
 {
 	const char *at = strrchr(user, '@');
 
-	return at && at > user && at[1] && strlen(user) <= 64 &&
-	       strspn(user, LETTERS DIGITS "._-+@") == strlen(user);
+	return at && at > user && at[1] && strlen(user) <= 64 && strspn(user, LETTERS DIGITS "._-+@") == strlen(user);
 }
 
 /* Returns true if name is a token's name (pve-access-control: Auth/Plugin.pm, realm_regex). */
@@ -131,7 +129,9 @@ static bool is_token_name(const char *name)
 /* Returns true if url can be PROXXY_PAGE. proxxy-url checks the rest when it reads it. */
 static bool is_page(const char *url)
 {
-	const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 : strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
+	const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 :
+			   strncmp(url, "http://", 7) == 0  ? url + 7 :
+							      NULL;
 
 	if (!rest || strlen(url) > SETUP_PAGE_MAX)
 		return false;

@@ -53,8 +53,9 @@ static int check_machine(void)
 	if (geteuid() != 0)
 		return report_error(EX_NOPERM, "only root may write the cluster file. Run it with sudo");
 	if (!user)
-		return report_error(EX_NOUSER, "there is no user " TRIAL_USER ": proxxy is not installed here. Install the "
-					       "package, or run \"make install\"");
+		return report_error(EX_NOUSER,
+				    "there is no user " TRIAL_USER ": proxxy is not installed here. Install the "
+				    "package, or run \"make install\"");
 	setup.group = user->pw_gid;
 	if (config_load(&setup.config, why, sizeof(why)) < 0)
 		return report_error(EX_CONFIG, "%s", why);
@@ -78,8 +79,10 @@ static int accept_certificate(void)
 	if (o->has_fingerprint) {
 		if (CRYPTO_memcmp(o->fingerprint, setup.certificate.fingerprint, sizeof(o->fingerprint)) == 0)
 			return EX_OK;
-		return report_error(EX_UNAVAILABLE, "the certificate of %s has another fingerprint than --fingerprint. "
-				    "Nothing was sent", o->host);
+		return report_error(EX_UNAVAILABLE,
+				    "the certificate of %s has another fingerprint than --fingerprint. "
+				    "Nothing was sent",
+				    o->host);
 	}
 	if (certificate_verified_by_system(&setup.certificate, &o->address)) {
 		report_step("", "verified by a CA of this system");

@@ -81,7 +81,8 @@ static int read_token(const char *path, char token[SETUP_SECRET_MAX])
 		token[len - 1] = '\0';
 	bang = strchr(token, '!');
 	secret = bang ? strchr(bang, '=') : NULL;
-	if (!bang || !secret || !secret[1] || !memchr(token, '@', (size_t)(bang - token)) || strpbrk(token, " \t\r\n")) {
+	if (!bang || !secret || !secret[1] || !memchr(token, '@', (size_t)(bang - token)) ||
+	    strpbrk(token, " \t\r\n")) {
 		OPENSSL_cleanse(token, SETUP_SECRET_MAX);
 		return report_error(EX_DATAERR, "%s must contain one line, USER@REALM!NAME=SECRET", name);
 	}
@@ -123,10 +124,11 @@ static int log_in_with_password(struct setup *s)
 	s->api.secrets[0] = NULL;
 	OPENSSL_cleanse(password, sizeof(password));
 	if (code == ERR_UPSTREAM_REFUSED && s->api.status == 200)
-		return report_error(EX_NOPERM,
-				    "%s. Make a token: \"pveum user token add %s setup --privsep 0\" on the Proxmox host, "
-				    "and give it with --token-file",
-				    s->api.why, s->options.user);
+		return report_error(
+			EX_NOPERM,
+			"%s. Make a token: \"pveum user token add %s setup --privsep 0\" on the Proxmox host, "
+			"and give it with --token-file",
+			s->api.why, s->options.user);
 	return code < 0 ? fail(&s->api, code) : EX_OK;
 }
 

@@ -145,9 +145,9 @@ static int make_user(struct setup *s, struct json_object *user)
 	int rc;
 
 	if (user && (!request_flag(user, "enable", true) || (expires > 0 && expires <= time(NULL))))
-		return report_error(EX_NOPERM,
-				    "the user " SETUP_USER " is there, but disabled or expired. Enable it: \"pveum user "
-				    "modify " SETUP_USER " --enable 1 --expire 0\" on the Proxmox host");
+		return report_error(EX_NOPERM, "the user " SETUP_USER
+					       " is there, but disabled or expired. Enable it: \"pveum user "
+					       "modify " SETUP_USER " --enable 1 --expire 0\" on the Proxmox host");
 	if (user) {
 		report_step("user", "kept " SETUP_USER);
 		return EX_OK;
@@ -208,11 +208,12 @@ static int refuse_token(const struct setup *s, const char *comment)
 {
 	char id[ID_MAX];
 
-	return report_error(EX_CONFIG,
-			    "the token %s is there already (%.100s), and its secret is not in %s. If another machine uses it, "
-			    "choose another name with --token-name. If not: \"pveum user token delete " SETUP_USER
-			    " %s\" on the Proxmox host",
-			    token_id(s, id), *comment ? comment : "without a comment", s->file, s->options.token_name);
+	return report_error(
+		EX_CONFIG,
+		"the token %s is there already (%.100s), and its secret is not in %s. If another machine uses it, "
+		"choose another name with --token-name. If not: \"pveum user token delete " SETUP_USER
+		" %s\" on the Proxmox host",
+		token_id(s, id), *comment ? comment : "without a comment", s->file, s->options.token_name);
 }
 
 static int make_token(struct setup *s, struct json_object *user)
@@ -240,7 +241,8 @@ static int make_token(struct setup *s, struct json_object *user)
 	if (rc == EX_OK)
 		rc = create_token(s);
 	if (rc == EX_OK)
-		report_step("token", "made %s%s", token_id(s, id), token ? " anew, as its secret is not known here" : "");
+		report_step("token", "made %s%s", token_id(s, id),
+			    token ? " anew, as its secret is not known here" : "");
 	return rc;
 }
 
@@ -249,8 +251,8 @@ static int make_token(struct setup *s, struct json_object *user)
 /* Returns true if entry of the list gives our role on path (NULL: on any) to the user or token id. */
 static bool gives(struct json_object *entry, const char *type, const char *id, const char *path)
 {
-	return strcmp(request_text(entry, "roleid"), SETUP_ROLE) == 0 && strcmp(request_text(entry, "type"), type) == 0 &&
-	       strcmp(request_text(entry, "ugid"), id) == 0 &&
+	return strcmp(request_text(entry, "roleid"), SETUP_ROLE) == 0 &&
+	       strcmp(request_text(entry, "type"), type) == 0 && strcmp(request_text(entry, "ugid"), id) == 0 &&
 	       (!path || (strcmp(request_text(entry, "path"), path) == 0 && request_flag(entry, "propagate", true)));
 }
 

@@ -36,7 +36,7 @@ enum {
 
 struct session {
 	pid_t pid;
-	int fd, log;  /* the connection, and what the process writes to standard error; or -1 */
+	int fd, log; /* the connection, and what the process writes to standard error; or -1 */
 	int64_t deadline;
 	size_t n_in;
 	uint8_t in[HTTP_HEAD_MAX];

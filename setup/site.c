@@ -120,7 +120,8 @@ static void choose_trust(struct setup *s)
 	} else {
 		s->trust = SETUP_TRUST_FINGERPRINTS;
 		add_fingerprint(s, c->fingerprint);
-		report_step("trust", "the certificate's fingerprint, because %s. Run proxxy-setup again when this "
+		report_step("trust",
+			    "the certificate's fingerprint, because %s. Run proxxy-setup again when this "
 			    "certificate is replaced",
 			    certificate_signed_by(c, s->ca) ? "it is not for this name or address" :
 							      "neither the cluster's CA nor one of this system has "
@@ -254,7 +255,8 @@ static void report_hosts(const struct setup *s)
 	size_t at = 0;
 
 	for (size_t i = 0; i < s->cluster.n_hosts && at < sizeof(text); i++) {
-		const int n = snprintf(text + at, sizeof(text) - at, "%s%s", i > 0 ? ", " : "", s->cluster.hosts[i].host);
+		const int n =
+			snprintf(text + at, sizeof(text) - at, "%s%s", i > 0 ? ", " : "", s->cluster.hosts[i].host);
 
 		at += n > 0 ? (size_t)n : 0;
 	}

@@ -83,10 +83,12 @@ static int find_guest(struct setup *s, struct guest *ret, bool *ret_found)
 		return rc;
 	if (s->options.vmid)
 		return report_error(EX_UNAVAILABLE,
-				    "there is no guest %u that the token can see. Check the number, and --path", s->options.vmid);
-	report_step("console", n == 0 ? "not tried: the token can see no guest. Is there one yet, on the path that it was "
-					"given?" :
-					"not tried: none of the guests is running. --vmid chooses one");
+				    "there is no guest %u that the token can see. Check the number, and --path",
+				    s->options.vmid);
+	report_step("console",
+		    n == 0 ? "not tried: the token can see no guest. Is there one yet, on the path that it was "
+			     "given?" :
+			     "not tried: none of the guests is running. --vmid chooses one");
 	return EX_OK;
 }
 
@@ -104,7 +106,8 @@ static int seal(const struct setup *s, const struct guest *guest, char payload[P
 	strict_json_add_string(details, "sub", "proxxy-setup");
 	strict_json_add_integer(details, "iat", time(NULL));
 	strict_json_add_integer(details, "exp", time(NULL) + LIFETIME_S);
-	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+						 &len);
 	rc = jwe_seal(&s->config.keys[0], (const uint8_t *)text, len, payload, PAYLOAD_MAX);
 	strict_json_wipe(details);
 	return rc < 0 ? report_error(EX_SOFTWARE, "the payload cannot be sealed") : EX_OK;
@@ -130,11 +133,12 @@ int trial_run(struct setup *s, uint32_t *ret_vmid)
 	rc = session_try(payload, s->config.allowed_origins, s->config.connect_timeout, why, sizeof(why));
 	OPENSSL_cleanse(payload, sizeof(payload));
 	if (rc < 0)
-		return report_error(report_status(rc, 0),
-				    "the console of %s %u did not open: %s%s. The cluster file stays; to try again, run the "
-				    "same command",
-				    words, guest.vmid, why,
-				    guest.running ? "" : ". (It is not running: start it, or choose another with --vmid)");
+		return report_error(
+			report_status(rc, 0),
+			"the console of %s %u did not open: %s%s. The cluster file stays; to try again, run the "
+			"same command",
+			words, guest.vmid, why,
+			guest.running ? "" : ". (It is not running: start it, or choose another with --vmid)");
 	*ret_vmid = guest.vmid;
 	report_step("", "OK: the console of %s %u%s%s%s opened", words, guest.vmid, *guest.name ? " (" : "", guest.name,
 		    *guest.name ? ")" : "");

@@ -155,6 +155,8 @@ def test_manual_has_every_member_and_claim() -> None:
 def test_open_prints_every_member_and_claim(command: UrlCommand, payload: dict[str, Any]) -> None:
     details = payload | VALUES
     shown = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details))))
+    hidden = {"csrf": "…", "password": "…"} | ({} if "vncticket" in payload else {"ticket": "PVE:a@pve…"})
+    details |= {name: text for name, text in hidden.items() if name in details}
     assert {name: shown.get(name) for name in details} == details
     assert set(shown) - set(details) == {"format", "accepted", "verdict"}
 
@@ -196,9 +198,11 @@ def test_fuzzer_knows_every_member_and_claim(name: str) -> None:
 
 VALUE_OF = {
     "qemu|lxc": "qemu", "jwe|cbc": "jwe", "SECONDS": "60", "ORIGIN": "https://a.example", "ADDRESS": "192.0.2.1",
-    "TEXT": "text", "NODE": "pve1", "VMID": "100",
+    "TEXT": "text", "NODE": "pve1", "VMID": "100", "NAME": "dc1", "HOST": "pve1", "MINUTES": "5",
 }  # fmt: skip
-OF_COMMANDS: dict[str, set[str]] = {"seal": {"format", "lifetime"}, "open": {"json"}, "keygen": set()}
+OF_COMMANDS: dict[str, set[str]] = {
+    "seal": {"format", "lifetime", "minutes", "once"}, "open": {"json"}, "keygen": set(),
+}  # fmt: skip
 
 
 def test_commands_refuse_options_of_others(command: UrlCommand) -> None:

@@ -352,8 +352,8 @@ static int is_unreadable(void *argument, const char *path)
 	return access(path, R_OK) != 0;
 }
 
-/* Returns true if access_open() failed only because this user cannot see proxxy's cluster files: proxxy
- * runs on another machine, or as a user that may read them. */
+/* Returns true if access_open() failed only because this user cannot see proxxy's cluster files:
+ * proxxy runs on another machine, or as a user that may read them. */
 static bool cluster_is_unknown(const struct access *a, const struct config *config)
 {
 	const struct console *c = &a->console;

@@ -4,7 +4,7 @@
 #   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
 #   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
 
-FUZZ_TARGETS := http json payload framer rfb session
+FUZZ_TARGETS := http body json payload framer api rfb session
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
 ifeq ($(COVERAGE),1)
@@ -27,11 +27,13 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	replay_use_jti replay_is_used uptime_seconds RAND_bytes relay_run linger
 
 # Which folder each target tests.
-fuzz_place := http=lib json=lib payload=lib framer=session rfb=session session=session
+fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
 fuzz_http := $(addprefix lib/,error http http_write uri)
+fuzz_body := $(addprefix lib/,error http http_body uri)
 fuzz_json := $(LIB)
 fuzz_payload := $(LIB)
+fuzz_api := $(LIB) $(addprefix session/,api_answer guest_list)
 fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb
 fuzz_session := $(FUZZ_SESSION)

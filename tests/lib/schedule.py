@@ -107,6 +107,7 @@ QUICK = {
     "test_payload_old_format::test_invalid_payload_is_one_answer_byte_for_byte",
     "test_proxxy_url_consoles::test_terminal",
     "test_proxxy_url_consoles::test_url_of_a_vm_opens_its_console",
+    "test_proxxy_url_links::test_link_opens_consoles_until_it_expires",
     "test_refusal_in_close::test_used_link_is_told_so",
     "test_websocket_libraries",
     "test_xinetd",

@@ -265,11 +265,13 @@ class StandIn:
             left -= 1
             started = time.monotonic()
             passed_on = gzip = False
+            version = ""
             try:
                 request = await asyncio.wait_for(
                     pve_http.read_request(client.reader, connection), pve_http.REQUEST_SECONDS
                 )
                 started = time.monotonic()
+                version = request.version
                 self.requests.append(request)
                 gzip = "gzip" in request.headers.get("accept-encoding", "")
                 keep = left > 0 and not pve_http.asks_to_close(request)
@@ -281,10 +283,13 @@ class StandIn:
                 passed_on = result.passed_on
             except Refused as refused:
                 answer = refused.answer
+                version = version or refused.version
                 keep = False
                 if answer.code == 401:
                     await asyncio.sleep(REFUSAL_SECONDS - (time.monotonic() - started))
-            await pve_http.send(client, answer, keep=keep, passed_on=passed_on, chunk=self.chunk, gzip=gzip)
+            await pve_http.send(
+                client, answer, keep=keep, version=version, passed_on=passed_on, chunk=self.chunk, gzip=gzip
+            )
 
     async def _open(self, client: Stream, request: Request, grant: Grant | None) -> None:
         try:
@@ -304,5 +309,5 @@ class StandIn:
         # Proxmox returns the requested protocols verbatim; it ignores extensions.
         if protocol := request.headers.get("sec-websocket-protocol"):
             headers["Sec-WebSocket-Protocol"] = protocol
-        client.writer.write(pve_http.head(101, "Switching Protocols", list(headers.items())))
+        client.writer.write(pve_http.head(request.version, 101, "Switching Protocols", list(headers.items())))
         await relay(client, guest, Record(self.violations, self.closes))

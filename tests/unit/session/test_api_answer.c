@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests api_answer.h: the answers of Proxmox's releases, answers with a member that is not valid, and
- * what the client and the log are told about each kind of refusal. Each text ends at an unreadable
- * page.
+ * Tests api_answer.h: the answers of Proxmox's releases, answers with a member that is not valid,
+ * and what the client and the log are told about each kind of refusal. Each text ends at an
+ * unreadable page.
  */
 #include "tests/unit/guard.h"
 
@@ -163,7 +163,8 @@ static void refusals(void **state)
 		const char *known, *words, *hint; /* the hint has this part */
 	} table[] = {
 		{ &token, 500, "Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist",
-		  "{\"data\":null,\"message\":\"Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist\\n\"}",
+		  "{\"data\":null,\"message\":\"Configuration file 'nodes/pve01/qemu-server/999.conf' does not "
+		  "exist\\n\"}",
 		  "no such guest", "Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist",
 		  "on another node" },
 		{ &token, 500, "", "{\"message\":\"Configuration file 'nodes/pve01/lxc/999.conf' does not exist\\n\"}",
@@ -198,6 +199,7 @@ static void refusals(void **state)
 		  "a parameter was refused",
 		  "Parameter verification failed. (bogus: property is not defined in schema, b: x)", "release" },
 		{ &token, 400, "a", "{\"errors\":{\"b\":1}}", "a parameter was refused", "a (b)", "release" },
+		{ &token, 400, "", "{\"errors\":{\"b\":\"c\"}}", "a parameter was refused", "(b: c)", "release" },
 		{ &token, 400, "a", "{\"errors\":{}}", "a parameter was refused", "a", "release" },
 		{ &token, 400, "a", "{\"errors\":[\"b\"]}", "a parameter was refused", "a", "release" },
 		{ &token, 501, "Method 'POST /nodes/a/qemu/1/termproxy' not implemented", "",
