@@ -16,6 +16,7 @@
 #include "lib/form.h"
 #include "lib/host.h"
 #include "lib/jwe.h"
+#include "lib/pages.h"
 
 /* Sets a->why. Returns code. */
 #define fail(a, code, ...) error_why((a)->why, sizeof((a)->why), code, __VA_ARGS__)
@@ -175,8 +176,11 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 void access_wipe(struct access *a)
 {
+	char *const begin = a->console.user, *const end = (char *)a->cluster.fingerprints;
+
 	console_wipe(&a->console);
 	cluster_wipe(&a->cluster);
 	free(a->claims.ca);
 	OPENSSL_cleanse(&a->claims, sizeof(a->claims));
+	pages_release(begin, (size_t)(end - begin) + sizeof(a->cluster.fingerprints));
 }
