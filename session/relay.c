@@ -205,8 +205,10 @@ void relay_run(struct relay *r)
 
 void relay_close_only(struct relay *r, int outcome, const char *reason)
 {
-	/* There is no Proxmox: nothing comes from it, and nothing goes to it. */
+	/* There is no Proxmox: nothing comes from it, and nothing goes to it. A login that failed may
+	 * have left the rest of a frame. */
 	r->down.ended = true;
+	framer_discard(&r->down.framer);
 	r->up.lost = true;
 	/* If the client sent a Close already, that decides the outcome. */
 	r->client->readable = true;
