@@ -296,4 +296,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))
+-include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,\
+	$(BUILD)/$(folder)/*.d))

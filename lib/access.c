@@ -143,8 +143,8 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	return rc;
 }
 
-/* True if PROXXY_NOT_BEFORE takes the payload back. A payload without iat counts as made as early as
- * its exp allowed, so that none made before can be used. */
+/* True if PROXXY_NOT_BEFORE takes the payload back. A payload without iat counts as made as early
+ * as its exp allowed, so that none made before can be used. */
 static bool is_withdrawn(const struct config *config, const struct claims *c)
 {
 	return config->not_before > (c->issued ? c->issued : c->expires - config->payload_lifetime);

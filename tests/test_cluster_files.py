@@ -101,15 +101,16 @@ def test_links_are_taken_back(settings: dict[str, Any], clusters: Path, key: str
     """PROXXY_NOT_BEFORE refuses what was made before: by iat, else as if it had been made as early as exp allows."""
     now = int(time.time())
     limits = {"PROXXY_NOT_BEFORE": now - 50, "PROXXY_PAYLOAD_LIFETIME": 300, "PROXXY_CLUSTER_DIRECTORY": clusters}
+    link: dict[str, Any] = {**LINK, "cluster": "dc1"}
     with Activator({**settings, **limits}) as proxxy:
         for claims in ({"iat": now - 51}, {"exp": now + 249}, {"iat": now - 51, "exp": now + 299}):
-            for kind in ({**LINK, "cluster": "dc1"}, console(8006)):
+            for kind in (link, console(8006)):
                 status, error, issues = refusal(proxxy, seal_jwe({**kind, **claims}, key))
                 assert (status, error) == (403, "Payload was withdrawn"), (claims, error)
                 assert issues == "it was made before PROXXY_NOT_BEFORE"
         plain = {"Upgrade": ""}  # as a page: accepted up to the upgrade, without connecting anywhere
         for claims in ({"iat": now - 50}, {"iat": now}, {"exp": now + 251}):
-            for kind in ({**LINK, "cluster": "dc1"}, {**console(8006), "host": "192.0.2.1"}):
+            for kind in (link, {**console(8006), "host": "192.0.2.1"}):
                 assert refusal(proxxy, seal_jwe({**kind, **claims}, key), plain)[0] == 426, claims
 
 

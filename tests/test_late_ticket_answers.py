@@ -84,8 +84,8 @@ def refuses(code: int, reason: str, body: bytes = b"", length: bool = True) -> S
             "Proxmox: 401 authentication failed",
             "no such token 'proxxy' for user 'root@pam'; does the API token exist",
         ),
-        (595, "Connection refused", "Proxmox: 595 its API does not answer", "595 Connection refused; does pvedaemon run"),
-        (596, "Connection timed out", "Proxmox: 596 its API does not answer", "596 Connection timed out; does pvedaemon"),
+        (595, "Connection refused", "Proxmox: 595 its API does not answer", "595 Connection refused; does"),
+        (596, "Connection timed out", "Proxmox: 596 its API does not answer", "596 Connection timed out; does"),
         (
             500,
             "hostname lookup 'pve01' failed - failed to get address info for: pve01",
