@@ -78,8 +78,8 @@ def view(
 def test_tigervnc_shows_the_desktop_and_types_into_it(
     command: UrlCommand, cert: Cert, settings: dict[str, Any], tmp_path: Path, kind: str
 ) -> None:
-    """The viewer runs on the screen of a second TigerVNC server; the test takes screenshots of that screen. With a link,
-    the viewer needs no password, and proxxy-url needs nothing of Proxmox."""
+    """The viewer runs on the screen of a second TigerVNC server; the test takes screenshots of that screen. With a
+    link, the viewer needs no password, and proxxy-url needs nothing of Proxmox."""
     arrived, log = tmp_path / "arrived", tmp_path / "viewer.log"
     terminal = ["/bin/sh", "-c", 'exec cat > "$1"', "sh", str(arrived)]
     with ExitStack() as stack:
