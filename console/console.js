@@ -6,7 +6,7 @@ const element = (id) => document.getElementById(id);
 // Sentences for the page's user, by proxxy's Close reason or its HTTP answer. They say what the user
 // can do; the panel's developer gets the details.
 const SENTENCES = [
-  [/node is off/, "The machine's host is switched off, or cannot be reached."],
+  [/the guest's node is off/, "The machine's host is switched off, or cannot be reached."],
   [/before it sent anything/, "The machine is switched off or just starting."],
   [/^Console closed/, "The console was closed."],
   [/idle too long/, "The console was closed, because nobody used it for a while."],
@@ -21,7 +21,10 @@ const SENTENCES = [
     /has expired|ticket may be used|invalid PVE(VNC)? ticket|not take the ticket/,
     "This link is too old. Please open the console from your panel again.",
   ],
-  [/used already/, "This link was used already. It opens a console once. Please open the console from your panel again."],
+  [
+    /used already/,
+    "This link was used already. It opens a console once. Please open the console from your panel again.",
+  ],
   [/was withdrawn/, "This link is no longer valid. Please open the console from your panel again."],
   [/not valid yet/, "This link is not valid yet, or a clock is wrong."],
   [/Invalid payload|Missing payload|too large/, "This link is not complete, or was not made for this console."],
@@ -102,6 +105,7 @@ function forget() {
   } catch {
     // then it was never kept
   }
+  kept = undefined;
 }
 
 function takeLink() {

@@ -182,6 +182,7 @@ REFUSALS = {
     "Please try again later.",
     (1011, "Proxmox: 595 the guest's node does not answer"): "The machine's host cannot be reached.",
     (1000, "Console closed before it sent anything: the guest is off"): OFF,
+    (1000, "Console closed before it sent anything: the guest or its node is off"): OFF,
     (1000, "Console closed before it sent anything: the guest's node is off, or does not report to the cluster"): (
         "The machine's host is switched off, or cannot be reached."
     ),

@@ -128,6 +128,7 @@ def webkit() -> Iterator[webdriver.Remote]:
             options = WebKitOptions()
             options.binary_location = str(program)
             options.add_argument("--automation")
+            options._caps.pop("platform", None)  # Selenium's own, which WebDriver does not know
             session = webdriver.Remote(f"http://127.0.0.1:{port}", options=options)
             try:
                 yield session
