@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, NamedTuple
 
 import pytest
+from lib.activator import TREE
 from lib.certs import Authority, Cert
 from lib.mounts import with_mounts
 from lib.pve_admin import Admin, Node, User
@@ -129,6 +130,21 @@ def test_token_is_made_anew_if_proxmox_does_not_accept_it(site: Site) -> None:
     path = site.command.clusters / "pve01.conf"
     path.write_text(re.sub("TOKEN=.*", f"TOKEN={TOKEN}=11111111-2222-3333-4444-555555555555", path.read_text()))
     assert "made proxxy@pve!proxxy anew" in site.command.ok(site.host)
+
+
+def test_token_can_be_replaced(site: Site) -> None:
+    """Such as after its secret leaked."""
+    site.command.ok(site.host)
+    before = site.command.cluster_file()["TOKEN"]
+    assert "the old secret has ended" in site.command.ok(site.host, "--new-token")
+    assert site.command.cluster_file()["TOKEN"] != before and given(site) == {("/vms", USER), ("/vms", TOKEN)}
+
+
+def test_token_with_all_privileges_of_its_user_is_limited(site: Site) -> None:
+    site.command.ok(site.host)
+    site.admin.users[USER].tokens["proxxy"]["privsep"] = 0
+    assert "separated the privileges" in site.command.ok(site.host)
+    assert site.admin.users[USER].tokens["proxxy"]["privsep"] == 1
 
 
 def test_token_of_another_machine_stays(site: Site) -> None:
@@ -422,6 +438,7 @@ def test_user_who_is_not_root(site: Site) -> None:
         (("pve01", "--page", "panel.example.com"), "--page must be"),
         (("pve01", "--page", "https://panel.example.com/'x"), "--page must be"),
         (("pve01", "--undo", "--vmid", "100"), "cannot be combined"),
+        (("pve01", "--undo", "--new-token"), "cannot be combined"),
         (("pve01", "--yes"), "--yes is for --undo"),
         (("pve01", "--user", "root@pam", "--token-file", "x"), "cannot be combined"),
         (("pve01", "--nothing"), "--nothing: no such option"),
@@ -481,7 +498,7 @@ def test_answer_that_is_not_proxmoxs(site: Site, path: str, data: Any) -> None:
 
     site.proxmox.attach(answer)
     if path == "/cluster/resources":
-        site.proxmox.cluster.resources = lambda identity, type: data  # type: ignore[method-assign]
+        setattr(site.proxmox.cluster, "resources", lambda identity, type: data)
     assert "its answer to" in site.command.refusal(EX_PROTOCOL, site.host)
 
 
@@ -598,6 +615,13 @@ def test_commands_of_the_dry_run_do_the_same(site: Site, paths: tuple[str, ...])
     as_root(site, here)
     assert USER not in site.admin.users and ROLE not in site.admin.roles and given(site) == set()
     assert list(site.command.clusters.iterdir()) == []
+
+
+def test_readme_shows_the_commands_of_the_dry_run(site: Site) -> None:
+    """But for the comments."""
+    lines, _ = commands(site.command.ok("pve01.example.com", "--dry-run", answers=None))
+    shown = re.findall(r"^    (pveum .*)$", (TREE / "README.md").read_text(), re.M)
+    assert shown == [re.sub(" --comment '.*'", "", line) for line in lines]
 
 
 def test_dry_run_needs_neither_root_nor_proxxy(site: Site) -> None:
