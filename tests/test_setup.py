@@ -109,11 +109,14 @@ def test_second_run_changes_nothing(site: Site) -> None:
     site.command.ok(site.host)
     before = site.command.cluster_file()
     site.admin.calls.clear()
-    out = site.command.ok(site.host)
-    assert site.admin.calls == [] and site.command.cluster_file() == before
+    done = site.command.run(site.host)
+    out = done.out
+    assert done.status == OK and site.admin.calls == [] and site.command.cluster_file() == before
     kept = re.findall(r"^(\w.*?) +kept", out, re.M)
     assert kept == ["role", "user", "token", "permission", "CA", "cluster file"]
     assert site.vnc.logins == ["accepted", "accepted"]
+    # The cluster file answers whether the certificate is right.
+    assert "[yes/no]" not in done.screen and "pve01.conf has what verifies it" in out
 
 
 def test_token_is_made_anew_if_its_secret_is_lost(site: Site) -> None:
@@ -260,6 +263,24 @@ def test_certificate_of_another_ca_is_pinned(authority: Authority, tmp_path: Pat
         assert "neither the cluster's CA nor one of this system" in out and "OK: the console" in out
         written = site.command.cluster_file()
         assert written["FINGERPRINTS"] == other.fingerprint and "CA_FILE" not in written
+        assert "[yes/no]" not in site.command.run(site.host).screen
+
+
+def test_certificate_that_the_cluster_file_does_not_verify_is_asked_about(site: Site, tmp_path: Path) -> None:
+    """Such as after the cluster's CA was replaced, or in an attack."""
+    site.command.ok(site.host)
+    other = Authority(tmp_path, "another CA").leaf("other")
+    site.proxmox._tls.load_cert_chain(other.cert, other.key)
+    assert "[yes/no]" in site.command.run(site.host, answers=[(YES[0], "no\n")]).screen
+
+
+def test_ipv6_address(cert: Cert) -> None:
+    with StandIn(cert, addresses=("::1",)) as proxmox, SetupCommand() as command:
+        proxmox.add("qemu", 100, VncConsole(idle).connect)
+        proxmox.attach(Admin(proxmox.access, [Node("pve01", cert, "::1")]).handle)
+        host = f"[::1]:{proxmox.port}"
+        assert "OK: the console" in command.ok(host, answers=(YES, password(host="::1")))
+        assert command.cluster_file()["HOSTS"] == host
 
 
 def test_certificate_for_another_name_is_pinned(authority: Authority) -> None:
