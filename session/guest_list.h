@@ -55,6 +55,7 @@ struct guest_list {
 
 	/* What is looked for. */
 	uint32_t vmid;
+	char digits[11]; /* the vmid as text */
 	const char *type;
 
 	enum guest_list_state state;
@@ -70,7 +71,8 @@ struct guest_list {
 void guest_list_begin(struct guest_list *list, uint32_t vmid, const char *type);
 
 /* Reads the next piece. Returns 0, or ERR_UPSTREAM_ANSWER: it is not such a list, an element or the
- * list is too large, or has the guest twice, or no valid node for it. */
+ * list is too large, or has the guest twice, or no valid node for it. An element without the digits
+ * of the vmid is not the guest's: only its beginning and end are looked for. */
 int guest_list_read(struct guest_list *list, const char *buf, size_t len);
 
 /* The list is complete. Returns 0 with the result in *list, or ERR_UPSTREAM_ANSWER if a part is

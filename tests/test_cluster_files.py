@@ -44,13 +44,13 @@ def proxxy(settings: dict[str, Any], clusters: Path) -> Iterator[Activator]:
         ({"cluster": "dc1", "host": "pve01"}, "host and cluster cannot be combined"),
         ({"host": "pve01"}, "ticket is missing, and no cluster file lists host"),
         ({"host": "127.0.0.1:1"}, "ticket is missing, and no cluster file lists host"),
-        ({}, "host is not a host name or address, with or without a port"),
+        ({}, "host or cluster is missing"),
         ({"cluster": "dc1", "protocol": "spice"}, "protocol is not vnc or term"),
         ({"cluster": "dc1", "ticket": USER_TICKET}, "csrf is missing: a user's ticket needs the CSRFPreventionToken"),
         ({"cluster": "dc1", "ticket": "aa@pve!b=c"}, "ticket is an API token without PVEAPIToken= before it"),
         # With a key that leaked, nobody can have the token sent to a machine with another certificate.
-        ({"cluster": "dc1", "fingerprint": "ab" * 32}, "fingerprint needs a ticket in the payload"),
-        ({"cluster": "dc1", "ca": "-----BEGIN CERTIFICATE-----\n"}, "ca needs a ticket in the payload"),
+        ({"cluster": "dc1", "fingerprint": "ab" * 32}, "ca and fingerprint need a ticket in the payload"),
+        ({"cluster": "dc1", "ca": "-----BEGIN CERTIFICATE-----\n"}, "ca and fingerprint need a ticket in the payload"),
     ],
 )
 def test_refused(proxxy: Activator, key: str, members: dict[str, Any], why: str) -> None:

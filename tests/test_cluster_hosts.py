@@ -20,7 +20,7 @@ from test_proxmox_connect import WithNames
 
 OWN = "root@pam!own=5ecc1e70-0000-4000-8000-000000000001"
 LINK: dict[str, Any] = {"vmid": 100, "type": "lxc", "node": "pve01"}  # one request
-EMPTY = (1000, "Console closed before it sent anything: the guest is off or has stopped")
+EMPTY = (1000, "Console closed before it sent anything: the guest or its node is off")
 
 
 class Node:

@@ -170,6 +170,54 @@ def test_link_opens_as_often_as_it_is_used(proxxy: Activator, pve: StandIn, key:
         assert client.read_head().status == 403
 
 
+@pytest.mark.parametrize(
+    "privileges, node, words, log",
+    [
+        (("VM.Console",), "pve01", None, ""),
+        (("VM.Console", "VM.Audit"), None, None, ""),
+        (("VM.Console",), None, "Proxmox: no such guest", "or the user, or the token, has no role with VM.Audit on it"),
+        (("VM.Audit",), None, "Proxmox: 403 permission denied", "Permission check failed (/vms/100, VM.Console)"),
+    ],
+)
+def test_privileges(
+    proxxy: Activator,
+    pve: StandIn,
+    key: str,
+    privileges: tuple[str, ...],
+    node: str | None,
+    words: str | None,
+    log: str,
+) -> None:
+    """A token with separate privileges needs VM.Console, and VM.Audit only if the payload has no node."""
+    ticket = pve.access.add_token("alice@pve!few", "5ecc1e70-0000-4000-8000-000000000002", separated=True)
+    pve.access.allow("alice@pve!few", "/vms/100", *privileges)
+    client = open_link(proxxy, key, link(pve, node=node, ticket=ticket))
+    if words:
+        assert end_of(client) == (1011, words)
+        proxxy.wait_log(log)
+    else:
+        shake_hands(client)
+        client.sock.close()
+
+
+def test_token_that_was_removed(proxxy: Activator, pve: StandIn, key: str) -> None:
+    began = time.monotonic()
+    client = open_link(proxxy, key, link(pve, ticket="PVEAPIToken=root@pam!gone=x"))
+    assert end_of(client, 8) == (1011, "Proxmox: 401 authentication failed")
+    assert time.monotonic() - began > 2.9  # Proxmox delays a 401
+    proxxy.wait_log("version: 401 Authentication failed!; does the API token exist")
+
+
+@pytest.mark.parametrize("error", [(595, "Connection refused"), (596, "Connection timed out")])
+def test_daemon_that_does_not_answer(proxxy: Activator, pve: StandIn, key: str, error: tuple[int, str]) -> None:
+    pve.daemon_error = error
+    try:
+        said = end_of(open_link(proxxy, key, link(pve)))
+    finally:
+        pve.daemon_error = None
+    assert said == (1011, f"Proxmox: {error[0]} its API does not answer")
+
+
 def test_large_cluster(proxxy: Activator, cert: Cert, key: str) -> None:
     """The list of 2,000 guests is a megabyte; only one element is in memory at a time."""
     guest = {"type": "qemu", "node": "pve01", "status": "running", "name": "x" * 450}

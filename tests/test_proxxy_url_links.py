@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -334,11 +335,14 @@ def test_browser_that_does_not_start(
 
 
 def test_browser_that_stays_is_not_waited_for(command: UrlCommand, clusters: Path) -> None:
+    """It has a session of its own: the end of proxxy-url's terminal does not end it."""
     began = time.monotonic()
     pid = command.directory / "pid"
     command.ok(*LINK, "--open", **browser(command, f"echo $$ >{pid}; exec sleep 60 2>/dev/null"))
     assert WAIT_SECONDS <= time.monotonic() - began < WAIT_SECONDS + 5
-    os.kill(int(pid.read_text()), 15)
+    left = int(pid.read_text())
+    assert os.getsid(left) == left
+    os.kill(left, signal.SIGTERM)
 
 
 def test_xdg_open_is_the_browser_by_default(command: UrlCommand, clusters: Path) -> None:

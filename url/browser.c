@@ -103,7 +103,8 @@ static int start(const char *program, const struct place *place, pid_t *ret_pid,
 	sigemptyset(&ignored);
 	sigaddset(&ignored, SIGPIPE);
 	posix_spawnattr_setsigdefault(&attributes, &ignored);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	/* The end of this terminal, or Ctrl-C in it, does not end the browser. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
 	rc = posix_spawnp(ret_pid, program, &actions, &attributes, argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);

@@ -18,7 +18,6 @@
 #include "lib/strict_json.h"
 #include "lib/terminal.h"
 #include "lib/uri.h"
-#include "url/seal.h"
 
 enum { EXPLAIN_TICKET_MAX = CONSOLE_TICKET_MAX + 8 }; /* bytes of a ticket's name with an ellipsis */
 
@@ -372,7 +371,7 @@ static int judge(struct view *v, const struct config *config, const char *payloa
 
 	v->cluster_is_unknown = rc < 0 && cluster_is_unknown(a, config);
 	if (v->cluster_is_unknown) { /* which is all that a->why says */
-		const char *phrase = seal_ticket_error(&a->console, &a->claims);
+		const char *phrase = payload_ticket_error(&a->console, &a->claims);
 
 		v->cluster_is_unknown = !phrase;
 		snprintf(a->why, sizeof(a->why), "%s", phrase ? phrase : "");

@@ -17,10 +17,6 @@ enum { SEAL_PAYLOAD_MAX = 16 * 1024 }; /* bytes of a payload, with its NUL; a re
 /* Returns true if details has no console ticket: proxxy then requests the console. */
 bool seal_is_link(struct json_object *details);
 
-/* Returns a static phrase if proxxy or Proxmox would refuse the ticket of these details, or its
- * absence; else NULL. */
-const char *seal_ticket_error(const struct console *console, const struct claims *claims);
-
 /* How to seal. */
 struct seal_options {
 	bool cbc;     /* the older format, else JWE */

@@ -14,6 +14,7 @@ void upstream_init(struct upstream *u)
 {
 	memset(u, 0, offsetof(struct upstream, early));
 	u->endpoint = io_endpoint(-1, NULL);
+	u->guest_note = "";
 }
 
 int upstream_prepare(struct upstream *u, const struct config *config, const struct access *access)
