@@ -473,7 +473,7 @@ def test_usage(site: Site, arguments: tuple[str, ...], words: str) -> None:
 def test_console_that_does_not_open_is_explained(site: Site) -> None:
     site.proxmox.daemon_error = (595, "Connection refused")
     words = site.command.refusal(EX_UNAVAILABLE, site.host)
-    assert "the console of VM 100 did not open: Proxmox: 127.0.0.1: vncproxy: 595 Connection refused; is the" in words
+    assert "the console of VM 100 did not open: Proxmox: 127.0.0.1: vncproxy: 595 Connection refused; " in words
     # What was made stays, so that the next run finds it.
     assert (site.command.clusters / "pve01.conf").exists()
 
