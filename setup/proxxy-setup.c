@@ -148,8 +148,10 @@ static int make(void)
 	strict_json_wipe(answer);
 	if (rc == EX_OK)
 		rc = files_read_before(&setup);
-	if (rc == EX_OK)
+	if (rc == EX_OK) {
+		site_keep_hosts(&setup);
 		rc = rights_make(&setup);
+	}
 	if (rc == EX_OK)
 		rc = files_write_cluster(&setup);
 	if (rc == EX_OK && setup.options.page)

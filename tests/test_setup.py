@@ -332,10 +332,15 @@ def test_other_nodes_become_hosts(cert: Cert, authority: Authority) -> None:
                 *(Node("pve04", cert, "127.0.0.4", online=False), Node("pve05", cert, "127.0.0.5")),
             ]
             out = site.command.ok(site.host)
+            assert site.command.cluster_file("prod")["HOSTS"] == f"127.0.0.1:{port},127.0.0.2:{port}"
+            # A node that is off at the next run stays.
+            site.admin.nodes[1].online = False
+            again = site.command.ok(site.host)
+            assert "node pve02 is not added: it is offline" in again and "127.0.0.2 stays in the list" in again
         assert site.command.cluster_file("prod")["HOSTS"] == f"127.0.0.1:{port},127.0.0.2:{port}"
-        left_out = dict(re.findall(r"node (\w+) is left out: (.*)", out))
-        assert set(left_out) == {"pve03", "pve04", "pve05"} and left_out["pve04"] == "it is offline"
-        assert "Connection refused" in left_out["pve05"]
+        not_added = dict(re.findall(r"node (\w+) is not added: (.*)", out))
+        assert set(not_added) == {"pve03", "pve04", "pve05"} and not_added["pve04"] == "it is offline"
+        assert "Connection refused" in not_added["pve05"]
 
 
 def test_another_cluster_of_the_same_name_needs_another_name(site: Site) -> None:
