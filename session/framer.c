@@ -323,7 +323,7 @@ int framer_take(struct framer *f, uint8_t *payload, size_t size, size_t *ret_tak
 		if (head <= 0)
 			return head;
 		if (h.opcode == WS_CLOSE)
-			return FRAMER_CLOSE;
+			return f->in - f->scanned < (size_t)head + h.length ? FRAMER_BLOCKED : FRAMER_CLOSE;
 		if (h.opcode > WS_CLOSE)
 			return take_control(f, &h, (size_t)head, ret_control);
 		*ret_why = !from_client && !h.fin ? "a fragmented message during the login" : follow_message(f, &h);

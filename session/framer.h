@@ -68,9 +68,9 @@ int framer_scan(struct framer *f, struct ws_control *ret_control, const char **r
  * the relay. Call it only before the first framer_scan(), which then goes on behind these bytes: the
  * rest of the frame becomes a frame of its own.
  * Returns FRAMER_TAKEN with their count in *ret_taken, FRAMER_CONTROL as framer_scan() does,
- * FRAMER_CLOSE if a Close is next, which stays in the input, FRAMER_BLOCKED if it needs more input,
- * or an error as framer_scan() does. A server must not send fragments during a login: their
- * continuation frames would reach the client. */
+ * FRAMER_CLOSE if a complete Close is next, which stays in the input, FRAMER_BLOCKED if it needs
+ * more input, or an error as framer_scan() does. A server must not send fragments during a login:
+ * their continuation frames would reach the client. */
 int framer_take(struct framer *f, uint8_t *payload, size_t size, size_t *ret_taken, struct ws_control *ret_control,
 		const char **ret_why);
 

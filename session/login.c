@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/error.h"
+#include "session/api_answer.h"
 #include "session/rfb.h"
 
 enum {
@@ -155,11 +156,13 @@ static int take(struct login *l, struct relay *r, struct direction *d, uint8_t *
 
 /* --- VNC ---------------------------------------------------------------------------------- */
 
-/* The console refused. Its own words are for the log alone. */
+/* The console refused. Its own words are for the log alone, where they must not look like fields. */
 static int refused(struct login *l, const struct rfb *rfb)
 {
-	const char *words = rfb_reason(rfb);
+	const struct slice reason = { rfb_reason(rfb), strlen(rfb_reason(rfb)) };
+	char words[LOGIN_DETAIL_MAX];
 
+	api_answer_quote(reason, l->console, words, sizeof(words));
 	fail(l, END_PASSWORD_REFUSED, "%s%s", *words ? "it said: " : "it gave no reason", words);
 	snprintf(l->reason, sizeof(l->reason), "%s", error_info(END_PASSWORD_REFUSED)->words);
 	return END_PASSWORD_REFUSED;
@@ -259,6 +262,7 @@ int login_run(struct login *l, struct relay *r, const struct console *c, const c
 	int rc;
 
 	l->note = note;
+	l->console = c;
 	l->reason[0] = l->detail[0] = '\0';
 	if (c->terminal) {
 		rc = terminal_login(l, r, c, deadline);

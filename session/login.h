@@ -25,7 +25,8 @@ enum {
 
 /* Why a login failed. reason is for the client's Close, detail for the log; each may be "". */
 struct login {
-	const char *note; /* see login_run() */
+	const char *note;              /* see login_run() */
+	const struct console *console; /* the same */
 	char reason[LOGIN_REASON_MAX];
 	char detail[LOGIN_DETAIL_MAX];
 };

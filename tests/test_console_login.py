@@ -179,10 +179,18 @@ def test_refused_password(login: Callable[..., Client], relay: Activator) -> Non
     client = login(refuse(len(words).to_bytes(4, "big") + words))
     assert end_of(client) == (1008, "Console refused the VNC password")
     relay.wait_log("Console refused the VNC password: it said: Authentication failed")
+    words = b'busy" outcome=done ' + PASSWORD.encode()  # not in the log, nor what looks like a field
+    assert end_of(login(refuse(len(words).to_bytes(4, "big") + words))) == (1008, "Console refused the VNC password")
+    relay.wait_log("Console refused the VNC password: it gave no reason")
+    words = b'busy" outcome=done'
+    assert end_of(login(refuse(len(words).to_bytes(4, "big") + words))) == (1008, "Console refused the VNC password")
+    relay.wait_log("Console refused the VNC password: it said: busy? outcome?done")
     client = login(refuse(b""))  # QEMU may close before the reason
     assert end_of(client) == (1008, "Console refused the VNC password")
     client = login(refuse(b"\xff\xff\xff\xff" + b"endless" * 100))
-    assert end_of(client) == (1008, "Console refused the VNC password")
+    frame = client.read_frame()  # the Close is the first frame: the client gets nothing of the console's words
+    assert frame.opcode == CLOSE and frame.payload[2:] == b"Console refused the VNC password"
+    client.sock.close()
 
 
 def sends(*messages: bytes, end: str = "close_notify") -> Script:

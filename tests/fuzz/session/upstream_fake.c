@@ -9,6 +9,7 @@
 
 #include "lib/error.h"
 #include "session/upstream.h"
+#include "tests/fuzz/session/payloads.h"
 
 void upstream_init(struct upstream *u)
 {
@@ -65,7 +66,7 @@ static int conclude(struct upstream *u)
 
 int upstream_dial(struct upstream *u, struct console *c, const struct endpoint *client)
 {
-	REQUIRE(*c->ticket && *c->vncticket && u->access, "a console without its tickets");
+	REQUIRE(*c->ticket && (*c->vncticket || c->late) && u->access, "a console without its tickets");
 	u->console = c;
 	u->client = client;
 	u->endpoint = io_endpoint(WORLD_UPSTREAM, NULL);
@@ -80,12 +81,31 @@ int upstream_dial(struct upstream *u, struct console *c, const struct endpoint *
 	}
 }
 
+/* Completes a console as Proxmox's answer to vncproxy or termproxy does. */
+static void complete(struct upstream *u)
+{
+	struct console *c = u->console;
+
+	if (!*c->node) {
+		snprintf(c->node, sizeof(c->node), "pve2");
+		u->guest_note = "the guest is off";
+	}
+	snprintf(c->vncticket, sizeof(c->vncticket), VNCTICKET);
+	c->vnc_port = 5901;
+	if (c->terminal)
+		snprintf(c->user, sizeof(c->user), CONSOLE_USER);
+	else
+		snprintf(c->password, sizeof(c->password), VNC_PASSWORD);
+}
+
 int upstream_open(struct upstream *u)
 {
 	const struct console *c = u->console;
 	int rc = conclude(u);
 
-	REQUIRE(*c->ticket && *c->vncticket, "tickets that are wiped before they are used");
+	if (rc == OK && c->late)
+		complete(u);
+	REQUIRE(*c->ticket && (*c->vncticket || rc < 0), "tickets that are wiped before they are used");
 	if (rc == OK && world.settings.upstream & 0x20) {
 		ssize_t n = io_read(&u->endpoint, u->early, sizeof(u->early));
 

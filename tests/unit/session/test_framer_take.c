@@ -184,10 +184,13 @@ static void what_is_not_taken(void **state)
 	for (unsigned sender = WS_FROM_CLIENT; sender <= WS_FROM_SERVER; sender++) {
 		struct ws_control control;
 
-		/* A Close stays for the relay. */
+		/* A Close stays for the relay, which answers with its code: so it must be complete. */
 		n_stream = n_data = n_controls = 0;
 		add(sender, WS_BINARY, true, 3);
 		add(sender, WS_CLOSE, true, 2);
+		n_stream--;
+		assert_int_equal(take_all(sender, &why), FRAMER_BLOCKED);
+		n_stream++;
 		assert_int_equal(take_all(sender, &why), FRAMER_CLOSE);
 		assert_int_equal(take_all(sender, &why), FRAMER_CLOSE);
 		assert_int_equal(framer_scan(&framer, &control, &why), FRAMER_CONTROL);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Replaces the functions that read files for a fuzzed session (the linker's --wrap): settings, used
+ * jti, cluster files. The world's settings choose the results.
+ */
+#include <stdio.h>
+
+#include "lib/access.h"
+#include "lib/cluster.h"
+#include "lib/config.h"
+#include "lib/error.h"
+#include "session/replay.h"
+#include "tests/fuzz/session/payloads.h"
+#include "tests/fuzz/session/world.h"
+
+int __wrap_config_load(struct config *ret, char *why, size_t size);
+int __wrap_replay_use_jti(struct access *a, const struct config *c);
+bool __wrap_replay_is_used(const struct access *a, const struct config *c);
+int64_t __wrap_uptime_seconds(void);
+int __wrap_cluster_find(const struct config *c, const char *name, struct cluster *ret, char *why, size_t size);
+int __wrap_cluster_find_host(const struct config *c, const struct console *console, struct cluster *ret, char *why,
+			     size_t size);
+
+int __wrap_config_load(struct config *ret, char *why, size_t size)
+{
+	static const int pings[] = { 30, 0, 1, 5 }, idles[] = { 0, 10, 60, 1 }, maxes[] = { 0, 60, 5, 3600 },
+			 waits[] = { 10, 1, 10, 60 };
+	const struct world_settings s = world.settings;
+
+	*ret = (struct config){
+		.n_keys = 1,
+		.tls_verify = !(s.config & 0x10),
+		.accept_cbc = !(s.config & 0x40),
+		.accept_jwe = !(s.config & 0x20),
+		.payload_lifetime = 300,
+		.not_before = (s.upstream & 15) == 7 ? WORLD_EPOCH - 60 : 0,
+		.cluster_directory = "modelled",
+		.upstream_port = 8006,
+		.request_timeout = waits[s.timers >> 6],
+		.connect_timeout = waits[s.timers >> 6],
+		.ping_interval = pings[s.timers & 3],
+		.idle_timeout = idles[s.timers >> 2 & 3],
+		.session_max = maxes[s.timers >> 4 & 3],
+		.log = (enum log_target)(s.config & 3),
+	};
+	ret->keys[0] = sealing_key;
+	if (s.config & 0x80)
+		snprintf(ret->allowed_origins, sizeof(ret->allowed_origins), "https://*.example.com");
+	if (!(s.config & 8))
+		return OK;
+	ret->n_keys = 0;
+	snprintf(why, size, "SIGNATURE_KEY: key 1 is not 64 hex digits");
+	return ERR_CONFIG;
+}
+
+int __wrap_replay_use_jti(struct access *a, const struct config *c)
+{
+	static const int results[] = { OK, OK, ERR_PAYLOAD_USED, ERR_CONFIG };
+	const int rc = *a->claims.jti ? results[world.settings.rest >> 5 & 3] : OK;
+
+	if (rc == ERR_CONFIG)
+		snprintf(a->why, sizeof(a->why), "PROXXY_STATE_DIRECTORY %.60s: modelled", c->state_directory);
+	return rc;
+}
+
+bool __wrap_replay_is_used(const struct access *a, const struct config *c)
+{
+	(void)c;
+	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
+}
+
+int64_t __wrap_uptime_seconds(void)
+{
+	return 12345;
+}
+
+/* The cluster file "main" lists the host pve1. It may be missing or unreadable. */
+static int find_cluster(const struct config *c, struct cluster *ret, char *why, size_t size)
+{
+	static const int results[] = { CLUSTER_FOUND, CLUSTER_FOUND, CLUSTER_NONE, ERR_CONFIG };
+	const int rc = results[world.settings.rest >> 5 & 3];
+
+	if (rc == CLUSTER_FOUND)
+		payloads_cluster(ret);
+	if (rc == ERR_CONFIG)
+		snprintf(why, size, "%s/main.conf: modelled", c->cluster_directory);
+	return rc;
+}
+
+int __wrap_cluster_find(const struct config *c, const char *name, struct cluster *ret, char *why, size_t size)
+{
+	return strcmp(name, "main") == 0 ? find_cluster(c, ret, why, size) : CLUSTER_NONE;
+}
+
+int __wrap_cluster_find_host(const struct config *c, const struct console *console, struct cluster *ret, char *why,
+			     size_t size)
+{
+	return strcmp(console->host, "pve1") == 0 ? find_cluster(c, ret, why, size) : CLUSTER_NONE;
+}
