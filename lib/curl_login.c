@@ -80,8 +80,8 @@ int api_log_in(struct api *api, const char *user, const char *password, char ret
 
 bool api_takes_code(const char *challenge)
 {
-	/* The ticket has the challenge as JSON, in which only the colons are percent-encoded (pve-common:
-	 * Ticket.pm, assemble_rsa_ticket()). */
+	/* The ticket has the challenge as JSON, in which only the colons are percent-encoded
+	 * (pve-common: Ticket.pm, assemble_rsa_ticket()). */
 	return strstr(challenge, "\"totp\"%3Atrue") != NULL;
 }
 

@@ -33,6 +33,7 @@ int setup_options_usage(FILE *out)
 	      "  --fingerprint SHA256   HOST's certificate, in place of the question\n"
 	      "  --token-name NAME      name of the token that is made (default: proxxy). Each machine with a proxxy\n"
 	      "                         needs its own\n"
+	      "  --new-token            make the token anew even if it works: the old secret ends\n"
 	      "  --dry-run              print the commands that do the same, and do nothing\n"
 	      "  --undo                 remove what it made: token, permissions, user, role, cluster file\n"
 	      "  --yes                  with --undo: do not ask\n"
@@ -64,6 +65,7 @@ enum {
 	TOKEN_FILE,
 	FINGERPRINT,
 	TOKEN_NAME,
+	NEW_TOKEN,
 	DRY_RUN,
 	UNDO,
 	YES,
@@ -80,6 +82,7 @@ static const struct option long_options[] = {
 	{ "token-file", required_argument, NULL, TOKEN_FILE },
 	{ "fingerprint", required_argument, NULL, FINGERPRINT },
 	{ "token-name", required_argument, NULL, TOKEN_NAME },
+	{ "new-token", no_argument, NULL, NEW_TOKEN },
 	{ "dry-run", no_argument, NULL, DRY_RUN },
 	{ "undo", no_argument, NULL, UNDO },
 	{ "yes", no_argument, NULL, YES },
@@ -144,6 +147,7 @@ static bool is_page(const char *url)
 /* Stores an option that changes how it runs. */
 static bool take_switch(struct setup_options *o, int option)
 {
+	o->new_token |= option == NEW_TOKEN;
 	o->dry_run |= option == DRY_RUN;
 	o->undo |= option == UNDO;
 	o->yes |= option == YES;
@@ -210,8 +214,12 @@ static bool check(struct setup_options *o, const char *user)
 		return reject(o, "HOST is missing: a name or address of the Proxmox cluster");
 	if (payload_parse_host(o->host, &o->address) < 0)
 		return reject(o, "HOST must be a name or address, with or without :port");
-	if (o->undo && (o->page || o->vmid || o->n_paths > 0))
-		return reject(o, "--undo and --%s cannot be combined", o->page ? "page" : o->vmid ? "vmid" : "path");
+	if (o->undo && (o->page || o->vmid || o->n_paths > 0 || o->new_token))
+		return reject(o, "--undo and --%s cannot be combined",
+			      o->page        ? "page" :
+			      o->vmid        ? "vmid" :
+			      o->n_paths > 0 ? "path" :
+					       "new-token");
 	if (o->yes && !o->undo)
 		return reject(o, "--yes is for --undo");
 	if (user && o->token_file)

@@ -34,6 +34,7 @@ struct setup_options {
 	uint32_t vmid;    /* the guest to try; 0 to choose one */
 	bool has_fingerprint;
 	uint8_t fingerprint[CRYPTO_FINGERPRINT_LEN];
+	bool new_token; /* make the token anew, even if it works */
 	bool dry_run, undo, yes;
 	char why[160]; /* the error, after SETUP_OPTIONS_ERROR */
 };

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/error.h"
+#include "lib/settings.h"
 #include "lib/strict_json.h"
 #include "setup/ask.h"
 #include "setup/commands.h"
@@ -64,8 +65,30 @@ static int check_machine(void)
 	return EX_OK;
 }
 
+/* Returns true if a cluster file lists HOST, and sessions that use it accept the certificate: an
+ * earlier run, or the administrator, has decided. */
+static bool is_accepted_already(void)
+{
+	const struct certificate *c = &setup.certificate;
+	struct cluster *cluster = &setup.before;
+	bool accepted = false;
+	char why[512];
+
+	if (cluster_find_host(&setup.config, &setup.options.address, cluster, why, sizeof(why)) != CLUSTER_FOUND)
+		return false;
+	if (*cluster->ca_file && settings_read_file(cluster->ca_file, setup.ca, sizeof(setup.ca)) > 0)
+		accepted = certificate_verified_by(c, setup.ca, &setup.options.address);
+	for (size_t i = 0; i < cluster->n_fingerprints && !accepted; i++)
+		accepted = memcmp(cluster->fingerprints[i], c->fingerprint, sizeof(c->fingerprint)) == 0;
+	if (accepted)
+		report_step("", "%s.conf has what verifies it", cluster->name);
+	cluster_wipe(cluster);
+	*cluster = (struct cluster){ 0 };
+	return accepted;
+}
+
 /* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate
- * that a CA of this system has signed for HOST needs neither. */
+ * that a CA of this system or a cluster file verifies needs neither. */
 static int accept_certificate(void)
 {
 	const struct setup_options *o = &setup.options;
@@ -88,6 +111,8 @@ static int accept_certificate(void)
 		report_step("", "verified by a CA of this system");
 		return EX_OK;
 	}
+	if (is_accepted_already())
+		return EX_OK;
 	if (!ask_possible())
 		return report_error(EX_NOINPUT, "there is no terminal to ask whether this is the right certificate. "
 						"Use --fingerprint");
@@ -123,8 +148,10 @@ static int make(void)
 	strict_json_wipe(answer);
 	if (rc == EX_OK)
 		rc = files_read_before(&setup);
-	if (rc == EX_OK)
+	if (rc == EX_OK) {
+		site_keep_hosts(&setup);
 		rc = rights_make(&setup);
+	}
 	if (rc == EX_OK)
 		rc = files_write_cluster(&setup);
 	if (rc == EX_OK && setup.options.page)

@@ -225,18 +225,20 @@ static int make_token(struct setup *s, struct json_object *user)
 	bool others;
 	struct json_object *token = find_token(s, user, &others);
 	const bool ours = strcmp(request_text(token, "comment"), token_comment(s, comment)) == 0;
+	const bool works = token && keep_token(s);
 	int rc = EX_OK;
 
-	if (token && keep_token(s)) {
+	if (works && !s->options.new_token) {
 		if (!request_flag(token, "privsep", true)) {
 			rc = request_send(s, API_PUT, token_path(s, path), "privsep=1");
-			report_step("token", "separated the privileges of %s", token_id(s, id));
+			if (rc == EX_OK)
+				report_step("token", "separated the privileges of %s", token_id(s, id));
 		} else {
 			report_step("token", "kept %s", token_id(s, id));
 		}
 		return rc;
 	}
-	if (token && !ours)
+	if (token && !works && !ours)
 		return refuse_token(s, request_text(token, "comment"));
 	/* Proxmox tells a token's secret only once. */
 	if (token)
@@ -245,7 +247,9 @@ static int make_token(struct setup *s, struct json_object *user)
 		rc = create_token(s);
 	if (rc == EX_OK)
 		report_step("token", "made %s%s", token_id(s, id),
-			    token ? " anew, as its secret is not known here" : "");
+			    works ? " anew: the old secret has ended" :
+			    token ? " anew, as its secret is not known here" :
+				    "");
 	return rc;
 }
 

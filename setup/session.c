@@ -316,8 +316,12 @@ static void use_log(char *log, char *why, size_t size)
 	end = strstr(record, " peer=");
 	if (end)
 		*end = '\0';
-	if (*record)
-		snprintf(why, size, "%s", record);
+	if (!*record)
+		return;
+	end = record + strlen(record) - 1;
+	if (*end == '.' || *end == '?') /* the caller's sentence goes on */
+		*end = '\0';
+	snprintf(why, size, "%s", record);
 }
 
 int session_try(const char *payload, const char *origins, int connect_timeout, char *why, size_t size)

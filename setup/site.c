@@ -253,22 +253,8 @@ static void consider_node(struct setup *s, struct json_object *entry)
 		added = add_node(s, &node, why, sizeof(why));
 	}
 	if (!added)
-		report_step("", "node %s is left out: %s", name, why);
+		report_step("", "node %s is not added: %s", name, why);
 	strict_json_wipe(answer);
-}
-
-static void report_hosts(const struct setup *s)
-{
-	char text[2048] = "";
-	size_t at = 0;
-
-	for (size_t i = 0; i < s->cluster.n_hosts && at < sizeof(text); i++) {
-		const int n =
-			snprintf(text + at, sizeof(text) - at, "%s%s", i > 0 ? ", " : "", s->cluster.hosts[i].host);
-
-		at += n > 0 ? (size_t)n : 0;
-	}
-	report_step("hosts", "%s", text);
 }
 
 int site_explore(struct setup *s, struct json_object *nodes)
@@ -282,11 +268,43 @@ int site_explore(struct setup *s, struct json_object *nodes)
 		if (strcmp(request_text(entry, "type"), "node") != 0 || request_flag(entry, "local", false))
 			continue;
 		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX) {
-			report_step("", "more than %d hosts: the others are left out", CLUSTER_HOSTS_MAX);
+			report_step("", "more than %d hosts: the others are not added", CLUSTER_HOSTS_MAX);
 			break;
 		}
 		consider_node(s, entry);
 	}
-	report_hosts(s);
 	return EX_OK;
+}
+
+/* Returns true if s->cluster lists the host. */
+static bool is_listed(const struct setup *s, const struct cluster_host *host)
+{
+	for (size_t i = 0; i < s->cluster.n_hosts; i++)
+		if (strcasecmp(s->cluster.hosts[i].host, host->host) == 0)
+			return true;
+	return false;
+}
+
+void site_keep_hosts(struct setup *s)
+{
+	char text[2048] = "";
+	size_t at = 0;
+
+	/* A fingerprint that is gone from the file may have been of any host. */
+	for (size_t i = 0; i < s->before.n_hosts && s->trust != SETUP_TRUST_FINGERPRINTS; i++) {
+		const struct cluster_host *host = &s->before.hosts[i];
+
+		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX || is_listed(s, host))
+			continue;
+		s->cluster.hosts[s->cluster.n_hosts++] = *host;
+		report_step("", "%s stays in the list, though it does not answer or would not be trusted now",
+			    host->host);
+	}
+	for (size_t i = 0; i < s->cluster.n_hosts && at < sizeof(text); i++) {
+		const int n =
+			snprintf(text + at, sizeof(text) - at, "%s%s", i > 0 ? ", " : "", s->cluster.hosts[i].host);
+
+		at += n > 0 ? (size_t)n : 0;
+	}
+	report_step("hosts", "%s", text);
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, NamedTuple
 
 import pytest
+from lib.activator import TREE
 from lib.certs import Authority, Cert
 from lib.mounts import with_mounts
 from lib.pve_admin import Admin, Node, User
@@ -108,11 +109,14 @@ def test_second_run_changes_nothing(site: Site) -> None:
     site.command.ok(site.host)
     before = site.command.cluster_file()
     site.admin.calls.clear()
-    out = site.command.ok(site.host)
-    assert site.admin.calls == [] and site.command.cluster_file() == before
+    done = site.command.run(site.host)
+    out = done.out
+    assert done.status == OK and site.admin.calls == [] and site.command.cluster_file() == before
     kept = re.findall(r"^(\w.*?) +kept", out, re.M)
     assert kept == ["role", "user", "token", "permission", "CA", "cluster file"]
     assert site.vnc.logins == ["accepted", "accepted"]
+    # The cluster file answers whether the certificate is right.
+    assert "[yes/no]" not in done.screen and "pve01.conf has what verifies it" in out
 
 
 def test_token_is_made_anew_if_its_secret_is_lost(site: Site) -> None:
@@ -129,6 +133,21 @@ def test_token_is_made_anew_if_proxmox_does_not_accept_it(site: Site) -> None:
     path = site.command.clusters / "pve01.conf"
     path.write_text(re.sub("TOKEN=.*", f"TOKEN={TOKEN}=11111111-2222-3333-4444-555555555555", path.read_text()))
     assert "made proxxy@pve!proxxy anew" in site.command.ok(site.host)
+
+
+def test_token_can_be_replaced(site: Site) -> None:
+    """Such as after its secret leaked."""
+    site.command.ok(site.host)
+    before = site.command.cluster_file()["TOKEN"]
+    assert "the old secret has ended" in site.command.ok(site.host, "--new-token")
+    assert site.command.cluster_file()["TOKEN"] != before and given(site) == {("/vms", USER), ("/vms", TOKEN)}
+
+
+def test_token_with_all_privileges_of_its_user_is_limited(site: Site) -> None:
+    site.command.ok(site.host)
+    site.admin.users[USER].tokens["proxxy"]["privsep"] = 0
+    assert "separated the privileges" in site.command.ok(site.host)
+    assert site.admin.users[USER].tokens["proxxy"]["privsep"] == 1
 
 
 def test_token_of_another_machine_stays(site: Site) -> None:
@@ -244,6 +263,24 @@ def test_certificate_of_another_ca_is_pinned(authority: Authority, tmp_path: Pat
         assert "neither the cluster's CA nor one of this system" in out and "OK: the console" in out
         written = site.command.cluster_file()
         assert written["FINGERPRINTS"] == other.fingerprint and "CA_FILE" not in written
+        assert "[yes/no]" not in site.command.run(site.host).screen
+
+
+def test_certificate_that_the_cluster_file_does_not_verify_is_asked_about(site: Site, tmp_path: Path) -> None:
+    """Such as after the cluster's CA was replaced, or in an attack."""
+    site.command.ok(site.host)
+    other = Authority(tmp_path, "another CA").leaf("other")
+    site.proxmox._tls.load_cert_chain(other.cert, other.key)
+    assert "[yes/no]" in site.command.run(site.host, answers=[(YES[0], "no\n")]).screen
+
+
+def test_ipv6_address(cert: Cert) -> None:
+    with StandIn(cert, addresses=("::1",)) as proxmox, SetupCommand() as command:
+        proxmox.add("qemu", 100, VncConsole(idle).connect)
+        proxmox.attach(Admin(proxmox.access, [Node("pve01", cert, "::1")]).handle)
+        host = f"[::1]:{proxmox.port}"
+        assert "OK: the console" in command.ok(host, answers=(YES, password(host="::1")))
+        assert command.cluster_file()["HOSTS"] == host
 
 
 def test_certificate_for_another_name_is_pinned(authority: Authority) -> None:
@@ -295,10 +332,15 @@ def test_other_nodes_become_hosts(cert: Cert, authority: Authority) -> None:
                 *(Node("pve04", cert, "127.0.0.4", online=False), Node("pve05", cert, "127.0.0.5")),
             ]
             out = site.command.ok(site.host)
+            assert site.command.cluster_file("prod")["HOSTS"] == f"127.0.0.1:{port},127.0.0.2:{port}"
+            # A node that is off at the next run stays.
+            site.admin.nodes[1].online = False
+            again = site.command.ok(site.host)
+            assert "node pve02 is not added: it is offline" in again and "127.0.0.2 stays in the list" in again
         assert site.command.cluster_file("prod")["HOSTS"] == f"127.0.0.1:{port},127.0.0.2:{port}"
-        left_out = dict(re.findall(r"node (\w+) is left out: (.*)", out))
-        assert set(left_out) == {"pve03", "pve04", "pve05"} and left_out["pve04"] == "it is offline"
-        assert "Connection refused" in left_out["pve05"]
+        not_added = dict(re.findall(r"node (\w+) is not added: (.*)", out))
+        assert set(not_added) == {"pve03", "pve04", "pve05"} and not_added["pve04"] == "it is offline"
+        assert "Connection refused" in not_added["pve05"]
 
 
 def test_another_cluster_of_the_same_name_needs_another_name(site: Site) -> None:
@@ -422,6 +464,7 @@ def test_user_who_is_not_root(site: Site) -> None:
         (("pve01", "--page", "panel.example.com"), "--page must be"),
         (("pve01", "--page", "https://panel.example.com/'x"), "--page must be"),
         (("pve01", "--undo", "--vmid", "100"), "cannot be combined"),
+        (("pve01", "--undo", "--new-token"), "cannot be combined"),
         (("pve01", "--yes"), "--yes is for --undo"),
         (("pve01", "--user", "root@pam", "--token-file", "x"), "cannot be combined"),
         (("pve01", "--nothing"), "--nothing: no such option"),
@@ -435,7 +478,7 @@ def test_usage(site: Site, arguments: tuple[str, ...], words: str) -> None:
 def test_console_that_does_not_open_is_explained(site: Site) -> None:
     site.proxmox.daemon_error = (595, "Connection refused")
     words = site.command.refusal(EX_UNAVAILABLE, site.host)
-    assert "the console of VM 100 did not open: Proxmox: 127.0.0.1: vncproxy: 595 Connection refused; is the" in words
+    assert "the console of VM 100 did not open: Proxmox: 127.0.0.1: vncproxy: 595 Connection refused; " in words
     # What was made stays, so that the next run finds it.
     assert (site.command.clusters / "pve01.conf").exists()
 
@@ -481,7 +524,7 @@ def test_answer_that_is_not_proxmoxs(site: Site, path: str, data: Any) -> None:
 
     site.proxmox.attach(answer)
     if path == "/cluster/resources":
-        site.proxmox.cluster.resources = lambda identity, type: data  # type: ignore[method-assign]
+        setattr(site.proxmox.cluster, "resources", lambda identity, type: data)
     assert "its answer to" in site.command.refusal(EX_PROTOCOL, site.host)
 
 
@@ -512,7 +555,9 @@ def test_no_secret_in_arguments_environment_or_output(site: Site) -> None:
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and b"proxxy-" in (entry / "comm").read_bytes():
-                    seen.append((entry / "cmdline").read_bytes() + (entry / "environ").read_bytes())
+                    text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                    if str(site.command.directory).encode() in text:  # others run at the same time
+                        seen.append(text)
         await reader.read()
 
     site.proxmox.add("qemu", 100, VncConsole(look).connect)
@@ -598,6 +643,13 @@ def test_commands_of_the_dry_run_do_the_same(site: Site, paths: tuple[str, ...])
     as_root(site, here)
     assert USER not in site.admin.users and ROLE not in site.admin.roles and given(site) == set()
     assert list(site.command.clusters.iterdir()) == []
+
+
+def test_readme_shows_the_commands_of_the_dry_run(site: Site) -> None:
+    """But for the comments."""
+    lines, _ = commands(site.command.ok("pve01.example.com", "--dry-run", answers=None))
+    shown = re.findall(r"^    (pveum .*)$", (TREE / "README.md").read_text(), re.M)
+    assert shown == [re.sub(" --comment '.*'", "", line) for line in lines]
 
 
 def test_dry_run_needs_neither_root_nor_proxxy(site: Site) -> None:

@@ -72,6 +72,7 @@ SPLIT = {
     "test_rfc6455_handshake",
     "test_session_ends",
     "test_session_limits",
+    "test_setup",
     "test_slow_reader",
 }
 

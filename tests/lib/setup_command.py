@@ -96,7 +96,7 @@ class SetupCommand:
         on_question: Callable[[], None] = lambda: None,
         **environment: str,
     ) -> Done:
-        """Answers each question in turn, after a call of on_question. answers=None: it has no terminal.
+        """Answers each question once, after a call of on_question. answers=None: it has no terminal.
         accounts=False: there is no user proxxy."""
         terminal, end = pty.openpty()
         files: list[IO[str]] = [tempfile.TemporaryFile("w+", dir=self.directory) for _ in range(3)]
@@ -166,9 +166,12 @@ def _converse(
             except OSError:  # nobody has the terminal's other end open
                 readable = False
                 process.wait(max(0.1, deadline - time.monotonic()))
-        if answers and answers[0][0] in shown[seen:]:
-            seen = len(shown)
-            on_question()
-            os.write(terminal, answers.pop(0)[1].encode())
+        for question, answer in answers:
+            if question in shown[seen:]:
+                seen = len(shown)
+                on_question()
+                answers.remove((question, answer))
+                os.write(terminal, answer.encode())
+                break
         if process.poll() is not None and not readable:
             return shown
