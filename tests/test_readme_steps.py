@@ -135,8 +135,8 @@ def test_readme_is_short() -> None:
 
 
 def test_documents_of_the_package_lead_to_each_other() -> None:
-    """debian/docs puts README.md and what its links to documents need into the package."""
-    packaged = (TREE / "debian/docs").read_text().split()
+    """The package contains what README.md and docs/ link to."""
+    packaged = [name for file in ("docs", "examples") for name in (TREE / "debian" / file).read_text().split()]
     for path in [TREE / "README.md", *(TREE / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([\w./-]+\.(?:md|png))[)#]", path.read_text()):
             name = str((path.parent / link).resolve().relative_to(TREE))
