@@ -51,7 +51,7 @@ static void compare(const struct guest_list *list, struct json_object *whole)
 		if (strict_json_number(element, "vmid", CONSOLE_VMID_MAX) != 100)
 			continue;
 		REQUIRE(json_object_object_get_ex(element, "vmid", &vmid), "vmid");
-		/* 1e2 and a string with escapes are 100 too, but guest_list.h looks for the digits. */
+		/* 1e2 and a string with escapes are 100 too: guest_list.h looks for digits. */
 		if (!json_object_is_type(vmid, json_type_int))
 			return;
 		if (strcmp(strict_json_string(element, "type", &len), "qemu") == 0) {
