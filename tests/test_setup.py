@@ -703,3 +703,19 @@ def test_undo_leaves_a_token_of_another_machine(site: Site) -> None:
     site.admin.users[USER].tokens["proxxy"]["comment"] = "Made by proxxy-setup on other"
     site.command.ok(site.host, "--undo", "--yes")
     assert set(site.admin.users[USER].tokens) == {"proxxy"} and ROLE in site.admin.roles
+
+
+def test_undo_leaves_the_file_of_another_cluster(site: Site) -> None:
+    """Two hosts that stand alone often have the same node name. The file that has it is not this one's."""
+    other = "HOSTS=pve01.elsewhere.example\nTOKEN=proxxy@pve!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11\n"
+    site.command.ok(site.host, "--name", "second")
+    (site.command.clusters / "pve01.conf").write_text(other)
+    (site.command.clusters / "pve01.pem").write_text("of the other\n")
+    site.admin.calls.clear()
+    words = site.command.refusal(EX_CONFIG, site.host, "--undo", "--yes")
+    assert "pve01.conf is for another host (pve01.elsewhere.example). Choose another name with --name" in words
+    assert site.admin.calls == []
+    assert (site.command.clusters / "pve01.conf").read_text() == other
+    assert (site.command.clusters / "pve01.pem").exists()
+    site.command.ok(site.host, "--undo", "--yes", "--name", "second")
+    assert sorted(path.name for path in site.command.clusters.iterdir()) == ["pve01.conf", "pve01.pem"]
