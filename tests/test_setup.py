@@ -573,6 +573,18 @@ def test_password_is_not_shown(site: Site) -> None:
     assert "secret" not in site.command.run(site.host).screen
 
 
+def test_subject_cannot_show_a_fingerprint(authority: Authority) -> None:
+    """The subject is text of whoever answers. With spaces, its end would be in the next line of a terminal, in the
+    column of the fingerprint."""
+    name = " ".join(f"{byte:02X}" for byte in range(32)).replace(" ", ":")
+    cert = authority.leaf("long", organization="x" + 80 * " " + name)
+    with site_of(cert) as site:
+        done = site.command.run(site.host)
+    lines = done.out.splitlines()
+    assert lines[0].startswith("certificate  O = x") and lines[1].strip() == cert.fingerprint
+    assert len(lines[0]) < 80 and name not in done.out
+
+
 # --- dry run and undo ---------------------------------------------------------------------------
 
 # Proxmox: $cmddef of pve-access-control's CLI/pveum.pm: method, path and arguments by position.
