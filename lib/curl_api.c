@@ -61,13 +61,52 @@ static bool begins(const char *line, size_t n, const char *name)
 	return n >= strlen(name) && strncasecmp(line, name, strlen(name)) == 0;
 }
 
+/* Returns true if text contains one of our secrets. A server that is not Proxmox may echo them. The
+ * text must be whole: a part of a secret, where it was cut off, is not found. */
+static bool reveals_secret(const struct api *api, const char *text)
+{
+	char encoded[HEADER_MAX];
+	bool found = false;
+
+	for (size_t i = 0; i < API_SECRETS_MAX && !found; i++) {
+		const char *secret = api->secrets[i];
+
+		encoded[0] = '\0';
+		if (!secret || !*secret)
+			continue;
+		found = strstr(text, secret) ||
+			(uri_percent_encode(secret, encoded, sizeof(encoded)) > 0 && strstr(text, encoded));
+	}
+	OPENSSL_cleanse(encoded, sizeof(encoded));
+	for (const struct curl_slist *item = api->state->headers; item && !found; item = item->next)
+		found = strstr(text, item->data + strcspn(item->data, " ") + 1); /* such as a login's ticket */
+	return found;
+}
+
+/* Stores the reason phrase, as much as fits, without control characters. Stores none that has one of
+ * our secrets. */
+static void take_reason(struct api *api, const char *text, size_t n)
+{
+	char *const whole = strndup(text, n), *const reason = api->state->reason;
+	size_t len = 0;
+
+	if (whole && !reveals_secret(api, whole))
+		for (; len < n && whole[len] && len < REASON_MAX - 1; len++)
+			reason[len] = whole[len] >= 0x20 && whole[len] < 0x7F ? whole[len] : '?';
+	reason[len] = '\0';
+	if (whole)
+		OPENSSL_cleanse(whole, strlen(whole));
+	free(whole);
+}
+
 /* CURLOPT_HEADERFUNCTION: reads one line of the head. Stores the reason phrase of the first, in
  * which Proxmox describes errors. */
 static size_t take_header(char *line, size_t one, size_t n, void *arg)
 {
-	struct api_state *s = arg;
+	struct api *api = arg;
+	struct api_state *s = api->state;
 	const char *space;
-	size_t len = 0;
+	size_t len = n;
 
 	(void)one;
 	s->has_head = n > 0 && (*line == '\r' || *line == '\n');
@@ -75,12 +114,12 @@ static size_t take_header(char *line, size_t one, size_t n, void *arg)
 	if (!begins(line, n, "HTTP/"))
 		return n;
 	s->has_length = false;
-	space = memchr(line, ' ', n);
-	if (space && (size_t)(line + n - space) > 5)
-		for (const char *at = space + 5;
-		     at < line + n && *at != '\r' && *at != '\n' && len < sizeof(s->reason) - 1; at++)
-			s->reason[len++] = *at >= 0x20 && *at < 0x7F ? *at : '?';
-	s->reason[len] = '\0';
+	s->reason[0] = '\0';
+	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n'))
+		len--;
+	space = memchr(line, ' ', len);
+	if (space && (size_t)(line + len - space) > 5)
+		take_reason(api, space + 5, (size_t)(line + len - space) - 5);
 	return n;
 }
 
@@ -152,7 +191,8 @@ static int describe_no_answer(struct api *api, CURLcode code)
 	}
 }
 
-/* Writes the body of a 400, {"errors":{"vmid":"…"}}, to text as " (vmid: …)". */
+/* Writes the body of a 400, {"errors":{"vmid":"…"}}, to text as " (vmid: …)". Leaves out what has
+ * one of our secrets. */
 static void list_bad_parameters(const struct api *api, char text[ERRORS_MAX])
 {
 	struct json_object *answer = strict_json_parse(api->body, api->n_body), *errors;
@@ -162,8 +202,12 @@ static void list_bad_parameters(const struct api *api, char text[ERRORS_MAX])
 	if (json_object_object_get_ex(answer, "errors", &errors) && json_object_is_type(errors, json_type_object)) {
 		json_object_object_foreach (errors, name, value) {
 			const char *words = json_object_get_string(value); /* may end in a line feed */
-			int n = snprintf(text + at, ERRORS_MAX - at, "%s%s: %.*s", at ? ", " : " (", name,
-					 words ? (int)strcspn(words, "\r\n") : 0, words ? words : "");
+			int n;
+
+			if (reveals_secret(api, name) || (words && reveals_secret(api, words)))
+				continue;
+			n = snprintf(text + at, ERRORS_MAX - at, "%s%s: %.*s", at ? ", " : " (", name,
+				     words ? (int)strcspn(words, "\r\n") : 0, words ? words : "");
 
 			at += n < 0 ? 0 : (size_t)n;
 			if (at + 2 > ERRORS_MAX) {
@@ -177,27 +221,6 @@ static void list_bad_parameters(const struct api *api, char text[ERRORS_MAX])
 	strict_json_wipe(answer);
 }
 
-/* Returns true if text contains one of our secrets. A server that is not Proxmox may echo them. */
-static bool reveals_secret(const struct api *api, const char *text)
-{
-	char encoded[HEADER_MAX];
-	bool found = false;
-
-	for (size_t i = 0; i < API_SECRETS_MAX && !found; i++) {
-		const char *secret = api->secrets[i];
-
-		encoded[0] = '\0';
-		if (!secret || !*secret)
-			continue;
-		found = strstr(text, secret) ||
-			(uri_percent_encode(secret, encoded, sizeof(encoded)) > 0 && strstr(text, encoded));
-	}
-	OPENSSL_cleanse(encoded, sizeof(encoded));
-	for (const struct curl_slist *item = api->state->headers; item && !found; item = item->next)
-		found = strstr(text, item->data + strcspn(item->data, " ") + 1); /* such as a login's ticket */
-	return found;
-}
-
 /* Describes an HTTP error with Proxmox's own text and the program's hint. Returns
  * ERR_UPSTREAM_REFUSED. */
 static int describe_refusal(struct api *api)
@@ -208,8 +231,6 @@ static int describe_refusal(struct api *api)
 
 	if (api->status == 400)
 		list_bad_parameters(api, errors);
-	if (reveals_secret(api, reason) || reveals_secret(api, errors))
-		reason[0] = errors[0] = '\0';
 	/* Proxmox's own sentence may already end with a full stop. */
 	if (*hint == '.' && !*errors && *reason && strchr(".!?", reason[strlen(reason) - 1]))
 		hint++;
@@ -341,7 +362,7 @@ static bool set_options(struct api *api, enum api_method method, const char *url
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, api);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, api->state);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, api);
 	return set_trust(curl, api);
 }
 

@@ -149,6 +149,23 @@ def test_strange_answers(
     assert words in done.stderr and DEFAULT_TOKENS["root@pam!proxxy"] not in done.stderr
 
 
+@pytest.mark.parametrize("room", [20, 30])
+def test_no_part_of_an_echoed_secret_is_shown(command: UrlCommand, cert: Cert, room: int) -> None:
+    """Where words are cut off inside the token, with so many bytes of it left."""
+    secret = DEFAULT_TOKENS["root@pam!proxxy"]
+    reason, error = (f"Not {'x' * (size - room)} {secret}" for size in (250, 150))
+
+    def script(far: Connection) -> None:
+        far.read_head()
+        body = json.dumps({"errors": {"a": error}}).encode()
+        far.send(f"HTTP/1.1 400 {reason}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    with Upstream(cert, script) as parrot:
+        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{parrot.port}"
+        words = command.refusal(EX_UNAVAILABLE, *GUEST, NAMED)
+    assert ": 400" in words and secret[:4] not in words
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 def test_close_before_tls_leads_to_pveproxys_lists(command: UrlCommand, reset: bool) -> None:
     with Upstream(None, lambda far: far.read(0 if reset else 5)) as closing:
