@@ -83,8 +83,8 @@ static bool reveals_secret(const struct api *api, const char *text)
 	return found;
 }
 
-/* Stores the reason phrase, as much as fits, without control characters. Stores none that has one of
- * our secrets. */
+/* Stores the reason phrase, as much as fits, without control characters. Stores none that has one
+ * of our secrets. */
 static void take_reason(struct api *api, const char *text, size_t n)
 {
 	char *const whole = strndup(text, n), *const reason = api->state->reason;
