@@ -233,7 +233,8 @@ static int64_t read_date(json_object *object, const char *name)
 }
 
 /* Reads sub (RFC 7519 section 4.1.2) for the log: a string, cut off between two characters if it is
- * long, or a number. It limits nothing, so other values are ignored. */
+ * long, or a number. It limits nothing, so other values are ignored. Control characters are
+ * replaced: a user who may choose their own name must not be able to stay out of the log. */
 static void read_sub(json_object *object, struct claims *c)
 {
 	json_object *member;
@@ -246,13 +247,15 @@ static void read_sub(json_object *object, struct claims *c)
 		snprintf(c->sub, sizeof(c->sub), "%lld", (long long)json_object_get_int64(member));
 		return;
 	}
-	text = strict_json_string(object, "sub", &len);
-	if (!text)
+	if (!json_object_is_type(member, json_type_string))
 		return;
+	text = json_object_get_string(member);
+	len = (size_t)json_object_get_string_len(member);
 	if (len > CLAIMS_SUB_MAX)
 		for (len = CLAIMS_SUB_MAX; len > 0 && ((uint8_t)text[len] & 0xC0) == 0x80;)
 			len--; /* not inside a character of UTF-8 */
-	memcpy(c->sub, text, len);
+	for (size_t i = 0; i < len; i++)
+		c->sub[i] = (uint8_t)text[i] < 0x20 || text[i] == 0x7F ? '?' : text[i];
 	c->sub[len] = '\0';
 }
 

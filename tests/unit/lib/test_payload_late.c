@@ -163,12 +163,18 @@ static void who_and_when(void **state)
 		const char *members, *sub;
 		int64_t issued;
 	} table[] = {
-		{ "\"x\":1", "", 0 },           { "\"iat\":5", "", 5 },
-		{ "\"iat\":5.9", "", 5 },       { "\"iat\":\"5\"", "", 0 },
-		{ "\"iat\":null", "", 0 },      { "\"sub\":\"customer 7\"", "customer 7", 0 },
-		{ "\"sub\":42", "42", 0 },      { "\"sub\":\"\"", "", 0 },
-		{ "\"sub\":null", "", 0 },      { "\"sub\":[1]", "", 0 },
-		{ "\"sub\":\"a\\nb\"", "", 0 }, { "\"sub\":\"m\\u00fcller\"", "m\xC3\xBCller", 0 },
+		{ "\"x\":1", "", 0 },
+		{ "\"iat\":5", "", 5 },
+		{ "\"iat\":5.9", "", 5 },
+		{ "\"iat\":\"5\"", "", 0 },
+		{ "\"iat\":null", "", 0 },
+		{ "\"sub\":\"customer 7\"", "customer 7", 0 },
+		{ "\"sub\":42", "42", 0 },
+		{ "\"sub\":\"\"", "", 0 },
+		{ "\"sub\":null", "", 0 },
+		{ "\"sub\":[1]", "", 0 },
+		{ "\"sub\":\"a\\nb\\u007f\"", "a?b?", 0 },
+		{ "\"sub\":\"m\\u00fcller\"", "m\xC3\xBCller", 0 },
 	};
 	static struct console c;
 	static struct claims claims;
