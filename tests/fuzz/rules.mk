@@ -26,7 +26,7 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
 	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load \
 	replay_use_jti replay_is_used uptime_seconds cluster_find cluster_find_host RAND_bytes login_run relay_run linger io_begin_tls io_handshake \
-	api_request_console
+	api_request_console guest_list_begin guest_list_read guest_list_end
 
 # Which folder each target tests.
 fuzz_place := http=lib json=lib payload=lib framer=session rfb=session session=session api=session
@@ -38,7 +38,7 @@ fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb tests/fuzz/session/reference_rfb
 fuzz_session := $(FUZZ_SESSION)
 fuzz_api := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
-	$(addprefix tests/fuzz/session/,world libc payloads)
+	$(addprefix tests/fuzz/session/,world libc payloads guest_list_model)
 $(FUZZ_BUILD)/tests/fuzz/session/libc.o: FUZZ_FLAGS := -O1 -g
 $(FUZZ_BUILD)/fuzz_session $(FUZZ_BUILD)/fuzz_api: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
 

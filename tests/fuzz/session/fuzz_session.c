@@ -407,11 +407,12 @@ static void require_answer(void)
 }
 
 /* A peer that vanished is detected within two Ping intervals (of 30 s at most), or a minute, plus
- * the time for the closing handshake. */
+ * the time for the closing handshake; its last data may be read only after it vanished. */
 static void require_noticed(const struct peer *p)
 {
-	const int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
+	int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
 
+	since = p->taken > since ? p->taken : since;
 	REQUIRE(!p->vanished || !witness.relaying_since || world.now - since <= VANISHED_MAX_MS,
 		"%lld ms without a peer", (long long)(world.now - since));
 }
