@@ -5,6 +5,7 @@
  */
 #include <json-c/json.h>
 
+#include "lib/error.h"
 #include "lib/strict_json.h"
 #include "session/guest_list.h"
 #include "tests/fuzz/session/world.h"
