@@ -4,7 +4,7 @@
 #   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
 #   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
 
-FUZZ_TARGETS := http json payload framer rfb session api
+FUZZ_TARGETS := http json payload framer rfb upstream session
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
 ifeq ($(COVERAGE),1)
@@ -17,8 +17,8 @@ endif
 FUZZ_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I.
 FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
-# fuzz_session.c includes proxxy-conn.c and lib/io.c; upstream_fake replaces upstream, which fuzz_api.c tests. libc answers
-# the session's calls of libc, and of the modules in FUZZ_WORLD.
+# fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests. libc
+# answers the session's calls of libc, and of the modules in FUZZ_WORLD.
 FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check direction framer log login peer \
 	relay relay_close relay_time rfb sandbox silence upgrade wipe) $(addprefix tests/fuzz/session/,world libc files \
 	upstream_fake login_model payloads reference_rfb)
@@ -29,7 +29,7 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	io_begin_tls io_handshake api_request_console guest_list_begin guest_list_read guest_list_end
 
 # Which folder each target tests.
-fuzz_place := http=lib json=lib payload=lib framer=session rfb=session session=session api=session
+fuzz_place := http=lib json=lib payload=lib framer=session rfb=session upstream=session session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
 fuzz_http := $(addprefix lib/,error http http_write uri)
 fuzz_json := $(LIB)
@@ -37,10 +37,10 @@ fuzz_payload := $(LIB)
 fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb tests/fuzz/session/reference_rfb
 fuzz_session := $(FUZZ_SESSION)
-fuzz_api := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
+fuzz_upstream := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
 	$(addprefix tests/fuzz/session/,world libc payloads guest_list_model)
 $(FUZZ_BUILD)/tests/fuzz/session/libc.o: FUZZ_FLAGS := -O1 -g
-$(FUZZ_BUILD)/fuzz_session $(FUZZ_BUILD)/fuzz_api: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
+$(FUZZ_BUILD)/fuzz_session $(FUZZ_BUILD)/fuzz_upstream: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
 
 .PHONY: fuzz
 fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)

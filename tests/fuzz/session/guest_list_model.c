@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Checks guest_list.h for fuzz_api.c (the linker's --wrap): a second reader has the whole list at
+ * Checks guest_list.h for fuzz_upstream.c (the linker's --wrap): a second reader has the whole list at
  * once.
  */
 #include <json-c/json.h>
