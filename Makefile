@@ -92,15 +92,15 @@ ifeq ($(STATIC),1)
 	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
 endif
 
-# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/curl_api.c is for the
+# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/curl_*.c are for the
 # programs that use libcurl.
-LIB := crypto ws $(filter-out lib/curl_api,$(basename $(wildcard lib/*.c)))
+LIB := crypto ws $(filter-out lib/curl_%,$(basename $(wildcard lib/*.c)))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
 	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
-proxxy-url := $(basename $(wildcard url/*.c)) $(LIB) lib/curl_api
-proxxy-setup := $(basename $(wildcard setup/*.c)) $(LIB) lib/curl_api
+proxxy-url := $(basename $(wildcard url/*.c lib/curl_*.c)) $(LIB)
+proxxy-setup := $(basename $(wildcard setup/*.c lib/curl_*.c)) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
@@ -296,4 +296,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,$(BUILD)/$(folder)/*.d))
+-include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,\
+	$(BUILD)/$(folder)/*.d))

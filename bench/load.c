@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The benchmark's load generator, in place of a browser: bench/load [tls] ADDRESS:PORT PATH WHAT…
+ * The benchmark's load generator, in place of a browser:
+ * bench/load [tls] [none|vnc] ADDRESS:PORT PATH WHAT…
  *
  *   connect COUNT AT_ONCE     opens COUNT sessions, AT_ONCE at a time, each until it gets data
  *   echo SESSIONS RATE COUNT  each sends 8 bytes and gets them back, COUNT times, RATE a second
@@ -11,7 +12,9 @@
  *
  * It has one thread and uses epoll. It compares every byte with the pattern. It prints one JSON
  * object: seconds, its own CPU seconds, and, where they apply, the quantiles of the times that it
- * measured, in microseconds. With "tls" it connects directly to the upstream.
+ * measured, in microseconds. With "tls" it connects directly to the upstream. The console's first
+ * data is a banner. With "none" or "vnc" it is a whole VNC handshake, up to ServerInit, with this
+ * security type: that of a link, or that of a console whose client has the VNC password.
  */
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -35,12 +38,36 @@ enum {
 };
 enum what { CONNECT, ECHOES, DOWN, UP, IDLE };
 
+/* What a console sends before a session works, and what the client answers. */
+struct greeting {
+	const char *heard;
+	size_t heard_len;
+	const char *answer;
+	size_t answer_len;
+};
+
+static const struct greeting banner[] = { { peer_banner, BANNER_LEN, NULL, 0 } };
+static const struct greeting none[] = {
+	{ peer_banner, BANNER_LEN, peer_banner, BANNER_LEN },
+	{ "\1\1", 2, "\1", 1 },
+	{ "\0\0\0\0", 4, "\1", 1 }, /* SecurityResult; ClientInit: others may share the console */
+	{ peer_server_init, SERVER_INIT_LEN, NULL, 0 },
+};
+static const struct greeting vnc[] = {
+	{ peer_banner, BANNER_LEN, peer_banner, BANNER_LEN },
+	{ "\1\2", 2, "\2", 1 },
+	{ peer_challenge, CHALLENGE_LEN, peer_challenge, CHALLENGE_LEN },
+	{ "\0\0\0\0", 4, "\1", 1 },
+	{ peer_server_init, SERVER_INIT_LEN, NULL, 0 },
+};
+
 struct session {
 	struct peer peer;
 	enum { FREE, CONNECTING, UPGRADING, GREETING, WORKING, DONE } state;
 	uint64_t began, due; /* ns */
 	uint64_t frame_left; /* payload bytes of the frame that is being read */
-	uint64_t done, left; /* bytes of the pattern or banner that came; bytes or echoes still to send */
+	uint64_t done, left; /* bytes of the pattern or greeting that came; bytes or echoes still to send */
+	size_t greeting;     /* an index of greetings */
 	bool asked;          /* an echo was sent and has not come back */
 	bool waits_for_room; /* epoll is asked for EPOLLOUT */
 };
@@ -49,6 +76,7 @@ static struct session sessions[SESSIONS_MAX];
 static int epoll;
 static const char *address, *path;
 static SSL_CTX *tls;
+static const struct greeting *greetings = banner;
 static enum what what;
 static uint64_t frame_size, total, rate;
 static uint64_t n_sessions, unopened, n_greeted, n_finished;
@@ -130,7 +158,7 @@ static void send_echo(struct session *s, uint64_t now)
 	peer_say_pattern(&s->peer, true, ECHO_LEN, s->due);
 }
 
-/* The banner has arrived: sends the order to the upstream. */
+/* The console is ready: sends the order to the upstream. */
 static void greeted(struct session *s)
 {
 	char order[64];
@@ -185,12 +213,26 @@ static bool hear(struct session *s, const char *words, size_t len, const uint8_t
 	return s->done == len;
 }
 
+/* Data before the console is ready. */
+static void greet(struct session *s, const uint8_t *bytes, size_t n)
+{
+	const struct greeting *g = &greetings[s->greeting];
+
+	if (!hear(s, g->heard, g->heard_len, bytes, n))
+		return;
+	s->done = 0;
+	s->greeting++;
+	if (g->answer)
+		peer_say_frame(&s->peer, true, g->answer, g->answer_len);
+	else
+		greeted(s);
+}
+
 /* Data from the console. */
 static void take(struct session *s, const uint8_t *bytes, size_t n)
 {
 	if (s->state == GREETING) {
-		if (hear(s, peer_banner, BANNER_LEN, bytes, n))
-			greeted(s);
+		greet(s, bytes, n);
 	} else if (s->state == WORKING && what == UP) {
 		if (hear(s, peer_ack, ACK_LEN, bytes, n))
 			finish(s);
@@ -382,8 +424,14 @@ int main(int argc, char **argv)
 		argv++;
 		argc--;
 	}
+	if (argc > 1 && (strcmp(argv[1], "none") == 0 || strcmp(argv[1], "vnc") == 0)) {
+		greetings = *argv[1] == 'n' ? none : vnc;
+		argv++;
+		argc--;
+	}
 	if (argc < 5)
-		die("Usage: load [tls] ADDRESS:PORT PATH connect|echo|down|up|idle NUMBERS; load.c says more");
+		die("Usage: load [tls] [none|vnc] ADDRESS:PORT PATH connect|echo|down|up|idle NUMBERS; load.c says "
+		    "more");
 	address = argv[1];
 	path = argv[2];
 	n_sessions = number(argv, 4);

@@ -21,6 +21,10 @@
 #include "ws.h"
 
 const char peer_banner[BANNER_LEN + 1] = "RFB 003.008\n", peer_ack[ACK_LEN + 1] = "done";
+const char peer_challenge[CHALLENGE_LEN + 1] = "0123456789abcdef";
+/* 1024 × 768 pixels of 32 bits, and the name's length (RFC 6143 section 7.3.2). */
+const char peer_server_init[SERVER_INIT_LEN + 1] = "\4\0\3\0\x20\x18\0\1\0\xff\0\xff\0\xff\x10\x8\0\0\0\0"
+						   "\0\0\0\6qemu00";
 
 void die(const char *format, ...)
 {

@@ -20,9 +20,13 @@ enum {
 	ORDER_LEN = 32,            /* bytes of an order, padded with spaces */
 	BANNER_LEN = 12,           /* bytes that an upstream sends first: "RFB 003.008\n" */
 	ACK_LEN = 4,               /* bytes that it sends when it has received everything: "done" */
+	CHALLENGE_LEN = 16,        /* bytes of VNC Authentication's challenge, and of the response */
+	SERVER_INIT_LEN = 30,      /* bytes of a ServerInit with a name of 6 */
+	VNC_PORT = 5901,           /* the console on this port has a VNC handshake, that on 5900 a banner only */
 };
 
 extern const char peer_banner[BANNER_LEN + 1], peer_ack[ACK_LEN + 1];
+extern const char peer_challenge[CHALLENGE_LEN + 1], peer_server_init[SERVER_INIT_LEN + 1];
 
 /* Prints to standard error and exits with 1. */
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

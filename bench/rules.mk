@@ -5,13 +5,15 @@
 BENCH_PROGRAMS := upstream load floor
 
 .PHONY: bench-programs
-bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(BUILD)/bench/nothing
+bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(BUILD)/bench/nothing $(BUILD)/bench/peak
 
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%): %: %.o $(BUILD)/bench/peer.o $(BUILD)/ws.o $(BUILD)/lib/error.o
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/bench/nothing: $(BUILD)/bench/nothing.o
+$(BUILD)/bench/upstream: $(BUILD)/bench/pve.o
+
+$(BUILD)/bench/nothing $(BUILD)/bench/peak: %: %.o
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 

@@ -12,7 +12,7 @@ const SHIFT = 0xffe1;
 const SHIFTED = /[A-Z~!@#$%^&*()_+{}|:"<>?]/; // on a US keyboard: QEMU wants the key that makes the character
 const TYPE_MS = 20; // a key: a PS/2 keyboard's buffer is small
 
-let rfb = null;
+let rfb = null; // while it is connected
 
 function press(keysym, shifted) {
   if (shifted) rfb?.sendKey(SHIFT, "ShiftLeft", true);
@@ -35,21 +35,39 @@ async function typeText(text) {
   }
 }
 
-run("Console", (parameters, socket, { connected, fail }) => {
-  const mine = new RFB(element("screen"), socket, { credentials: { password: parameters.get("password") ?? "" } });
-  rfb = mine;
-  mine.scaleViewport = true;
-  mine.resizeSession = element("fit").getAttribute("aria-pressed") === "true";
-  mine.addEventListener("connect", () => {
-    connected();
-    mine.focus();
-  });
-  // noVNC would wait for another password, for ever.
-  mine.addEventListener("credentialsrequired", () => fail("VNC: a password is needed"));
-  mine.addEventListener("securityfailure", () => fail("VNC: the password was refused"));
-  return () => {
-    mine.disconnect();
-    element("screen").replaceChildren();
+run("Console", (parameters) => {
+  const password = parameters.get("password");
+  const credentials = password === null ? {} : { password };
+  let mine = null;
+  let picture = null; // of the last connection, until the next one has its own
+
+  return {
+    open(socket, { connected, fail }) {
+      const next = new RFB(element("screen"), socket, { credentials });
+      mine = next;
+      next.scaleViewport = true;
+      next.addEventListener("connect", () => {
+        rfb = next;
+        next.resizeSession = element("fit").getAttribute("aria-pressed") === "true";
+        next.focusOnClick = document.activeElement !== keys;
+        picture?.remove();
+        picture = element("screen").lastElementChild;
+        connected();
+      });
+      next.addEventListener("disconnect", () => {
+        if (rfb === next) rfb = null;
+        if (picture && !rfb) element("screen").prepend(picture);
+      });
+      // noVNC would wait for another password, for ever.
+      next.addEventListener("credentialsrequired", () => fail("VNC: a password is needed"));
+      next.addEventListener("securityfailure", () => fail("VNC: the password was refused"));
+    },
+    focus: () => mine.focus(),
+    end() {
+      picture = null;
+      mine.disconnect();
+      element("screen").replaceChildren();
+    },
   };
 });
 

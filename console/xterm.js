@@ -13,20 +13,21 @@ let send = () => {}; // a text to the guest
 let terminal = null;
 let control = false; // the next key is with Ctrl
 
-run("Terminal", (parameters, socket, { connected, fail }) => {
+run("Terminal", (parameters) => {
+  // Without a ticket, proxxy logs in: then all that comes is the terminal's.
+  const login = parameters.has("ticket") ? `${parameters.get("user")}:${parameters.get("ticket")}\n` : "";
   const screen = new Terminal({ cursorBlink: true, scrollback: 5000, fontFamily: "monospace", fontSize: 15 });
   const fit = new FitAddon.FitAddon();
   screen.loadAddon(fit);
   screen.open(element("screen"));
   terminal = window.terminal = screen; // for whoever extends the page, too
-  const decoder = new TextDecoder(); // a character may be cut between two messages
-  let greeting = "";
+  let transmit = () => {};
   let loggedIn = false;
+  let answers = false; // what is typed before must not arrive later
   let keepAlive;
 
-  const transmit = (text) => socket.readyState === WebSocket.OPEN && socket.send(encoder.encode(text));
   const size = () => loggedIn && transmit(`1:${screen.cols}:${screen.rows}:`);
-  send = (text) => loggedIn && transmit(`0:${encoder.encode(text).length}:${text}`);
+  send = (text) => answers && transmit(`0:${encoder.encode(text).length}:${text}`);
 
   screen.onResize(size);
   screen.onData((text) => {
@@ -36,36 +37,52 @@ run("Terminal", (parameters, socket, { connected, fail }) => {
   });
   const observer = new ResizeObserver(() => fit.fit());
   observer.observe(element("screen"));
-
-  socket.addEventListener("open", () => transmit(`${parameters.get("user")}:${parameters.get("ticket")}\n`));
-  socket.addEventListener("message", ({ data }) => {
-    let text = decoder.decode(data, { stream: true });
-    if (!loggedIn) {
-      greeting += text;
-      if (greeting.length < 2) return;
-      if (!greeting.startsWith("OK")) {
-        fail("Proxmox: 401 termproxy did not take the ticket");
-        return;
-      }
-      loggedIn = true;
-      text = greeting.slice(2);
-      connected();
-      size();
-      keepAlive = setInterval(() => transmit("2"), KEEP_ALIVE_MS);
-      screen.focus();
-    }
-    screen.write(text);
-  });
-  socket.addEventListener("close", () => {
-    loggedIn = false;
-    clearInterval(keepAlive);
-  });
   fit.fit();
-  return () => {
-    clearInterval(keepAlive);
-    observer.disconnect();
-    screen.dispose();
-    element("screen").replaceChildren();
+
+  return {
+    open(socket, { connected, fail }) {
+      const decoder = new TextDecoder(); // a character may be cut between two messages
+      let greeting = "";
+      transmit = (text) => socket.readyState === WebSocket.OPEN && socket.send(encoder.encode(text));
+
+      function logIn() {
+        loggedIn = true;
+        size();
+        keepAlive = setInterval(() => transmit("2"), KEEP_ALIVE_MS);
+      }
+      socket.addEventListener("open", () => (login ? transmit(login) : logIn()));
+      socket.addEventListener("message", ({ data }) => {
+        let text = decoder.decode(data, { stream: true });
+        if (!loggedIn) {
+          greeting += text;
+          if (greeting.length < 2) return;
+          if (!greeting.startsWith("OK")) {
+            fail("Proxmox: 401 termproxy did not take the ticket");
+            return;
+          }
+          logIn();
+          text = greeting.slice(2);
+        }
+        if (!answers) {
+          answers = true;
+          connected();
+          // Behind what an earlier connection left; a program on the whole screen draws itself anew.
+          if (screen.buffer.normal.cursorX > 0 && screen.buffer.active.type === "normal") screen.write("\r\n");
+        }
+        screen.write(text);
+      });
+      socket.addEventListener("close", () => {
+        loggedIn = answers = false;
+        clearInterval(keepAlive);
+      });
+    },
+    focus: () => screen.focus(),
+    end() {
+      clearInterval(keepAlive);
+      observer.disconnect();
+      screen.dispose();
+      element("screen").replaceChildren();
+    },
   };
 });
 

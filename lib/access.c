@@ -16,6 +16,7 @@
 #include "lib/form.h"
 #include "lib/host.h"
 #include "lib/jwe.h"
+#include "lib/pages.h"
 
 /* Sets a->why. Returns code. */
 #define fail(a, code, ...) error_why((a)->why, sizeof((a)->why), code, __VA_ARGS__)
@@ -77,13 +78,8 @@ static int use_cluster(struct access *a, const struct config *config)
 	c->host_is_address = a->cluster.hosts[0].is_address;
 	c->host_port = a->cluster.hosts[0].port;
 	a->own_token = !*c->ticket;
-	if (!a->own_token)
-		return OK;
-	/* A key that leaked must not be able to send the token to a machine of the attacker's. */
-	if (a->claims.has_fingerprint || a->claims.ca)
-		return fail(a, ERR_PAYLOAD_INVALID, "%s needs a ticket in the payload",
-			    a->claims.has_fingerprint ? "fingerprint" : "ca");
-	memcpy(c->ticket, a->cluster.token, sizeof(c->ticket));
+	if (a->own_token)
+		memcpy(c->ticket, a->cluster.token, sizeof(c->ticket));
 	return OK;
 }
 
@@ -100,11 +96,8 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 	a->authenticated = true;
 	memcpy(a->kid, key->kid, sizeof(a->kid));
 	rc = payload_parse((const char *)plain, (size_t)rc, &a->console, &a->claims, &why);
-	if (rc == OK && !(a->console.late && !*a->console.ticket))
-		why = console_ticket_error(&a->console);
-	/* A user's ticket comes from a browser's cookie, so Proxmox wants the other half too. */
-	if (!why && a->console.late && *a->console.ticket && !console_has_token(&a->console) && !*a->console.csrf)
-		why = "csrf is missing: a user's ticket needs the CSRFPreventionToken of its making";
+	if (rc == OK)
+		why = payload_ticket_error(&a->console, &a->claims);
 	/* Reject a wrong ticket now: Proxmox would only answer 401, after 3 s. */
 	if (why)
 		return fail(a, ERR_PAYLOAD_INVALID, "%s", why);
@@ -150,8 +143,8 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	return rc;
 }
 
-/* True if PROXXY_NOT_BEFORE takes the payload back. A payload without iat counts as made as early as
- * its exp allowed, so that none made before can be used. */
+/* True if PROXXY_NOT_BEFORE takes the payload back. A payload without iat counts as made as early
+ * as its exp allowed, so that none made before can be used. */
 static bool is_withdrawn(const struct config *config, const struct claims *c)
 {
 	return config->not_before > (c->issued ? c->issued : c->expires - config->payload_lifetime);
@@ -183,8 +176,11 @@ int access_check(struct access *a, const struct config *config, int64_t now, str
 
 void access_wipe(struct access *a)
 {
+	char *const begin = a->console.user, *const end = (char *)a->cluster.fingerprints;
+
 	console_wipe(&a->console);
 	cluster_wipe(&a->cluster);
 	free(a->claims.ca);
 	OPENSSL_cleanse(&a->claims, sizeof(a->claims));
+	pages_release(begin, (size_t)(end - begin) + sizeof(a->cluster.fingerprints));
 }

@@ -21,15 +21,17 @@ enum {
 	ACCESS_WHY_MAX = 160, /* bytes of why, with its NUL */
 };
 
+/* What access_wipe() overwrites lies together, from console.user to cluster.fingerprints, so that
+ * its pages can be returned. */
 struct access {
 	const char *format;         /* "cbc" or "jwe", static storage; NULL if the format is not accepted */
 	char kid[KEY_NAME_MAX + 1]; /* name of the key that opened the payload, "" if it has none */
 	bool authenticated;         /* a holder of the key sealed it, so the client may see why */
+	bool own_token;             /* the payload has no ticket: console.ticket is the cluster file's token */
+	char why[ACCESS_WHY_MAX];   /* for the log: what is wrong, or a warning; no text of the payload, safe in JSON */
 	struct console console;
-	struct claims claims;     /* all zero unless authenticated */
-	bool own_token;           /* the payload has no ticket: console.ticket is the cluster file's token */
-	char why[ACCESS_WHY_MAX]; /* for the log: what is wrong, or a warning; no text of the payload, safe in JSON */
-	struct cluster cluster;   /* the file that the payload names or that lists its host; else its name is "" */
+	struct claims claims;   /* all zero unless authenticated */
+	struct cluster cluster; /* the file that the payload names or that lists its host; else its name is "" */
 };
 
 /* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. If it has no console ticket, reads
@@ -49,8 +51,8 @@ int access_open(struct access *a, const struct config *config, const char *text,
  * too far ahead), ERR_PAYLOAD_WITHDRAWN, ERR_ORIGIN or ERR_CLIENT_ADDRESS, and sets a->why. */
 int access_check(struct access *a, const struct config *config, int64_t now, struct slice origin, const char *client);
 
-/* Overwrites the tickets and claims. The members that the log needs stay: format, kid, why, and the
- * console's guest, node and host. */
+/* Overwrites the tickets and claims, and returns their pages to the kernel. The members that the
+ * log needs stay: format, kid, why, the console's guest, node and host, and the cluster's name. */
 void access_wipe(struct access *a);
 
 #endif

@@ -19,7 +19,7 @@
 
 static bool parse_hosts(void *at, const struct setting *s, const char *value)
 {
-	static struct console parsed; /* for the members of its host; too large for the stack */
+	struct console parsed; /* for the members of its host */
 	struct cluster *cluster = at;
 	const char *item;
 	size_t len;

@@ -25,15 +25,16 @@ struct cluster_host {
 	uint16_t port; /* 0 for PROXXY_UPSTREAM_PORT */
 };
 
-/* The large members come last. Untouched pages of a static struct cluster are never allocated. */
+/* The large members of a static struct cluster without a file are never allocated: only the token
+ * and the name are touched, which come first and last. */
 struct cluster {
-	char name[KEY_NAME_MAX + 1]; /* "" if there is no cluster */
-	size_t n_hosts;              /* at least 1 */
-	size_t n_fingerprints;
-	char ca_file[SETTINGS_PATH_MAX];    /* "" if the file has no CA_FILE */
 	char token[CONSOLE_TICKET_MAX + 1]; /* secret; PVEAPIToken=USER@REALM!NAME=SECRET */
+	char ca_file[SETTINGS_PATH_MAX];    /* "" if the file has no CA_FILE */
 	struct cluster_host hosts[CLUSTER_HOSTS_MAX];
 	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
+	size_t n_hosts; /* at least 1 */
+	size_t n_fingerprints;
+	char name[KEY_NAME_MAX + 1]; /* "" if there is no cluster */
 };
 
 /* Results of cluster_find() and cluster_find_host() that are not errors. */

@@ -53,8 +53,8 @@ int config_load(struct config *ret_config, char *why, size_t size);
  * caller then calls keys_wipe(). */
 int config_load_settings(struct config *ret_config, char *why, size_t size);
 
-/* Parses a list of at most CONFIG_FINGERPRINTS_MAX SHA-256 fingerprints, separated by commas. Returns
- * false if an item is none, or there are more. */
+/* Parses a list of at most CONFIG_FINGERPRINTS_MAX SHA-256 fingerprints, separated by commas.
+ * Returns false if an item is none, or there are more. */
 bool config_parse_fingerprints(const char *value, uint8_t fingerprints[][CRYPTO_FINGERPRINT_LEN], size_t *ret_n);
 
 /* Overwrites the keys in *config. */

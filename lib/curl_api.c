@@ -29,10 +29,10 @@ struct api_state {
 	struct curl_slist *headers;
 	char curl_error[CURL_ERROR_SIZE];
 	char reason[REASON_MAX];
-	bool too_long;   /* the body is longer than body_size */
-	bool has_tls;    /* the handshake is complete */
-	bool has_head;   /* the answer's head is complete */
-	bool has_length; /* the head gives the body's length; otherwise the connection's end ends it */
+	bool too_long;          /* the body is longer than body_size */
+	bool has_tls;           /* the handshake is complete */
+	bool has_head;          /* the answer's head is complete */
+	bool has_length;        /* the head gives the body's length; otherwise the connection's end ends it */
 	bool other_certificate; /* its fingerprint is not that of struct api */
 };
 
@@ -254,7 +254,7 @@ static bool begin(struct api *api)
 	return api->state && api->state->curl;
 }
 
-static bool add_header(struct api *api, const char *name, const char *value)
+bool api_add_header(struct api *api, const char *name, const char *value)
 {
 	char line[HEADER_MAX];
 	struct curl_slist *list;
@@ -297,6 +297,9 @@ static bool set_trust(CURL *curl, struct api *api)
 {
 	if (api->fingerprint) {
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L); /* the fingerprint says more than a name */
+		curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);       /* the system may have no CAs */
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+		curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* a session of proxxy uses no HTTP proxy either */
 		return curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, use_fingerprint) == CURLE_OK &&
 		       curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, api) == CURLE_OK;
 	}
@@ -415,68 +418,4 @@ void api_end(struct api *api)
 	}
 	OPENSSL_cleanse(api->body, api->n_body);
 	api->n_body = 0;
-}
-
-/* --- identity ----------------------------------------------------------------------------- */
-
-int api_use_token(struct api *api, const char *token)
-{
-	if (strlen(token) > CONSOLE_TICKET_MAX - strlen("PVEAPIToken="))
-		return fail(api, ERR_CONFIG, "the token is longer than %d bytes", CONSOLE_TICKET_MAX);
-	return add_header(api, "Authorization: PVEAPIToken=", token) ? OK : fail(api, ERR_SYSTEM, "out of memory");
-}
-
-/* Writes the form of a login. Returns false if user or password is too long. */
-static bool write_login(const char *user, const char *password, char *fields, size_t size)
-{
-	char encoded_user[3 * API_USER_MAX], encoded[HEADER_MAX];
-	int n = -1;
-
-	if (uri_percent_encode(user, encoded_user, sizeof(encoded_user)) >= 0 &&
-	    uri_percent_encode(password, encoded, sizeof(encoded)) >= 0)
-		n = snprintf(fields, size, "username=%s&password=%s", encoded_user, encoded);
-	OPENSSL_cleanse(encoded, sizeof(encoded));
-	return n > 0 && (size_t)n < size;
-}
-
-/* Reads the answer to a login, and adds the headers of later calls. */
-static int take_ticket(struct api *api, const char *user, char ret_ticket[CONSOLE_TICKET_MAX + 1])
-{
-	char ticket[CONSOLE_TICKET_MAX + 1] = "", csrf[CONSOLE_TICKET_MAX] = "";
-	struct json_object *answer = NULL, *data = NULL;
-	int rc = api_data(api, &answer, &data);
-
-	if (rc < 0)
-		return rc;
-	if (!json_object_is_type(data, json_type_object))
-		rc = fail(api, ERR_UPSTREAM_ANSWER, "%s: its answer is not from Proxmox's API", api->host);
-	else if (!strict_json_copy(data, "ticket", ticket, sizeof(ticket)) ||
-		 !strict_json_copy(data, "CSRFPreventionToken", csrf, sizeof(csrf)))
-		rc = fail(api, ERR_UPSTREAM_ANSWER, "%s: its answer to the login has no ticket", api->host);
-	else if (strncmp(ticket, "PVE:!tfa!", strlen("PVE:!tfa!")) == 0 || strict_json_integer(data, "NeedTFA", 1) == 1)
-		rc = fail(api, ERR_UPSTREAM_REFUSED,
-			  "%s: %s has a second factor, which %s cannot ask for; "
-			  "use an API token",
-			  api->host, user, api->program);
-	else if (!add_header(api, "Authorization: PVEAuthCookie=", ticket) ||
-		 !add_header(api, "CSRFPreventionToken: ", csrf))
-		rc = fail(api, ERR_SYSTEM, "out of memory");
-	if (rc == OK && ret_ticket)
-		memcpy(ret_ticket, ticket, sizeof(ticket));
-	OPENSSL_cleanse(ticket, sizeof(ticket));
-	OPENSSL_cleanse(csrf, sizeof(csrf));
-	strict_json_wipe(answer);
-	return rc;
-}
-
-int api_log_in(struct api *api, const char *user, const char *password, char ret_ticket[CONSOLE_TICKET_MAX + 1])
-{
-	char fields[HEADER_MAX + 3 * API_USER_MAX];
-	int rc;
-
-	if (!write_login(user, password, fields, sizeof(fields)))
-		return fail(api, ERR_CONFIG, "the user or the password is too long");
-	rc = api_call(api, API_POST, "/access/ticket", fields);
-	OPENSSL_cleanse(fields, sizeof(fields));
-	return rc == OK ? take_ticket(api, user, ret_ticket) : rc;
 }

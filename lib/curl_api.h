@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A client of Proxmox's API over libcurl and verified TLS, for the programs that administrators and
- * backends run: authenticates, sends a request, and turns each failure into a sentence with a hint.
- * proxxy-conn does not use it.
+ * backends run: sends a request, and turns each failure into a sentence with a hint. curl_login.h
+ * authenticates. proxxy-conn does not use it.
  */
 #ifndef PROXXY_CURL_API_H
 #define PROXXY_CURL_API_H
@@ -27,15 +27,15 @@ struct api_state; /* what libcurl needs between two calls */
 /* A server and an identity. The caller owns the strings and sets the first group; all zero
  * otherwise. */
 struct api {
-	const char *program; /* for User-Agent and errors: "proxxy-url" */
-	const char *host;    /* name or address, IPv6 in brackets, with :port unless 8006 */
-	const char *ca_file; /* PEM that the server's certificate must chain to; "" for the system's store */
-	const uint8_t *fingerprint;    /* SHA-256 of the only certificate that is accepted; NULL to use ca_file */
-	const char *untrusted;         /* a sentence: what to do if the certificate is not trusted; "" for none */
-	const char *(*hint)(int status); /* returns ". What to do" or "" for an HTTP status of 300 and above */
+	const char *program;        /* for User-Agent and errors: "proxxy-url" */
+	const char *host;           /* name or address, IPv6 in brackets, with :port unless 8006 */
+	const char *ca_file;        /* PEM that the server's certificate must chain to; "" for the system's store */
+	const uint8_t *fingerprint; /* SHA-256 of the only certificate that is accepted; NULL to use ca_file */
+	const char *untrusted;      /* a sentence: what to do if the certificate is not trusted; "" for none */
+	const char *(*hint)(int status);      /* returns ". What to do" or "" for an HTTP status of 300 and above */
 	const char *secrets[API_SECRETS_MAX]; /* texts that no error may contain, such as the password; or NULL */
-	char *body;       /* room for an answer's body, which may hold secrets */
-	size_t body_size; /* bytes of body */
+	char *body;                           /* room for an answer's body, which may hold secrets */
+	size_t body_size;                     /* bytes of body */
 
 	size_t n_body;         /* bytes of the last answer's body */
 	int status;            /* HTTP status of the last answer; 0 if there was none */
@@ -43,15 +43,9 @@ struct api {
 	struct api_state *state;
 };
 
-/* Makes later calls authenticate with an API token, "USER@REALM!NAME=SECRET". Returns 0, ERR_CONFIG
- * if it is too long, or ERR_SYSTEM. */
-int api_use_token(struct api *api, const char *token);
-
-/* Logs user ("USER@REALM") in, POST /access/ticket, and makes later calls authenticate with the
- * ticket, and with the CSRF token that Proxmox requires for every method but GET. Copies the ticket
- * to ret_ticket, unless that is NULL.
- * Returns 0 or an error. ERR_UPSTREAM_REFUSED with status 200: the user has a second factor. */
-int api_log_in(struct api *api, const char *user, const char *password, char ret_ticket[CONSOLE_TICKET_MAX + 1]);
+/* Makes later calls send a header line, such as name "Authorization: " with a value that is secret.
+ * Returns false if it is too long, or without memory. */
+bool api_add_header(struct api *api, const char *name, const char *value);
 
 /* Sends a request to path of the API ("/version"). fields is a form, or "" for none; a GET or
  * DELETE sends it as the query. Connections are kept for the next call.
@@ -59,8 +53,9 @@ int api_log_in(struct api *api, const char *user, const char *password, char ret
  * returns an ERR_UPSTREAM code, ERR_CONFIG or ERR_SYSTEM. */
 int api_call(struct api *api, enum api_method method, const char *path, const char *fields);
 
-/* Parses the body of the last answer, {"data":…}. *ret_data is part of *ret_answer, which the caller
- * frees with strict_json_wipe(); it is NULL for "data":null. Returns 0 or ERR_UPSTREAM_ANSWER. */
+/* Parses the body of the last answer, {"data":…}. *ret_data is part of *ret_answer, which the
+ * caller frees with strict_json_wipe(); it is NULL for "data":null. Returns 0 or
+ * ERR_UPSTREAM_ANSWER. */
 struct json_object;
 int api_data(struct api *api, struct json_object **ret_answer, struct json_object **ret_data);
 

@@ -64,8 +64,9 @@ struct http_response {
 	struct slice reason; /* the reason phrase: Proxmox puts its error there */
 	enum http_framing framing;
 	uint64_t length; /* of the body in bytes, with HTTP_LENGTH */
-	/* The connection ends after this response: Connection: close, HTTP/1.0, HTTP_UNTIL_CLOSE. But
-	 * keep-alive counts more than close: pveproxy adds it to the close of pvedaemon's answer. */
+	/* The connection ends after this response: Connection: close, HTTP/1.0, HTTP_UNTIL_CLOSE.
+	 * But keep-alive counts more than close: pveproxy adds it to the close of pvedaemon's
+	 * answer. */
 	bool close;
 	bool upgrade; /* Upgrade lists websocket, and Connection lists upgrade */
 	struct slice ws_accept, ws_protocol;

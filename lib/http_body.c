@@ -70,7 +70,7 @@ static bool take_size(struct http_body *b, char c)
 }
 
 /* Goes to the next state if c is wanted. Returns false if it is not. */
-static bool take(struct http_body *b, char c, char wanted, int next)
+static bool take(struct http_body *b, char c, char wanted, enum http_body_state next)
 {
 	b->state = next;
 	return c == wanted;

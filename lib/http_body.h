@@ -18,22 +18,25 @@ enum {
 	HTTP_TRAILER_MAX = 1024,   /* bytes of the fields after the last chunk, which are skipped */
 };
 
+/* Where in a body the decoder is. */
+enum http_body_state {
+	BODY_CONTENT,
+	BODY_SIZE,      /* in a chunk's size */
+	BODY_EXTENSION, /* in the rest of its line */
+	BODY_SIZE_LF,
+	BODY_CHUNK_CR, /* after a chunk's content */
+	BODY_CHUNK_LF,
+	BODY_TRAILER_START, /* at the start of a line after the last chunk */
+	BODY_TRAILER,
+	BODY_TRAILER_LF,
+	BODY_END_LF, /* in the empty line at the end */
+	BODY_DONE,
+};
+
 /* The state between two pieces. Only http_body.c uses the members. */
 struct http_body {
 	enum http_framing framing;
-	enum {
-		BODY_CONTENT,
-		BODY_SIZE,      /* in a chunk's size */
-		BODY_EXTENSION, /* in the rest of its line */
-		BODY_SIZE_LF,
-		BODY_CHUNK_CR, /* after a chunk's content */
-		BODY_CHUNK_LF,
-		BODY_TRAILER_START, /* at the start of a line after the last chunk */
-		BODY_TRAILER,
-		BODY_TRAILER_LF,
-		BODY_END_LF, /* in the empty line at the end */
-		BODY_DONE,
-	} state;
+	enum http_body_state state;
 	uint64_t left;     /* bytes of the content, or of the chunk, that have not come yet */
 	size_t line;       /* bytes of the current line, or of all trailers */
 	unsigned n_digits; /* of the chunk's size */

@@ -116,6 +116,8 @@ static const char *read_host(json_object *object, struct console *c)
 			return "cluster is not the name of a cluster file";
 		return NULL;
 	}
+	if (c->late && !strict_json_has(object, "host"))
+		return "host or cluster is missing";
 	text = strict_json_string(object, "host", &len);
 	if (!text || payload_parse_host(text, c) < 0)
 		return "host is not a host name or address, with or without a port";
@@ -346,6 +348,19 @@ const char *console_ticket_error(const struct console *console)
 	if (bang && memchr(ticket, '@', (size_t)(bang - ticket)) && strchr(bang, '='))
 		return "ticket is an API token without PVEAPIToken= before it";
 	return "ticket is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's ticket, which begins with PVE:";
+}
+
+const char *payload_ticket_error(const struct console *c, const struct claims *claims)
+{
+	const char *why;
+
+	if (c->late && !*c->ticket)
+		return claims->ca || claims->has_fingerprint ? "ca and fingerprint need a ticket in the payload" : NULL;
+	why = console_ticket_error(c);
+	/* A browser sends a user's ticket by itself, as a cookie: Proxmox wants proof of more. */
+	if (!why && c->late && !console_has_token(c) && !*c->csrf)
+		why = "csrf is missing: a user's ticket needs the CSRFPreventionToken of its making";
+	return why;
 }
 
 void console_wipe(struct console *console)

@@ -100,6 +100,12 @@ const char *console_authority(const struct console *console, int port, char text
  * token as a user's ticket. */
 const char *console_ticket_error(const struct console *console);
 
+/* Returns a static phrase if a session with that payload must be refused because of its ticket,
+ * else NULL: as console_ticket_error(); or it is late, and a user's ticket has no csrf; or it is
+ * late without a ticket, and has a certificate of its own. The cluster file's token would go to
+ * whoever has that certificate, so a key that leaked would be enough to get the token. */
+const char *payload_ticket_error(const struct console *console, const struct claims *claims);
+
 /* Returns true if the ticket is an API token. Any other ticket is a user's. */
 bool console_has_token(const struct console *console);
 

@@ -132,9 +132,9 @@ static int parse_file(const struct context *c, const char *path, char *text)
 	return OK;
 }
 
-/* Loads the file at path. Returns 1, 0 if it is missing, or ERR_CONFIG. If listed is true, the path comes from a
- * directory listing: then a broken link is an error, because the file may have held a restriction.
- * A file that was removed after the listing is no error. */
+/* Loads the file at path. Returns 1, 0 if it is missing, or ERR_CONFIG. If listed is true, the path
+ * comes from a directory listing: then a broken link is an error, because the file may have held a
+ * restriction. A file that was removed after the listing is no error. */
 static int load_file(const struct context *c, const char *path, bool listed)
 {
 	char *text = malloc(SETTINGS_FILE_MAX);

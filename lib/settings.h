@@ -54,9 +54,10 @@ int settings_load(const struct settings *settings, void *config, const char *pat
  * settings_load(). */
 int settings_load_file(const struct settings *settings, void *config, const char *path, char *why, size_t size);
 
-/* Calls use(argument, path) for the files of a directory whose names end in ".conf" and do not begin
- * with a dot, in the byte order of their names, until a call does not return 0. A missing directory
- * has no files. Returns the last call's result, or ERR_CONFIG with a sentence in why[0..size). */
+/* Calls use(argument, path) for the files of a directory whose names end in ".conf" and do not
+ * begin with a dot, in the byte order of their names, until a call does not return 0. A missing
+ * directory has no files. Returns the last call's result, or ERR_CONFIG with a sentence in
+ * why[0..size). */
 typedef int settings_use_file(void *argument, const char *path);
 int settings_each_file(const char *directory, settings_use_file *use, void *argument, char *why, size_t size);
 

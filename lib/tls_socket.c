@@ -25,6 +25,7 @@ struct tls_socket {
 	int fd;
 	size_t budget;       /* bytes that this call into OpenSSL may still read */
 	size_t ahead;        /* bytes to read beyond those that OpenSSL asks for */
+	size_t at_once;      /* its limit */
 	size_t at, end;      /* in[at..end) was read from the kernel, but OpenSSL has not read it yet */
 	size_t sent, queued; /* out[sent..queued) waits until the kernel has room */
 	int error;           /* errno of the last read */
@@ -76,7 +77,7 @@ static int on_read(BIO *bio, char *buf, size_t size, size_t *ret_n)
 
 	BIO_clear_retry_flags(bio);
 	if (size != TLS_HEADER)
-		s->ahead = size >= TLS_LARGE ? TLS_HEADER : sizeof(s->in);
+		s->ahead = size >= TLS_LARGE ? TLS_HEADER : s->at_once;
 	if (buffered > 0) {
 		*ret_n = size < buffered ? size : buffered;
 		memcpy(buf, s->in + s->at, *ret_n);
@@ -187,7 +188,7 @@ bool tls_socket_attach(SSL *tls, int fd)
 	s->budget = s->at = s->end = s->sent = s->queued = 0;
 	s->error = 0;
 	s->drained = false;
-	s->ahead = sizeof(s->in);
+	s->ahead = s->at_once = sizeof(s->in);
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(tls, bio, bio);
@@ -200,6 +201,13 @@ bool tls_socket_attach(SSL *tls, int fd)
 void tls_socket_enter(SSL *tls)
 {
 	socket_of(tls)->budget = TLS_SOCKET_BUDGET;
+}
+
+void tls_socket_limit(SSL *tls, size_t at_once)
+{
+	struct tls_socket *s = socket_of(tls);
+
+	s->ahead = s->at_once = at_once < sizeof(s->in) ? at_once : sizeof(s->in);
 }
 
 bool tls_socket_has_input(SSL *tls)

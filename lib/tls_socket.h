@@ -30,6 +30,10 @@ bool tls_socket_attach(SSL *tls, int fd);
  * busy for ever. */
 void tls_socket_enter(SSL *tls);
 
+/* Limits how many bytes are read with one system call, from 5 to TLS_SOCKET_AT_ONCE, which is the
+ * default: fewer need less memory. */
+void tls_socket_limit(SSL *tls, size_t at_once);
+
 /* True if the buffer holds bytes that OpenSSL has not read yet. */
 bool tls_socket_has_input(SSL *tls);
 

@@ -12,12 +12,14 @@
 #include "lib/http.h"
 #include "lib/http_body.h"
 #include "lib/pages.h"
+#include "lib/tls_socket.h"
 #include "session/api_answer.h"
 #include "session/guest_list.h"
 #include "session/upstream.h"
 
 enum {
 	PATH_MAX_LEN = CONSOLE_HOST_MAX + 64, /* bytes of an API path, with its NUL */
+	AT_ONCE = 4096,                       /* bytes of TLS read with one system call: a list needs no more memory */
 	/* How long to wait for the body of an error, in ms. Its status and reason phrase have
 	 * arrived, and say most of it. */
 	ERROR_BODY_MS = 2000,
@@ -264,6 +266,7 @@ int api_request_console(struct upstream *u)
 	bool generate_password = false;
 	int rc = OK;
 
+	tls_socket_limit(u->endpoint.tls, AT_ONCE);
 	if (!c->terminal && strcmp(c->type, "qemu") == 0) {
 		rc = ask_release(u);
 		generate_password = rc >= 0 && rc < API_RELEASE_9_2;
@@ -272,6 +275,7 @@ int api_request_console(struct upstream *u)
 		rc = find_node(u);
 	if (rc >= 0)
 		rc = request_console(u, generate_password);
+	tls_socket_limit(u->endpoint.tls, TLS_SOCKET_AT_ONCE);
 	wipe_answer();
 	OPENSSL_cleanse(u->early, sizeof(u->early));
 	pages_release(u->early, sizeof(u->early));

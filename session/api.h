@@ -14,8 +14,8 @@ struct upstream;
  *   - POST …/vncproxy or …/termproxy.
  * It has to be right at once, because Proxmox ends the connection after an answer of 400 and above.
  * Sets node, vncticket, vnc_port, user and password of u->console.
- * Returns 0, or an error of upstream_open() with u->reason and u->detail. Leaves no answer in memory
- * in any case. */
+ * Returns 0, or an error of upstream_open() with u->reason and u->detail. Leaves no answer in
+ * memory in any case. */
 int api_request_console(struct upstream *u);
 
 #endif

@@ -53,7 +53,8 @@ int api_answer_release(const char *body, size_t len)
 	return minor >= 0 && minor < 100 ? major * 100 + minor : ERR_UPSTREAM_ANSWER;
 }
 
-/* Returns the VNC password in an answer: its first 8 bytes count. Returns NULL if it is not valid. */
+/* Returns the VNC password in an answer: its first 8 bytes count. Returns NULL if it is not
+ * valid. */
 static const char *find_password(struct json_object *data, const char *ticket)
 {
 	struct json_object *member;
@@ -173,10 +174,10 @@ static const char *find_message(struct json_object *answer)
 	return "";
 }
 
-/* Appends the members of a 400's errors, {"vmid":"…"}, to words as " (vmid: …, …)". */
+/* Appends the members of a 400's errors, {"vmid":"…"}, to words as "(vmid: …, …)". */
 static void append_errors(char words[API_WORDS_MAX], struct json_object *errors, const struct console *c)
 {
-	const char *before = " (";
+	const char *before = *words ? " (" : "(";
 	const size_t at = strlen(words);
 
 	json_object_object_foreach (errors, name, value) {
@@ -202,13 +203,13 @@ static const struct {
 	{ 401, 401, "", "authentication failed", NULL },
 	{ 403, 403, "", "permission denied",
 	  "the user needs a role with VM.Console on the guest, and so does a token with separate privileges" },
-	{ 400, 400, "", "a parameter was refused", "does its release differ from what /version says?" },
-	{ 595, 599, "", "the guest's node does not answer", "is the guest's node on?" },
+	{ 400, 400, "", "a parameter was refused", "this release does not know a parameter that proxxy sent" },
+	{ 595, 599, "", "its API does not answer", "does pvedaemon run on it, and is the guest's node on?" },
 	{ 500, 599, "hostname lookup", "no such node",
 	  "the payload's node is not in the cluster, or has no name in DNS" },
 	{ 500, 599, "no such cluster node", "no such node", "the payload's node is not in the cluster" },
 	{ 500, 599, "onfiguration file", "no such guest",
-	  "the guest was removed, or is on another node: proxxy finds it if the payload has no node" },
+	  "it was removed, has the other type, or is on another node: proxxy finds it if the payload has no node" },
 	{ 500, 599, "is locked (", "the guest is locked", "a backup, snapshot or migration is running" },
 	{ 500, 599, "can't lock file", "the guest is locked", "a backup, snapshot or migration is running" },
 	{ 500, 599, "serial interface", "the guest has no serial port",

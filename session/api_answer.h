@@ -23,8 +23,8 @@ int api_answer_release(const char *body, size_t len);
 
 /* Parses the body of POST …/vncproxy, or …/termproxy if c->terminal:
  * {"data":{"ticket":…,"port":"5900","user":…,"password":…,…}}. Sets c->vncticket, c->vnc_port and,
- * for the login to the console, c->user or c->password. Without a password in the answer, that is the
- * first 8 characters of the ticket. Ignores other members.
+ * for the login to the console, c->user or c->password. Without a password in the answer, that is
+ * the first 8 characters of the ticket. Ignores other members.
  * Returns 0. Otherwise returns ERR_UPSTREAM_ANSWER, and a static phrase in *ret_why; *c is then
  * unchanged. */
 int api_answer_console(const char *body, size_t len, struct console *c, const char **ret_why);
@@ -36,9 +36,9 @@ struct api_refusal {
 	char words[API_WORDS_MAX]; /* for the log: Proxmox's own words, or "" */
 };
 
-/* Puts an answer with another status than 200 into words: its reason phrase, and in its body message
- * and errors, which names the parameters that a 400 is about. Never returns a secret of c, which a
- * server that is not Proxmox may echo. */
+/* Puts an answer with another status than 200 into words: its reason phrase, and in its body
+ * message and errors, which names the parameters that a 400 is about. Never returns a secret of c,
+ * which a server that is not Proxmox may echo. */
 void api_answer_refusal(const struct console *c, int status, struct slice reason, const char *body, size_t len,
 			struct api_refusal *ret);
 

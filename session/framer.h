@@ -65,8 +65,8 @@ void framer_filled(struct framer *f, size_t n);
 int framer_scan(struct framer *f, struct ws_control *ret_control, const char **ret_why);
 
 /* Takes 1 to size payload bytes of the next data frame off the input, unmasked, for a login before
- * the relay. Call it only before the first framer_scan(), which then goes on behind these bytes: the
- * rest of the frame becomes a frame of its own.
+ * the relay. Call it only before the first framer_scan(), which then goes on behind these bytes:
+ * the rest of the frame becomes a frame of its own.
  * Returns FRAMER_TAKEN with their count in *ret_taken, FRAMER_CONTROL as framer_scan() does,
  * FRAMER_CLOSE if a complete Close is next, which stays in the input, FRAMER_BLOCKED if it needs
  * more input, or an error as framer_scan() does. A server must not send fragments during a login:

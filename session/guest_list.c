@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reads Proxmox's list of guests as a stream. This file only finds where an element begins and
- * ends; strict_json.h parses each element.
+ * ends; strict_json.h parses each element that may be the guest's.
  */
 #include "session/guest_list.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/error.h"
@@ -17,6 +18,7 @@ void guest_list_begin(struct guest_list *list, uint32_t vmid, const char *type)
 	list->place = GUEST_MISSING;
 	list->vmid = vmid;
 	list->type = type;
+	snprintf(list->digits, sizeof(list->digits), "%u", vmid);
 }
 
 /* --- one element -------------------------------------------------------------------------- */
@@ -57,12 +59,19 @@ static bool take_guest(struct guest_list *list, struct json_object *element)
 	return true;
 }
 
-/* Parses the element in list->text. Returns false if it is not valid. */
+/* Parses the element in list->text. Returns false if it is not valid. An element without the digits
+ * of the vmid is not the guest's and is not parsed: parsing takes twice as long as all the rest. */
 static bool take_element(struct guest_list *list)
 {
-	struct json_object *element = strict_json_parse(list->text, list->used);
-	bool good = element != NULL;
+	struct json_object *element;
+	bool good;
 
+	if (!memmem(list->text, list->used, list->digits, strlen(list->digits))) {
+		list->used = 0;
+		return true;
+	}
+	element = strict_json_parse(list->text, list->used);
+	good = element != NULL;
 	if (good && (uint32_t)strict_json_number(element, "vmid", CONSOLE_VMID_MAX) == list->vmid)
 		good = take_guest(list, element);
 	strict_json_wipe(element);
@@ -78,7 +87,7 @@ static bool is_space(char c)
 }
 
 /* Goes to the next state if c is wanted. Returns false if it is not. */
-static bool take(struct guest_list *list, char c, char wanted, int next)
+static bool take(struct guest_list *list, char c, char wanted, enum guest_list_state next)
 {
 	list->state = next;
 	return c == wanted;
@@ -127,7 +136,8 @@ static bool take_after_member(struct guest_list *list, char c)
 	return c == ',' || c == '}';
 }
 
-/* Takes a byte of a value that is not needed. Its text is not checked: only where it ends counts. */
+/* Takes a byte of a value that is not needed. Its text is not checked: only where it ends
+ * counts. */
 static bool take_from_skipped(struct guest_list *list, char c)
 {
 	if (list->depth == 0 && !list->in_string && (c == ',' || c == '}'))

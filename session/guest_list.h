@@ -28,6 +28,23 @@ enum guest_place {
 
 enum guest_status { GUEST_STATUS_OTHER, GUEST_RUNNING, GUEST_STOPPED, GUEST_UNKNOWN /* its node does not answer */ };
 
+/* Where in the text the reader is. */
+enum guest_list_state {
+	LIST_START, /* before the object */
+	LIST_FIRST_NAME,
+	LIST_NEXT_NAME,
+	LIST_NAME,
+	LIST_COLON,
+	LIST_VALUE, /* before the value of a member */
+	LIST_SKIP,  /* in the value of a member that is not needed */
+	LIST_FIRST_ELEMENT,
+	LIST_NEXT_ELEMENT,
+	LIST_ELEMENT,
+	LIST_AFTER_ELEMENT,
+	LIST_AFTER_MEMBER,
+	LIST_END,
+};
+
 /* The state between two pieces. The caller reads the members of the result only. */
 struct guest_list {
 	/* The result, after guest_list_end(). */
@@ -38,24 +55,10 @@ struct guest_list {
 
 	/* What is looked for. */
 	uint32_t vmid;
+	char digits[11]; /* the vmid as text */
 	const char *type;
 
-	/* Where in the text the reader is. */
-	enum {
-		LIST_START, /* before the object */
-		LIST_FIRST_NAME,
-		LIST_NEXT_NAME,
-		LIST_NAME,
-		LIST_COLON,
-		LIST_VALUE, /* before the value of a member */
-		LIST_SKIP,  /* in the value of a member that is not needed */
-		LIST_FIRST_ELEMENT,
-		LIST_NEXT_ELEMENT,
-		LIST_ELEMENT,
-		LIST_AFTER_ELEMENT,
-		LIST_AFTER_MEMBER,
-		LIST_END,
-	} state;
+	enum guest_list_state state;
 	bool in_string, escaped;
 	bool has_data; /* the member "data" was there */
 	size_t depth;  /* of open brackets in an element, or in a value that is skipped */
@@ -68,7 +71,8 @@ struct guest_list {
 void guest_list_begin(struct guest_list *list, uint32_t vmid, const char *type);
 
 /* Reads the next piece. Returns 0, or ERR_UPSTREAM_ANSWER: it is not such a list, an element or the
- * list is too large, or has the guest twice, or no valid node for it. */
+ * list is too large, or has the guest twice, or no valid node for it. An element without the digits
+ * of the vmid is not the guest's: only its beginning and end are looked for. */
 int guest_list_read(struct guest_list *list, const char *buf, size_t len);
 
 /* The list is complete. Returns 0 with the result in *list, or ERR_UPSTREAM_ANSWER if a part is

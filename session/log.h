@@ -37,8 +37,8 @@ struct session {
  * can reach the client. Returns 0, or ERR_SYSTEM if fd 2 cannot be replaced. */
 int log_open(enum log_target target);
 
-/* Returns where the session's guest is, as exactly as it is known: its node, else the cluster file's
- * name, else the host. */
+/* Returns where the session's guest is, as exactly as it is known: its node, else the cluster
+ * file's name, else the host. */
 const char *log_place(const struct session *session);
 
 /* Logs that the payload was opened and the console is being connected. */

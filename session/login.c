@@ -95,8 +95,8 @@ static int send_data(struct login *l, struct relay *r, struct direction *d, cons
 	return map_wait(l, r, d->to, rc);
 }
 
-/* Answers a Ping, if the queue has room: at a flood of them, not every one needs an answer (RFC 6455
- * section 5.5.3). */
+/* Answers a Ping, if the queue has room: at a flood of them, not every one needs an answer (RFC
+ * 6455 section 5.5.3). */
 static void on_control(struct relay *r, struct direction *d, const struct ws_control *control)
 {
 	struct direction *back = opposite(r, d);
@@ -156,7 +156,8 @@ static int take(struct login *l, struct relay *r, struct direction *d, uint8_t *
 
 /* --- VNC ---------------------------------------------------------------------------------- */
 
-/* The console refused. Its own words are for the log alone, where they must not look like fields. */
+/* The console refused. Its own words are for the log alone, where they must not look like
+ * fields. */
 static int refused(struct login *l, const struct rfb *rfb)
 {
 	const struct slice reason = { rfb_reason(rfb), strlen(rfb_reason(rfb)) };
@@ -174,7 +175,7 @@ static int console_ended(struct login *l, const struct relay *r, const struct rf
 	if (r->down.broke)
 		return fail(l, ERR_UPSTREAM_BROKE, "during the login");
 	if (!heard)
-		return fail(l, END_UPSTREAM_EMPTY, "%s", *l->note ? l->note : "the guest is off or has stopped");
+		return fail(l, END_UPSTREAM_EMPTY, "%s", *l->note ? l->note : "the guest or its node is off");
 	if (rfb_is_refused(rfb))
 		return refused(l, rfb);
 	return fail(l, ERR_UPSTREAM_LOGIN, "it closed inside the VNC handshake");
@@ -235,7 +236,7 @@ static int vnc_login(struct login *l, struct relay *r, struct rfb *rfb, int64_t 
 /* Sends the user and ticket, and takes the answer away. Returns 0 or an error. */
 static int terminal_login(struct login *l, struct relay *r, const struct console *c, int64_t deadline)
 {
-	static const char ok[2] = "OK";
+	static const uint8_t ok[2] = { 'O', 'K' };
 	char line[LINE_MAX_SIZE];
 	const int len = snprintf(line, sizeof(line), "%s:%s\n", c->user, c->vncticket);
 	int rc = send_data(l, r, &r->up, line, (size_t)len, deadline);

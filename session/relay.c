@@ -205,8 +205,8 @@ void relay_run(struct relay *r)
 
 void relay_close_only(struct relay *r, int outcome, const char *reason)
 {
-	/* There is no Proxmox: nothing comes from it, and nothing goes to it. A login that failed may
-	 * have left the rest of a frame. */
+	/* There is no Proxmox: nothing comes from it, and nothing goes to it. A login that failed
+	 * may have left the rest of a frame, and what the console said. */
 	r->down.ended = true;
 	framer_discard(&r->down.framer);
 	r->up.lost = true;

@@ -125,8 +125,9 @@ static void on_console_end(struct relay *r)
 
 	if (down == 0)
 		relay_end(r, END_UPSTREAM_EMPTY,
-			  up == 0 || r->logged_in ? "the guest is off or has stopped" :
-						    "the guest is off, or its terminal refused the user and ticket");
+			  up == 0 || r->logged_in ?
+				  "the guest or its node is off" :
+				  "the guest or its node is off, or its terminal refused the user and ticket");
 	else if (!r->logged_in && up == RFB_REFUSED_UP && down >= RFB_REFUSED_DOWN &&
 		 down <= RFB_REFUSED_DOWN + RFB_REASON_MAX)
 		relay_end(r, END_PASSWORD_REFUSED, NULL);

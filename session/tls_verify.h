@@ -2,8 +2,8 @@
  *
  * Decides which TLS certificate is accepted as Proxmox's. The first of these that exists counts
  * alone: the payload's fingerprint or CA, if the payload also has the ticket; the CA_FILE and
- * FINGERPRINTS of the cluster file; the fingerprints and CAs of the settings, else the system's CAs.
- * PROXXY_TLS_VERIFY=off has an effect only on the last.
+ * FINGERPRINTS of the cluster file; the fingerprints and CAs of the settings, else the system's
+ * CAs. PROXXY_TLS_VERIFY=off has an effect only on the last.
  */
 #ifndef PROXXY_TLS_VERIFY_H
 #define PROXXY_TLS_VERIFY_H

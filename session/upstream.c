@@ -101,7 +101,8 @@ static int start_tls(struct upstream *u)
 		SSL_free(tls);
 		return ERR_SYSTEM;
 	}
-	/* The answers have tickets and a password. OpenSSL would keep them in memory that it has freed. */
+	/* The answers have tickets and a password. OpenSSL would keep them in memory that it has
+	 * freed. */
 	if (u->console->late)
 		SSL_set_options(tls, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_set_connect_state(tls);
@@ -226,7 +227,9 @@ static int read_answer(struct upstream *u, const char *key)
 	char accept[WS_ACCEPT_LEN + 1];
 	struct http_response r;
 	size_t len = 0;
-	const int head = upstream_read_head(u, &len, "the console's ticket may be used or expired", &r);
+	const char *late = u->console->late ? "its console does not answer" :
+					      "the console's ticket may be used or expired";
+	const int head = upstream_read_head(u, &len, late, &r);
 
 	if (head < 0)
 		return head;

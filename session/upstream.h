@@ -42,8 +42,8 @@ struct upstream {
 	int64_t deadline;                 /* for connecting in total, an io_now() */
 	char reason[UPSTREAM_REASON_MAX]; /* of a failure, for the client's Close: without names of machines */
 	char detail[256];                 /* of a failure, for the log: with names; never holds a secret */
-	/* Why a console may stay empty, if Proxmox's list of guests says so: a static phrase for the
-	 * log, or "". */
+	/* Why a console may stay empty, if Proxmox's list of guests says so: a static phrase for
+	 * the log, or "". */
 	const char *guest_note;
 	/* What Proxmox sent after its answer: its first frames. */
 	size_t n_early;
@@ -70,10 +70,11 @@ int upstream_prepare(struct upstream *u, const struct config *config, const stru
 int upstream_dial(struct upstream *u, struct console *console, const struct endpoint *client);
 
 /* Does the TLS handshake if it is not done. If the console is late, requests it and completes
- * *console. Then opens the console's WebSocket, on the same connection. Opens no file and no socket.
- * Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the VNC port.
- * Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER,
- * each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
+ * *console. Then opens the console's WebSocket, on the same connection. Opens no file and no
+ * socket. Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the
+ * VNC port.
+ * Returns 0 with u->early; ERR_UPSTREAM_TIMEOUT, _TLS, _UNTRUSTED, _REFUSED or _ANSWER, each with
+ * u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or ERR_SYSTEM. */
 int upstream_open(struct upstream *u);
 
 /* Call it when the console's login is done: what Proxmox sends from then on is the guest's, which

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,16 +52,19 @@ static void say(int fd, const char *text)
 	}
 }
 
-/* Reads one line to line[0..size), without the line feed. Returns false at the end of input, and
- * for a line that is too long, which is read to its end. */
-static bool read_line(int fd, char *line, size_t size)
+/* Reads one line to line[0..size), without the line feed. Signals come only while it waits, with
+ * the mask, so that none is lost between two reads (NULL: at any time). Returns false at the end
+ * of input, after a signal, and for a line that is too long, which is read to its end. */
+static bool read_line(int fd, const sigset_t *mask, char *line, size_t size)
 {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	size_t len = 0;
 	bool fits = true;
 	char c = '\0';
 
 	for (;;) {
-		const ssize_t n = read(fd, &c, 1);
+		const int ready = ppoll(&p, 1, NULL, mask);
+		const ssize_t n = ready > 0 ? read(fd, &c, 1) : -1;
 
 		if (n < 0 && errno == EINTR && !interrupted)
 			continue;
@@ -71,7 +75,7 @@ static bool read_line(int fd, char *line, size_t size)
 			line[len++] = c;
 	}
 	line[len] = '\0';
-	return fits && c == '\n';
+	return fits && c == '\n' && !interrupted;
 }
 
 bool ask_yes(const char *question)
@@ -83,7 +87,7 @@ bool ask_yes(const char *question)
 	while (!yes && !no) {
 		say(fd, question);
 		say(fd, " [yes/no] ");
-		no = !read_line(fd, line, sizeof(line));
+		no = !read_line(fd, NULL, line, sizeof(line));
 		yes = !no && (strcasecmp(line, "yes") == 0 || strcasecmp(line, "y") == 0);
 		no |= strcasecmp(line, "no") == 0 || strcasecmp(line, "n") == 0;
 	}
@@ -92,24 +96,35 @@ bool ask_yes(const char *question)
 	return yes && !no;
 }
 
-/* Reads a line without echo. A signal ends it; the terminal is as before in any case. */
-static bool read_silently(int fd, const struct termios *usual, char *line, size_t size)
+/* Reads a line without echo. A signal ends it; the terminal is as before in any case. The prompt
+ * comes after the echo is off, so that nothing is shown of a password that is typed at once. */
+static bool read_silently(int fd, const struct termios *usual, const char *prompt, char *line, size_t size)
 {
 	static const int numbers[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
 	enum { N = sizeof(numbers) / sizeof(numbers[0]) };
-	const struct sigaction action = { .sa_handler = on_signal }; /* no SA_RESTART: it ends read() */
+	const struct sigaction action = { .sa_handler = on_signal };
 	struct sigaction before[N];
 	struct termios silent = *usual;
+	sigset_t blocked, mask;
 	bool done;
 
 	interrupted = 0;
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < N; i++)
+		sigaddset(&blocked, numbers[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
 	for (size_t i = 0; i < N; i++)
 		sigaction(numbers[i], &action, &before[i]);
 	silent.c_lflag &= (tcflag_t)~ECHO;
-	done = tcsetattr(fd, TCSAFLUSH, &silent) == 0 && read_line(fd, line, size) && *line;
+	done = tcsetattr(fd, TCSAFLUSH, &silent) == 0;
+	if (done) {
+		say(fd, prompt);
+		done = read_line(fd, &mask, line, size) && *line;
+	}
 	tcsetattr(fd, TCSAFLUSH, usual);
 	for (size_t i = 0; i < N; i++)
 		sigaction(numbers[i], &before[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return done;
 }
 
@@ -120,8 +135,7 @@ bool ask_password(const char *prompt, char *password, size_t size)
 	bool done = false;
 
 	if (fd >= 0 && tcgetattr(fd, &usual) == 0) {
-		say(fd, prompt);
-		done = read_silently(fd, &usual, password, size);
+		done = read_silently(fd, &usual, prompt, password, size);
 		say(fd, "\n");
 	}
 	if (fd >= 0)

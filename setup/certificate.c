@@ -43,8 +43,8 @@ static int connect_address(const struct addrinfo *a, int64_t deadline)
 		error = errno;
 	else if (!wait_for(fd, POLLOUT, deadline))
 		error = ETIMEDOUT;
-	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error == 0)
 		return fd;
 	close(fd);
@@ -73,9 +73,10 @@ static int connect_host(const struct console *host, int64_t deadline, char *why,
 	}
 	freeaddrinfo(list);
 	if (fd < 0)
-		return error_why(why, size, fd == -ETIMEDOUT ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_CONNECT,
-				 "%s port %s: %s. Check the address, and that a firewall lets this machine connect to it",
-				 host->host, port, strerror(-fd));
+		return error_why(
+			why, size, fd == -ETIMEDOUT ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_CONNECT,
+			"%s port %s: %s. Check the address, and that a firewall lets this machine connect to it",
+			host->host, port, strerror(-fd));
 	return fd;
 }
 
@@ -248,6 +249,11 @@ bool certificate_verified_by_system(const struct certificate *c, const struct co
 
 	X509_STORE_free(store);
 	return good;
+}
+
+bool certificate_expired(const struct certificate *c)
+{
+	return X509_cmp_current_time(X509_get0_notAfter(c->leaf)) < 0;
 }
 
 void certificate_free(struct certificate *c)

@@ -13,8 +13,8 @@
 #include "setup/report.h"
 #include "setup/rights.h"
 
-/* Sets s->name: the option, else HOST's first label, else "cluster". Only Proxmox knows the name that
- * proxxy-setup would choose. */
+/* Sets s->name: the option, else HOST's first label, else "cluster". Only Proxmox knows the name
+ * that proxxy-setup would choose. */
 static void choose_name(struct setup *s)
 {
 	const struct console *host = &s->options.address;

@@ -16,6 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/error.h"
 #include "lib/settings.h"
 #include "setup/report.h"
 
@@ -134,8 +135,8 @@ int files_format(const struct setup *s, const char *token, char *out, size_t siz
 	if (s->trust == SETUP_TRUST_CA)
 		append(out, size, &at, "CA_FILE=%s\n", s->ca_file);
 	for (size_t i = 0; i < s->cluster.n_fingerprints; i++)
-		append(out, size, &at, "%s%s", i > 0 ? "," : "FINGERPRINTS=",
-		       certificate_fingerprint_text(s->cluster.fingerprints[i], text));
+		append(out, size, &at, "%s%s",
+		       i > 0 ? "," : "FINGERPRINTS=", certificate_fingerprint_text(s->cluster.fingerprints[i], text));
 	append(out, size, &at, "%s", s->cluster.n_fingerprints > 0 ? "\n" : "");
 	return at;
 }
@@ -151,7 +152,8 @@ static bool file_is(const char *path, const char *text, size_t len)
 	return same;
 }
 
-/* Writes a file, unless it has this text already, and says so. Owner and mode are set in any case. */
+/* Writes a file, unless it has this text already, and says so. Owner and mode are set in any
+ * case. */
 static int put(const char *subject, const char *path, const char *text, size_t len, mode_t mode, gid_t group)
 {
 	const bool same = file_is(path, text, len);
@@ -193,8 +195,8 @@ static bool sets_page(const char *line, size_t len)
 
 	while (line < end && (*line == ' ' || *line == '\t'))
 		line++;
-	return (size_t)(end - line) > strlen("PROXXY_PAGE") && strncmp(line, "PROXXY_PAGE", strlen("PROXXY_PAGE")) == 0 &&
-	       strchr("= \t", line[strlen("PROXXY_PAGE")]);
+	return (size_t)(end - line) > strlen("PROXXY_PAGE") &&
+	       strncmp(line, "PROXXY_PAGE", strlen("PROXXY_PAGE")) == 0 && strchr("= \t", line[strlen("PROXXY_PAGE")]);
 }
 
 /* Copies old to text without lines that set PROXXY_PAGE, and appends one. text has room for all.
@@ -216,10 +218,33 @@ static size_t replace_page(const char *old, const char *page, char *text, size_t
 	return at + (size_t)snprintf(text + at, size - at, "PROXXY_PAGE=%s\n", page);
 }
 
+static const char *url_config(void)
+{
+	const char *set = getenv("PROXXY_URL_CONFIG");
+
+	return set && *set ? set : URL_CONFIG;
+}
+
+bool files_has_page(void)
+{
+	static char text[SETTINGS_FILE_MAX];
+	const ssize_t n = settings_read_file(url_config(), text, sizeof(text));
+	bool found = false;
+
+	for (const char *line = n > 0 ? text : ""; *line && !found;) {
+		const size_t len = strcspn(line, "\n");
+
+		found = sets_page(line, len);
+		line += len + (line[len] == '\n');
+	}
+	OPENSSL_cleanse(text, sizeof(text)); /* it may hold the key */
+	return found;
+}
+
 int files_write_page(const struct setup *s)
 {
 	static char old[SETTINGS_FILE_MAX], text[SETTINGS_FILE_MAX + SETUP_PAGE_MAX + 32];
-	const char *set = getenv("PROXXY_URL_CONFIG"), *path = set && *set ? set : URL_CONFIG;
+	const char *path = url_config();
 	ssize_t n = settings_read_file(path, old, sizeof(old));
 	struct stat st = { .st_mode = 0644 };
 	size_t len;
@@ -234,6 +259,22 @@ int files_write_page(const struct setup *s)
 	OPENSSL_cleanse(old, sizeof(old)); /* it may hold the key */
 	OPENSSL_cleanse(text, sizeof(text));
 	return (int)n;
+}
+
+static int count_file(void *n, const char *path)
+{
+	(void)path;
+	++*(unsigned *)n;
+	return OK;
+}
+
+unsigned files_count(const struct setup *s)
+{
+	unsigned n = 0;
+	char why[512];
+
+	settings_each_file(s->config.cluster_directory, count_file, &n, why, sizeof(why));
+	return n;
 }
 
 int files_remove(const struct setup *s)

@@ -16,12 +16,18 @@ int files_name(struct setup *s);
  * hosts in s->cluster. Returns EX_OK, also if there is none; else as files_name(). */
 int files_read_before(struct setup *s);
 
-/* Writes the CA, if sessions are to use it, and the cluster file: root:proxxy 0640, because it holds
- * the token. Returns as files_name(). */
+/* Writes the CA, if sessions are to use it, and the cluster file: root:proxxy 0640, because it
+ * holds the token. Returns as files_name(). */
 int files_write_cluster(struct setup *s);
 
 /* Sets PROXXY_PAGE in proxxy-url's settings to options.page. Returns as files_name(). */
 int files_write_page(const struct setup *s);
+
+/* Returns true if proxxy-url's settings file has a PROXXY_PAGE. */
+bool files_has_page(void);
+
+/* Returns how many cluster files there are. */
+unsigned files_count(const struct setup *s);
 
 /* Removes cluster file and CA. Returns as files_name(). */
 int files_remove(const struct setup *s);

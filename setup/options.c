@@ -18,9 +18,9 @@ int setup_options_usage(FILE *out)
 	fputs("Usage: proxxy-setup HOST [option…]\n"
 	      "       proxxy-setup HOST --dry-run [option…]\n"
 	      "       proxxy-setup HOST --undo [--yes] [option…]\n"
-	      "Connects proxxy with a Proxmox VE cluster, of which HOST is a node: makes a role, a user and an API\n"
-	      "token there that can open consoles and nothing else, writes the token to a cluster file here, and\n"
-	      "opens a console to check it. Can run again: it keeps what is there. Run it as root, on proxxy's machine.\n"
+	      "Connects proxxy with a Proxmox VE cluster, of which HOST is a node. Makes a role, a user and an\n"
+	      "API token there that can open consoles and nothing else, writes the token to a cluster file\n"
+	      "here, and opens a console to check it. Run it as root on proxxy's machine; it can run again.\n"
 	      "\n"
 	      "  --name NAME            name of the cluster file (default: the cluster's or node's name)\n"
 	      "  --path PATH            what the token may open: /vms/100, /pool/NAME (default: /vms, every guest);\n"
@@ -33,6 +33,7 @@ int setup_options_usage(FILE *out)
 	      "  --fingerprint SHA256   HOST's certificate, in place of the question\n"
 	      "  --token-name NAME      name of the token that is made (default: proxxy). Each machine with a proxxy\n"
 	      "                         needs its own\n"
+	      "  --new-token            make the token anew even if it works: the old secret ends\n"
 	      "  --dry-run              print the commands that do the same, and do nothing\n"
 	      "  --undo                 remove what it made: token, permissions, user, role, cluster file\n"
 	      "  --yes                  with --undo: do not ask\n"
@@ -64,6 +65,7 @@ enum {
 	TOKEN_FILE,
 	FINGERPRINT,
 	TOKEN_NAME,
+	NEW_TOKEN,
 	DRY_RUN,
 	UNDO,
 	YES,
@@ -80,6 +82,7 @@ static const struct option long_options[] = {
 	{ "token-file", required_argument, NULL, TOKEN_FILE },
 	{ "fingerprint", required_argument, NULL, FINGERPRINT },
 	{ "token-name", required_argument, NULL, TOKEN_NAME },
+	{ "new-token", no_argument, NULL, NEW_TOKEN },
 	{ "dry-run", no_argument, NULL, DRY_RUN },
 	{ "undo", no_argument, NULL, UNDO },
 	{ "yes", no_argument, NULL, YES },
@@ -106,8 +109,7 @@ static bool is_path(const char *path)
 		return true;
 	if (strncmp(path, "/vms/", 5) == 0)
 		return len - 5 >= 3 && len - 5 <= 9 && path[5] != '0' && strspn(path + 5, DIGITS) == len - 5;
-	return strncmp(path, "/pool/", 6) == 0 && slashes <= 4 &&
-	       strspn(path + 6, LETTERS DIGITS "._-/") == len - 6;
+	return strncmp(path, "/pool/", 6) == 0 && slashes <= 4 && strspn(path + 6, LETTERS DIGITS "._-/") == len - 6;
 }
 
 /* Returns true if user is USER@REALM, in characters that need no quoting. */
@@ -115,8 +117,7 @@ static bool is_user(const char *user)
 {
 	const char *at = strrchr(user, '@');
 
-	return at && at > user && at[1] && strlen(user) <= 64 &&
-	       strspn(user, LETTERS DIGITS "._-+@") == strlen(user);
+	return at && at > user && at[1] && strlen(user) <= 64 && strspn(user, LETTERS DIGITS "._-+@") == strlen(user);
 }
 
 /* Returns true if name is a token's name (pve-access-control: Auth/Plugin.pm, realm_regex). */
@@ -131,7 +132,9 @@ static bool is_token_name(const char *name)
 /* Returns true if url can be PROXXY_PAGE. proxxy-url checks the rest when it reads it. */
 static bool is_page(const char *url)
 {
-	const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 : strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
+	const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 :
+			   strncmp(url, "http://", 7) == 0  ? url + 7 :
+							      NULL;
 
 	if (!rest || strlen(url) > SETUP_PAGE_MAX)
 		return false;
@@ -144,6 +147,7 @@ static bool is_page(const char *url)
 /* Stores an option that changes how it runs. */
 static bool take_switch(struct setup_options *o, int option)
 {
+	o->new_token |= option == NEW_TOKEN;
 	o->dry_run |= option == DRY_RUN;
 	o->undo |= option == UNDO;
 	o->yes |= option == YES;
@@ -210,8 +214,12 @@ static bool check(struct setup_options *o, const char *user)
 		return reject(o, "HOST is missing: a name or address of the Proxmox cluster");
 	if (payload_parse_host(o->host, &o->address) < 0)
 		return reject(o, "HOST must be a name or address, with or without :port");
-	if (o->undo && (o->page || o->vmid || o->n_paths > 0))
-		return reject(o, "--undo and --%s cannot be combined", o->page ? "page" : o->vmid ? "vmid" : "path");
+	if (o->undo && (o->page || o->vmid || o->n_paths > 0 || o->new_token))
+		return reject(o, "--undo and --%s cannot be combined",
+			      o->page        ? "page" :
+			      o->vmid        ? "vmid" :
+			      o->n_paths > 0 ? "path" :
+					       "new-token");
 	if (o->yes && !o->undo)
 		return reject(o, "--yes is for --undo");
 	if (user && o->token_file)

@@ -14,10 +14,10 @@
 #include "lib/payload.h"
 
 enum {
-	SETUP_PATHS_MAX = 8,     /* --path may be given several times */
-	SETUP_PATH_MAX = 128,    /* bytes of a path in Proxmox's access control, with its NUL */
+	SETUP_PATHS_MAX = 8,       /* --path may be given several times */
+	SETUP_PATH_MAX = 128,      /* bytes of a path in Proxmox's access control, with its NUL */
 	SETUP_TOKEN_NAME_MAX = 32, /* characters */
-	SETUP_PAGE_MAX = 480,    /* characters; the limit of PROXXY_PAGE is some bytes above it */
+	SETUP_PAGE_MAX = 480,      /* characters; the limit of PROXXY_PAGE is some bytes above it */
 };
 
 /* The strings are those of argv. */
@@ -34,6 +34,7 @@ struct setup_options {
 	uint32_t vmid;    /* the guest to try; 0 to choose one */
 	bool has_fingerprint;
 	uint8_t fingerprint[CRYPTO_FINGERPRINT_LEN];
+	bool new_token; /* make the token anew, even if it works */
 	bool dry_run, undo, yes;
 	char why[160]; /* the error, after SETUP_OPTIONS_ERROR */
 };

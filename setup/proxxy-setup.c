@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/error.h"
+#include "lib/settings.h"
 #include "lib/strict_json.h"
 #include "setup/ask.h"
 #include "setup/commands.h"
@@ -53,8 +54,9 @@ static int check_machine(void)
 	if (geteuid() != 0)
 		return report_error(EX_NOPERM, "only root may write the cluster file. Run it with sudo");
 	if (!user)
-		return report_error(EX_NOUSER, "there is no user " TRIAL_USER ": proxxy is not installed here. Install the "
-					       "package, or run \"make install\"");
+		return report_error(EX_NOUSER,
+				    "there is no user " TRIAL_USER ": proxxy is not installed here. Install the "
+				    "package, or run \"make install\"");
 	setup.group = user->pw_gid;
 	if (config_load(&setup.config, why, sizeof(why)) < 0)
 		return report_error(EX_CONFIG, "%s", why);
@@ -63,8 +65,30 @@ static int check_machine(void)
 	return EX_OK;
 }
 
-/* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate that
- * a CA of this system has signed for HOST needs neither. */
+/* Returns true if a cluster file lists HOST, and sessions that use it accept the certificate: an
+ * earlier run, or the administrator, has decided. */
+static bool is_accepted_already(void)
+{
+	const struct certificate *c = &setup.certificate;
+	struct cluster *cluster = &setup.before;
+	bool accepted = false;
+	char why[512];
+
+	if (cluster_find_host(&setup.config, &setup.options.address, cluster, why, sizeof(why)) != CLUSTER_FOUND)
+		return false;
+	if (*cluster->ca_file && settings_read_file(cluster->ca_file, setup.ca, sizeof(setup.ca)) > 0)
+		accepted = certificate_verified_by(c, setup.ca, &setup.options.address);
+	for (size_t i = 0; i < cluster->n_fingerprints && !accepted; i++)
+		accepted = memcmp(cluster->fingerprints[i], c->fingerprint, sizeof(c->fingerprint)) == 0;
+	if (accepted)
+		report_step("", "%s.conf has what verifies it", cluster->name);
+	cluster_wipe(cluster);
+	*cluster = (struct cluster){ 0 };
+	return accepted;
+}
+
+/* Shows HOST's certificate, and lets the administrator or --fingerprint accept it. A certificate
+ * that a CA of this system or a cluster file verifies needs neither. */
 static int accept_certificate(void)
 {
 	const struct setup_options *o = &setup.options;
@@ -78,13 +102,17 @@ static int accept_certificate(void)
 	if (o->has_fingerprint) {
 		if (CRYPTO_memcmp(o->fingerprint, setup.certificate.fingerprint, sizeof(o->fingerprint)) == 0)
 			return EX_OK;
-		return report_error(EX_UNAVAILABLE, "the certificate of %s has another fingerprint than --fingerprint. "
-				    "Nothing was sent", o->host);
+		return report_error(EX_UNAVAILABLE,
+				    "the certificate of %s has another fingerprint than --fingerprint. "
+				    "Nothing was sent",
+				    o->host);
 	}
 	if (certificate_verified_by_system(&setup.certificate, &o->address)) {
 		report_step("", "verified by a CA of this system");
 		return EX_OK;
 	}
+	if (is_accepted_already())
+		return EX_OK;
 	if (!ask_possible())
 		return report_error(EX_NOINPUT, "there is no terminal to ask whether this is the right certificate. "
 						"Use --fingerprint");
@@ -95,20 +123,22 @@ static int accept_certificate(void)
 }
 
 /* Prints what comes next. vmid is the guest whose console was opened, or 0. */
-static void print_next(uint32_t vmid)
+static void print_next(uint32_t vmid, bool container)
 {
-	const uint32_t guest = vmid ? vmid : setup.options.vmid ? setup.options.vmid : 100;
+	const bool several = files_count(&setup) > 1;
 
-	if (!setup.options.page)
-		printf("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf, or run\n"
-		       "this again with --page https://panel.example.com/console/\n");
-	printf("\nNext: proxxy-url --vmid %u\n", guest);
+	if (!files_has_page())
+		puts("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf,\n"
+		     "or run this again with --page https://panel.example.com/console/");
+	printf("\nNext: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
+	       container ? " --type lxc" : "", vmid ? vmid : 100U);
 }
 
 static int make(void)
 {
 	struct json_object *answer = NULL, *nodes = NULL;
 	uint32_t vmid = 0;
+	bool container = false;
 	int rc = site_identify(&setup, &answer, &nodes);
 
 	if (rc != EX_OK)
@@ -118,16 +148,18 @@ static int make(void)
 	strict_json_wipe(answer);
 	if (rc == EX_OK)
 		rc = files_read_before(&setup);
-	if (rc == EX_OK)
+	if (rc == EX_OK) {
+		site_keep_hosts(&setup);
 		rc = rights_make(&setup);
+	}
 	if (rc == EX_OK)
 		rc = files_write_cluster(&setup);
 	if (rc == EX_OK && setup.options.page)
 		rc = files_write_page(&setup);
 	if (rc == EX_OK)
-		rc = trial_run(&setup, &vmid);
+		rc = trial_run(&setup, &vmid, &container);
 	if (rc == EX_OK)
-		print_next(vmid);
+		print_next(vmid, container);
 	return rc;
 }
 
@@ -160,7 +192,8 @@ static int run(void)
 
 	gethostname(setup.machine, sizeof(setup.machine) - 1);
 	if (setup.options.dry_run) {
-		/* Settings that cannot be read do not matter here; the default directory is then printed. */
+		/* Settings that cannot be read do not matter here; the default directory is then
+		 * printed. */
 		config_load_settings(&setup.config, why, sizeof(why));
 		keys_wipe();
 		return commands_print(&setup);

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/settings.h"
 #include "lib/strict_json.h"
@@ -23,7 +24,7 @@ static const char *hint(int status)
 {
 	switch (status) {
 	case 401:
-		return ". Check user and password, or that the token is correct and has not expired";
+		return ". Check user, password and one-time code, or that the token is correct and has not expired";
 	case 403:
 		return ". This needs root@pam, or a user with the role Administrator on /. An API token whose "
 		       "privileges are separated needs that role itself";
@@ -81,7 +82,8 @@ static int read_token(const char *path, char token[SETUP_SECRET_MAX])
 		token[len - 1] = '\0';
 	bang = strchr(token, '!');
 	secret = bang ? strchr(bang, '=') : NULL;
-	if (!bang || !secret || !secret[1] || !memchr(token, '@', (size_t)(bang - token)) || strpbrk(token, " \t\r\n")) {
+	if (!bang || !secret || !secret[1] || !memchr(token, '@', (size_t)(bang - token)) ||
+	    strpbrk(token, " \t\r\n")) {
 		OPENSSL_cleanse(token, SETUP_SECRET_MAX);
 		return report_error(EX_DATAERR, "%s must contain one line, USER@REALM!NAME=SECRET", name);
 	}
@@ -106,9 +108,28 @@ static int log_in_with_token(struct setup *s)
 	return rc;
 }
 
+/* Answers the challenge of a second factor, which is in the ticket. */
+static int answer_challenge(struct setup *s, const char *challenge)
+{
+	char code[32], prompt[128];
+	int rc;
+
+	if (!api_takes_code(challenge))
+		return report_error(
+			EX_NOPERM,
+			"%s. Make a token: \"pveum user token add %s setup --privsep 0\" on the Proxmox host, "
+			"and give it with --token-file",
+			s->api.why, s->options.user);
+	snprintf(prompt, sizeof(prompt), "One-time code of %s: ", s->options.user);
+	if (!ask_password(prompt, code, sizeof(code)))
+		return report_error(EX_NOINPUT, "no one-time code. Nothing was changed");
+	rc = api_answer_code(&s->api, s->options.user, challenge, code);
+	return rc < 0 ? fail(&s->api, rc) : EX_OK;
+}
+
 static int log_in_with_password(struct setup *s)
 {
-	static char password[SETUP_SECRET_MAX];
+	static char password[SETUP_SECRET_MAX], ticket[CONSOLE_TICKET_MAX + 1];
 	char prompt[128];
 	int code;
 
@@ -119,15 +140,15 @@ static int log_in_with_password(struct setup *s)
 	if (!ask_password(prompt, password, sizeof(password)))
 		return report_error(EX_NOINPUT, "no password. Nothing was changed");
 	request_prepare(s, &s->api, password);
-	code = api_log_in(&s->api, s->options.user, password, NULL);
+	code = api_log_in(&s->api, s->options.user, password, ticket);
 	s->api.secrets[0] = NULL;
 	OPENSSL_cleanse(password, sizeof(password));
 	if (code == ERR_UPSTREAM_REFUSED && s->api.status == 200)
-		return report_error(EX_NOPERM,
-				    "%s. Make a token: \"pveum user token add %s setup --privsep 0\" on the Proxmox host, "
-				    "and give it with --token-file",
-				    s->api.why, s->options.user);
-	return code < 0 ? fail(&s->api, code) : EX_OK;
+		code = answer_challenge(s, ticket);
+	else
+		code = code < 0 ? fail(&s->api, code) : EX_OK;
+	OPENSSL_cleanse(ticket, sizeof(ticket));
+	return code;
 }
 
 int request_log_in(struct setup *s)

@@ -16,8 +16,8 @@ enum { REQUEST_FIELDS_MAX = 768 /* bytes of a form, with its NUL */ };
  * other one. The answers share s->answer. secret is what no error text may contain. */
 void request_prepare(struct setup *s, struct api *api, const char *secret);
 
-/* Authenticates s->api as the administrator: asks for the password, or reads the token. Returns EX_OK, or
- * prints an error and returns its exit status. */
+/* Authenticates s->api as the administrator: asks for the password, or reads the token. Returns
+ * EX_OK, or prints an error and returns its exit status. */
 int request_log_in(struct setup *s);
 
 /* Sends a request as the administrator. Returns as request_log_in(). */

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/list.h"
 #include "lib/strict_json.h"
@@ -49,7 +50,8 @@ static const char *token_comment(const struct setup *s, char text[COMMENT_MAX])
 
 /* --- role --------------------------------------------------------------------------------- */
 
-/* Writes to rest those of the privileges in list that others lacks, comma-separated. Returns rest. */
+/* Writes to rest those of the privileges in list that others lacks, comma-separated. Returns
+ * rest. */
 static const char *without(const char *list, const char *others, char *rest, size_t size)
 {
 	const char *item;
@@ -125,7 +127,8 @@ static int find_user(struct setup *s, struct json_object **ret_answer, struct js
 	return rc;
 }
 
-/* Returns the token's entry of the user, or NULL. Sets *ret_others to whether it has other tokens. */
+/* Returns the token's entry of the user, or NULL. Sets *ret_others to whether it has other
+ * tokens. */
 static struct json_object *find_token(const struct setup *s, struct json_object *user, bool *ret_others)
 {
 	struct json_object *tokens, *token;
@@ -145,9 +148,9 @@ static int make_user(struct setup *s, struct json_object *user)
 	int rc;
 
 	if (user && (!request_flag(user, "enable", true) || (expires > 0 && expires <= time(NULL))))
-		return report_error(EX_NOPERM,
-				    "the user " SETUP_USER " is there, but disabled or expired. Enable it: \"pveum user "
-				    "modify " SETUP_USER " --enable 1 --expire 0\" on the Proxmox host");
+		return report_error(EX_NOPERM, "the user " SETUP_USER
+					       " is there, but disabled or expired. Enable it: \"pveum user "
+					       "modify " SETUP_USER " --enable 1 --expire 0\" on the Proxmox host");
 	if (user) {
 		report_step("user", "kept " SETUP_USER);
 		return EX_OK;
@@ -160,8 +163,8 @@ static int make_user(struct setup *s, struct json_object *user)
 	return rc;
 }
 
-/* Returns true if the cluster file's token has that name, and Proxmox accepts its secret. Then it is
- * copied to s->token. */
+/* Returns true if the cluster file's token has that name, and Proxmox accepts its secret. Then
+ * it is copied to s->token. */
 static bool keep_token(struct setup *s)
 {
 	const char *text = s->before.token + strlen("PVEAPIToken=");
@@ -208,11 +211,12 @@ static int refuse_token(const struct setup *s, const char *comment)
 {
 	char id[ID_MAX];
 
-	return report_error(EX_CONFIG,
-			    "the token %s is there already (%.100s), and its secret is not in %s. If another machine uses it, "
-			    "choose another name with --token-name. If not: \"pveum user token delete " SETUP_USER
-			    " %s\" on the Proxmox host",
-			    token_id(s, id), *comment ? comment : "without a comment", s->file, s->options.token_name);
+	return report_error(
+		EX_CONFIG,
+		"the token %s is there already (%.100s), and its secret is not in %s. If another machine uses it, "
+		"choose another name with --token-name. If not: \"pveum user token delete " SETUP_USER
+		" %s\" on the Proxmox host",
+		token_id(s, id), *comment ? comment : "without a comment", s->file, s->options.token_name);
 }
 
 static int make_token(struct setup *s, struct json_object *user)
@@ -221,18 +225,20 @@ static int make_token(struct setup *s, struct json_object *user)
 	bool others;
 	struct json_object *token = find_token(s, user, &others);
 	const bool ours = strcmp(request_text(token, "comment"), token_comment(s, comment)) == 0;
+	const bool works = token && keep_token(s);
 	int rc = EX_OK;
 
-	if (token && keep_token(s)) {
+	if (works && !s->options.new_token) {
 		if (!request_flag(token, "privsep", true)) {
 			rc = request_send(s, API_PUT, token_path(s, path), "privsep=1");
-			report_step("token", "separated the privileges of %s", token_id(s, id));
+			if (rc == EX_OK)
+				report_step("token", "separated the privileges of %s", token_id(s, id));
 		} else {
 			report_step("token", "kept %s", token_id(s, id));
 		}
 		return rc;
 	}
-	if (token && !ours)
+	if (token && !works && !ours)
 		return refuse_token(s, request_text(token, "comment"));
 	/* Proxmox tells a token's secret only once. */
 	if (token)
@@ -240,17 +246,21 @@ static int make_token(struct setup *s, struct json_object *user)
 	if (rc == EX_OK)
 		rc = create_token(s);
 	if (rc == EX_OK)
-		report_step("token", "made %s%s", token_id(s, id), token ? " anew, as its secret is not known here" : "");
+		report_step("token", "made %s%s", token_id(s, id),
+			    works ? " anew: the old secret has ended" :
+			    token ? " anew, as its secret is not known here" :
+				    "");
 	return rc;
 }
 
 /* --- permissions -------------------------------------------------------------------------- */
 
-/* Returns true if entry of the list gives our role on path (NULL: on any) to the user or token id. */
+/* Returns true if entry of the list gives our role on path (NULL: on any) to the user or token
+ * id. */
 static bool gives(struct json_object *entry, const char *type, const char *id, const char *path)
 {
-	return strcmp(request_text(entry, "roleid"), SETUP_ROLE) == 0 && strcmp(request_text(entry, "type"), type) == 0 &&
-	       strcmp(request_text(entry, "ugid"), id) == 0 &&
+	return strcmp(request_text(entry, "roleid"), SETUP_ROLE) == 0 &&
+	       strcmp(request_text(entry, "type"), type) == 0 && strcmp(request_text(entry, "ugid"), id) == 0 &&
 	       (!path || (strcmp(request_text(entry, "path"), path) == 0 && request_flag(entry, "propagate", true)));
 }
 

@@ -14,9 +14,9 @@
 
 #define RIGHTS_COMMENT "Made by proxxy-setup"
 
-/* Makes them, says what it did, and sets s->token. If the cluster file s->before has the token, and
- * Proxmox accepts it, the token is kept; else it is made anew. Returns EX_OK, or prints an error and
- * returns its exit status. */
+/* Makes them, says what it did, and sets s->token. If the cluster file s->before has the token,
+ * and Proxmox accepts it, the token is kept; else it is made anew. Returns EX_OK, or prints an
+ * error and returns its exit status. */
 int rights_make(struct setup *s);
 
 /* Removes what was made here. The user stays while another token of it is there, and the role while

@@ -36,7 +36,7 @@ enum {
 
 struct session {
 	pid_t pid;
-	int fd, log;  /* the connection, and what the process writes to standard error; or -1 */
+	int fd, log; /* the connection, and what the process writes to standard error; or -1 */
 	int64_t deadline;
 	size_t n_in;
 	uint8_t in[HTTP_HEAD_MAX];
@@ -79,10 +79,14 @@ static int start(struct session *s, char *why, size_t size)
 	char path[4096];
 	int pair[2] = { -1, -1 }, pipe_fds[2] = { -1, -1 };
 
-	if (!user)
-		return error_why(why, size, ERR_CONFIG, "there is no user " TRIAL_USER);
-	if (!find_program(path))
-		return error_why(why, size, ERR_CONFIG, "%s is missing. Install proxxy as a whole", path);
+	if (!user) {
+		error_why(why, size, ERR_CONFIG, "there is no user " TRIAL_USER);
+		return ERR_CONFIG;
+	}
+	if (!find_program(path)) {
+		error_why(why, size, ERR_CONFIG, "%s is missing. Install proxxy as a whole", path);
+		return ERR_CONFIG;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0)
 		goto failed;
 	s->pid = fork();
@@ -111,16 +115,18 @@ failed:
 static size_t read_rest(int fd, char *buf, size_t size, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char more[512];
+	char part[512];
 	size_t len = 0;
 
 	while (io_poll_until(&p, 1, deadline) > 0) {
-		const bool full = len == size;
-		const ssize_t n = read(fd, full ? more : buf + len, full ? sizeof(more) : size - len);
+		const ssize_t n = read(fd, part, sizeof(part));
+		size_t kept;
 
 		if (n == 0 || (n < 0 && errno != EINTR))
 			break;
-		len += n > 0 && !full ? (size_t)n : 0;
+		kept = n < 0 ? 0 : (size_t)n < size - len ? (size_t)n : size - len;
+		memcpy(buf + len, part, kept);
+		len += kept;
 	}
 	return len;
 }
@@ -291,25 +297,37 @@ static void send_close(const struct session *s)
 		return;
 }
 
-/* Appends the last line of the log to why, without its line feed. */
-static void add_log(const char *log, char *why, size_t size)
+/* Replaces why by the words of the last record in the log, "proxxy-conn[PID]: Session ended: WORDS
+ * peer=…": they have the details that a client is not told. */
+static void use_log(char *log, char *why, size_t size)
 {
-	size_t len = strlen(log), at = strlen(why);
-	const char *last = log;
+	static const char *const heads[] = { "Session ended: ", "Request refused: ", "Internal server error: " };
+	char *record, *end = log + strlen(log);
 
-	while (len > 0 && log[len - 1] == '\n')
-		len--;
-	for (size_t i = 0; i < len; i++)
-		if (log[i] == '\n')
-			last = log + i + 1;
-	if (len > 0)
-		snprintf(why + at, size - at, ". Its log: %.*s", (int)(log + len - last), last);
+	while (end > log && end[-1] == '\n')
+		*--end = '\0';
+	record = strrchr(log, '\n');
+	record = record ? record + 1 : log;
+	if (strncmp(record, "proxxy-conn", strlen("proxxy-conn")) == 0 && strstr(record, ": "))
+		record = strstr(record, ": ") + 2;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+		if (strncmp(record, heads[i], strlen(heads[i])) == 0)
+			record += strlen(heads[i]);
+	end = strstr(record, " peer=");
+	if (end)
+		*end = '\0';
+	if (!*record)
+		return;
+	end = record + strlen(record) - 1;
+	if (*end == '.' || *end == '?') /* the caller's sentence goes on */
+		*end = '\0';
+	snprintf(why, size, "%s", record);
 }
 
 int session_try(const char *payload, const char *origins, int connect_timeout, char *why, size_t size)
 {
 	static struct session s; /* too large for the stack */
-	char log[LOG_MAX];
+	char log[LOG_MAX] = "";
 	int rc;
 
 	s = (struct session){ .fd = -1, .log = -1 };
@@ -326,7 +344,7 @@ int session_try(const char *payload, const char *origins, int connect_timeout, c
 		send_close(&s);
 	end(&s, log);
 	if (rc < 0)
-		add_log(log, why, size);
+		use_log(log, why, size);
 	OPENSSL_cleanse(&s, sizeof(s));
 	return rc;
 }

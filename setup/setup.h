@@ -17,11 +17,11 @@
 #include "setup/options.h"
 
 enum {
-	SETUP_CA_MAX = 16 * 1024,                             /* bytes of pve-root-ca.pem; it has 2 KiB */
-	SETUP_ANSWER_MAX = 4 * 1024 * 1024,                   /* bytes of an answer; 10,000 guests take 3 MiB */
-	SETUP_NAME_MAX = KEY_NAME_MAX + 1,                    /* bytes of a cluster file's name, with its NUL */
-	SETUP_SECRET_MAX = 1024,                              /* bytes of a password or token, with its NUL */
-	SETUP_FILE_MAX = 512,                                 /* bytes of a path, with its NUL */
+	SETUP_CA_MAX = 16 * 1024,           /* bytes of pve-root-ca.pem; it has 2 KiB */
+	SETUP_ANSWER_MAX = 4 * 1024 * 1024, /* bytes of an answer; 10,000 guests take 3 MiB */
+	SETUP_NAME_MAX = KEY_NAME_MAX + 1,  /* bytes of a cluster file's name, with its NUL */
+	SETUP_SECRET_MAX = 1024,            /* bytes of a password or token, with its NUL */
+	SETUP_FILE_MAX = 512,               /* bytes of a path, with its NUL */
 };
 
 /* The group that may read cluster files. */
@@ -42,13 +42,13 @@ enum setup_trust {
 /* The large members come last. */
 struct setup {
 	struct setup_options options;
-	struct certificate certificate; /* of HOST; every later connection to it accepts no other one */
-	struct api api;                 /* HOST, as the administrator */
-	unsigned int group;             /* the gid of the group proxxy, which may read cluster files */
-	char machine[65];               /* this machine's host name */
-	char token[SETUP_SECRET_MAX];   /* secret; that goes into the cluster file, USER@REALM!NAME=SECRET */
-	char node[CONSOLE_HOST_MAX + 1];    /* of HOST */
-	char name[SETUP_NAME_MAX];          /* of the cluster file */
+	struct certificate certificate;  /* of HOST; every later connection to it accepts no other one */
+	struct api api;                  /* HOST, as the administrator */
+	unsigned int group;              /* the gid of the group proxxy, which may read cluster files */
+	char machine[65];                /* this machine's host name */
+	char token[SETUP_SECRET_MAX];    /* secret; that goes into the cluster file, USER@REALM!NAME=SECRET */
+	char node[CONSOLE_HOST_MAX + 1]; /* of HOST */
+	char name[SETUP_NAME_MAX];       /* of the cluster file */
 	char file[SETUP_FILE_MAX], ca_file[SETUP_FILE_MAX]; /* paths: NAME.conf, NAME.pem */
 	enum setup_trust trust;
 	struct cluster before;  /* the cluster file as it was; its name is "" if there was none */

@@ -34,7 +34,7 @@ static int choose_name(struct setup *s, const char *cluster)
 	if (!keys_name_valid(name, strlen(name)) || *name == '.')
 		return report_error(EX_USAGE, "\"%.64s\" cannot be the name of a cluster file. Choose one with --name",
 				    name);
-	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->name, sizeof(s->name), "%.32s", name);
 	return files_name(s);
 }
 
@@ -66,8 +66,8 @@ int site_identify(struct setup *s, struct json_object **ret_answer, struct json_
 
 /* --- trust -------------------------------------------------------------------------------- */
 
-/* Returns what node answers about its certificates, an array, which the caller frees by *ret_answer;
- * or NULL, with api's why set. */
+/* Returns what node answers about its certificates, an array, which the caller frees by
+ * *ret_answer; or NULL, with api's why set. */
 static struct json_object *fetch_certificates(struct api *api, const char *node, struct json_object **ret_answer)
 {
 	char path[PATH_MAX_LEN];
@@ -120,8 +120,10 @@ static void choose_trust(struct setup *s)
 	} else {
 		s->trust = SETUP_TRUST_FINGERPRINTS;
 		add_fingerprint(s, c->fingerprint);
-		report_step("trust", "the certificate's fingerprint, because %s. Run proxxy-setup again when this "
+		report_step("trust",
+			    "the certificate's fingerprint, because %s. Run proxxy-setup again when this "
 			    "certificate is replaced",
+			    certificate_expired(c)          ? "it has expired" :
 			    certificate_signed_by(c, s->ca) ? "it is not for this name or address" :
 							      "neither the cluster's CA nor one of this system has "
 							      "signed it");
@@ -157,8 +159,8 @@ static void add_name(struct node *node, const char *name)
 	node->names[node->n_names++] = name;
 }
 
-/* Reads the names in the certificate of pveproxy: pveproxy-ssl.pem, if the administrator or ACME has put
- * one there, else pve-ssl.pem. */
+/* Reads the names in the certificate of pveproxy: pveproxy-ssl.pem, if the administrator or ACME
+ * has put one there, else pve-ssl.pem. */
 static void read_certificate(struct json_object *list, struct node *node)
 {
 	struct json_object *entry = request_find(list, "filename", "pveproxy-ssl.pem"), *names;
@@ -173,7 +175,8 @@ static void read_certificate(struct json_object *list, struct node *node)
 	for (size_t i = 0; i < json_object_array_length(names); i++) {
 		const char *name = json_object_get_string(json_object_array_get_idx(names, i));
 
-		/* The node's address is a name already; others may be of networks that only nodes have. */
+		/* The node's address is a name already; others may be of networks that only
+		 * nodes have. */
 		if (name && host_is_name(name, strlen(name)) && !host_looks_like_ipv4(name, strlen(name)))
 			add_name(node, name);
 	}
@@ -193,8 +196,8 @@ static bool is_trusted(const struct setup *s, const struct node *node, const str
 	}
 }
 
-/* Tries the node's names. Adds the first that works, else writes to why[0..size) what is wrong with
- * the last. */
+/* Tries the node's names. Adds the first that works, else writes to why[0..size) what is wrong:
+ * with the certificate at one of them, else with the connection. */
 static bool add_node(struct setup *s, const struct node *node, char *why, size_t size)
 {
 	static struct console host; /* too large for the stack */
@@ -202,13 +205,19 @@ static bool add_node(struct setup *s, const struct node *node, char *why, size_t
 	snprintf(why, size, "it has no address");
 	for (size_t i = 0; i < node->n_names; i++) {
 		struct certificate c;
+		char words[256];
 		bool trusted;
+		int rc;
 
 		if (payload_parse_host(node->names[i], &host) < 0)
 			continue;
 		host.host_port = s->options.address.host_port;
-		if (certificate_fetch(&host, NODE_TIMEOUT_MS, &c, why, size) < 0)
+		rc = certificate_fetch(&host, NODE_TIMEOUT_MS, &c, words, sizeof(words));
+		if (rc < 0) {
+			if (i == 0) /* its address; the names may not be in DNS */
+				snprintf(why, size, "%s", words);
 			continue;
+		}
 		trusted = is_trusted(s, node, &c, &host);
 		if (trusted && s->trust == SETUP_TRUST_FINGERPRINTS)
 			add_fingerprint(s, c.fingerprint);
@@ -244,21 +253,8 @@ static void consider_node(struct setup *s, struct json_object *entry)
 		added = add_node(s, &node, why, sizeof(why));
 	}
 	if (!added)
-		report_step("", "node %s is left out: %s", name, why);
+		report_step("", "node %s is not added: %s", name, why);
 	strict_json_wipe(answer);
-}
-
-static void report_hosts(const struct setup *s)
-{
-	char text[2048] = "";
-	size_t at = 0;
-
-	for (size_t i = 0; i < s->cluster.n_hosts && at < sizeof(text); i++) {
-		const int n = snprintf(text + at, sizeof(text) - at, "%s%s", i > 0 ? ", " : "", s->cluster.hosts[i].host);
-
-		at += n > 0 ? (size_t)n : 0;
-	}
-	report_step("hosts", "%s", text);
 }
 
 int site_explore(struct setup *s, struct json_object *nodes)
@@ -272,11 +268,43 @@ int site_explore(struct setup *s, struct json_object *nodes)
 		if (strcmp(request_text(entry, "type"), "node") != 0 || request_flag(entry, "local", false))
 			continue;
 		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX) {
-			report_step("", "more than %d hosts: the others are left out", CLUSTER_HOSTS_MAX);
+			report_step("", "more than %d hosts: the others are not added", CLUSTER_HOSTS_MAX);
 			break;
 		}
 		consider_node(s, entry);
 	}
-	report_hosts(s);
 	return EX_OK;
+}
+
+/* Returns true if s->cluster lists the host. */
+static bool is_listed(const struct setup *s, const struct cluster_host *host)
+{
+	for (size_t i = 0; i < s->cluster.n_hosts; i++)
+		if (strcasecmp(s->cluster.hosts[i].host, host->host) == 0)
+			return true;
+	return false;
+}
+
+void site_keep_hosts(struct setup *s)
+{
+	char text[2048] = "";
+	size_t at = 0;
+
+	/* A fingerprint that is gone from the file may have been of any host. */
+	for (size_t i = 0; i < s->before.n_hosts && s->trust != SETUP_TRUST_FINGERPRINTS; i++) {
+		const struct cluster_host *host = &s->before.hosts[i];
+
+		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX || is_listed(s, host))
+			continue;
+		s->cluster.hosts[s->cluster.n_hosts++] = *host;
+		report_step("", "%s stays in the list, though it does not answer or would not be trusted now",
+			    host->host);
+	}
+	for (size_t i = 0; i < s->cluster.n_hosts && at < sizeof(text); i++) {
+		const int n =
+			snprintf(text + at, sizeof(text) - at, "%s%s", i > 0 ? ", " : "", s->cluster.hosts[i].host);
+
+		at += n > 0 ? (size_t)n : 0;
+	}
+	report_step("hosts", "%s", text);
 }

@@ -20,4 +20,8 @@ int site_identify(struct setup *s, struct json_object **ret_answer, struct json_
  * left out. Returns EX_OK, or as site_identify(). */
 int site_explore(struct setup *s, struct json_object *nodes);
 
+/* Adds the hosts of the cluster file that was there, such as nodes that are off at the moment, and
+ * says which hosts the new one lists. */
+void site_keep_hosts(struct setup *s);
+
 #endif

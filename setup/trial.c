@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/jwe.h"
 #include "lib/strict_json.h"
@@ -31,8 +32,8 @@ struct guest {
 	bool running;
 };
 
-/* Reads an entry of /cluster/resources. Returns false for what is no guest, and for templates, which
- * have no console. */
+/* Reads an entry of /cluster/resources. Returns false for what is no guest, and for templates,
+ * which have no console. */
 static bool read_guest(struct json_object *entry, struct guest *ret)
 {
 	const char *type = request_text(entry, "type");
@@ -83,10 +84,12 @@ static int find_guest(struct setup *s, struct guest *ret, bool *ret_found)
 		return rc;
 	if (s->options.vmid)
 		return report_error(EX_UNAVAILABLE,
-				    "there is no guest %u that the token can see. Check the number, and --path", s->options.vmid);
-	report_step("console", n == 0 ? "not tried: the token can see no guest. Is there one yet, on the path that it was "
-					"given?" :
-					"not tried: none of the guests is running. --vmid chooses one");
+				    "there is no guest %u that the token can see. Check the number, and --path",
+				    s->options.vmid);
+	report_step("console",
+		    n == 0 ? "not tried: the token can see no guest. Is there one yet, on the path that it was "
+			     "given?" :
+			     "not tried: none of the guests is running. --vmid chooses one");
 	return EX_OK;
 }
 
@@ -104,13 +107,14 @@ static int seal(const struct setup *s, const struct guest *guest, char payload[P
 	strict_json_add_string(details, "sub", "proxxy-setup");
 	strict_json_add_integer(details, "iat", time(NULL));
 	strict_json_add_integer(details, "exp", time(NULL) + LIFETIME_S);
-	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	text = json_object_to_json_string_length(details, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+						 &len);
 	rc = jwe_seal(&s->config.keys[0], (const uint8_t *)text, len, payload, PAYLOAD_MAX);
 	strict_json_wipe(details);
 	return rc < 0 ? report_error(EX_SOFTWARE, "the payload cannot be sealed") : EX_OK;
 }
 
-int trial_run(struct setup *s, uint32_t *ret_vmid)
+int trial_run(struct setup *s, uint32_t *ret_vmid, bool *ret_container)
 {
 	char payload[PAYLOAD_MAX], why[SESSION_WHY_MAX];
 	struct guest guest = { 0 };
@@ -119,6 +123,7 @@ int trial_run(struct setup *s, uint32_t *ret_vmid)
 	int rc = find_guest(s, &guest, &found);
 
 	*ret_vmid = 0;
+	*ret_container = false;
 	if (rc != EX_OK || !found)
 		return rc;
 	words = strcmp(guest.type, "qemu") == 0 ? "VM" : "container";
@@ -130,12 +135,14 @@ int trial_run(struct setup *s, uint32_t *ret_vmid)
 	rc = session_try(payload, s->config.allowed_origins, s->config.connect_timeout, why, sizeof(why));
 	OPENSSL_cleanse(payload, sizeof(payload));
 	if (rc < 0)
-		return report_error(report_status(rc, 0),
-				    "the console of %s %u did not open: %s%s. The cluster file stays; to try again, run the "
-				    "same command",
-				    words, guest.vmid, why,
-				    guest.running ? "" : ". (It is not running: start it, or choose another with --vmid)");
+		return report_error(
+			report_status(rc, 0),
+			"the console of %s %u did not open: %s%s. What was made stays: to try again, run the "
+			"same command",
+			words, guest.vmid, why,
+			guest.running ? "" : ". It is not running: start it, or choose another guest");
 	*ret_vmid = guest.vmid;
+	*ret_container = strcmp(guest.type, "lxc") == 0;
 	report_step("", "OK: the console of %s %u%s%s%s opened", words, guest.vmid, *guest.name ? " (" : "", guest.name,
 		    *guest.name ? ")" : "");
 	return EX_OK;

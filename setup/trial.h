@@ -11,9 +11,9 @@
 /* The user that sessions run as; its primary group may read cluster files. */
 #define TRIAL_USER "proxxy"
 
-/* Chooses a guest that the token may open, opens its console and closes it. Says which, and how it
- * went, or that there is no guest to try. Returns the guest in *ret_vmid (0 for none) and EX_OK; or
- * prints an error and returns its exit status. */
-int trial_run(struct setup *s, uint32_t *ret_vmid);
+/* Chooses a guest that the token may open, opens its console and closes it. Says which, and how
+ * it went, or that there is no guest to try. Returns EX_OK, and the guest in *ret_vmid (0 for
+ * none) and *ret_container; or prints an error and returns its exit status. */
+int trial_run(struct setup *s, uint32_t *ret_vmid, bool *ret_container);
 
 #endif

@@ -4,7 +4,6 @@ console through proxxy."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -17,18 +16,19 @@ from typing import Any, Callable, Iterator
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import NAMED
+from conftest import NAMED, echo
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 from lib.activator import TREE, Activator
 from lib.certs import Authority, Cert
-from lib.consoles import handler_console
+from lib.late import VERSION, echoes, shake_hands
 from lib.payload import target
 from lib.standin import StandIn
 from lib.upstream import Connection, Upstream
-from lib.wire import Client
+from lib.vnc_console import VncConsole, response
+from lib.wire import BINARY, Client
 
 HERE = TREE / "examples"
 FILE = HERE / "vectors.json"
@@ -42,11 +42,6 @@ TOKEN = f"root@pam!proxxy={SECRET}"
 NPM = ["npm", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
 # Characters that percent-encoding, JSON, a shell or a URL could corrupt.
 HARD_TICKET = "a%&+#=/;:PVEVNC:65A1B2C3::\"q'\\u0041\\\\ \t<>?$(id)`id`*é😀Zw=="
-
-
-async def rfb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"RFB 003.008\n")
-    await reader.read()
 
 
 @pytest.fixture(scope="session")
@@ -132,10 +127,13 @@ class Example:
         return self.run("ticket", "pve01", vmid, type, PROXMOX_HOST=f"127.0.0.1:{port}", **changed)
 
     def open(self, port: int, vmid: int = NAMED, type: str = "qemu", **changed: Any) -> dict[str, str]:
-        """Does the same, and returns the parameters of the page."""
+        """Does the same, and returns the parameters of the page. It needs the password only with the old format."""
         opened = self.opened("ticket", "pve01", vmid, type, PROXMOX_HOST=f"127.0.0.1:{port}", **changed)
-        assert set(opened) == {"payload", "password"}
+        assert set(opened) == {"payload"} | ({"password"} if self.format == "cbc" else set())
         return opened
+
+    def password(self, opened: dict[str, str]) -> str:
+        return self.claims(opened["payload"])[1]["password"] if self.format == "jwe" else opened["password"]
 
     def claims(self, payload: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The header (of a JWE) and the claims, decrypted without the example."""
@@ -333,13 +331,14 @@ def test_asks_what_proxmox_takes_and_seals_what_it_answers(
     expected = {"websocket": ["1"]} | ({"generate-password": ["1"]} if type == "qemu" else {})
     assert parse_qs(body, strict_parsing=True) == expected
 
-    assert opened["password"] == password.get("password", HARD_TICKET)
+    assert example.password(opened) == password.get("password", HARD_TICKET)
     header, claims = example.claims(opened["payload"])
     if example.format == "jwe":
         assert header == {"alg": "dir", "enc": "A256GCM"}
         assert began + 60 <= claims.pop("exp") <= time.time() + 60
         assert 16 <= len(claims.pop("jti")) <= 256
         assert claims.pop("ca").strip() == cert.ca.read_text().strip()
+        del claims["password"]
     assert claims == {
         "vmid": NAMED,
         "type": type,
@@ -359,7 +358,7 @@ def test_asks_once_more_without_generate_password(example: Example, standin: Sta
         opened = example.open(standin.port)
     finally:
         standin.knows_generate_password = True
-    assert len(standin.requests) == before + 2 and len(opened["password"]) == 8
+    assert len(standin.requests) == before + 2 and len(example.password(opened)) == 8
 
 
 def test_the_port_may_be_a_number_and_every_payload_is_another(
@@ -477,35 +476,56 @@ def test_shell_shows_no_secret(example: Example, answering: Callable, cert: Cert
 @pytest.fixture(scope="module")
 def standin(standin: StandIn) -> StandIn:
     for type in ("qemu", "lxc"):
-        standin.add(type, RFB, handler_console(rfb))
+        standin.add(type, RFB, VncConsole(echo, program="QEMU" if type == "qemu" else "vncterm").connect)
     return standin
 
 
 @pytest.fixture
-def proxxy(example: Example, key: str, cert: Cert) -> Iterator[Activator]:
-    """Accepts only the format of ticket.*. With JWE the CA is in the payload."""
-    settings = {"SIGNATURE_KEY": f"old:{'00' * 32},{KID}:{key}", "PROXXY_PAYLOADS": example.format}
+def proxxy(example: Example, key: str, cert: Cert, standin: StandIn, tmp_path: Path) -> Iterator[Activator]:
+    """Has a token in its cluster file. With JWE, the CA for ticket.* is in the payload."""
+    directory = tmp_path / "clusters"
+    directory.mkdir()
+    (directory / "main.conf").write_text(f"HOSTS=127.0.0.1:{standin.port}\nTOKEN={TOKEN}\nCA_FILE={cert.ca}\n")
+    settings = {"SIGNATURE_KEY": f"old:{'00' * 32},{KID}:{key}", "PROXXY_CLUSTER_DIRECTORY": str(directory)}
     if example.format == "cbc":
         settings["PROXXY_CA_FILE"] = str(cert.ca)
     with Activator(settings) as proxxy:
         yield proxxy
 
 
+def console(proxxy: Activator, payload: str) -> Client:
+    return Client.upgraded(proxxy.port, target(payload, "/console/ws"))
+
+
 @pytest.mark.parametrize("kid", ["", f"{KID}:"], ids=["no kid", "kid"])
-@pytest.mark.parametrize(
-    "type, vmid, banner",
-    [("qemu", NAMED, b"this is 101"), ("qemu", RFB, b"RFB 003.008\n"), ("lxc", RFB, b"RFB 003.008\n")],
-)
-def test_console(
-    example: Example, proxxy: Activator, standin: StandIn, tmp_path: Path, kid: str, type: str, vmid: int, banner: bytes
-) -> None:
+@pytest.mark.parametrize("type", ["qemu", "lxc"])
+def test_link_opens_consoles(example: Example, proxxy: Activator, tmp_path: Path, kid: str, type: str) -> None:
+    """The browser needs nothing but the link, and may open it again."""
     (tmp_path / "key").write_text(f"{kid}{example.key}" + (f",old:{'00' * 32}\n" if kid else ""))
-    opened = example.open(standin.port, vmid, type)
-    header, claims = example.claims(opened["payload"])
-    assert header.get("kid", "") == (KID if kid and example.format == "jwe" else "")
-    assert claims["vncticket"].startswith(opened["password"])  # RFB uses only 8 characters of it
-    with Client.upgraded(proxxy.port, target(opened["payload"], "/console/ws")) as client:
-        assert client.read_data(len(banner)) == banner
+    payload = example.link(RFB, type)
+    for _ in range(2):
+        with console(proxxy, payload) as client:
+            shake_hands(client)
+            echoes(client)
+    assert " sub=alice" in proxxy.wait_log("Session ended")
+
+
+@pytest.mark.parametrize("type", ["qemu", "lxc"])
+def test_ticket_opens_a_console(example: Example, proxxy: Activator, standin: StandIn, type: str) -> None:
+    opened = example.open(standin.port, RFB, type)
+    assert example.claims(opened["payload"])[1]["vncticket"].startswith(example.password(opened)[:8])
+    with console(proxxy, opened["payload"]) as client:
+        if example.format == "jwe":
+            shake_hands(client)
+            echoes(client)
+        else:
+            assert client.read_data(12) == VERSION
+            client.send_frame(BINARY, VERSION)
+            assert client.read_data(2) == b"\x01\x02"
+            client.send_frame(BINARY, b"\x02")
+            client.send_frame(BINARY, response(opened["password"], client.read_data(16)))
+            assert client.read_data(4) == bytes(4)
+            echoes(client)
 
 
 def test_nothing_is_left_in_the_tree() -> None:

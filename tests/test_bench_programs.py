@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import subprocess
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -13,7 +16,7 @@ from conftest import console
 from lib.activator import TREE, Activator
 from lib.certs import Cert
 from lib.make import make
-from lib.payload import seal, target
+from lib.payload import seal, seal_jwe, target
 from lib.process import free_port, listens, spawn, stop, wait_for
 
 PROGRAMS = TREE / "build" / "bench"
@@ -30,14 +33,30 @@ LOADS: list[tuple[str, tuple[int, ...], int]] = [  # the load, its numbers, and 
 ]
 
 
-@pytest.fixture(scope="module")
-def upstream(cert: Cert) -> Iterator[int]:
+VNC_PORT = 5901  # the console whose client has a VNC handshake
+DELAY_MS = 30
+
+
+@contextmanager
+def started(cert: Cert, *words: str) -> Iterator[int]:
     make("bench-programs")
     port = free_port()
-    process = spawn([PROGRAMS / "upstream", f"127.0.0.1:{port}", cert.cert, cert.key])
+    process = spawn([PROGRAMS / "upstream", f"127.0.0.1:{port}", cert.cert, cert.key, *words])
     wait_for(lambda: listens(port), 5, "the upstream does not listen")
     yield port
     stop(process)
+
+
+@pytest.fixture(scope="module")
+def upstream(cert: Cert) -> Iterator[int]:
+    with started(cert) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def far_upstream(cert: Cert) -> Iterator[int]:
+    with started(cert, "delay", str(DELAY_MS)) as port:
+        yield port
 
 
 def load(*words: object) -> subprocess.CompletedProcess[str]:
@@ -56,6 +75,54 @@ def test_load(
             assert done.returncode == 0, done.stderr
             result = json.loads(done.stdout.splitlines()[-1])
             assert result["n"] == times and (times == 0) == (result["p50"] == 0)
+
+
+def payload_for(kind: str, upstream: int, key: str) -> str:
+    """A path with a console ticket, or with a link, of which bench/run makes the same kinds."""
+    members = console(upstream, port=str(VNC_PORT))
+    if kind != "vnc":
+        del members["vncticket"], members["port"]
+    if kind == "link without node":
+        del members["node"]
+    return target(seal_jwe(members, key))
+
+
+KINDS = ["vnc", "link", "link without node"]
+ROUND_TRIPS = {"vnc": 6, "link": 8, "link without node": 9}  # until ServerInit, without that of TCP
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_load_with_vnc_handshake(settings: dict[str, Any], upstream: int, key: str, kind: str) -> None:
+    with Activator(settings) as proxxy:
+        way = ["vnc" if kind == "vnc" else "none", f"127.0.0.1:{proxxy.port}", payload_for(kind, upstream, key)]
+        for what, *numbers in (("connect", 3, 1), ("echo", 2, 0, 20), ("down", 1, KIB, 300 * KIB + 1), ("idle", 2)):
+            done = load(*way, what, *numbers)
+            assert done.returncode == 0, done.stderr
+        wrong = load("none" if kind == "vnc" else "vnc", *way[1:], "connect", 1, 1)
+        assert wrong.returncode == 1 and "data that was not awaited" in wrong.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_delay_counts_round_trips(
+    settings: dict[str, Any], upstream: int, far_upstream: int, key: str, kind: str
+) -> None:
+    least = []
+    with Activator(settings) as proxxy:
+        for port in upstream, far_upstream:
+            login = "vnc" if kind == "vnc" else "none"
+            done = load(login, f"127.0.0.1:{proxxy.port}", payload_for(kind, port, key), "connect", 5, 1)
+            least.append(json.loads(done.stdout)["p50"] / 1000)
+    assert round((least[1] - least[0]) / DELAY_MS) == ROUND_TRIPS[kind], least
+
+
+def test_peak_is_the_most_that_a_program_ever_had(tmp_path: Path) -> None:
+    make("bench-programs")
+    program = tmp_path / "program"
+    program.write_text("#!/usr/bin/python3\nimport sys\nlarge = bytearray(b'x') * (64 << 20)\ndel large\nsys.exit(3)\n")
+    program.chmod(0o755)
+    done = subprocess.run([PROGRAMS / "peak", program], capture_output=True, text=True)
+    found = re.fullmatch(r"peak: (\d+) KiB\n", done.stderr)
+    assert done.returncode == 3 and found and 64 * KIB <= int(found[1]) < 96 * KIB, done.stderr
 
 
 def test_load_that_is_refused_fails(settings: dict[str, Any], upstream: int) -> None:

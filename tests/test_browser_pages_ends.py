@@ -79,7 +79,7 @@ def test_connection_that_is_lost(browser: webdriver.Remote, site: Site) -> None:
 REFUSALS: dict[str, tuple[Callable[[Site], str], str]] = {
     "expired": (
         lambda site: site.desktop(exp=int(time.time()) - 60),
-        "This link is too old. A console must be opened within a few seconds.",
+        "This link is too old. Please open the console from your panel again.",
     ),
     "early": (
         lambda site: site.desktop(nbf=int(time.time()) + 600, exp=int(time.time()) + 250),
@@ -108,7 +108,7 @@ REFUSALS: dict[str, tuple[Callable[[Site], str], str]] = {
     "no such host": (lambda site: site.desktop(host="no-such-host.invalid"), "The machine's host cannot be reached."),
     "ticket refused": (
         lambda site: site.desktop(vncticket="x:PVEVNC:65A1B2C3::bad"),
-        "This link is too old. A console must be opened within a few seconds.",
+        "This link is too old. Please open the console from your panel again.",
     ),
 }  # fmt: skip
 
@@ -204,7 +204,9 @@ def test_used_link(browser: webdriver.Remote, site: Site) -> None:
     wait_connected(browser, site)
     browser.get("about:blank")
     browser.get(link)
-    assert wait_sentence(browser) == "This link was used already. Each one opens a console once."
+    assert wait_sentence(browser) == (
+        "This link was used already. It opens a console once. Please open the console from your panel again."
+    )
     assert support(browser) == "1008 Payload was used already"
 
 
@@ -263,7 +265,7 @@ def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:
 
     site.standin.add("qemu", BROKEN, handler_console(refuses))
     browser.get(site.url + site.backend.desktop("qemu", BROKEN))
-    assert wait_sentence(browser) == "The console refused this link's password."
+    assert wait_sentence(browser) == "The console refused the password. Please open the console from your panel again."
 
 
 def test_termproxy_that_does_not_take_the_ticket(browser: webdriver.Remote, site: Site) -> None:
@@ -274,4 +276,4 @@ def test_termproxy_that_does_not_take_the_ticket(browser: webdriver.Remote, site
 
     site.standin.add("lxc", BROKEN, handler_console(refuses))
     browser.get(site.url + site.backend.terminal("lxc", BROKEN))
-    assert wait_sentence(browser) == "This link is too old. A console must be opened within a few seconds."
+    assert wait_sentence(browser) == "This link is too old. Please open the console from your panel again."

@@ -154,6 +154,11 @@ def end_of(client: Client, timeout: float = 5) -> tuple[int | None, str]:
     return said
 
 
+def test_nothing_of_a_console_that_refuses_reaches_the_client(login: Callable[..., Client]) -> None:
+    client = login(refuse(b"\0\0\x0f\xff" + b"its own words " * 300))
+    assert client.read_frame().opcode == CLOSE
+
+
 def refuse(words: bytes) -> Script:
     def script(c: Connection) -> None:
         c.accept_upgrade()
@@ -203,7 +208,7 @@ def sends(*messages: bytes, end: str = "close_notify") -> Script:
 @pytest.mark.parametrize(
     "script, code, words",
     [
-        (sends(), 1000, "Console closed before it sent anything: the guest is off or has stopped"),
+        (sends(), 1000, "Console closed before it sent anything: the guest or its node is off"),
         (sends(end="end"), 1011, "Proxmox: connection lost: during the login"),
         (sends(VERSION), 1011, "Proxmox: its console did not do the login"),
         (sends(VERSION, end="end"), 1011, "Proxmox: connection lost: during the login"),

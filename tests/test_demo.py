@@ -148,12 +148,7 @@ def run_as(account: Account, *argv: object, **options: Any) -> subprocess.Comple
 
 def shell(url: str, line: str, pattern: str) -> tuple[socket.socket, re.Match]:
     """Types the line into a new terminal, and waits until the output matches."""
-    address, link = first_byte.console(f"{url}terminal")
-    sock = first_byte.upgraded(address)
-    first_byte.write_frame(sock, f"{link['user']}:".encode())
-    for at in range(0, len(link["ticket"]), 100):
-        first_byte.write_frame(sock, link["ticket"][at : at + 100].encode())
-    first_byte.write_frame(sock, b"\n")
+    sock = first_byte.upgraded(first_byte.console(f"{url}terminal")[0])
     assert len(line) < 100
     first_byte.write_frame(sock, f"0:{len(line) + 1}:{line}\n".encode())
     seen = ""
@@ -225,7 +220,13 @@ def test_a_second_console_while_the_first_is_open(demo: Demo) -> None:
         with first_byte.upgraded(first_byte.console(demo.url())[0]) as second:
             assert first_byte.read_frame(second)[1] == b"RFB 003.008\n"
         first_byte.write_frame(first, b"RFB 003.008\n")
-        assert first_byte.read_frame(first)[1] == b"\x01\x02"  # one security type: VNC authentication
+        assert first_byte.read_frame(first)[1] == b"\x01\x01"  # one security type: None. proxxy has the password
+
+
+def test_page_gets_nothing_but_the_link(demo: Demo) -> None:
+    for path in ("", "terminal"):
+        _, link = first_byte.console(demo.url() + path)
+        assert set(link) == {"payload", "title"}
 
 
 def test_guests_have_no_rights(demo: Demo) -> None:
@@ -262,7 +263,8 @@ def test_other_users_read_nothing(demo: Demo) -> None:
     assert other
     pids = [demo.process.pid, *descendants(demo.process.pid)]
     files = [path for path in _directory(demo).rglob("*") if path.is_file()]
-    assert {"passwords", "authority", "signature.key", "proxxy.conf", "pve01.key"} <= {path.name for path in files}
+    secret_files = {"passwords", "authority", "signature.key", "demo.conf", "proxxy.conf", "pve01.key"}
+    assert secret_files <= {path.name for path in files}
     paths = [*files, *(f"/proc/{pid}/{name}" for pid in pids for name in ("environ", "mem", "fd/0", "cwd/."))]
     opened = run_as(other, "/usr/bin/python3", "-c", OPEN_EACH, input="\0".join(map(str, paths)))
     assert (opened.returncode, opened.stdout) == (0, ""), opened

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from conftest import ECHO
+from conftest import ECHO, echo
 from lib.activator import TREE, Activator
+from lib.late import echoes, shake_hands
 from lib.payload import target
 from lib.standin import StandIn
+from lib.vnc_console import VncConsole
 from lib.wire import BINARY, Client
 
 HERE = TREE / "tests" / "interop"
@@ -26,6 +28,7 @@ LIBRARIES: dict[str, list[str | Path]] = {
     "ruby-json-jwt": ["ruby", HERE / "json_jwt.rb"],
 }
 KID = "2026-11"
+LINKED = 110
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,22 @@ def test_theirs_seals_ours_opens(proxxy: Activator, standin: StandIn, key: str, 
         client.send_frame(BINARY, b"sealed by " + library.encode())
         assert client.read_data(10 + len(library)).endswith(library.encode())
     assert f"kid={KID}" in proxxy.wait_log("Session ended")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_theirs_makes_a_link(
+    settings: dict[str, Any], standin: StandIn, key: str, library: str, tmp_path: Path
+) -> None:
+    """A link, which is what a backend in five lines seals."""
+    standin.add("qemu", LINKED, VncConsole(echo).connect)
+    (tmp_path / "main.conf").write_text(f"HOSTS=127.0.0.1:{standin.port}\nTOKEN={standin.access.token('root@pam')}\n")
+    now = int(time.time())
+    claims = {"vmid": LINKED, "type": "qemu", "cluster": "main", "sub": "é", "iat": now, "exp": now + 300}
+    payload = run([*LIBRARIES[library], "seal", KID], json.dumps(claims), key)
+    named = {"SIGNATURE_KEY": f"{KID}:{key}", "PROXXY_CLUSTER_DIRECTORY": str(tmp_path)}
+    with Activator({**settings, **named}) as proxxy, Client.upgraded(proxxy.port, target(payload)) as client:
+        shake_hands(client)
+        echoes(client)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What proxxy got from Proxmox for a link stays with proxxy: not in the client's data, the log or a relaying process."""
+"""What proxxy got from Proxmox for a link stays with proxxy: no client, log or relaying process has it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Iterator
 from urllib.parse import quote

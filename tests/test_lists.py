@@ -155,6 +155,8 @@ def test_manual_has_every_member_and_claim() -> None:
 def test_open_prints_every_member_and_claim(command: UrlCommand, payload: dict[str, Any]) -> None:
     details = payload | VALUES
     shown = json.loads(command.ok("open", "--json", input=command.ok("seal", input=json.dumps(details))))
+    hidden = {"csrf": "…", "password": "…"} | ({} if "vncticket" in payload else {"ticket": "PVE:a@pve…"})
+    details |= {name: text for name, text in hidden.items() if name in details}
     assert {name: shown.get(name) for name in details} == details
     assert set(shown) - set(details) == {"format", "accepted", "verdict"}
 
@@ -196,9 +198,11 @@ def test_fuzzer_knows_every_member_and_claim(name: str) -> None:
 
 VALUE_OF = {
     "qemu|lxc": "qemu", "jwe|cbc": "jwe", "SECONDS": "60", "ORIGIN": "https://a.example", "ADDRESS": "192.0.2.1",
-    "TEXT": "text", "NODE": "pve1", "VMID": "100",
+    "TEXT": "text", "NODE": "pve1", "VMID": "100", "NAME": "dc1", "HOST": "pve1", "MINUTES": "5",
 }  # fmt: skip
-OF_COMMANDS: dict[str, set[str]] = {"seal": {"format", "lifetime"}, "open": {"json"}, "keygen": set()}
+OF_COMMANDS: dict[str, set[str]] = {
+    "seal": {"format", "lifetime", "minutes", "once"}, "open": {"json"}, "keygen": set(),
+}  # fmt: skip
 
 
 def test_commands_refuse_options_of_others(command: UrlCommand) -> None:
@@ -295,7 +299,8 @@ def test_catalog_explains_every_outcome() -> None:
 
 def strings() -> list[str]:
     """The strings in the sources of proxxy-conn."""
-    return re.findall(r'"((?:[^"\\]|\\.)*)"', code("lib/*.c", "session/*.c", "proxxy-conn.c"))
+    token = r"""'(?:[^'\\]|\\.)'|"((?:[^"\\]|\\.)*)\""""  # a character constant may be a quotation mark
+    return [text for text in re.findall(token, code("lib/*.c", "session/*.c", "proxxy-conn.c")) if text]
 
 
 def is_said(quote: str) -> bool:
@@ -346,7 +351,7 @@ def test_field_is_tested(field: str) -> None:
 
 # --- the console pages' sentences -------------------------------------------------------------
 
-SENTENCES = re.findall(r'^  \[/(.+)/, "(.+)"\],$', read("console/console.js"), re.M)
+SENTENCES = re.findall(r'^  \[\s*/(.+)/,\s*"(.+)",?\s*\],$', read("console/console.js"), re.M)
 # Outcomes that the console pages do not cause, or that come after the page has left.
 NOT_FOR_PAGES = {
     "client-closed", "client-gone", "client-protocol", "client-utf8", "request-malformed", "request-timeout",
@@ -366,7 +371,7 @@ def test_every_outcome_has_a_sentence() -> None:
 def test_every_sentence_has_its_words() -> None:
     """Each alternative of each pattern matches words of proxxy or of a page. If those change, the pattern must too."""
     words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
-    pages = re.findall(r'"([^"]*)"', read("console/novnc.js"))
+    pages = [text for name in ("novnc", "xterm") for text in re.findall(r'"([^"\n]*)"', read(f"console/{name}.js"))]
     told = words + strings() + pages + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
     parts = [part for pattern, _ in SENTENCES for part in pattern.split("|")]
     assert [part for part in parts if not any(re.search(part, text) for text in told)] == []
@@ -410,6 +415,7 @@ def test_manuals_have_every_environment_variable() -> None:
     for program, page, sources in (
         ("proxxy-conn", "man/proxxy-conn.8", ("proxxy-conn.c", "lib/*.c", "session/*.c")),
         ("proxxy-url", "man/proxxy-url.1", ("url/*.c",)),
+        ("proxxy-setup", "man/proxxy-setup.8", ("setup/*.c",)),
     ):
         documented = re.findall(r"^\.It Ev (.*)$", section(read(page), "h ENVIRONMENT"), re.M)
         known = set(SETTINGS) | {name for item in documented for name in item.split(" , ")}

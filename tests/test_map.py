@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from lib.activator import TREE
 
-PROGRAMS = (".", "lib", "session", "status", "url")
-FOLDERS = "bench|console|debian|deploy|docs|examples|lib|man|session|status|tests|url"
+PROGRAMS = (".", "lib", "session", "setup", "status", "url")
+FOLDERS = "bench|console|debian|deploy|docs|examples|lib|man|session|setup|status|tests|url"
 DOCUMENTS = [path for pattern in ("*.md", "*/*.md") for path in sorted(TREE.glob(pattern))]
 MAP = (TREE / "HACKING.md").read_text()
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
@@ -44,13 +44,23 @@ def test_each_source_file_is_in_the_map_once() -> None:
 
 
 def test_each_file_stands_under_its_programs() -> None:
-    """proxxy-status uses a part of lib/. proxxy-conn and proxxy-url use all of it."""
+    """proxxy-status uses a part of lib/. The others use all of it, but proxxy-conn not what needs libcurl."""
     files = {heading: [name for name in files_of(rows) if name.endswith(".c")] for heading, rows in sections().items()}
     makefile = re.sub(r"\\\n\s*", "", (TREE / "Makefile").read_text())
     [shared] = re.findall(r"^proxxy-status := .*\$\(addprefix lib/,(.*)\)$", makefile, re.M)
     assert set(files["all programs"]) == {f"lib/{name}.c" for name in shared.split()}
-    assert all(name.startswith("lib/") or name in ("crypto.c", "ws.c") for name in files["proxxy-conn and proxxy-url"])
-    for program, folder in (("proxxy-conn", "session"), ("proxxy-url", "url"), ("proxxy-status", "status")):
+    assert all(
+        name.startswith("lib/") or name in ("crypto.c", "ws.c")
+        for name in files["proxxy-conn, proxxy-url and proxxy-setup"]
+    )
+    [of_libcurl] = re.findall(r"^LIB := .*\(filter-out (lib/\w+)%,", makefile, re.M)
+    assert all(name.startswith(of_libcurl) for name in files["proxxy-url and proxxy-setup"])
+    for program, folder in (
+        ("proxxy-conn", "session"),
+        ("proxxy-url", "url"),
+        ("proxxy-setup", "setup"),
+        ("proxxy-status", "status"),
+    ):
         assert all(name.startswith(f"{folder}/") or name == f"{program}.c" for name in files[program])
 
 

@@ -20,7 +20,7 @@ from typing import Any, Callable
 import pytest
 from PIL import Image
 
-from conftest import ECHO, NAMED
+from conftest import ECHO, NAMED, echo
 from lib.activator import TREE, Activator
 from lib.certs import Cert
 from lib.consoles import handler_console, tcp_console
@@ -29,13 +29,14 @@ from lib.process import descendants, free_port, spawn, stop_tree, wait_for
 from lib.standin import StandIn
 from lib.upstream import Connection, Upstream
 from lib.url_command import RUN_SECONDS, UrlCommand
+from lib.vnc_console import VncConsole
 from lib.wire import BINARY, CLOSE, PING, PONG, close_payload, encode_frame
 
 SCREENSHOT = TREE / "build" / "viewer.png"
 DRAW_SECONDS = 30.0
 VIEWER = Path(__file__).with_name("lib") / "fake_viewer.py"
 GUEST = ("--node", "pve01", "--vmid")
-OFF = 109
+OFF, LINKED = 109, 110
 TYPED = "Typed in a viewer, read in the guest"
 
 
@@ -49,15 +50,17 @@ def command(tmp_path: Path, standin: StandIn, relay: Activator, cert: Cert, key:
     return UrlCommand(tmp_path, settings, standin.access.token("root@pam"), key)
 
 
-def view(command: UrlCommand, script: str, vmid: int = ECHO, **environment: Any) -> subprocess.CompletedProcess:
-    """Runs --vnc with a fake viewer that runs the script; `console` is the viewer's connection."""
+def view(
+    command: UrlCommand, script: str, vmid: int = ECHO, guest: tuple = (), **environment: Any
+) -> subprocess.CompletedProcess:
+    """Runs --vnc with a fake viewer that runs the script; `console` is the viewer's connection. guest: the options that
+    name the guest, if Proxmox is not to be asked for it."""
     program = command.directory / "viewer"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {VIEWER} "$@"\n')
     program.chmod(0o700)
     (command.directory / "script.py").write_text(script)
     return command.run(
-        *GUEST,
-        vmid,
+        *(guest or (*GUEST, vmid)),
         "--vnc",
         "--",
         command.directory / "script.py",
@@ -71,10 +74,12 @@ def view(command: UrlCommand, script: str, vmid: int = ECHO, **environment: Any)
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", ["link", "ask"])
 def test_tigervnc_shows_the_desktop_and_types_into_it(
-    command: UrlCommand, cert: Cert, relay: Activator, tmp_path: Path
+    command: UrlCommand, cert: Cert, settings: dict[str, Any], tmp_path: Path, kind: str
 ) -> None:
-    """The viewer runs on the screen of a second TigerVNC server; the test takes screenshots of that screen."""
+    """The viewer runs on the screen of a second TigerVNC server; the test takes screenshots of that screen. With a
+    link, the viewer needs no password, and proxxy-url needs nothing of Proxmox."""
     arrived, log = tmp_path / "arrived", tmp_path / "viewer.log"
     terminal = ["/bin/sh", "-c", 'exec cat > "$1"', "sh", str(arrived)]
     with ExitStack() as stack:
@@ -82,11 +87,21 @@ def test_tigervnc_shows_the_desktop_and_types_into_it(
         screen = stack.enter_context(Desktop(["/bin/sleep", "1000"], width=1400, height=1000))
         standin = stack.enter_context(StandIn(cert))
         standin.add("qemu", ECHO, tcp_console("127.0.0.1", desktop.rfb_port), desktop.set_password)
-        command.settings["PROXMOX_HOST"] = f"127.0.0.1:{standin.port}"
-        command.secret("token", standin.access.token("root@pam").removeprefix("PVEAPIToken="))
+        clusters = tmp_path / "clusters"
+        clusters.mkdir()
+        cluster = f"HOSTS=127.0.0.1:{standin.port}\nTOKEN={standin.access.token('root@pam')}\n"
+        (clusters / "main.conf").write_text(cluster)
+        relay = stack.enter_context(Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": clusters}))
+        if kind == "ask":
+            command.settings["PROXMOX_HOST"] = f"127.0.0.1:{standin.port}"
+            command.secret("token", standin.access.token("root@pam").removeprefix("PVEAPIToken="))
+        else:
+            del command.settings["PROXMOX_HOST"], command.settings["PROXMOX_TOKEN_FILE"]
+        command.settings["PROXXY_WEBSOCKET"] = f"ws://127.0.0.1:{relay.port}/console/ws"
+        guest = ["--vmid", ECHO, "--cluster", "main"] if kind == "link" else [*GUEST, ECHO]
         display = {name: screen.environment()[name] for name in ("DISPLAY", "XAUTHORITY", "HOME")}
         quiet = ["-AlertOnFatalError=0", "-ReconnectOnError=0"]
-        arguments = [*GUEST, ECHO, "--vnc", "--", "-FullScreen", "-RemoteResize=0", *quiet]
+        arguments = [*guest, "--vnc", "--", "-FullScreen", "-RemoteResize=0", *quiet]
         with log.open("wb") as out:
             argv = [str(command.path), *map(str, arguments)]
             viewer = spawn(argv, env=command.environment(**display), stdout=out, stderr=out)
@@ -177,6 +192,29 @@ def test_password_is_the_viewers_alone(command: UrlCommand) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "8 []\n", "")
 
 
+def test_viewer_of_a_link_gets_no_password(
+    command: UrlCommand, standin: StandIn, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """proxxy logs in, and offers the viewer a console without authentication."""
+    standin.add("qemu", LINKED, VncConsole(echo).connect)
+    cluster = f"HOSTS=127.0.0.1:{standin.port}\nTOKEN={standin.access.token('root@pam')}\n"
+    (tmp_path / "main.conf").write_text(cluster)
+    script = """
+assert console.recv(12) == b"RFB 003.008\\n"
+console.sendall(b"RFB 003.008\\n")
+assert console.recv(2) == bytes([1, 1])
+console.sendall(bytes([1]))
+assert console.recv(4) == bytes(4)
+console.sendall(b"in the guest")
+print(console.recv(12), "VNC_PASSWORD" in os.environ)
+"""
+    with Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": tmp_path}) as relay:
+        command.settings["PROXXY_WEBSOCKET"] = f"ws://127.0.0.1:{relay.port}/console/ws"
+        command.settings["PROXXY_PAGE"] = "https://panel.example.com/console/"  # whose origin a viewer does not send
+        done = view(command, script, guest=("--cluster", "main", "--vmid", LINKED))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b'in the guest' False\n", "")
+
+
 def test_socket_is_this_users_alone_and_gone_afterwards(command: UrlCommand) -> None:
     script = "print(oct(os.stat(os.path.dirname(path)).st_mode & 0o777) if os.path.exists(path) else 'gone')"
     done = view(command, script, vmid=NAMED)
@@ -197,7 +235,7 @@ def test_console_of_a_guest_that_is_off(command: UrlCommand, standin: StandIn) -
     standin.add("qemu", OFF, handler_console(ends_at_once))
     done = view(command, "print(console.recv(1))", vmid=OFF)
     assert (done.returncode, done.stdout) == (69, "b''\n")
-    assert done.stderr == "proxxy-url: Console closed before it sent anything: the guest is off or has stopped\n"
+    assert done.stderr == "proxxy-url: Console closed before it sent anything: the guest or its node is off\n"
 
 
 def test_console_that_proxmox_refuses(command: UrlCommand, standin: StandIn) -> None:
@@ -227,7 +265,7 @@ def test_viewer_that_there_is_not(command: UrlCommand) -> None:
 
 def test_directory_that_there_is_not(command: UrlCommand) -> None:
     done = command.run(*GUEST, ECHO, "--vnc", VNCVIEWER="/bin/true", XDG_RUNTIME_DIR="/nonexistent")
-    assert done.returncode == 71 and "cannot make a directory for the viewer's socket" in done.stderr
+    assert done.returncode == 71 and "cannot make a directory in /nonexistent" in done.stderr
 
 
 # --- the server at the other end --------------------------------------------------------------

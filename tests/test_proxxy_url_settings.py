@@ -154,6 +154,7 @@ def test_key_in_the_environment_is_wiped(command: UrlCommand, key: str) -> None:
         ({"PROXXY_WEBSOCKET": "https://panel.example.com/"}, "PROXXY_WEBSOCKET has an invalid value"),
         ({"PROXMOX_HOST": "https://pve01/"}, "PROXMOX_HOST has an invalid value"),
         ({"PROXMOX_HOST": "pve01:0"}, "PROXMOX_HOST has an invalid value"),
+        ({"PROXXY_CLUSTER": "../main"}, "PROXXY_CLUSTER has an invalid value"),
         ({"PROXXY_PAYLOADS": "jwe"}, "there is no such setting"),
     ],
 )  # fmt: skip
@@ -166,7 +167,25 @@ def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], 
     ("arguments", "words"),
     [
         ([], "--vmid is missing"),
-        (["--vmid", "100"], "--node is missing"),
+        (["--ask", "--vmid", "100"], "--ask needs --node"),
+        ([*GUEST, "100", "--ask", "--cluster", "main"], "--ask and --cluster cannot be combined"),
+        (["--vmid", "100", "--ask", "--host", "pve01"], "--ask and --host cannot be combined"),
+        (["--vmid", "100", "--cluster", "main", "--host", "pve01"], "--cluster and --host cannot be combined"),
+        (["--cluster", ".main"], "--cluster is not the name of a cluster file"),
+        (["--cluster", "../main"], "--cluster is not the name of a cluster file"),
+        (["--vmid", "100", "--host", "https://pve01"], "--host is not a host name or address"),
+        (["--vmid", "100", "--cluster", "main", "--node", "a/b"], "--node is not a valid node name"),
+        (["--vmid", "100", "--format", "cbc"], "--format cbc needs --ask and --node"),
+        (["--minutes", "1441"], "--minutes must be a number of minutes from 1 to 1440"),
+        (["--minutes", "0"], "--minutes must be a number of minutes"),
+        (["--minutes", "5", "--lifetime", "5"], "--minutes and --lifetime: only one of them"),
+        (["--sub", ""], "--sub must have 1 to 128 bytes"),
+        (["--sub", "x" * 129], "--sub must have 1 to 128 bytes"),
+        (["--sub", "a\nb"], "--sub must have 1 to 128 bytes, without control characters"),
+        (["--sub", "a\x7f"], "--sub must have 1 to 128 bytes, without control characters"),
+        (["--vmid", "100", "--open", "--json"], "--open and --json cannot be combined"),
+        (["--vmid", "100", "--open", "--vnc"], "--open and --vnc cannot be combined"),
+        (["--vmid", "100", "--vnc", "--term"], "cannot be combined"),
         (["--node", "pve 01", "--vmid", "100"], "--node is not a valid node name"),
         (["--node", "../..", "--vmid", "100"], "--node is not a valid node name"),
         (["--node", "pve01", "--vmid", "0"], "--vmid must be a number"),
@@ -181,12 +200,14 @@ def test_settings_that_do_not_do(command: UrlCommand, settings: dict[str, str], 
         ([*GUEST, "100", "--vnc", "--xterm"], "cannot be combined"),
         ([*GUEST, "100", "--", "-FullScreen"], "--vnc is missing"),
         ([*GUEST, "100", "--format", "cbc", "--client", "::1"], "need --format jwe: a cbc payload has no claims"),
-        (["seal", *GUEST, "100"], "seal accepts only --format and --lifetime"),
-        (["seal", "--client", "192.0.2.7"], "seal accepts only --format and --lifetime"),
-        (["seal", "--json"], "seal accepts only --format and --lifetime"),
-        (["seal", "--type", "lxc"], "seal accepts only --format and --lifetime"),
-        (["seal", "--format", "cbc", "--lifetime", "5"], "--lifetime needs --format jwe: a cbc payload has no claims"),
-        (["seal", "--", "-FullScreen"], "seal accepts only --format and --lifetime"),
+        (["seal", *GUEST, "100"], "seal accepts only --format, --minutes, --lifetime and --once"),
+        (["seal", "--client", "192.0.2.7"], "seal accepts only --format, --minutes, --lifetime and --once"),
+        (["seal", "--json"], "seal accepts only --format, --minutes, --lifetime and --once"),
+        (["seal", "--type", "lxc"], "seal accepts only --format, --minutes, --lifetime and --once"),
+        (["seal", "--format", "cbc", "--lifetime", "5"], "need --format jwe: a cbc payload has no claims"),
+        (["seal", "--format", "cbc", "--once"], "need --format jwe: a cbc payload has no claims"),
+        (["seal", "--sub", "alice"], "seal accepts only --format, --minutes, --lifetime and --once"),
+        (["seal", "--", "-FullScreen"], "seal accepts only --format, --minutes, --lifetime and --once"),
         (["open", "--format", "jwe"], "open accepts only --json"),
         (["--lifetime", "5", "keygen"], "keygen accepts no options"),
         ([*GUEST, "100", "--format", "cbc", "--lifetime", "5"], "need --format jwe: a cbc payload has no claims"),
@@ -231,7 +252,8 @@ def test_settings_are_the_same_in_program_and_manual(command: UrlCommand) -> Non
 
 def test_options_are_the_same_in_program_and_manual(command: UrlCommand) -> None:
     options = set(re.findall(r"--([a-z-]+)", command.ok("--help")))
-    manual = set(re.findall(r"^\.It Fl -([a-z-]+)", MANUAL, re.M)) | {"version"}
+    items = re.findall(r"^\.It (Fl .*)$", MANUAL, re.M)
+    manual = {name for item in items for name in re.findall(r"Fl -([a-z-]+)", item)}
     assert options == manual
 
 

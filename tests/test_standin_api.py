@@ -371,7 +371,10 @@ def test_a_ticket_needs_the_csrf_token_for_a_post_alone(standin: StandIn, tls: s
     ("request_bytes", "start"),
     [
         (b"HEAD /api2/json/version HTTP/1.1\r\n\r\n", "HTTP/1.1 501 method 'HEAD' not available"),
-        (b"bad\r\n\r\n", "HTTP/1.1 400 bad request"),
+        (b"bad\r\n", "HTTP/1.0 400 bad request"),
+        (b"GET / HTTP/2.0\r\n", "HTTP/1.0 506 http protocol version 2.0 not supported"),
+        (b"GET x@y/ HTTP/1.1\r\n", "HTTP/1.0 400 invalid url"),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", "HTTP/1.1 506 unable to parse request header"),
         (
             b"POST /api2/json/version HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 501 chunked transfer encoding not supported",

@@ -234,6 +234,26 @@ def test_servers_that_break_the_protocol(
         assert client.take(len(sent)) == sent
 
 
+@pytest.mark.parametrize(
+    ("version", "chosen", "sent"),
+    [
+        (b"RFB 003.003\n", b"", b"\0\0\0\x01"),
+        (b"RFB 003.007\n", b"\x01", b"\x01\x01"),
+        (b"RFB 003.008\n", b"\x01", b"\x01\x01" + ACCEPTED),
+    ],
+)
+def test_a_server_without_authentication(
+    standin: StandIn, tls: ssl.SSLContext, version: bytes, chosen: bytes, sent: bytes
+) -> None:
+    client, _ = open_vnc(standin, tls, VncConsole(types=b"\x01\x01"))
+    sent = b"RFB 003.008\n" + sent
+    with client:
+        client.send_frame(BINARY, version + chosen)
+        assert client.take(len(sent)) == sent
+        client.send_frame(BINARY, b"\x01")
+        assert client.take(4) == struct.pack(">HH", 640, 480)
+
+
 def test_a_server_that_stops(standin: StandIn, tls: ssl.SSLContext) -> None:
     client, _ = open_vnc(standin, tls, VncConsole(stops_after="version"))
     with client:

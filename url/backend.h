@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Loads proxxy-url's settings and keys: from the environment, else from the file that
- * PROXXY_URL_CONFIG names and the files of its drop-in directory. They say where browsers reach proxxy
- * and the console pages, and, for --ask, where Proxmox's API is and how to authenticate there.
- * man/proxxy-url.1 describes them.
+ * PROXXY_URL_CONFIG names and the files of its drop-in directory. They say where browsers reach
+ * proxxy and the console pages, and, for --ask, where Proxmox's API is and how to authenticate
+ * there. man/proxxy-url.1 describes them.
  */
 #ifndef PROXXY_BACKEND_H
 #define PROXXY_BACKEND_H

@@ -58,14 +58,15 @@ static int write_file(const struct place *place, const char *url, char *why, siz
 	      out);
 	for (const char *at = url; *at; at++)
 		fputs(*at == '&' ? "&amp;" : (char[]){ *at, '\0' }, out);
-	/* replace(): the file is not in the history of the page. */
+	/* replace() keeps the file out of the browser's history. */
 	fputs("\">Open the console</a>\n<script>location.replace(document.links[0].href)</script>\n", out);
 	failed = ferror(out);
 	failed |= fclose(out);
 	return failed ? error_why(why, size, ERR_SYSTEM, "%.200s: %s", place->file, strerror(errno)) : OK;
 }
 
-/* Starts a process that removes the file later, also if this process or its terminal ends before. */
+/* Starts a process that removes the file later, even if this process or its terminal ends before
+ * that. */
 static int remove_later(const struct place *place, char *why, size_t size)
 {
 	const pid_t pid = fork();
@@ -102,7 +103,8 @@ static int start(const char *program, const struct place *place, pid_t *ret_pid,
 	sigemptyset(&ignored);
 	sigaddset(&ignored, SIGPIPE);
 	posix_spawnattr_setsigdefault(&attributes, &ignored);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	/* The end of this terminal, or Ctrl-C in it, does not end the browser. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
 	rc = posix_spawnp(ret_pid, program, &actions, &attributes, argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
@@ -130,7 +132,7 @@ int browser_open(const char *url, char *why, size_t size)
 	const char *browsers = getenv("BROWSER");
 	static struct place place;
 	char program[PROGRAM_MAX];
-	pid_t pid;
+	pid_t pid = -1;
 	int rc;
 
 	/* A list with colons is usual; the first program has to do. */

@@ -18,7 +18,6 @@
 #include "lib/strict_json.h"
 #include "lib/terminal.h"
 #include "lib/uri.h"
-#include "url/seal.h"
 
 enum { EXPLAIN_TICKET_MAX = CONSOLE_TICKET_MAX + 8 }; /* bytes of a ticket's name with an ellipsis */
 
@@ -352,8 +351,8 @@ static int is_unreadable(void *argument, const char *path)
 	return access(path, R_OK) != 0;
 }
 
-/* Returns true if access_open() failed only because this user cannot see proxxy's cluster files: proxxy
- * runs on another machine, or as a user that may read them. */
+/* Returns true if access_open() failed only because this user cannot see proxxy's cluster files:
+ * proxxy runs on another machine, or as a user that may read them. */
 static bool cluster_is_unknown(const struct access *a, const struct config *config)
 {
 	const struct console *c = &a->console;
@@ -372,7 +371,7 @@ static int judge(struct view *v, const struct config *config, const char *payloa
 
 	v->cluster_is_unknown = rc < 0 && cluster_is_unknown(a, config);
 	if (v->cluster_is_unknown) { /* which is all that a->why says */
-		const char *phrase = seal_ticket_error(&a->console, &a->claims);
+		const char *phrase = payload_ticket_error(&a->console, &a->claims);
 
 		v->cluster_is_unknown = !phrase;
 		snprintf(a->why, sizeof(a->why), "%s", phrase ? phrase : "");

@@ -41,7 +41,8 @@ static int add_name(void *argument, const char *path)
 	return OK;
 }
 
-/* Returns the cluster's name, which is a setting's or in names. Otherwise returns NULL, and sets why. */
+/* Returns the cluster's name, which is a setting's or in names. Otherwise returns NULL, and sets
+ * why. */
 static const char *choose(const struct config *config, const char *wanted, struct names *names, char *why, size_t size)
 {
 	static const char advice[] = "with --cluster or PROXXY_CLUSTER";
@@ -105,9 +106,11 @@ int link_details(const struct url_options *o, const struct backend *backend, str
 	struct json_object *details;
 
 	keys_wipe();
-	if (rc < 0)
+	if (rc < 0 && !o->host && !cluster)
 		return rc;
-	if (!o->host) {
+	if (rc < 0) { /* they are not needed; proxxy may be able to read them */
+		config.payload_lifetime = URL_LIFETIME_MAX;
+	} else if (!o->host) {
 		cluster = choose(&config, cluster, &names, why, size);
 		if (!cluster)
 			return ERR_CONFIG;

@@ -20,9 +20,8 @@ int url_options_usage(FILE *out)
 	      "       proxxy-url seal [--format jwe|cbc] [--lifetime SECONDS] [--once] < details.json\n"
 	      "       proxxy-url open [--json] < payload or URL\n"
 	      "       proxxy-url keygen [NAME]\n"
-	      "Prints a link to a guest's console. It does not use the network: proxxy asks Proxmox for the\n"
-	      "console when the link is opened. \"seal\" makes a payload, \"open\" prints and checks one,\n"
-	      "\"keygen\" makes a key.\n"
+	      "Prints a link to a guest's console, for which proxxy asks Proxmox when the link is opened. \"seal\"\n"
+	      "makes a payload, \"open\" prints and checks one, \"keygen\" makes a key.\n"
 	      "\n"
 	      "  --type qemu|lxc        a VM (the default) or a container\n"
 	      "  --cluster NAME         proxxy's cluster file; or --host HOST, which one of these files lists\n"
@@ -39,8 +38,7 @@ int url_options_usage(FILE *out)
 	      "  --node NODE            the guest's node. Implies --ask, but not with --cluster or --host\n"
 	      "  --ask                  ask Proxmox for the console now; it waits 10 s. Needs --node\n"
 	      "  --format jwe|cbc       payload format: JWE, or cbc, the older one, which needs --ask\n"
-	      "  --settings             print a commented file with every setting\n"
-	      "  --help, --version\n"
+	      "  --settings             print a commented file with every setting; also --help, --version\n"
 	      "\n"
 	      "Settings are read from the environment, from /etc/proxxy/proxxy-url.conf (or PROXXY_URL_CONFIG)\n"
 	      "and from proxxy-url.conf.d/*.conf beside it; --settings prints such a file with comments:\n",
@@ -68,6 +66,13 @@ static int parse_number(const char *text, int max)
 	long number = digits > 0 && digits <= 9 && text[digits] == '\0' ? strtol(text, NULL, 10) : 0;
 
 	return number >= 1 && number <= max ? (int)number : 0;
+}
+
+static bool has_control(const char *text)
+{
+	while (*text && (unsigned char)*text >= ' ' && *text != 0x7F)
+		text++;
+	return *text;
 }
 
 enum {
@@ -182,8 +187,8 @@ static bool take_option(struct url_options *o, int option, const char *value)
 		return take_lifetime(o, "lifetime", value, "seconds", 1);
 	case SUB:
 		o->sub = value;
-		return (*value && strlen(value) <= CLAIMS_SUB_MAX) ||
-		       reject(o, "--sub must have 1 to %d bytes", CLAIMS_SUB_MAX);
+		return (*value && strlen(value) <= CLAIMS_SUB_MAX && !has_control(value)) ||
+		       reject(o, "--sub must have 1 to %d bytes, without control characters", CLAIMS_SUB_MAX);
 	case SESSION_MAX:
 		o->session_max = parse_number(value, CLAIMS_SESSION_MAX);
 		return o->session_max != 0 ||

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/curl_api.h"
+#include "lib/curl_login.h"
 #include "lib/error.h"
 #include "lib/strict_json.h"
 

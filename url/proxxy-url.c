@@ -63,7 +63,8 @@ static void harden(void)
 	signal(SIGPIPE, SIG_IGN); /* write() then returns EPIPE */
 }
 
-/* Seals details with the first key. Returns 0. Otherwise prints an error and returns an exit status. */
+/* Seals details with the first key. Returns 0. Otherwise prints an error and returns an exit
+ * status. */
 static int seal(struct json_object *details, int lifetime, char payload[SEAL_PAYLOAD_MAX])
 {
 	const struct seal_options o = { .cbc = options.cbc, .once = options.once, .lifetime = lifetime };

@@ -45,15 +45,6 @@ static int add_claims(struct json_object *details, const struct seal_options *o,
 	return OK;
 }
 
-const char *seal_ticket_error(const struct console *c, const struct claims *claims)
-{
-	if (c->late && !*c->ticket)
-		return claims->ca || claims->has_fingerprint ? "ca and fingerprint need a ticket in the payload" : NULL;
-	if (c->late && !console_has_token(c) && !*c->csrf && !console_ticket_error(c))
-		return "csrf is missing: a user's ticket needs the CSRFPreventionToken of its making";
-	return console_ticket_error(c);
-}
-
 /* Checks the text of the details as proxxy will. */
 static int check(const char *text, size_t len, bool cbc, char *why, size_t size)
 {
@@ -63,7 +54,7 @@ static int check(const char *text, size_t len, bool cbc, char *why, size_t size)
 
 	if (payload_parse(text, len, &console, cbc ? NULL : &claims, &phrase) < 0)
 		return error_why(why, size, ERR_PAYLOAD_INVALID, "proxxy would refuse these details: %s", phrase);
-	phrase = seal_ticket_error(&console, &claims);
+	phrase = payload_ticket_error(&console, &claims);
 	console_wipe(&console);
 	free(claims.ca);
 	return phrase ? error_why(why, size, ERR_PAYLOAD_INVALID, "%s would refuse these details: %s",

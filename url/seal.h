@@ -17,10 +17,6 @@ enum { SEAL_PAYLOAD_MAX = 16 * 1024 }; /* bytes of a payload, with its NUL; a re
 /* Returns true if details has no console ticket: proxxy then requests the console. */
 bool seal_is_link(struct json_object *details);
 
-/* Returns a static phrase if proxxy or Proxmox would refuse the ticket of these details, or its
- * absence; else NULL. */
-const char *seal_ticket_error(const struct console *console, const struct claims *claims);
-
 /* How to seal. */
 struct seal_options {
 	bool cbc;     /* the older format, else JWE */
@@ -28,10 +24,10 @@ struct seal_options {
 	int lifetime; /* seconds, for exp; 0 for the default of the kind */
 };
 
-/* Adds the claims exp, iat and jti that details does not have. Details without a console ticket get a
- * jti only if once is set. Checks and seals details with key.
- * Returns 0. Otherwise returns ERR_PAYLOAD_INVALID (proxxy or Proxmox would refuse these details) or
- * ERR_SYSTEM, and a sentence in why[0..size) that holds no secret. */
+/* Adds the claims exp, iat and jti that details does not have. Details without a console ticket
+ * get a jti only if once is set. Checks and seals details with key.
+ * Returns 0. Otherwise returns ERR_PAYLOAD_INVALID (proxxy or Proxmox would refuse these details)
+ * or ERR_SYSTEM, and a sentence in why[0..size) that holds no secret. */
 int seal_details(struct json_object *details, const struct seal_options *o, const struct key *key,
 		 char payload[SEAL_PAYLOAD_MAX], char *why, size_t size);
 

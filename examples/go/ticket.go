@@ -53,6 +53,9 @@ func OpenConsole(guest Guest, token, keys, page string, ca []byte) (string, erro
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return "", err
 	}
+	if answer.Data.Password == "" {
+		answer.Data.Password = answer.Data.Ticket
+	}
 	jti := make([]byte, 16)
 	if _, err := rand.Read(jti); err != nil {
 		return "", err
@@ -60,17 +63,16 @@ func OpenConsole(guest Guest, token, keys, page string, ca []byte) (string, erro
 	claims := map[string]any{
 		"vmid": guest.VMID, "type": guest.Type, "host": guest.Host, "node": guest.Node,
 		"ticket": "PVEAPIToken=" + token, "vncticket": answer.Data.Ticket, "port": answer.Data.Port,
-		"exp": time.Now().Unix() + 60, "jti": hex.EncodeToString(jti),
+		// With the password, proxxy logs in to the console, and the browser needs none.
+		"password": answer.Data.Password,
+		"exp":      time.Now().Unix() + 60, "jti": hex.EncodeToString(jti),
 	}
 	// The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
 	if len(ca) > 0 {
 		claims["ca"] = string(ca)
 	}
-	if answer.Data.Password == "" {
-		answer.Data.Password = answer.Data.Ticket
-	}
 	payload, err := Seal(claims, keys)
-	return page + "novnc.html#payload=" + payload + "&password=" + url.QueryEscape(answer.Data.Password), err
+	return page + "novnc.html#payload=" + payload, err
 }
 
 // ask posts form to the guest's vncproxy. It returns the status with its reason, and the body.

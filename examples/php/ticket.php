@@ -36,13 +36,14 @@ function openConsole(string $host, string $node, string $type, int $vmid, #[\Sen
     $answer = json_decode($body, true, 8, JSON_THROW_ON_ERROR)['data'];
     $claims = ['vmid' => $vmid, 'type' => $type, 'host' => $host, 'node' => $node, 'ticket' => "PVEAPIToken=$token",
         'vncticket' => $answer['ticket'], 'port' => $answer['port'],
+        // With the password, proxxy logs in to the console, and the browser needs none.
+        'password' => $answer['password'] ?? $answer['ticket'],
         'exp' => time() + 60, 'jti' => bin2hex(random_bytes(16))];
     // The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
     if ($caFile) {
         $claims['ca'] = file_get_contents($caFile);
     }
-    $password = rawurlencode($answer['password'] ?? $answer['ticket']);
-    return "{$page}novnc.html#payload=" . seal($claims, $keys) . "&password=$password";
+    return "{$page}novnc.html#payload=" . seal($claims, $keys);
 }
 
 try {

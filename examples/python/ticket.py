@@ -10,7 +10,6 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from urllib.parse import quote
 
 from link import seal
 from proxmoxer import ProxmoxAPI, ResourceException
@@ -32,12 +31,13 @@ def open_console(host, node, type, vmid, token, keys, page, ca_file=None):
         answer = proxmox.nodes(node)(type)(vmid).vncproxy.post(websocket=1)
     claims = {"vmid": vmid, "type": type, "host": host, "node": node, "ticket": f"PVEAPIToken={token}"}
     claims |= {"vncticket": answer["ticket"], "port": answer["port"]}
+    # With the password, proxxy logs in to the console, and the browser needs none.
+    claims |= {"password": answer.get("password", answer["ticket"])}
     claims |= {"exp": int(time.time()) + 60, "jti": str(uuid.uuid4())}
     # The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
     if ca_file:
         claims["ca"] = Path(ca_file).read_text()
-    password = quote(answer.get("password", answer["ticket"]), safe="")
-    return f"{page}novnc.html#payload={seal(claims, keys)}&password={password}"
+    return f"{page}novnc.html#payload={seal(claims, keys)}"
 
 
 def main(node, vmid, type, env=os.environ):

@@ -3,7 +3,8 @@
 #
 # Example of the backend's part if proxxy shall have no token of its own, with curl, jq, openssl and the original's
 # payload, <iv hex>:<AES-256-CBC hex>: it asks Proxmox for a guest's console, seals the answer, and makes a link for
-# noVNC. The link must be opened within 10 seconds. As a command: ticket.sh NODE VMID qemu|lxc
+# noVNC. The link must be opened within 10 seconds. In this format, proxxy does not log in to the console: the link also
+# has the password. As a command: ticket.sh NODE VMID qemu|lxc
 #
 # "openssl enc -K" shows the key to every user of this machine while it runs. If others log in, use "proxxy-url seal"
 # instead, which reads the details from standard input. No process has the token as an argument: printf is a builtin.

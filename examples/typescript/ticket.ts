@@ -37,12 +37,12 @@ export async function openConsole(guest: Guest, token: string, keys: string, pag
       : await api.lxc.$(vmid).vncproxy.$post({ websocket: true }); // its ticket is the password
   const claims: JWTPayload = { vmid, type, host, node, ticket: `PVEAPIToken=${token}`, vncticket: answer.ticket };
   claims.port = answer.port;
+  claims.password = answer.password ?? answer.ticket; // proxxy logs in to the console, and the browser needs none
   claims.exp = Math.floor(Date.now() / 1000) + 60;
   claims.jti = randomUUID();
   // The CA that proxxy must trust, too. Do not use the answer's "cert": it is never an ACME certificate's CA.
   if (ca) claims.ca = ca;
-  const password = encodeURIComponent(answer.password ?? answer.ticket);
-  return `${page}novnc.html#payload=${await seal(claims, keys)}&password=${password}`;
+  return `${page}novnc.html#payload=${await seal(claims, keys)}`;
 }
 
 try {

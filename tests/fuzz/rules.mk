@@ -4,7 +4,7 @@
 #   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
 #   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
 
-FUZZ_TARGETS := http json payload framer rfb upstream session
+FUZZ_TARGETS := http body json payload framer api rfb upstream session
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
 ifeq ($(COVERAGE),1)
@@ -26,19 +26,22 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
 	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti \
 	replay_is_used uptime_seconds cluster_find cluster_find_host RAND_bytes login_run relay_run linger \
-	io_begin_tls io_handshake api_request_console guest_list_begin guest_list_read guest_list_end
+	io_begin_tls io_handshake api_request_console
 
 # Which folder each target tests.
-fuzz_place := http=lib json=lib payload=lib framer=session rfb=session upstream=session session=session
+fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session upstream=session \
+	session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
 fuzz_http := $(addprefix lib/,error http http_write uri)
+fuzz_body := $(addprefix lib/,error http http_body uri)
 fuzz_json := $(LIB)
 fuzz_payload := $(LIB)
+fuzz_api := $(LIB) $(addprefix session/,api_answer guest_list)
 fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb tests/fuzz/session/reference_rfb
 fuzz_session := $(FUZZ_SESSION)
 fuzz_upstream := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
-	$(addprefix tests/fuzz/session/,world libc payloads guest_list_model)
+	$(addprefix tests/fuzz/session/,world libc payloads)
 $(FUZZ_BUILD)/tests/fuzz/session/libc.o: FUZZ_FLAGS := -O1 -g
 $(FUZZ_BUILD)/fuzz_session $(FUZZ_BUILD)/fuzz_upstream: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
 

@@ -30,8 +30,8 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(width: int, height: int, *, phone: bool = False) -> Iterator[webdriver.Remote]:
-    """Starts Chromium. phone: with touch and a phone's pixel ratio."""
+def chromium(width: int, height: int, *, phone: bool = False, storage: bool = True) -> Iterator[webdriver.Remote]:
+    """Starts Chromium. phone: with touch and a phone's pixel ratio. storage: whether pages may keep anything."""
     with tempfile.TemporaryDirectory(prefix="proxxy-browser-", ignore_cleanup_errors=True) as home:
         log = Path(home, "chromedriver.log")
         # We start chromedriver: newer versions of selenium would try to download one.
@@ -52,6 +52,8 @@ def chromium(width: int, height: int, *, phone: bool = False) -> Iterator[webdri
             if phone:
                 metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
                 options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+            if not storage:
+                options.add_experimental_option("prefs", {"profile.default_content_setting_values.cookies": 2})
             options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
             session = webdriver.Remote(f"http://127.0.0.1:{found[1]}", options=options)
             try:

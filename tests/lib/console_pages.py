@@ -13,10 +13,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from .activator import TREE, Activator
+from .backend import Backend
 from .browser import chromium
 from .certs import Cert
 from .consoles import handler_console
-from .panel import Backend
 from .process import wait_for
 from .rfb import Recorder
 from .standin import StandIn

@@ -27,6 +27,8 @@ CONSOLE = re.compile(r"/nodes/([^/]+)/(qemu|lxc)/([^/]+)/(vncwebsocket|vncproxy|
 PASSWORD_ALWAYS = (9, 2)  # the release from which a VNC console has a password of its own
 
 Check = Callable[[str], str]  # returns what is wrong with a value, else ""
+# From method, path, identity and parameters: the data of the answer in a tuple, or None for a method that it has not.
+More = Callable[[str, str, str, Mapping[str, str]], "tuple[Any] | None"]
 
 
 class Upgrade(NamedTuple):
@@ -97,6 +99,7 @@ class Api:
         self.release = "9.2"
         self.knows_generate_password = True
         self.daemon_error: tuple[int, str] | None = None
+        self.more: More | None = None  # answers other methods, such as those of pve_admin.py
         self._cert = cert
         self._grants: dict[int, Grant] = {}
         self._next_port = PORTS.start
@@ -123,6 +126,8 @@ class Api:
         if (request.method, path) == ("GET", "/cluster/resources"):
             _check(given, RESOURCES)
             return Result(self.cluster.resources(identity, given.get("type", "")))
+        if self.more and (answer := self.more(request.method, path, identity, given)):
+            return Result(answer[0], passed_on=request.method != "GET")
         match = CONSOLE.fullmatch(path)
         if (
             not match
@@ -156,7 +161,8 @@ class Api:
         return answer
 
     def _login(self, given: dict[str, str]) -> Result:
-        return Result(self.access.login(given.get("username", ""), given.get("password", "")), passed_on=True)
+        user, password, challenge = (given.get(name, "") for name in ("username", "password", "tfa-challenge"))
+        return Result(self.access.login(user, password, challenge), passed_on=True)
 
     def _version(self) -> dict[str, str]:
         repoid = hashlib.sha256(self.release.encode()).hexdigest()

@@ -54,6 +54,7 @@ class Refused(Exception):
     def __init__(self, code: int, reason: str, body: bytes | None = None, content_type: str | None = None) -> None:
         super().__init__(f"{code} {reason}")
         self.answer = Answer(code, reason, body, content_type)
+        self.version = "HTTP/1.1"  # the answer's
 
     @property
     def code(self) -> int:
@@ -66,9 +67,11 @@ def refused_call(code: int, reason: str, errors: Mapping[str, str] | None = None
     return Refused(code, reason, json.dumps(body | ({"errors": errors} if errors else {})).encode(), JSON)
 
 
-def refused_request(code: int, reason: str) -> Refused:
+def refused_request(code: int, reason: str, version: str = "HTTP/1.1") -> Refused:
     """An error of the HTTP server itself. Proxmox: the body has the same words, without a Content-Type."""
-    return Refused(code, reason, reason.encode())
+    refused = Refused(code, reason, reason.encode())
+    refused.version = version
+    return refused
 
 
 def decode_urlencoded(data: str) -> dict[str, str]:
@@ -117,31 +120,50 @@ async def streams(loop: asyncio.AbstractEventLoop, connection: socket.socket, tl
 
 async def read_request(reader: asyncio.StreamReader, connection: int) -> Request:
     """Reads a request. Raises Refused when the server refuses it before it knows who sent it."""
+    request = _start((await _read_lines(reader, until_empty=False))[0], connection)
+    try:
+        for line in await _read_lines(reader):
+            field = re.match(r"([^:\s]+)\s*:\s*(.*)", line)
+            if not field:
+                raise refused_request(506, "unable to parse request header")
+            request.headers[field[1].lower()] = field[2].strip()
+        _check_head(request)
+        length = int(request.headers.get("content-length") or 0)
+        if length > BODY_BYTES:
+            raise refused_request(501, "for data too large")
+    except Refused as refused:
+        refused.version = request.version
+        raise
+    return request._replace(body=await reader.readexactly(length))
+
+
+async def _read_lines(reader: asyncio.StreamReader, until_empty: bool = True) -> list[str]:
+    """Reads the header lines up to the empty line, or one line that is not empty. Proxmox ignores empty lines before a
+    request; it does not answer one with too many or too long header lines."""
     size = 0
     lines: list[str] = []
-    while True:
+    while len(lines) < HEADER_LINES - 1 and size < HEADER_BYTES:
         line = (await reader.readuntil(b"\n")).rstrip(b"\r\n").decode("latin-1")
-        size += len(line) + 2
-        if size >= HEADER_BYTES or len(lines) > HEADER_LINES:
-            await asyncio.Event().wait()  # until REQUEST_SECONDS have passed
-        if not line and lines:
-            break
-        if line:  # Proxmox ignores empty lines before a request
+        size += len(line)
+        if line:
             lines.append(line)
-    start = re.search(r"(\S+) (\S+) (HTTP/1\.\d+)", lines[0])
+        if bool(line) != until_empty and size < HEADER_BYTES:
+            return lines
+    await asyncio.Event().wait()  # until REQUEST_SECONDS have passed
+    return lines
+
+
+def _start(line: str, connection: int) -> Request:
+    """Takes a request line apart. Proxmox answers in HTTP/1.0 to one that it does not understand."""
+    start = re.search(r"(\S+) (\S+) HTTP/(\d+)\.(\d+)", line)
     if not start:
-        raise refused_request(400, "bad request")
-    headers = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    method, path, version = start.groups()
-    request = Request(method, path, headers, connection=connection, version=version)
-    _check_head(request)
-    length = int(headers.get("content-length") or 0)
-    if length > BODY_BYTES:
-        raise refused_request(501, "for data too large")
-    return request._replace(body=await reader.readexactly(length))
+        raise refused_request(400, "bad request", "HTTP/1.0")
+    method, path, major, minor = start.groups()
+    if major != "1":
+        raise refused_request(506, f"http protocol version {major}.{minor} not supported", "HTTP/1.0")
+    if re.match("[^/]*@", path):
+        raise refused_request(400, "invalid url", "HTTP/1.0")
+    return Request(method, path, {}, connection=connection, version=f"HTTP/1.{minor}")
 
 
 def _check_head(request: Request) -> None:
@@ -165,16 +187,24 @@ def asks_to_close(request: Request) -> bool:
     return "close" in connection.lower() or (not connection and request.version == "HTTP/1.0")
 
 
-def head(code: int, reason: str, headers: list[tuple[str, str]]) -> bytes:
-    lines = [f"HTTP/1.1 {code} {reason}", *(f"{name}: {value}" for name, value in headers)]
+def head(version: str, code: int, reason: str, headers: list[tuple[str, str]]) -> bytes:
+    lines = [f"{version} {code} {reason}", *(f"{name}: {value}" for name, value in headers)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 async def send(
-    client: Stream, answer: Answer, *, keep: bool, passed_on: bool = False, chunk: int = 0, gzip: bool = False
+    client: Stream,
+    answer: Answer,
+    *,
+    keep: bool,
+    version: str = "HTTP/1.1",
+    passed_on: bool = False,
+    chunk: int = 0,
+    gzip: bool = False,
 ) -> None:
     """Sends an answer; without keep it then ends the connection.
 
+    version: the request's. Proxmox answers in the same.
     gzip: the client takes a compressed body.
     passed_on: pvedaemon made the answer. Proxmox: pveproxy asks pvedaemon to close their connection, keeps the
     `Connection: close` of its answer and adds a second field `Connection: Keep-Alive` for its own connection.
@@ -201,7 +231,7 @@ async def send(
     if answer.content_type:
         headers.append(("Content-Type", answer.content_type))
     headers.append(("Expires", date))
-    client.writer.write(head(answer.code, answer.reason, headers))
+    client.writer.write(head(version, answer.code, answer.reason, headers))
     if body is not None:
         client.writer.write(_chunks(body, chunk) if chunk else body)
     await client.writer.drain()

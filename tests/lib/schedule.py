@@ -19,7 +19,10 @@ ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
+    "test_browser_pages_live": _BROWSER,
+    "test_browser_pages_others": _BROWSER,
     "test_browser_pages_panel": _BROWSER,
+    "test_browser_pages_reconnect": _BROWSER,
     "test_browser_pages_typing": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
@@ -69,6 +72,7 @@ SPLIT = {
     "test_rfc6455_handshake",
     "test_session_ends",
     "test_session_limits",
+    "test_setup",
     "test_slow_reader",
 }
 
@@ -107,6 +111,7 @@ QUICK = {
     "test_payload_old_format::test_invalid_payload_is_one_answer_byte_for_byte",
     "test_proxxy_url_consoles::test_terminal",
     "test_proxxy_url_consoles::test_url_of_a_vm_opens_its_console",
+    "test_proxxy_url_links::test_link_opens_consoles_until_it_expires",
     "test_refusal_in_close::test_used_link_is_told_so",
     "test_websocket_libraries",
     "test_xinetd",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything between a person's browser and a desktop, on loopback: a real VNC desktop, the
 stand-in for Proxmox VE in front of it, proxxy behind its activator, and a panel's web page. Beside the desktop
-there is a container with a terminal."""
+there is a container with a terminal. The token is in proxxy's cluster file alone: the panel has the key that it shares
+with proxxy, and the page has nothing but the link."""
 
 from __future__ import annotations
 
@@ -18,12 +19,13 @@ from .activator import Activator
 from .certs import Authority
 from .consoles import tcp_console
 from .desktop import Desktop
-from .panel import Backend, Panel
+from .panel import Links, Panel
 from .standin import StandIn
 from .termproxy import termproxy_console
 
 DESKTOP, TERMINAL = 100, 101  # vmids of a VM and a container
-USER = "root@pam"
+USER = "proxxy@pve"
+CLUSTER = "demo"
 
 
 class Stage:
@@ -32,7 +34,6 @@ class Stage:
     desktop: Desktop
     standin: StandIn
     activator: Activator
-    backend: Backend
     panel: Panel
 
     def __init__(
@@ -58,31 +59,33 @@ class Stage:
             home.mkdir(mode=0o700)
             accounts.give(self._account, home)
             key = secrets.token_hex(32)
-            key_file = directory / "signature.key"
-            key_file.touch(mode=0o600)
-            key_file.write_text(f"{key}\n")
+            key_file = write_secret(directory / "signature.key", f"{key}\n")
             authority = Authority(directory)
             self.desktop = stack.enter_context(Desktop(self._terminal, account=self._account))
             # Other users of this machine can reach the stand-in's port, so its secrets are random.
-            users, tokens = {USER: secrets.token_urlsafe()}, {f"{USER}!panel": str(uuid.uuid4())}
-            self.standin = stack.enter_context(StandIn(authority.leaf(), users=users, tokens=tokens))
+            users, token = {USER: secrets.token_urlsafe()}, (f"{USER}!proxxy", str(uuid.uuid4()))
+            self.standin = stack.enter_context(StandIn(authority.leaf(), users=users, tokens=dict([token])))
             self.standin.add(
                 "qemu", DESKTOP, tcp_console("127.0.0.1", self.desktop.rfb_port), self.desktop.set_password
             )
             self.standin.add("lxc", TERMINAL, termproxy_console(account=self._account, home=home))
-            files = {"PROXXY_KEY_FILE": key_file, "PROXXY_CA_FILE": authority.ca}
+            clusters = directory / "clusters"
+            clusters.mkdir(mode=0o700)
+            lines = [f"HOSTS=127.0.0.1:{self.standin.port}", f"TOKEN={'='.join(token)}", f"CA_FILE={authority.ca}"]
+            write_secret(clusters / f"{CLUSTER}.conf", "".join(f"{line}\n" for line in lines))
+            files = {"PROXXY_KEY_FILE": key_file, "PROXXY_CLUSTER_DIRECTORY": clusters}
             self.activator = stack.enter_context(Activator({**files, **self._settings}))
-            self.backend = Backend(
-                proxmox=f"127.0.0.1:{self.standin.port}",
-                ca_file=str(authority.ca),
-                node=self.standin.node,
-                token=self.standin.access.token(USER),
-                signature_key=key,
-                proxxy_port=self.activator.port,
-            )
-            self.panel = stack.enter_context(Panel(self.backend, DESKTOP, TERMINAL, self._port))
+            links = Links(CLUSTER, key)
+            self.panel = stack.enter_context(Panel(links, self.activator.port, DESKTOP, TERMINAL, self._port))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def write_secret(path: Path, text: str) -> Path:
+    """Writes a file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path

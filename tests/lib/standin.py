@@ -24,7 +24,7 @@ from . import pve_http
 from .certs import Cert
 from .consoles import Connect, Grant
 from .pve_access import Access
-from .pve_api import Api, Upgrade
+from .pve_api import Api, More, Upgrade
 from .pve_cluster import RUNNING, Cluster, Guest
 from .pve_frames import Record, Stream, abort, discard, relay
 from .pve_http import JSON, Answer, Refused, Request
@@ -108,6 +108,10 @@ class StandIn:
     @daemon_error.setter
     def daemon_error(self, error: tuple[int, str] | None) -> None:
         self._api.daemon_error = error
+
+    def attach(self, more: More) -> None:
+        """Answers other methods of the API too, such as Admin.handle() of pve_admin.py."""
+        self._api.more = more
 
     def __enter__(self) -> StandIn:
         self._thread.start()
@@ -265,11 +269,13 @@ class StandIn:
             left -= 1
             started = time.monotonic()
             passed_on = gzip = False
+            version = ""
             try:
                 request = await asyncio.wait_for(
                     pve_http.read_request(client.reader, connection), pve_http.REQUEST_SECONDS
                 )
                 started = time.monotonic()
+                version = request.version
                 self.requests.append(request)
                 gzip = "gzip" in request.headers.get("accept-encoding", "")
                 keep = left > 0 and not pve_http.asks_to_close(request)
@@ -281,10 +287,13 @@ class StandIn:
                 passed_on = result.passed_on
             except Refused as refused:
                 answer = refused.answer
+                version = version or refused.version
                 keep = False
                 if answer.code == 401:
                     await asyncio.sleep(REFUSAL_SECONDS - (time.monotonic() - started))
-            await pve_http.send(client, answer, keep=keep, passed_on=passed_on, chunk=self.chunk, gzip=gzip)
+            await pve_http.send(
+                client, answer, keep=keep, version=version, passed_on=passed_on, chunk=self.chunk, gzip=gzip
+            )
 
     async def _open(self, client: Stream, request: Request, grant: Grant | None) -> None:
         try:
@@ -304,5 +313,5 @@ class StandIn:
         # Proxmox returns the requested protocols verbatim; it ignores extensions.
         if protocol := request.headers.get("sec-websocket-protocol"):
             headers["Sec-WebSocket-Protocol"] = protocol
-        client.writer.write(pve_http.head(101, "Switching Protocols", list(headers.items())))
+        client.writer.write(pve_http.head(request.version, 101, "Switching Protocols", list(headers.items())))
         await relay(client, guest, Record(self.violations, self.closes))

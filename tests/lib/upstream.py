@@ -39,6 +39,11 @@ class Connection(Peer):
         added to the answer; an empty value removes a header."""
         request = self.read_request()
         time.sleep(delay)
+        self.upgrade(request, headers)
+        return request
+
+    def upgrade(self, request: Head, headers: dict[str, str] | None = None) -> None:
+        """Answer 101 to a request that was read, as accept_upgrade() does."""
         key = request.headers["sec-websocket-key"] + WEBSOCKET_GUID
         sent = {
             "Upgrade": "websocket",
@@ -47,7 +52,6 @@ class Connection(Peer):
             **(headers or {}),
         }
         self.respond(101, "Switching Protocols", {name: value for name, value in sent.items() if value})
-        return request
 
     def respond(self, code: int, reason: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
         lines = [f"HTTP/1.1 {code} {reason}", *(f"{name}: {value}" for name, value in (headers or {}).items())]

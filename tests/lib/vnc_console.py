@@ -28,7 +28,8 @@ from .rfb import Recorder
 
 CHALLENGE_BYTES = 16
 PASSWORD_SECONDS = 30.0  # Proxmox: a VM's VNC password expires 30 s after the console was opened
-OK, FAILED, TOO_MANY = 0, 1, 2  # RFC 6143 section 7.1.3
+NONE, VNC_AUTHENTICATION = 1, 2  # security types, RFC 6143 section 7.2
+OK, FAILED = 0, 1  # SecurityResult, section 7.1.3
 Step = Literal["version", "types", "challenge", "result", "session"]
 
 
@@ -108,7 +109,9 @@ class VncConsole:
         """Returns whether the client may go on with ClientInit."""
         await self._send(writer, "version", self._version)
         minor = await self._client_version(reader, writer)
-        await self._offer(reader, writer, minor)
+        if await self._offer(reader, writer, minor) == NONE:
+            await self._send(writer, "result", struct.pack(">I", OK) if minor >= 8 else b"")
+            return True
         challenge = os.urandom(CHALLENGE_BYTES) if self._challenge is None else self._challenge
         await self._send(writer, "challenge", challenge)
         answer = await reader.readexactly(CHALLENGE_BYTES)
@@ -135,16 +138,18 @@ class VncConsole:
             raise _Ends
         return 3 if minor < 7 else minor
 
-    async def _offer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, minor: int) -> None:
-        """Offers security types; in RFB 3.3 the server chooses, in one word (RFC 6143 section 7.1.2)."""
+    async def _offer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, minor: int) -> int:
+        """Offers security types, returns the chosen one; in RFB 3.3 the server chooses, in one word (RFC 6143 section
+        7.1.2)."""
+        offered = self._types[1 : 1 + self._types[0]]
         if minor == 3:
-            types = self._types[1 : 1 + self._types[0]]
-            await self._send(writer, "types", struct.pack(">I", types[0]) if types else bytes(4) + self._types[1:])
-            return
+            word = struct.pack(">I", offered[0]) if offered else bytes(4) + self._types[1:]
+            await self._send(writer, "types", word)
+            return offered[0] if offered else VNC_AUTHENTICATION
         await self._send(writer, "types", self._types)
-        chosen = await reader.readexactly(1)
-        if chosen == b"\x02":
-            return
+        (chosen,) = await reader.readexactly(1)
+        if chosen in offered and chosen in (NONE, VNC_AUTHENTICATION):
+            return chosen
         if self._program == "QEMU":
             writer.write(self._refusal(minor))
         raise _Ends

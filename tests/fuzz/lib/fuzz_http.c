@@ -294,6 +294,26 @@ static void in_pieces(const char *buf, size_t len, size_t piece)
 
 /* --- response ------------------------------------------------------------------------------- */
 
+/* No other parser may find the end of the body elsewhere. */
+static void require_framing(const struct http_response *r, const char *head, size_t n)
+{
+	size_t lengths, codings, connections;
+	const struct slice length = find_field(head, n, "Content-Length", &lengths);
+	const bool none = r->status < 200 || r->status == 204 || r->status == 304;
+
+	find_field(head, n, "Transfer-Encoding", &codings);
+	find_field(head, n, "Connection", &connections);
+	REQUIRE(codings <= 1 && (codings == 0 || lengths == 0), "%zu codings and %zu lengths", codings, lengths);
+	REQUIRE(lengths == 0 || r->length == strtoull(length.at, NULL, 10), "%llu", (unsigned long long)r->length);
+	REQUIRE(r->framing == (none    ? HTTP_NO_BODY :
+			       codings ? HTTP_CHUNKED :
+			       lengths ? HTTP_LENGTH :
+					 HTTP_UNTIL_CLOSE),
+		"framing %d", r->framing);
+	REQUIRE(r->close || (head[7] == '1' && r->framing != HTTP_UNTIL_CLOSE), "it cannot stay open");
+	REQUIRE(!r->close || head[7] == '0' || connections > 0 || r->framing == HTTP_UNTIL_CLOSE, "closed for nothing");
+}
+
 static void response(const char *buf, size_t len)
 {
 	struct http_response r, again;
@@ -317,6 +337,7 @@ static void response(const char *buf, size_t len)
 	REQUIRE(r.status >= 0 && r.status <= 999 && r.status == atoi(buf + 9), "%d", r.status);
 	find_field(buf, (size_t)rc, "Upgrade", &count);
 	REQUIRE(!r.upgrade || count > 0, "Upgrade");
+	require_framing(&r, buf, (size_t)rc);
 	find_field(buf, (size_t)rc, "Sec-WebSocket-Accept", &count);
 	REQUIRE(count <= 1 && !r.ws_accept.at == (count == 0), "%zu Sec-WebSocket-Accepts", count);
 }

@@ -119,7 +119,8 @@ static void invalid(void **state)
 		CHECK_INT(find("a"), ERR_CONFIG, "%s", table[i].text);
 		CHECK(strstr(why, table[i].words) && strstr(why, "clusters/a.conf"), "%s: %s", table[i].text, why);
 		CHECK(!*cluster.name && !*cluster.token, "%s", table[i].text);
-		/* A broken file also counts for a payload with a host: it may be the one that lists it. */
+		/* A broken file also counts for a payload with a host: it may be the one that lists
+		 * it. */
 		CHECK_INT(find_host("other"), ERR_CONFIG, "%s", table[i].text);
 	}
 }

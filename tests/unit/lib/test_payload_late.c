@@ -49,7 +49,8 @@ static void without_a_console_ticket(void **state)
 		{ "\"cluster\":\"dc1\",\"protocol\":\"term\"", NULL },
 		{ "\"cluster\":\"a.b-c_9\"", NULL },
 		{ "\"cluster\":\"dc1\",\"password\":7,\"user\":7", NULL }, /* they are not read */
-		{ "\"node\":\"n\"", "host" },
+		{ "\"node\":\"n\"", "host or cluster is missing" },
+		{ "\"host\":null", "host is not" },
 		{ "\"host\":\"pve\",\"cluster\":\"dc1\"", "host and cluster" },
 		{ "\"host\":null,\"cluster\":\"dc1\"", "host and cluster" },
 		{ "\"cluster\":\"\"", "cluster" },

@@ -394,6 +394,53 @@ static void every_character(void **state)
 	}
 }
 
+/* A number, or a string of digits; and a member that is an object. */
+static void numbers_as_strings(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t max, want;
+	} table[] = {
+		{ "5900", 65535, 5900 },
+		{ "\"5900\"", 65535, 5900 },
+		{ "\"0005900\"", 65535, 5900 },
+		{ "\"65535\"", 65535, 65535 },
+		{ "\"65536\"", 65535, 0 },
+		{ "65536", 65535, 0 },
+		{ "\"9223372036854775807\"", INT64_MAX, INT64_MAX },
+		{ "\"9223372036854775808\"", INT64_MAX, 0 },
+		{ "\"99999999999999999999999999999\"", INT64_MAX, 0 },
+		{ "\"0\"", 65535, 0 },
+		{ "\"\"", 65535, 0 },
+		{ "\"-1\"", 65535, 0 },
+		{ "\"+1\"", 65535, 0 },
+		{ "\" 1\"", 65535, 0 },
+		{ "\"1 \"", 65535, 0 },
+		{ "\"1.0\"", 65535, 0 },
+		{ "\"1e2\"", 65535, 0 },
+		{ "\"0x1\"", 65535, 0 },
+		{ "\"1\\n\"", 65535, 0 },
+		{ "true", 65535, 0 },
+		{ "null", 65535, 0 },
+		{ "[1]", 65535, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char text[64];
+		json_object *object = parse(text, (size_t)sprintf(text, "{\"x\":%s}", table[i].text));
+
+		CHECK_INT(strict_json_number(object, "x", table[i].max), table[i].want, "%s", table[i].text);
+		CHECK_INT(strict_json_number(object, "y", table[i].max), 0, "%s", table[i].text);
+		CHECK(strict_json_object(object, "x") == NULL, "%s", table[i].text);
+		strict_json_wipe(object);
+	}
+	json_object *object = parse("{\"x\":{\"y\":1}}", 13);
+	assert_true(strict_json_integer(strict_json_object(object, "x"), "y", 1) == 1);
+	assert_true(strict_json_object(object, "y") == NULL && strict_json_object(NULL, "x") == NULL);
+	strict_json_wipe(object);
+}
+
 static void longest(void **state)
 {
 	static char text[STRICT_JSON_MAX + 2];
@@ -408,6 +455,9 @@ static void longest(void **state)
 		object = parse(text, len);
 		CHECK((object != NULL) == (len <= STRICT_JSON_MAX), "%zu bytes", len);
 		strict_json_wipe(object);
+		object = strict_json_parse_up_to(STRICT_JSON_MAX + 1, text, len);
+		CHECK(object != NULL, "%zu bytes of %d", len, STRICT_JSON_MAX + 1);
+		strict_json_wipe(object);
 	}
 }
 
@@ -415,7 +465,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strings),         cmocka_unit_test(numbers), cmocka_unit_test(structure),
-		cmocka_unit_test(every_character), cmocka_unit_test(longest),
+		cmocka_unit_test(every_character), cmocka_unit_test(longest), cmocka_unit_test(numbers_as_strings),
 	};
 
 	return RUN(tests);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests api_answer.h: the answers of Proxmox's releases, answers with a member that is not valid, and
- * what the client and the log are told about each kind of refusal. Each text ends at an unreadable
- * page.
+ * Tests api_answer.h: the answers of Proxmox's releases, answers with a member that is not valid,
+ * and what the client and the log are told about each kind of refusal. Each text ends at an
+ * unreadable page.
  */
 #include "tests/unit/guard.h"
 
@@ -163,7 +163,8 @@ static void refusals(void **state)
 		const char *known, *words, *hint; /* the hint has this part */
 	} table[] = {
 		{ &token, 500, "Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist",
-		  "{\"data\":null,\"message\":\"Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist\\n\"}",
+		  "{\"data\":null,\"message\":\"Configuration file 'nodes/pve01/qemu-server/999.conf' does not "
+		  "exist\\n\"}",
 		  "no such guest", "Configuration file 'nodes/pve01/qemu-server/999.conf' does not exist",
 		  "on another node" },
 		{ &token, 500, "", "{\"message\":\"Configuration file 'nodes/pve01/lxc/999.conf' does not exist\\n\"}",
@@ -179,9 +180,8 @@ static void refusals(void **state)
 		  "permission denied - invalid PVE ticket", "2 hours" },
 		{ &user, 401, "Permission denied - invalid csrf token", "", "authentication failed",
 		  "Permission denied - invalid csrf token", "CSRFPreventionToken" },
-		{ &token, 595, "No route to host", "", "the guest's node does not answer", "No route to host",
-		  "node on" },
-		{ &token, 596, "Connection timed out", "", "the guest's node does not answer", "Connection timed out",
+		{ &token, 595, "No route to host", "", "its API does not answer", "No route to host", "node on" },
+		{ &token, 596, "Connection timed out", "", "its API does not answer", "Connection timed out",
 		  "node on" },
 		{ &token, 500, "hostname lookup 'pve9' failed - failed to get address info for: pve9", "",
 		  "no such node", "hostname lookup 'pve9' failed - failed to get address info for: pve9", "cluster" },
@@ -198,6 +198,7 @@ static void refusals(void **state)
 		  "a parameter was refused",
 		  "Parameter verification failed. (bogus: property is not defined in schema, b: x)", "release" },
 		{ &token, 400, "a", "{\"errors\":{\"b\":1}}", "a parameter was refused", "a (b)", "release" },
+		{ &token, 400, "", "{\"errors\":{\"b\":\"c\"}}", "a parameter was refused", "(b: c)", "release" },
 		{ &token, 400, "a", "{\"errors\":{}}", "a parameter was refused", "a", "release" },
 		{ &token, 400, "a", "{\"errors\":[\"b\"]}", "a parameter was refused", "a", "release" },
 		{ &token, 501, "Method 'POST /nodes/a/qemu/1/termproxy' not implemented", "",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests framer_take(): the first bytes of a stream are taken for a login, and the rest goes on as if
- * it had begun there. Streams of random frames, read in pieces of every size, are cut at every
+ * Tests framer_take(): the first bytes of a stream are taken for a login, and the rest goes on as
+ * if it had begun there. Streams of random frames, read in pieces of every size, are cut at every
  * place. All data must come once and in order, in frames that the other side accepts.
  */
 #include "tests/unit/guard.h"
@@ -184,7 +184,8 @@ static void what_is_not_taken(void **state)
 	for (unsigned sender = WS_FROM_CLIENT; sender <= WS_FROM_SERVER; sender++) {
 		struct ws_control control;
 
-		/* A Close stays for the relay, which answers with its code: so it must be complete. */
+		/* A Close stays for the relay, which answers with its code: so it must be
+		 * complete. */
 		n_stream = n_data = n_controls = 0;
 		add(sender, WS_BINARY, true, 3);
 		add(sender, WS_CLOSE, true, 2);

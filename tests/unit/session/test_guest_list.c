@@ -54,7 +54,9 @@ static const struct {
 	  GUEST_FOUND, "a", GUEST_STATUS_OTHER, true },
 	{ LIST("{\"vmid\":100,\"type\":\"qemu\",\"node\":\"a\",\"template\":0}"), GUEST_FOUND, "a", GUEST_STATUS_OTHER,
 	  false },
-	{ LIST("{\"vmid\":1e2,\"type\":\"qemu\",\"node\":\"a\"}"), GUEST_FOUND, "a", GUEST_STATUS_OTHER, false },
+	/* Elements without the vmid's digits are not parsed. */
+	{ LIST("{\"vmid\":1e2,\"type\":\"qemu\",\"node\":\"a\"}"), GUEST_MISSING, "", 0, false },
+	{ LIST("{\"vmid\":101,\"x\":\"\xFF\",}," VM(100, "b")), GUEST_FOUND, "b", GUEST_RUNNING, false },
 	/* Elements without vmid are no guests. */
 	{ LIST("{\"id\":\"node/pve\",\"type\":\"node\",\"node\":\"a\"}," VM(100, "b")), GUEST_FOUND, "b", GUEST_RUNNING,
 	  false },
@@ -97,7 +99,8 @@ static const struct {
 	{ "{data:[]}", ERR_UPSTREAM_ANSWER, "", 0, false },
 	{ LIST("{\"vmid\":100,\"type\":\"qemu\",\"node\":\"a\",}"), ERR_UPSTREAM_ANSWER, "", 0, false },
 	{ LIST("{\"vmid\":100]"), ERR_UPSTREAM_ANSWER, "", 0, false },
-	{ LIST("{\"vmid\":101,\"x\":\"\xFF\"}"), ERR_UPSTREAM_ANSWER, "", 0, false },
+	{ LIST("{\"vmid\":100,\"type\":\"qemu\",\"node\":\"a\",\"x\":\"\xFF\"}"), ERR_UPSTREAM_ANSWER, "", 0, false },
+	{ LIST("{\"vmid\":101,\"x\":100,\"y\":\"\xFF\"}"), ERR_UPSTREAM_ANSWER, "", 0, false },
 	/* The guest, but not as it must be. */
 	{ LIST("{\"vmid\":100,\"type\":\"qemu\"}"), ERR_UPSTREAM_ANSWER, "", 0, false },
 	{ LIST("{\"vmid\":100,\"type\":\"qemu\",\"node\":\"\"}"), ERR_UPSTREAM_ANSWER, "", 0, false },

@@ -122,7 +122,8 @@ static uint8_t *stack_after_response(uint8_t out[RFB_OUT_MAX])
 	CHECK_INT(pthread_attr_setstack(&attributes, stack, STACK_SIZE), 0, "pthread_attr_setstack()");
 	CHECK_INT(pthread_create(&thread, &attributes, respond_in_thread, out), 0, "pthread_create()");
 	CHECK_INT(pthread_join(thread, NULL), 0, "pthread_join()");
-	/* The kernel copies it, because valgrind reports each read of a stack that is not in use. */
+	/* The kernel copies it, because valgrind reports each read of a stack that is not in
+	 * use. */
 	CHECK_INT(pread(memory, copy, STACK_SIZE, (off_t)(uintptr_t)stack), STACK_SIZE, "/proc/self/mem");
 	close(memory);
 	pthread_attr_destroy(&attributes);
