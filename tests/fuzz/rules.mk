@@ -26,7 +26,7 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
 	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti \
 	replay_is_used uptime_seconds cluster_find cluster_find_host RAND_bytes login_run relay_run linger \
-	io_begin_tls io_handshake api_request_console
+	io_begin_tls io_handshake tls_socket_limit api_request_console
 
 # Which folder each target tests.
 fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session upstream=session \

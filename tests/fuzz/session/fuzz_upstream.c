@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 
 #include "lib/error.h"
+#include "lib/tls_socket.h"
 #include "session/api.h"
 #include "session/dial.h"
 #include "session/upstream.h"
@@ -119,6 +120,15 @@ ssize_t __wrap_io_handshake(struct endpoint *e)
 	return 1;
 }
 
+static size_t at_once = TLS_SOCKET_AT_ONCE;
+
+void __wrap_tls_socket_limit(SSL *ssl, size_t size);
+void __wrap_tls_socket_limit(SSL *ssl, size_t size)
+{
+	(void)ssl;
+	at_once = size;
+}
+
 /* --- what must hold ------------------------------------------------------------------------- */
 
 static bool is_clean(const char *text)
@@ -159,6 +169,7 @@ int __wrap_api_request_console(struct upstream *u)
 	const int rc = __real_api_request_console(u);
 
 	require_console(u->console, rc);
+	REQUIRE(at_once == TLS_SOCKET_AT_ONCE, "%zu bytes at once in the relay", at_once);
 	for (size_t i = 0; i < sizeof(u->early); i++)
 		REQUIRE(u->early[i] == 0, "byte %zu of an answer is left", i);
 	return rc;
