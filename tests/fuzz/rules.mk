@@ -17,8 +17,8 @@ endif
 FUZZ_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I.
 FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
-# fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests. libc
-# answers the session's calls of libc, and of the modules in FUZZ_WORLD.
+# fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests.
+# libc answers the session's calls of libc, and of the modules in FUZZ_WORLD.
 FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check direction framer log login peer \
 	relay relay_close relay_time rfb sandbox silence upgrade wipe) $(addprefix tests/fuzz/session/,world libc files \
 	upstream_fake login_model payloads reference_rfb)

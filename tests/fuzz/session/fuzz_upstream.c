@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fuzzes upstream_open(), from the first request to Proxmox to the console's 101: api.h, upstream.h,
+ * Fuzzes upstream_open(), from the first request to Proxmox to the console's 101: upstream.h, api.h
  * and the parsers below them, over the modelled world of world.h without TLS. The bit 0x40 of the
  * input's first byte chooses between two forms:
  *
@@ -224,7 +224,7 @@ static void require_path(const char *at, const char *eol)
 	REQUIRE(i < sizeof(ends) / sizeof(ends[0]), "%.*s", (int)(eol - at), at);
 }
 
-/* Requires requests of the form that they must have, whatever Proxmox answered to the one before. */
+/* Requires requests of the form that they must have, whatever Proxmox answered before. */
 static void require_requests(const struct run *r)
 {
 	static const char *const lines[] = {
