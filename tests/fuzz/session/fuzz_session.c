@@ -182,10 +182,7 @@ PER_BYTE void witness_read(bool from_client, const uint8_t *bytes, size_t n)
 	}
 }
 
-static void require_no_secret(const char *text, size_t n)
-{
-	payloads_require_no_secret(text, n, world.upstream.bytes, world.upstream.sent);
-}
+#define require_no_secret(text, n) payloads_require_no_secret(text, n, world.upstream.bytes, world.upstream.sent)
 
 /* Checks a control frame that the session sent. back is the direction whose Pings it may answer. */
 static void own_control(const struct reference *r, struct witness *back, bool to_client, int *ret_close)
@@ -221,20 +218,26 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 	}
 }
 
-/* Takes a byte of data that the session sent: of its login, or what w's sender sent behind it. */
-static void data_byte(struct witness *w, enum rfb_peer to)
+/* Takes a byte of data that the session sent, if it belongs to the login. */
+static bool login_byte(uint8_t byte, enum rfb_peer to)
 {
-	const enum rfb_peer from = to == RFB_CLIENT ? RFB_SERVER : RFB_CLIENT;
-	const size_t at = witness.login.taken[from] + w->n_passed;
-
 	update_login();
-	if (login_model_sends(&witness.login, to)) {
-		login_model_byte(&witness.login, to, w->to.plain);
-		if (to == RFB_CLIENT && witness.login.greeted && witness.logging_in &&
-		    witness.login.sent[to] == LOGIN_MODEL_GREETING)
-			witness.login_end = world.now + config.request_timeout * INT64_C(1000);
+	if (!login_model_sends(&witness.login, to))
+		return false;
+	login_model_byte(&witness.login, to, byte);
+	if (to == RFB_CLIENT && witness.logging_in && witness.login.sent[to] == LOGIN_MODEL_GREETING)
+		witness.login_end = world.now + config.request_timeout * INT64_C(1000);
+	return true;
+}
+
+/* Takes a byte of data that the session sent: of its login, or what w's sender sent behind it. */
+PER_BYTE static void data_byte(struct witness *w, enum rfb_peer to)
+{
+	size_t at;
+
+	if (login_model_sends(&witness.login, to) && login_byte(w->to.plain, to))
 		return;
-	}
+	at = witness.login.taken[to == RFB_CLIENT ? RFB_SERVER : RFB_CLIENT] + w->n_passed;
 	REQUIRE(at < w->n_data && w->data[at] == w->to.plain, "byte %zu of the data", at);
 	w->n_passed++;
 }
