@@ -56,7 +56,6 @@ static struct {
 	int64_t own_pings;      /* our Pings to the client */
 	size_t ends;            /* records of a session's end or of a refusal */
 	bool pong_due;          /* the client has not answered the last Ping */
-	bool began;
 	struct login_model login;
 	bool logging_in;
 	int64_t login_end; /* when the part of the login that runs must be over */
@@ -77,7 +76,7 @@ static void begin_witness(void)
 	witness.up.from = witness.up.to = (struct reference){ .masked = true };
 	witness.down.from = witness.down.to = (struct reference){ .masked = false };
 	witness.head_end = 0;
-	witness.head_only = witness.upgraded = witness.began = witness.cut = witness.pong_due = false;
+	witness.head_only = witness.upgraded = witness.cut = witness.pong_due = false;
 	witness.n_read = witness.n_answer = witness.ends = 0;
 	witness.client_close = witness.upstream_close = 0;
 	witness.relaying = false;
@@ -365,7 +364,6 @@ void witness_log(const char *text, size_t n)
 	/* What a peer said does not look like a field of a line. */
 	REQUIRE(!outcome || !memmem(outcome + 1, (size_t)(text + n - outcome) - 1, " outcome=", 9), "%.*s", (int)n,
 		text);
-	witness.began |= memmem(text, n, "Session began", 13) != NULL;
 	witness.ends += memmem(text, n, "Session ended", 13) || memmem(text, n, "Request refused", 15);
 }
 
