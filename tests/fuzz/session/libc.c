@@ -86,6 +86,7 @@ WRAP(ssize_t, recv, int fd, void *buf, size_t size, int flags)
 		memcpy(buf, p->bytes + p->read, size);
 		witness_read(p == &world.client, p->bytes + p->read, size);
 		p->read += size;
+		p->taken = world.now;
 		world.idle = 0;
 		return (ssize_t)size;
 	}

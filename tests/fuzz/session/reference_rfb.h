@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A second reader of the VNC handshake, to check rfb.h and login.h against. It is simple: it has all
- * bytes of a side at once, and shares no code with rfb.c.
+ * A second reader of the VNC handshake, to check rfb.h and login.h against. It is simple: it has
+ * all bytes of a side at once, and shares no code with rfb.c.
  */
 #ifndef PROXXY_TESTS_FUZZ_REFERENCE_RFB_H
 #define PROXXY_TESTS_FUZZ_REFERENCE_RFB_H
