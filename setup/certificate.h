@@ -15,7 +15,9 @@
 #include "lib/payload.h"
 
 enum {
-	CERTIFICATE_SUBJECT_MAX = 256, /* bytes of a subject in text, with its NUL; a longer one is cut off */
+	/* Bytes of a subject in text, with its NUL; a longer one is cut off. It stays in one line
+	 * of a terminal: in the next one its end could look like the fingerprint. */
+	CERTIFICATE_SUBJECT_MAX = 64,
 	CERTIFICATE_FINGERPRINT_MAX = 3 * CRYPTO_FINGERPRINT_LEN, /* bytes in text, with its NUL */
 };
 

@@ -52,7 +52,7 @@ int files_read_before(struct setup *s)
 		return report_error(EX_CONFIG, "%s. Correct this file or remove it", why);
 	if (rc == CLUSTER_FOUND && !share_a_host(&s->before, &s->cluster))
 		return report_error(EX_CONFIG,
-				    "%s is there already, for another host (%s). Choose another name with --name, or "
+				    "%s is for another host (%s). Choose another name with --name, or "
 				    "remove that file if its cluster has a new address",
 				    s->file, s->before.hosts[0].host);
 	return EX_OK;

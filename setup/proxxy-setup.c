@@ -173,6 +173,9 @@ static int undo(void)
 		return rc;
 	strict_json_wipe(answer);
 	report_step("cluster", "%s (node %s)", setup.name, setup.node);
+	rc = files_read_before(&setup); /* another cluster may have the same name */
+	if (rc != EX_OK)
+		return rc;
 	if (!setup.options.yes) {
 		if (!ask_possible())
 			return report_error(EX_NOINPUT, "there is no terminal to ask. Use --yes");

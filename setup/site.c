@@ -38,6 +38,15 @@ static int choose_name(struct setup *s, const char *cluster)
 	return files_name(s);
 }
 
+static void add_host(struct setup *s, const struct console *host)
+{
+	struct cluster_host *to = &s->cluster.hosts[s->cluster.n_hosts++];
+
+	memcpy(to->host, host->host, sizeof(to->host));
+	to->is_address = host->host_is_address;
+	to->port = host->host_port;
+}
+
 int site_identify(struct setup *s, struct json_object **ret_answer, struct json_object **ret_nodes)
 {
 	const char *cluster = "", *node = NULL;
@@ -55,6 +64,7 @@ int site_identify(struct setup *s, struct json_object **ret_answer, struct json_
 	}
 	if (node && host_is_name(node, strlen(node))) {
 		snprintf(s->node, sizeof(s->node), "%s", node);
+		add_host(s, &s->options.address);
 		rc = choose_name(s, cluster);
 	} else {
 		rc = report_error(EX_PROTOCOL, "%s: its answer to /cluster/status names no node", s->options.host);
@@ -131,15 +141,6 @@ static void choose_trust(struct setup *s)
 }
 
 /* --- hosts -------------------------------------------------------------------------------- */
-
-static void add_host(struct setup *s, const struct console *host)
-{
-	struct cluster_host *to = &s->cluster.hosts[s->cluster.n_hosts++];
-
-	memcpy(to->host, host->host, sizeof(to->host));
-	to->is_address = host->host_is_address;
-	to->port = host->host_port;
-}
 
 /* Another node: its names and the certificate that pveproxy shows there, as Proxmox says. */
 struct node {
@@ -261,7 +262,6 @@ int site_explore(struct setup *s, struct json_object *nodes)
 {
 	take_ca(s);
 	choose_trust(s);
-	add_host(s, &s->options.address);
 	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
 		struct json_object *entry = json_object_array_get_idx(nodes, i);
 

@@ -10,14 +10,14 @@
 
 struct json_object;
 
-/* Asks for the cluster's status. Sets s->node, s->name and the paths of the files. Returns EX_OK,
- * and the nodes in *ret_nodes, which is part of *ret_answer, which the caller frees with
- * strict_json_wipe(). Otherwise prints an error and returns its exit status. */
+/* Asks for the cluster's status. Sets s->node, s->name and the paths of the files, and adds HOST to
+ * s->cluster. Returns EX_OK, and the nodes in *ret_nodes, which is part of *ret_answer, which the
+ * caller frees with strict_json_wipe(). Otherwise prints an error and returns its exit status. */
 int site_identify(struct setup *s, struct json_object **ret_answer, struct json_object **ret_nodes);
 
-/* Sets s->trust, s->ca, and the hosts and fingerprints of s->cluster: HOST first, then those other
- * nodes that this machine can reach and whose certificates a session would verify. Says which are
- * left out. Returns EX_OK, or as site_identify(). */
+/* Sets s->trust, s->ca and the fingerprints of s->cluster, and adds those other nodes to its hosts
+ * that this machine can reach and whose certificates a session would verify. Says which are left
+ * out. Returns EX_OK, or as site_identify(). */
 int site_explore(struct setup *s, struct json_object *nodes);
 
 /* Adds the hosts of the cluster file that was there, such as nodes that are off at the moment, and

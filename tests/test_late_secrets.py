@@ -47,7 +47,7 @@ class Guests:
             self.handed_out["signature"] = ticket[-40:]
             return ticket
 
-        standin.access.vnc_ticket = vnc_ticket  # type: ignore[method-assign]
+        setattr(standin.access, "vnc_ticket", vnc_ticket)
 
 
 @pytest.fixture

@@ -153,6 +153,14 @@ def test_echoed_secrets_are_not_logged(proxxy: Activator, opens: Callable[..., C
     assert LINK["ticket"].rpartition("=")[2] not in log
 
 
+def test_echoed_secrets_that_are_cut_off_are_not_logged(proxxy: Activator, opens: Callable[..., Client]) -> None:
+    secret = LINK["ticket"].rpartition("=")[2]
+    for before in (110, 125, 140, 155):
+        assert end_of(opens(proxxy, refuses(500, "x" * before + secret))) == (1011, "Proxmox: 500")
+    proxxy.wait_sessions(0)
+    assert secret[:4] not in proxxy.log()
+
+
 @pytest.mark.parametrize(
     "guests, words, log",
     [

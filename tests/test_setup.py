@@ -573,6 +573,18 @@ def test_password_is_not_shown(site: Site) -> None:
     assert "secret" not in site.command.run(site.host).screen
 
 
+def test_subject_cannot_show_a_fingerprint(authority: Authority) -> None:
+    """The subject is text of whoever answers. With spaces, its end would be in the next line of a terminal, in the
+    column of the fingerprint."""
+    name = " ".join(f"{byte:02X}" for byte in range(32)).replace(" ", ":")
+    cert = authority.leaf("long", organization="x" + 80 * " " + name)
+    with site_of(cert) as site:
+        done = site.command.run(site.host)
+    lines = done.out.splitlines()
+    assert lines[0].startswith("certificate  O = x") and lines[1].strip() == cert.fingerprint
+    assert len(lines[0]) < 80 and name not in done.out
+
+
 # --- dry run and undo ---------------------------------------------------------------------------
 
 # Proxmox: $cmddef of pve-access-control's CLI/pveum.pm: method, path and arguments by position.
@@ -703,3 +715,19 @@ def test_undo_leaves_a_token_of_another_machine(site: Site) -> None:
     site.admin.users[USER].tokens["proxxy"]["comment"] = "Made by proxxy-setup on other"
     site.command.ok(site.host, "--undo", "--yes")
     assert set(site.admin.users[USER].tokens) == {"proxxy"} and ROLE in site.admin.roles
+
+
+def test_undo_leaves_the_file_of_another_cluster(site: Site) -> None:
+    """Two hosts that stand alone often have the same node name. The file that has it is not this one's."""
+    other = "HOSTS=pve01.elsewhere.example\nTOKEN=proxxy@pve!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11\n"
+    site.command.ok(site.host, "--name", "second")
+    (site.command.clusters / "pve01.conf").write_text(other)
+    (site.command.clusters / "pve01.pem").write_text("of the other\n")
+    site.admin.calls.clear()
+    words = site.command.refusal(EX_CONFIG, site.host, "--undo", "--yes")
+    assert "pve01.conf is for another host (pve01.elsewhere.example). Choose another name with --name" in words
+    assert site.admin.calls == []
+    assert (site.command.clusters / "pve01.conf").read_text() == other
+    assert (site.command.clusters / "pve01.pem").exists()
+    site.command.ok(site.host, "--undo", "--yes", "--name", "second")
+    assert sorted(path.name for path in site.command.clusters.iterdir()) == ["pve01.conf", "pve01.pem"]

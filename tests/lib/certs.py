@@ -57,10 +57,11 @@ class Authority:
         self_signed: bool = False,
         rsa_bits: int | None = None,
         key: _Key | None = None,
+        organization: str = "",
     ) -> Cert:
         """Creates a server certificate; starts and ends are relative to now. `name` is also the file's name."""
         key = key or _new_key(rsa_bits)
-        subject = _name(name)
+        subject = _name(name, organization)
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)
         names: list[x509.GeneralName] = [x509.DNSName(entry) for entry in dns]
         names += [x509.IPAddress(ipaddress.ip_address(entry)) for entry in ips]
@@ -110,8 +111,9 @@ def _new_key(rsa_bits: int | None) -> _Key:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _name(common_name: str, organization: str = "") -> x509.Name:
+    names = [(NameOID.ORGANIZATION_NAME, organization), (NameOID.COMMON_NAME, common_name)]
+    return x509.Name([x509.NameAttribute(oid, text) for oid, text in names if text])
 
 
 def _builder(
