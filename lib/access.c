@@ -105,7 +105,7 @@ static int open_jwe(struct access *a, const struct config *config, const char *t
 }
 
 /* Returns false if PROXXY_ALLOWED_HOSTS rules the console's host out. For a name, this is only what
- * can be decided before DNS; connect_any() in session/upstream.c checks its addresses. */
+ * can be decided before DNS; connect_any() in session/dial.c checks its addresses. */
 static bool may_connect(const struct config *config, const struct console *c)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };

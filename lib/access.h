@@ -37,7 +37,7 @@ struct access {
 /* Opens the payload text[0..len), at most HTTP_HEAD_MAX bytes. If it has no console ticket, reads
  * the cluster file: a->console then has the file's first host and, if the payload has no ticket,
  * the file's token. Checks PROXXY_ALLOWED_HOSTS as far as possible before DNS, unless a cluster
- * file lists the host; session/upstream.c checks the addresses that a name resolves to.
+ * file lists the host; session/dial.c checks the addresses that a name resolves to.
  * Returns 0; a->why is then set if Proxmox will reject the ticket. Otherwise returns
  * ERR_PAYLOAD_INVALID, ERR_HOST_FORBIDDEN (only if authenticated), ERR_CONFIG (the cluster file is
  * invalid or cannot be read) or ERR_SYSTEM, and sets a->why.

@@ -222,8 +222,8 @@ static int find_node(struct upstream *u)
 		return refuse(
 			u, "no such guest",
 			"its list has no guest %u: it does not exist, or the user, or the token, has no role with "
-			"VM.Audit on it",
-			c->vmid);
+			"VM.Audit on it%s",
+			c->vmid, list->has_long ? "; an entry of more than 8 KiB was not read" : "");
 	if (list->place == GUEST_OTHER_TYPE)
 		return refuse(u, "the guest is of the other type", "guest %u is a %s: type must be %s", c->vmid,
 			      strcmp(c->type, "qemu") == 0 ? "container" : "VM",

@@ -59,13 +59,19 @@ static bool take_guest(struct guest_list *list, struct json_object *element)
 	return true;
 }
 
-/* Parses the element in list->text. Returns false if it is not valid. An element without the digits
- * of the vmid is not the guest's and is not parsed: parsing takes twice as long as all the rest. */
+/* Parses the element in list->text, unless it is too long. Returns false if it is not valid. An
+ * element without the digits of the vmid is not the guest's and is not parsed: parsing takes twice
+ * as long as all the rest. */
 static bool take_element(struct guest_list *list)
 {
 	struct json_object *element;
 	bool good;
 
+	if (list->used > sizeof(list->text)) {
+		list->has_long = true;
+		list->used = 0;
+		return true;
+	}
 	if (!memmem(list->text, list->used, list->digits, strlen(list->digits))) {
 		list->used = 0;
 		return true;
@@ -118,9 +124,9 @@ static bool closes(struct guest_list *list, char c)
 /* Takes a byte of an element, from its opening bracket on. */
 static bool take_from_element(struct guest_list *list, char c)
 {
-	if (list->used == sizeof(list->text))
-		return false;
-	list->text[list->used++] = c;
+	if (list->used < sizeof(list->text))
+		list->text[list->used] = c;
+	list->used++;
 	if (!closes(list, c))
 		return true;
 	list->state = LIST_AFTER_ELEMENT;

@@ -51,6 +51,7 @@ struct guest_list {
 	enum guest_place place;
 	enum guest_status status;
 	bool is_template;
+	bool has_long; /* an element was too long to be read; it may be the guest's */
 	char node[CONSOLE_HOST_MAX + 1];
 
 	/* What is looked for. */
@@ -63,16 +64,17 @@ struct guest_list {
 	bool has_data; /* the member "data" was there */
 	size_t depth;  /* of open brackets in an element, or in a value that is skipped */
 	size_t total;  /* bytes read */
-	size_t used;   /* bytes of text */
+	size_t used;   /* bytes of text, or more: the element is too long, and the rest of it is not kept */
 	char text[GUEST_ELEMENT_MAX];
 };
 
 /* Begins to look for a guest. type is "qemu" or "lxc", in static storage. */
 void guest_list_begin(struct guest_list *list, uint32_t vmid, const char *type);
 
-/* Reads the next piece. Returns 0, or ERR_UPSTREAM_ANSWER: it is not such a list, an element or the
- * list is too large, or has the guest twice, or no valid node for it. An element without the digits
- * of the vmid is not the guest's: only its beginning and end are looked for. */
+/* Reads the next piece. Returns 0, or ERR_UPSTREAM_ANSWER: it is not such a list, is too large, has
+ * the guest twice, or no valid node for it. An element without the digits of the vmid is not the
+ * guest's: only its beginning and end are looked for. So with one that is too long, because whoever
+ * may configure a guest can give it many tags, and must not be able to hide the others. */
 int guest_list_read(struct guest_list *list, const char *buf, size_t len);
 
 /* The list is complete. Returns 0 with the result in *list, or ERR_UPSTREAM_ANSWER if a part is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Looks a host's name up in a thread, so that the lookup can be abandoned at a deadline. upstream.c
+ * Looks a host's name up in a thread, so that the lookup can be abandoned at a deadline. dial.c
  * calls it.
  */
 #include "session/resolve.h"

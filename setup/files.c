@@ -33,13 +33,42 @@ int files_name(struct setup *s)
 						      report_error(EX_CONFIG, "PROXXY_CLUSTER_DIRECTORY is too long");
 }
 
-/* Returns true if both list the same host. */
-static bool share_a_host(const struct cluster *a, const struct cluster *b)
+bool files_lists(const struct setup *s, const struct cluster *cluster, const struct cluster_host *host)
 {
-	for (size_t i = 0; i < a->n_hosts; i++)
-		for (size_t k = 0; k < b->n_hosts; k++)
-			if (strcasecmp(a->hosts[i].host, b->hosts[k].host) == 0)
-				return true;
+	const uint16_t usual = (uint16_t)s->config.upstream_port, port = host->port ? host->port : usual;
+
+	for (size_t i = 0; i < cluster->n_hosts; i++) {
+		const struct cluster_host *other = &cluster->hosts[i];
+
+		if (strcasecmp(other->host, host->host) == 0 && (other->port ? other->port : usual) == port)
+			return true;
+	}
+	return false;
+}
+
+bool files_verify(const struct setup *s, const struct cluster *cluster)
+{
+	static char pem[SETUP_CA_MAX];
+	const struct certificate *c = &s->certificate;
+
+	if (*cluster->ca_file && settings_read_file(cluster->ca_file, pem, sizeof(pem)) > 0 &&
+	    certificate_verified_by(c, pem, &s->options.address))
+		return true;
+	for (size_t i = 0; i < cluster->n_fingerprints; i++)
+		if (memcmp(cluster->fingerprints[i], c->fingerprint, sizeof(c->fingerprint)) == 0)
+			return true;
+	return false;
+}
+
+/* Returns true if s->before is of HOST's cluster. That it lists another node of s->cluster is not
+ * enough: HOST says which nodes it has, and its token must not go to a host that names its nodes. */
+static bool is_of_cluster(const struct setup *s)
+{
+	if (files_lists(s, &s->before, &s->cluster.hosts[0]))
+		return true;
+	for (size_t i = 1; i < s->cluster.n_hosts; i++)
+		if (files_lists(s, &s->before, &s->cluster.hosts[i]))
+			return files_verify(s, &s->before);
 	return false;
 }
 
@@ -50,11 +79,15 @@ int files_read_before(struct setup *s)
 
 	if (rc < 0)
 		return report_error(EX_CONFIG, "%s. Correct this file or remove it", why);
-	if (rc == CLUSTER_FOUND && !share_a_host(&s->before, &s->cluster))
-		return report_error(EX_CONFIG,
-				    "%s is for another host (%s). Choose another name with --name, or "
-				    "remove that file if its cluster has a new address",
-				    s->file, s->before.hosts[0].host);
+	if (rc == CLUSTER_FOUND && !is_of_cluster(s)) {
+		const struct cluster_host *host = &s->before.hosts[0];
+
+		return report_error(
+			EX_CONFIG,
+			"%s is for another host (%s port %u). Choose another name with --name, or name a host "
+			"that it lists. Remove that file if its cluster has a new address",
+			s->file, host->host, host->port ? host->port : (unsigned)s->config.upstream_port);
+	}
 	return EX_OK;
 }
 

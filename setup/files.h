@@ -12,8 +12,15 @@
  * status. */
 int files_name(struct setup *s);
 
-/* Reads the cluster file that exists to s->before. It must be of the same cluster: list one of the
- * hosts in s->cluster. Returns EX_OK, also if there is none; else as files_name(). */
+/* Returns true if cluster lists the host with its port. */
+bool files_lists(const struct setup *s, const struct cluster *cluster, const struct cluster_host *host);
+
+/* Returns true if CA_FILE or FINGERPRINTS of the cluster file accept HOST's certificate. */
+bool files_verify(const struct setup *s, const struct cluster *cluster);
+
+/* Reads the cluster file that exists to s->before. It must be of the same cluster: list HOST, or
+ * list another host of s->cluster and accept HOST's certificate. Returns EX_OK, also if there is
+ * none; else as files_name(). */
 int files_read_before(struct setup *s);
 
 /* Writes the CA, if sessions are to use it, and the cluster file: root:proxxy 0640, because it

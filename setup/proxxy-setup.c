@@ -69,17 +69,13 @@ static int check_machine(void)
  * earlier run, or the administrator, has decided. */
 static bool is_accepted_already(void)
 {
-	const struct certificate *c = &setup.certificate;
 	struct cluster *cluster = &setup.before;
-	bool accepted = false;
+	bool accepted;
 	char why[512];
 
 	if (cluster_find_host(&setup.config, &setup.options.address, cluster, why, sizeof(why)) != CLUSTER_FOUND)
 		return false;
-	if (*cluster->ca_file && settings_read_file(cluster->ca_file, setup.ca, sizeof(setup.ca)) > 0)
-		accepted = certificate_verified_by(c, setup.ca, &setup.options.address);
-	for (size_t i = 0; i < cluster->n_fingerprints && !accepted; i++)
-		accepted = memcmp(cluster->fingerprints[i], c->fingerprint, sizeof(c->fingerprint)) == 0;
+	accepted = files_verify(&setup, cluster);
 	if (accepted)
 		report_step("", "%s.conf has what verifies it", cluster->name);
 	cluster_wipe(cluster);

@@ -276,15 +276,6 @@ int site_explore(struct setup *s, struct json_object *nodes)
 	return EX_OK;
 }
 
-/* Returns true if s->cluster lists the host. */
-static bool is_listed(const struct setup *s, const struct cluster_host *host)
-{
-	for (size_t i = 0; i < s->cluster.n_hosts; i++)
-		if (strcasecmp(s->cluster.hosts[i].host, host->host) == 0)
-			return true;
-	return false;
-}
-
 void site_keep_hosts(struct setup *s)
 {
 	char text[2048] = "";
@@ -294,7 +285,7 @@ void site_keep_hosts(struct setup *s)
 	for (size_t i = 0; i < s->before.n_hosts && s->trust != SETUP_TRUST_FINGERPRINTS; i++) {
 		const struct cluster_host *host = &s->before.hosts[i];
 
-		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX || is_listed(s, host))
+		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX || files_lists(s, &s->cluster, host))
 			continue;
 		s->cluster.hosts[s->cluster.n_hosts++] = *host;
 		report_step("", "%s stays in the list, though it does not answer or would not be trusted now",

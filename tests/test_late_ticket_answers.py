@@ -177,7 +177,11 @@ def test_echoed_secrets_that_are_cut_off_are_not_logged(proxxy: Activator, opens
         ),
         (None, API + "its answer to the list of guests is not from Proxmox's API", ""),
         ([{"vmid": 100, "type": "qemu", "node": "../x"}], API + f"its answer to the list of guests {FOREIGN}", ""),
-        ([{"vmid": 101, "x": "y" * 9000}], API + f"its answer to the list of guests {FOREIGN}", ""),
+        (
+            [{"vmid": 100, "type": "qemu", "node": "pve01", "tags": "y;" * 5000}],
+            "Proxmox: no such guest",
+            "has no role with VM.Audit on it; an entry of more than 8 KiB was not read",
+        ),
     ],
 )
 def test_guest_is_not_found(proxxy: Activator, opens: Callable[..., Client], guests: Any, words: str, log: str) -> None:

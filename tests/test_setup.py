@@ -585,6 +585,34 @@ def test_subject_cannot_show_a_fingerprint(authority: Authority) -> None:
     assert len(lines[0]) < 80 and name not in done.out
 
 
+def test_file_of_another_cluster_at_the_same_address(site: Site, cert: Cert) -> None:
+    """Ports of one address may lead to different clusters, whose nodes may have the same name."""
+    site.command.ok(site.host)
+    before = site.command.cluster_file()
+    with site_of(cert) as other:
+        words = site.command.refusal(EX_CONFIG, other.host)
+        assert f"pve01.conf is for another host (127.0.0.1 port {site.proxmox.port})" in words
+        assert other.admin.calls == [] and site.command.cluster_file() == before
+
+
+def test_cluster_that_claims_the_host_of_another(cert: Cert, authority: Authority) -> None:
+    """A host that names another cluster's host as a node does not get that cluster's token."""
+    mine = authority.leaf("mine", ips=("127.0.0.2",))
+    shown = authority.leaf("shown", ips=("127.0.0.2",), self_signed=True)
+    with site_of(cert) as site:
+        site.command.ok(site.host)
+        before = site.command.cluster_file()
+        with StandIn(shown, addresses=("127.0.0.2",), port=site.proxmox.port) as other:
+            nodes = [Node("pve01", mine, "127.0.0.2", custom=shown), Node("pve02", cert, "127.0.0.1")]
+            admin = Admin(other.access, nodes)
+            admin.cluster = "pve01"
+            other.attach(admin.handle)
+            host = f"127.0.0.2:{other.port}"
+            words = site.command.refusal(EX_CONFIG, host, answers=(YES, password(host="127.0.0.2")))
+        assert f"pve01.conf is for another host (127.0.0.1 port {site.proxmox.port})" in words
+        assert admin.calls == [] and site.command.cluster_file() == before
+
+
 # --- dry run and undo ---------------------------------------------------------------------------
 
 # Proxmox: $cmddef of pve-access-control's CLI/pveum.pm: method, path and arguments by position.
@@ -725,7 +753,7 @@ def test_undo_leaves_the_file_of_another_cluster(site: Site) -> None:
     (site.command.clusters / "pve01.pem").write_text("of the other\n")
     site.admin.calls.clear()
     words = site.command.refusal(EX_CONFIG, site.host, "--undo", "--yes")
-    assert "pve01.conf is for another host (pve01.elsewhere.example). Choose another name with --name" in words
+    assert "pve01.conf is for another host (pve01.elsewhere.example port 8006). Choose another name" in words
     assert site.admin.calls == []
     assert (site.command.clusters / "pve01.conf").read_text() == other
     assert (site.command.clusters / "pve01.pem").exists()
