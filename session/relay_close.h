@@ -17,7 +17,7 @@
  *                                                 api.c, login.c
  *
  * ERR_CLIENT_GONE and END_TERMINATED can also come before relaying, and all of the list but the
- * limits of time from login.c.
+ * limits of time from login.c. /
  */
 #ifndef PROXXY_RELAY_CLOSE_H
 #define PROXXY_RELAY_CLOSE_H

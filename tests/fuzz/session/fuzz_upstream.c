@@ -57,7 +57,7 @@ static struct run *current;
 static struct config config;
 static struct access access_;
 static SSL_CTX *context;
-static SSL *tls;
+static SSL *begun;
 
 /* --- functions of proxxy that are replaced -------------------------------------------------- */
 
@@ -85,15 +85,15 @@ bool tls_verify_needs_files(const struct tls_verify *v)
 	return !v->config;
 }
 
-bool tls_verify_set_host(SSL *ssl, const struct console *console)
+bool tls_verify_set_host(SSL *tls, const struct console *console)
 {
-	return ssl && *console->host;
+	return tls && *console->host;
 }
 
-int tls_verify_explain_handshake(const struct tls_verify *v, SSL *ssl, char *ret_words, size_t size,
+int tls_verify_explain_handshake(const struct tls_verify *v, SSL *tls, char *ret_words, size_t size,
 				 const char **ret_hint)
 {
-	REQUIRE(false, "a handshake that failed: %p %p %p %zu %p", (const void *)v, (void *)ssl, (void *)ret_words,
+	REQUIRE(false, "a handshake that failed: %p %p %p %zu %p", (const void *)v, (void *)tls, (void *)ret_words,
 		size, (const void *)ret_hint);
 	return ERR_UPSTREAM_TLS;
 }
@@ -105,11 +105,11 @@ bool tls_verify_explain_break(unsigned long error, char *ret_words, size_t size)
 }
 
 /* TLS is done at once, and the endpoint stays without it. */
-int __wrap_io_begin_tls(struct endpoint *e, SSL *ssl);
-int __wrap_io_begin_tls(struct endpoint *e, SSL *ssl)
+int __wrap_io_begin_tls(struct endpoint *e, SSL *tls);
+int __wrap_io_begin_tls(struct endpoint *e, SSL *tls)
 {
 	(void)e;
-	tls = ssl;
+	begun = tls;
 	return OK;
 }
 
@@ -122,10 +122,10 @@ ssize_t __wrap_io_handshake(struct endpoint *e)
 
 static size_t at_once = TLS_SOCKET_AT_ONCE;
 
-void __wrap_tls_socket_limit(SSL *ssl, size_t size);
-void __wrap_tls_socket_limit(SSL *ssl, size_t size)
+void __wrap_tls_socket_limit(SSL *tls, size_t size);
+void __wrap_tls_socket_limit(SSL *tls, size_t size)
 {
-	(void)ssl;
+	(void)tls;
 	at_once = size;
 }
 
@@ -362,7 +362,7 @@ static void run(struct run *r, unsigned options, const uint8_t *world_input, siz
 	r->n_sent = 0;
 	set_console(&r->console, options);
 	config = (struct config){ .connect_timeout = WAIT_S, .upstream_port = 8006 };
-	tls = NULL;
+	begun = NULL;
 	terminated = 0;
 	world_begin(world_input, size, payloads_sealed(), PAYLOADS);
 	world.chop = chop;
@@ -375,7 +375,7 @@ static void run(struct run *r, unsigned options, const uint8_t *world_input, siz
 	if (r->rc == OK)
 		r->rc = upstream_open(&r->u);
 	world.on = false;
-	SSL_free(tls);
+	SSL_free(begun);
 	require_end(r);
 }
 

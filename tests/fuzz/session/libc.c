@@ -489,15 +489,3 @@ int __wrap_systemd_open_journal(void)
 {
 	return 0;
 }
-
-/* Does nothing: it is for the whole process, which runs many sessions here. */
-void __wrap_prefault(void);
-void __wrap_prefault(void)
-{
-}
-
-int __wrap_algorithms_restrict(void);
-int __wrap_algorithms_restrict(void)
-{
-	return 0;
-}
