@@ -13,11 +13,11 @@
  *     ERR_CLIENT_SILENT                           relay_time.c check_ping(), check_vanished()
  *     END_IDLE, END_SESSION_MAX                   relay_time.c check_limits()
  *     END_TERMINATED                              relay_time.c relay_keep_time()
- *     all others                                  before relaying: proxxy-conn.c, dial.c, upstream.c,
- *                                                 api.c, login.c
+ *     all others                                  before relaying: proxxy-conn.c, dial.c,
+ *                                                 upstream.c, api.c, login.c
  *
  * ERR_CLIENT_GONE and END_TERMINATED can also come before relaying, and all of the list but the
- * limits of time from login.c. /
+ * limits of time from login.c.
  */
 #ifndef PROXXY_RELAY_CLOSE_H
 #define PROXXY_RELAY_CLOSE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Replaces the functions that read files for a fuzzed session (the linker's --wrap): settings, used
- * jti, cluster files. The world's settings choose the results.
+ * jti, cluster files; and those that prepare the process. The world's settings choose the results.
  */
 #include <stdio.h>
 
