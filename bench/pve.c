@@ -14,7 +14,7 @@
 enum {
 	GUESTS = 200,          /* in the list of guests; the last one is that of the payload */
 	GUEST = 100,           /* its vmid */
-	ANSWER_MAX = 1 << 17,  /* bytes of an answer; the list of guests has some 76 KiB */
+	ANSWER_MAX = 1 << 17,  /* bytes of an answer; the list of guests has 74 KiB */
 	CERT_LINES = 31,       /* of 64 characters, of the CA's certificate: makes vncproxy's answer 2.6 KiB */
 	SIGNATURE_LEN = 344,   /* characters of the ticket's signature: RSA with 2048 bits, base64 */
 	LENGTH_FIELD_LEN = 80, /* bytes that are enough for a Content-Length */

@@ -5,7 +5,7 @@
 BENCH_PROGRAMS := upstream load floor
 
 .PHONY: bench-programs
-bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(BUILD)/bench/nothing $(BUILD)/bench/peak
+bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(addprefix $(BUILD)/bench/,nothing peak unconfined)
 
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%): %: %.o $(BUILD)/bench/peer.o $(BUILD)/ws.o $(BUILD)/lib/error.o
 	@echo '  LINK    $@'
@@ -16,6 +16,10 @@ $(BUILD)/bench/upstream: $(BUILD)/bench/pve.o
 $(BUILD)/bench/nothing $(BUILD)/bench/peak: %: %.o
 	@echo '  LINK    $@'
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
+
+$(BUILD)/bench/unconfined: $(BUILD)/bench/unconfined.o $(proxxy-conn:%=$(BUILD)/%.o)
+	@echo '  LINK    $@'
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=sandbox_enter -o $@ $^ $(LIBS)
 
 bench:
 	tests/install-packages build test bench

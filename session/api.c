@@ -167,8 +167,8 @@ static int read_answer(struct upstream *u, const struct call *call)
 			      "it closes the connection after its answer to %s, so the console cannot follow: is "
 			      "pveproxy near its limit of connections, or a proxy in front of it?",
 			      call->name);
-	/* Reading the body overwrites the head. Quoted before it is cut off: a part of a secret
-	 * would not be recognized. */
+	/* Reading the body overwrites the head. A secret must be found before the phrase is cut
+	 * off. */
 	api_answer_quote(r.reason, u->console, reason, sizeof(reason));
 	rc = read_body(u, call, &r, (size_t)head, len);
 	if (r.status == 200 || rc == ERR_CLIENT_GONE || rc == END_TERMINATED || rc == ERR_SYSTEM)

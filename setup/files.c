@@ -61,7 +61,8 @@ bool files_verify(const struct setup *s, const struct cluster *cluster)
 }
 
 /* Returns true if s->before is of HOST's cluster. That it lists another node of s->cluster is not
- * enough: HOST says which nodes it has, and must not get the token of a cluster that it names. */
+ * enough: HOST says which nodes it has, and its token must not go to a host that names its
+ * nodes. */
 static bool is_of_cluster(const struct setup *s)
 {
 	if (files_lists(s, &s->before, &s->cluster.hosts[0]))

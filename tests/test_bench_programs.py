@@ -9,6 +9,7 @@ import runpy
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, Iterator
 
 import pytest
@@ -123,6 +124,16 @@ def test_peak_is_the_most_that_a_program_ever_had(tmp_path: Path) -> None:
     done = subprocess.run([PROGRAMS / "peak", program], capture_output=True, text=True)
     found = re.fullmatch(r"peak: (\d+) KiB\n", done.stderr)
     assert done.returncode == 3 and found and 64 * KIB <= int(found[1]) < 96 * KIB, done.stderr
+
+
+def test_session_for_valgrind_has_no_sandbox(settings: dict[str, Any], upstream: int, key: str) -> None:
+    with Activator(settings, program=PROGRAMS / "unconfined") as proxxy:
+        way = ["none", f"127.0.0.1:{proxxy.port}", payload_for("link", upstream, key)]
+        holder = subprocess.Popen([PROGRAMS / "load", *way, "idle", "1"], stdin=PIPE, stdout=PIPE)
+        assert holder.stdout and holder.stdout.readline() == b"ready\n"
+        (pid,) = proxxy.sessions()
+        assert "\nSeccomp:\t0\n" in Path(f"/proc/{pid}/status").read_text()
+        holder.communicate()
 
 
 def test_load_that_is_refused_fails(settings: dict[str, Any], upstream: int) -> None:

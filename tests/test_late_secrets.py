@@ -11,10 +11,13 @@ import pytest
 from conftest import TERMINAL
 from lib.activator import Activator
 from lib.certs import Cert
+from lib.late import LINK, end_of, open_link, read_call
+from lib.late import TOKEN as LINK_TOKEN
 from lib.payload import seal_jwe, target
 from lib.process import memory, wait_for
 from lib.standin import StandIn
 from lib.termproxy import termproxy_console
+from lib.upstream import Connection, Upstream
 from lib.vnc_console import VncConsole
 from lib.wire import BINARY, Client
 
@@ -107,3 +110,19 @@ def test_secrets_stay_with_proxxy_and_end_with_the_login(
         log = proxxy.wait_log("Session ended")
     assert len(guests.handed_out) >= 2 + (kind != "terminal")
     assert not [name for name, secret in guests.handed_out.items() if secret in log]
+
+
+@pytest.mark.parametrize("before", range(118, 160, 6))
+def test_no_part_of_a_token_that_a_server_echoes_is_logged(relay: Activator, cert: Cert, key: str, before: int) -> None:
+    """The log gets only the start of a long reason phrase, which may end inside the secret."""
+    secret = LINK_TOKEN.partition("=")[2].partition("=")[2]
+
+    def echo(c: Connection) -> None:
+        read_call(c)
+        c.respond(500, "x" * before + secret, {"Content-Length": "0"})
+
+    with Upstream(cert, echo) as upstream:
+        members = {**LINK, "host": f"127.0.0.1:{upstream.port}", "protocol": "term", "sub": f"link {before}"}
+        assert end_of(open_link(relay, key, members)) == (1011, "Proxmox: 500")
+    wait_for(lambda: f'sub="link {before}"' in relay.log().rpartition("Session ended")[2], 5, relay.log)
+    assert "x" * before not in relay.log() and secret[:3] not in relay.log()

@@ -4,7 +4,7 @@
 #   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
 #   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
 
-FUZZ_TARGETS := http body json payload framer api rfb session
+FUZZ_TARGETS := http body json payload framer api rfb upstream session
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
 ifeq ($(COVERAGE),1)
@@ -17,19 +17,20 @@ endif
 FUZZ_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I.
 FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
-# fuzz_session.c includes proxxy-conn.c and lib/io.c; upstream_fake replaces upstream; libc answers the session's calls
-# of libc, and of the modules in FUZZ_WORLD.
-FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check direction framer log login \
-	peer relay relay_close relay_time rfb sandbox silence upgrade wipe) $(addprefix tests/fuzz/session/,world libc \
-	files upstream_fake login_model payloads reference_rfb)
+# fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests.
+# libc answers the session's calls of libc, and of the modules in FUZZ_WORLD.
+FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check direction framer log login peer \
+	relay relay_close relay_time rfb sandbox silence upgrade wipe) \
+	$(addprefix tests/fuzz/session/,world libc files upstream_fake login_model payloads reference_rfb)
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time \
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
-	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load \
-	replay_use_jti replay_is_used uptime_seconds cluster_find cluster_find_host RAND_bytes login_run \
-	relay_run linger
+	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti \
+	replay_is_used uptime_seconds cluster_find cluster_find_host RAND_bytes login_run relay_run linger \
+	io_begin_tls io_handshake tls_socket_limit api_request_console
 
 # Which folder each target tests.
-fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session session=session
+fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session upstream=session \
+	session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
 fuzz_http := $(addprefix lib/,error http http_write uri)
 fuzz_body := $(addprefix lib/,error http http_body uri)
@@ -39,8 +40,10 @@ fuzz_api := $(LIB) $(addprefix session/,api_answer guest_list)
 fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb tests/fuzz/session/reference_rfb
 fuzz_session := $(FUZZ_SESSION)
+fuzz_upstream := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
+	$(addprefix tests/fuzz/session/,world libc payloads)
 $(FUZZ_BUILD)/tests/fuzz/session/libc.o: FUZZ_FLAGS := -O1 -g
-$(FUZZ_BUILD)/fuzz_session: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
+$(FUZZ_BUILD)/fuzz_session $(FUZZ_BUILD)/fuzz_upstream: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
 
 .PHONY: fuzz
 fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)

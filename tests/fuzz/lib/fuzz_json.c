@@ -32,24 +32,47 @@ static bool only(const char *s, const char *also)
 	return true;
 }
 
-static void require_console(const struct console *c)
+static void require_host(const struct console *c)
 {
 	struct in6_addr address;
 	struct in_addr address4;
 
-	REQUIRE(c->vmid >= 1 && c->vmid <= CONSOLE_VMID_MAX, "vmid %u", c->vmid);
-	REQUIRE(strcmp(c->type, "qemu") == 0 || strcmp(c->type, "lxc") == 0, "type %s", c->type);
 	REQUIRE(*c->host && strnlen(c->host, sizeof(c->host)) <= CONSOLE_HOST_MAX, "host");
 	if (c->host_is_address)
 		REQUIRE(inet_pton(AF_INET, c->host, &address4) == 1 || inet_pton(AF_INET6, c->host, &address) == 1,
 			"host %s", c->host);
 	else /* and no name that the resolver would parse as an address: "127.1", "0x7f000001" */
 		REQUIRE(only(c->host, "-.") && inet_aton(c->host, &address4) == 0, "host %s", c->host);
-	REQUIRE(*c->node && strnlen(c->node, sizeof(c->node)) <= CONSOLE_HOST_MAX && only(c->node, "-."), "node %s",
-		c->node);
-	REQUIRE(c->vnc_port >= 1, "port");
-	REQUIRE(*c->ticket && no_controls(c->ticket, CONSOLE_TICKET_MAX), "ticket");
-	REQUIRE(*c->vncticket && no_controls(c->vncticket, CONSOLE_VNCTICKET_MAX), "vncticket");
+}
+
+/* A console ticket is there as a whole, or it is requested and not there at all. */
+static void require_ticket(const struct console *c)
+{
+	REQUIRE(c->late || (*c->vncticket && c->vnc_port >= 1 && *c->node && *c->ticket && !*c->csrf && !*c->cluster),
+		"a ticket without a part");
+	REQUIRE(!c->late || (!*c->vncticket && !c->vnc_port && !*c->password && !*c->user && c->login),
+		"a part of a ticket");
+	REQUIRE(c->login || (!*c->password && !*c->user), "a login without a reason");
+	REQUIRE(c->late || !c->login || (c->terminal ? *c->user && !*c->password : *c->password && !*c->user),
+		"a login");
+	REQUIRE(no_controls(c->ticket, CONSOLE_TICKET_MAX) && no_controls(c->vncticket, CONSOLE_VNCTICKET_MAX) &&
+			no_controls(c->csrf, CONSOLE_CSRF_MAX) && no_controls(c->password, CONSOLE_PASSWORD_MAX) &&
+			no_controls(c->user, CONSOLE_USER_MAX) && !strchr(c->user, ':'),
+		"a control character");
+}
+
+static void require_console(const struct console *c)
+{
+	REQUIRE(c->vmid >= 1 && c->vmid <= CONSOLE_VMID_MAX, "vmid %u", c->vmid);
+	REQUIRE(strcmp(c->type, "qemu") == 0 || strcmp(c->type, "lxc") == 0, "type %s", c->type);
+	if (*c->cluster)
+		REQUIRE(!*c->host && *c->cluster != '.' && strnlen(c->cluster, sizeof(c->cluster)) <= KEY_NAME_MAX &&
+				only(c->cluster, "-_."),
+			"cluster %s", c->cluster);
+	else
+		require_host(c);
+	REQUIRE(strnlen(c->node, sizeof(c->node)) <= CONSOLE_HOST_MAX && only(c->node, "-."), "node %s", c->node);
+	require_ticket(c);
 }
 
 static void require_claims(const struct claims *c)
@@ -90,15 +113,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(is_json || (rc < 0 && strcmp(why, "not a JSON object") == 0), "no JSON");
 	REQUIRE(rc == OK || (rc == ERR_PAYLOAD_INVALID && why && *why), "%d", rc);
 	REQUIRE(rc_claims == OK || (rc_claims == ERR_PAYLOAD_INVALID && why_claims && *why_claims), "%d", rc_claims);
-	REQUIRE(rc == OK || (rc_claims == rc && why == why_claims), "claims make no console");
+	/* Only a payload with claims may leave the console ticket to proxxy. */
+	REQUIRE(rc == OK || rc_claims < 0 || with_claims.late, "claims make no console");
+	REQUIRE(rc < 0 || (!plain.late && !plain.login), "a payload without claims that proxxy logs in with");
 	REQUIRE(rc == OK || memcmp(&plain, &untouched, sizeof(plain)) == 0, "written without success");
 	REQUIRE(rc_claims == OK || memcmp(&with_claims, &untouched, sizeof(plain)) == 0, "written without success");
 	REQUIRE(rc_claims == OK || memcmp(&claims, &untouched_claims, sizeof(claims)) == 0, "written without success");
 	if (rc == OK)
 		require_console(&plain);
 	if (rc_claims == OK) {
-		REQUIRE(strcmp(plain.host, with_claims.host) == 0 && strcmp(plain.ticket, with_claims.ticket) == 0,
+		REQUIRE(with_claims.late || (strcmp(plain.host, with_claims.host) == 0 &&
+					     strcmp(plain.ticket, with_claims.ticket) == 0),
 			"the same console");
+		require_console(&with_claims);
 		require_claims(&claims);
 		free(claims.ca);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Replaces the functions that read files for a fuzzed session (the linker's --wrap): settings, used
- * jti, cluster files. The world's settings choose the results.
+ * jti, cluster files; and those that prepare the process. The world's settings choose the results.
  */
 #include <stdio.h>
 
@@ -96,4 +96,16 @@ int __wrap_cluster_find_host(const struct config *c, const struct console *conso
 			     size_t size)
 {
 	return strcmp(console->host, "pve1") == 0 ? find_cluster(c, ret, why, size) : CLUSTER_NONE;
+}
+
+/* Does nothing: it is for the whole process, which runs many sessions here. */
+void __wrap_prefault(void);
+void __wrap_prefault(void)
+{
+}
+
+int __wrap_algorithms_restrict(void);
+int __wrap_algorithms_restrict(void)
+{
+	return 0;
 }

@@ -56,7 +56,6 @@ static struct {
 	int64_t own_pings;      /* our Pings to the client */
 	size_t ends;            /* records of a session's end or of a refusal */
 	bool pong_due;          /* the client has not answered the last Ping */
-	bool began;
 	struct login_model login;
 	bool logging_in;
 	int64_t login_end; /* when the part of the login that runs must be over */
@@ -77,7 +76,7 @@ static void begin_witness(void)
 	witness.up.from = witness.up.to = (struct reference){ .masked = true };
 	witness.down.from = witness.down.to = (struct reference){ .masked = false };
 	witness.head_end = 0;
-	witness.head_only = witness.upgraded = witness.began = witness.cut = witness.pong_due = false;
+	witness.head_only = witness.upgraded = witness.cut = witness.pong_due = false;
 	witness.n_read = witness.n_answer = witness.ends = 0;
 	witness.client_close = witness.upstream_close = 0;
 	witness.relaying = false;
@@ -182,10 +181,7 @@ PER_BYTE void witness_read(bool from_client, const uint8_t *bytes, size_t n)
 	}
 }
 
-static void require_no_secret(const char *text, size_t n)
-{
-	payloads_require_no_secret(text, n, world.upstream.bytes, world.upstream.sent);
-}
+#define require_no_secret(text, n) payloads_require_no_secret(text, n, world.upstream.bytes, world.upstream.sent)
 
 /* Checks a control frame that the session sent. back is the direction whose Pings it may answer. */
 static void own_control(const struct reference *r, struct witness *back, bool to_client, int *ret_close)
@@ -221,20 +217,26 @@ static void own_control(const struct reference *r, struct witness *back, bool to
 	}
 }
 
-/* Takes a byte of data that the session sent: of its login, or what w's sender sent behind it. */
-static void data_byte(struct witness *w, enum rfb_peer to)
+/* Takes a byte of data that the session sent, if it belongs to the login. */
+static bool login_byte(uint8_t byte, enum rfb_peer to)
 {
-	const enum rfb_peer from = to == RFB_CLIENT ? RFB_SERVER : RFB_CLIENT;
-	const size_t at = witness.login.taken[from] + w->n_passed;
-
 	update_login();
-	if (login_model_sends(&witness.login, to)) {
-		login_model_byte(&witness.login, to, w->to.plain);
-		if (to == RFB_CLIENT && witness.login.greeted && witness.logging_in &&
-		    witness.login.sent[to] == LOGIN_MODEL_GREETING)
-			witness.login_end = world.now + config.request_timeout * INT64_C(1000);
+	if (!login_model_sends(&witness.login, to))
+		return false;
+	login_model_byte(&witness.login, to, byte);
+	if (to == RFB_CLIENT && witness.logging_in && witness.login.sent[to] == LOGIN_MODEL_GREETING)
+		witness.login_end = world.now + config.request_timeout * INT64_C(1000);
+	return true;
+}
+
+/* Takes a byte of data that the session sent: of its login, or what w's sender sent behind it. */
+PER_BYTE static void data_byte(struct witness *w, enum rfb_peer to)
+{
+	size_t at;
+
+	if (login_model_sends(&witness.login, to) && login_byte(w->to.plain, to))
 		return;
-	}
+	at = witness.login.taken[to == RFB_CLIENT ? RFB_SERVER : RFB_CLIENT] + w->n_passed;
 	REQUIRE(at < w->n_data && w->data[at] == w->to.plain, "byte %zu of the data", at);
 	w->n_passed++;
 }
@@ -362,7 +364,6 @@ void witness_log(const char *text, size_t n)
 	/* What a peer said does not look like a field of a line. */
 	REQUIRE(!outcome || !memmem(outcome + 1, (size_t)(text + n - outcome) - 1, " outcome=", 9), "%.*s", (int)n,
 		text);
-	witness.began |= memmem(text, n, "Session began", 13) != NULL;
 	witness.ends += memmem(text, n, "Session ended", 13) || memmem(text, n, "Request refused", 15);
 }
 
@@ -407,11 +408,12 @@ static void require_answer(void)
 }
 
 /* A peer that vanished is detected within two Ping intervals (of 30 s at most), or a minute, plus
- * the time for the closing handshake. */
+ * the time for the closing handshake; its last data may be read only after it vanished. */
 static void require_noticed(const struct peer *p)
 {
-	const int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
+	int64_t since = p->vanished > witness.relaying_since ? p->vanished : witness.relaying_since;
 
+	since = p->taken > since ? p->taken : since;
 	REQUIRE(!p->vanished || !witness.relaying_since || world.now - since <= VANISHED_MAX_MS,
 		"%lld ms without a peer", (long long)(world.now - since));
 }

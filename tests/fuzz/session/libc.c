@@ -86,6 +86,7 @@ WRAP(ssize_t, recv, int fd, void *buf, size_t size, int flags)
 		memcpy(buf, p->bytes + p->read, size);
 		witness_read(p == &world.client, p->bytes + p->read, size);
 		p->read += size;
+		p->taken = world.now;
 		world.idle = 0;
 		return (ssize_t)size;
 	}
@@ -485,18 +486,6 @@ void __wrap_systemd_status(const char *text)
 
 int __wrap_systemd_open_journal(void);
 int __wrap_systemd_open_journal(void)
-{
-	return 0;
-}
-
-/* Does nothing: it is for the whole process, which runs many sessions here. */
-void __wrap_prefault(void);
-void __wrap_prefault(void)
-{
-}
-
-int __wrap_algorithms_restrict(void);
-int __wrap_algorithms_restrict(void)
 {
 	return 0;
 }

@@ -54,7 +54,7 @@ void login_model_update(struct login_model *m, const uint8_t *console, size_t n_
 		update_vnc(m, (struct input){ console, n_console }, (struct input){ client, n_client });
 }
 
-bool login_model_sends(const struct login_model *m, enum rfb_peer to)
+PER_BYTE bool login_model_sends(const struct login_model *m, enum rfb_peer to)
 {
 	/* Before its end, only the login sends. */
 	return m->began && (m->rfb.result != RFB_DONE || m->sent[to] < m->due[to]);

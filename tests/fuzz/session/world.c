@@ -24,7 +24,7 @@ void world_begin(const uint8_t *data, size_t size, const char *const *payloads, 
 		p->sent = p->read = p->n_offered = 0;
 		p->fin = p->reset = p->deaf = p->refused = p->owes = false;
 		p->vanished = p->blocked = 0;
-		p->arrived = WORLD_BEGAN;
+		p->arrived = p->taken = WORLD_BEGAN;
 		p->room = SIZE_MAX;
 	}
 	world.events = (struct input){ data, size };

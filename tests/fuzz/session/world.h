@@ -49,6 +49,7 @@ struct peer {
 	bool refused;                   /* a write to it failed, or wrote only a part */
 	int64_t blocked;                /* since when it has not accepted a write; 0 while it accepts */
 	int64_t arrived;                /* when its last bytes arrived */
+	int64_t taken;                  /* when the session last read some of them */
 	uint8_t offered[16384];         /* the bytes of a write that had to wait: TLS must write the same again */
 	size_t n_offered;
 };
