@@ -92,15 +92,16 @@ ifeq ($(STATIC),1)
 	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
 endif
 
-# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/curl_*.c are for the
-# programs that use libcurl.
-LIB := crypto ws $(filter-out lib/curl_%,$(basename $(wildcard lib/*.c)))
+# Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/command.c and lib/curl_*.c
+# are for the programs that are run by hand.
+BY_HAND := $(basename $(wildcard lib/command.c lib/curl_*.c))
+LIB := crypto ws $(filter-out $(BY_HAND),$(basename $(wildcard lib/*.c)))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
 	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
-proxxy-url := $(basename $(wildcard url/*.c lib/curl_*.c)) $(LIB)
-proxxy-setup := $(basename $(wildcard setup/*.c lib/curl_*.c)) $(LIB)
+proxxy-url := $(basename $(wildcard url/*.c)) $(BY_HAND) $(LIB)
+proxxy-setup := $(basename $(wildcard setup/*.c)) $(BY_HAND) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:

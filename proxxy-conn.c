@@ -34,6 +34,7 @@
 #include "session/check.h"
 #include "session/log.h"
 #include "session/login.h"
+#include "session/options.h"
 #include "session/peer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
@@ -471,46 +472,15 @@ static int run(void)
 	return error_info(session.outcome)->exit_status;
 }
 
-/* --- command line ------------------------------------------------------------------------- */
-
-static int usage(FILE *out)
-{
-	fputs("Usage: proxxy-conn\n"
-	      "Relays one browser's WebSocket to the console of a guest of Proxmox VE. It is not started by\n"
-	      "hand: systemd (proxxy.socket) or xinetd runs one for each connection, with the client's\n"
-	      "socket on fd 0 and 1. To try it:\n"
-	      "  systemd-socket-activate --inetd -a -l 8443 proxxy-conn\n"
-	      "\n"
-	      "  --help      this text\n"
-	      "  --version   the version\n"
-	      "  --settings  a commented file with every setting\n"
-	      "  --check     checks the settings and the key, and lists the settings files that are read\n"
-	      "\n"
-	      "Settings, read from the environment, from /etc/proxxy/proxxy.conf (PROXXY_CONFIG names\n"
-	      "another file) and from proxxy.conf.d/*.conf beside it:\n",
-	      out);
-	config_print_help(out);
-	fputs("\nManuals: proxxy-conn(8), proxxy.conf(5), proxxy-payload(7)\n", out);
-	return out == stdout ? EX_OK : EX_USAGE;
-}
-
 int main(int argc, char **argv)
 {
-	int type, status;
+	int type, status = options_run(argc, argv);
 	socklen_t len = sizeof(type);
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
-	if (argc == 2 && strcmp(argv[1], "--version") == 0)
-		return puts("proxxy-conn " PROXXY_VERSION) < 0;
-	if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
-		config_print_file(stdout);
-		return EX_OK;
-	}
-	if (argc == 2 && strcmp(argv[1], "--check") == 0)
-		return check_settings();
-	if (argc != 1 || getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
-		return usage(stderr);
+	if (status != OPTIONS_NONE)
+		return status;
+	if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return options_usage(stderr);
 
 	status = run();
 #ifdef PROXXY_SANITIZE

@@ -121,8 +121,3 @@ int http_body_decode(struct http_body *b, const char *buf, size_t len, size_t *r
 	*ret_used = at + n;
 	return b->state == BODY_DONE;
 }
-
-int http_body_end(const struct http_body *b)
-{
-	return b->state == BODY_DONE || b->framing == HTTP_UNTIL_CLOSE ? OK : ERR_UPSTREAM_ANSWER;
-}

@@ -51,8 +51,4 @@ void http_body_begin(struct http_body *body, const struct http_response *r);
  * Returns 1 when the body is complete, 0 if it needs more bytes, or ERR_UPSTREAM_ANSWER. */
 int http_body_decode(struct http_body *body, const char *buf, size_t len, size_t *ret_used, struct slice *ret_content);
 
-/* The connection ended. Returns 0 if that completes the body, or ERR_UPSTREAM_ANSWER if a part is
- * missing. */
-int http_body_end(const struct http_body *body);
-
 #endif

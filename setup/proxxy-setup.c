@@ -8,15 +8,12 @@
 #include <grp.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/command.h"
 #include "lib/error.h"
 #include "lib/settings.h"
 #include "lib/strict_json.h"
@@ -33,16 +30,6 @@
 enum { HOST_TIMEOUT_MS = 10 * 1000 /* for the certificate of HOST */ };
 
 static struct setup setup;
-
-/* Protects the password and the tokens in this process: no core dumps, and other processes cannot
- * read its memory. */
-static void harden(void)
-{
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	prctl(PR_SET_DUMPABLE, 0);
-	umask(077);
-	signal(SIGPIPE, SIG_IGN); /* write() then returns EPIPE */
-}
 
 /* Checks what this machine must have, before anything is changed: root, proxxy's user, its settings
  * and its key. */
@@ -217,7 +204,7 @@ int main(int argc, char **argv)
 {
 	int status;
 
-	harden();
+	command_harden();
 	switch (setup_options_parse(&setup.options, argc, argv)) {
 	case SETUP_OPTIONS_HELP:
 		status = setup_options_usage(stdout);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "lib/command.h"
 #include "lib/error.h"
 #include "lib/terminal.h"
 
@@ -15,17 +16,11 @@ enum { LINE_MAX_LEN = 4096 /* bytes of a line, with its NUL; HOSTS of a large cl
 
 int report_error(int status, const char *format, ...)
 {
-	char text[LINE_MAX_LEN];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	command_print_error("proxxy-setup", format, args);
 	va_end(args);
-	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7F)
-			*at = '?'; /* terminals also obey control characters above 0x7F */
-	fflush(stdout);
-	fprintf(stderr, "proxxy-setup: %s\n", text);
 	return status;
 }
 

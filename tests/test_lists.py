@@ -424,9 +424,9 @@ def test_manuals_have_every_environment_variable() -> None:
 
 
 def test_manuals_have_every_option_without_a_console() -> None:
-    options = set(re.findall(r'strcmp\(argv\[1\], "--([a-z-]+)"\)', code("proxxy-conn.c")))
+    options = set(re.findall(r'strcmp\(argv\[1\], "--([a-z-]+)"\)', code("session/options.c")))
     assert options == set(re.findall(r"^\.It Fl -([a-z-]+)$", CONN_8, re.M)) and len(options) == 4
-    assert options == set(re.findall(r"^ *--([a-z-]+)  ", code("proxxy-conn.c").replace("\\n", "\n"), re.M))
+    assert options == set(re.findall(r"^ *--([a-z-]+)  ", code("session/options.c").replace("\\n", "\n"), re.M))
 
 
 def test_manual_has_every_metric_and_member_of_the_status() -> None:

@@ -8,17 +8,14 @@
 #include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 
+#include "lib/command.h"
 #include "lib/error.h"
 #include "lib/strict_json.h"
 #include "url/backend.h"
@@ -36,31 +33,15 @@ enum {
 static struct url_options options;
 static struct backend backend;
 
-/* Prints an error message on standard error. Replaces all but printable ASCII, because some of the
- * text comes from the network. Returns status. */
+/* Prints an error message. Returns status. */
 static int __attribute__((format(printf, 2, 3))) print_error(int status, const char *format, ...)
 {
-	char text[1024];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	command_print_error("proxxy-url", format, args);
 	va_end(args);
-	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7F)
-			*at = '?'; /* terminals also obey control characters above 0x7F */
-	fprintf(stderr, "proxxy-url: %s\n", text);
 	return status;
-}
-
-/* Protects the tickets and keys in this process: no core dumps, and other processes of the user
- * cannot read its memory. */
-static void harden(void)
-{
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	prctl(PR_SET_DUMPABLE, 0);
-	umask(077);
-	signal(SIGPIPE, SIG_IGN); /* write() then returns EPIPE */
 }
 
 /* Seals details with the first key. Returns 0. Otherwise prints an error and returns an exit
@@ -306,7 +287,7 @@ int main(int argc, char **argv)
 {
 	int status;
 
-	harden();
+	command_harden();
 	switch (url_options_parse(&options, argc, argv)) {
 	case URL_OPTIONS_HELP:
 		status = url_options_usage(stdout);

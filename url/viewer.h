@@ -9,10 +9,7 @@
 
 #include <stddef.h>
 
-enum {
-	VIEWER_START_TIMEOUT_S = 30, /* for the viewer to connect to the socket */
-	VIEWER_WHY_MAX = 512,        /* bytes of a sentence about a failure, with its NUL */
-};
+enum { VIEWER_START_TIMEOUT_S = 30 }; /* for the viewer to connect to the socket */
 
 /* Opens url with client_open(). Runs the viewer argv[0], with the socket's path as its last
  * argument, and with password, unless it is NULL, in its environment as VNC_PASSWORD, which

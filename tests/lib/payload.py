@@ -58,3 +58,24 @@ def target(payload: str, path: str = "/") -> str:
 
 def url(port: int, payload: str, path: str = "/") -> str:
     return f"ws://127.0.0.1:{port}{target(payload, path)}"
+
+
+def decode_base64url(part: str) -> bytes:
+    assert "=" not in part and "+" not in part and "/" not in part
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def unseal_jwe(payload: str, key: str) -> tuple[str, str]:
+    protected, encrypted_key, nonce, sealed, tag = payload.split(".")
+    assert encrypted_key == "" and len(decode_base64url(nonce)) == 12 and len(decode_base64url(tag)) == 16
+    text = AESGCM(bytes.fromhex(key)).decrypt(
+        decode_base64url(nonce), decode_base64url(sealed) + decode_base64url(tag), protected.encode()
+    )
+    return decode_base64url(protected).decode(), text.decode()
+
+
+def unseal_cbc(payload: str, key: str) -> str:
+    iv, sealed = map(bytes.fromhex, payload.split(":"))
+    decryptor = Cipher(algorithms.AES(bytes.fromhex(key)), modes.CBC(iv)).decryptor()
+    unpadder = PKCS7(128).unpadder()
+    return (unpadder.update(decryptor.update(sealed) + decryptor.finalize()) + unpadder.finalize()).decode()

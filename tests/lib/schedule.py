@@ -73,6 +73,7 @@ SPLIT = {
     "test_session_ends",
     "test_session_limits",
     "test_setup",
+    "test_setup_trust",
     "test_slow_reader",
 }
 
