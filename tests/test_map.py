@@ -44,7 +44,7 @@ def test_each_source_file_is_in_the_map_once() -> None:
 
 
 def test_each_file_stands_under_its_programs() -> None:
-    """proxxy-status uses a part of lib/. The others use all of it, but proxxy-conn not what is for programs run by hand."""
+    """proxxy-status uses a part of lib/, proxxy-conn all that is not for programs run by hand, the others all of it."""
     files = {heading: [name for name in files_of(rows) if name.endswith(".c")] for heading, rows in sections().items()}
     makefile = re.sub(r"\\\n\s*", "", (TREE / "Makefile").read_text())
     [shared] = re.findall(r"^proxxy-status := .*\$\(addprefix lib/,(.*)\)$", makefile, re.M)
