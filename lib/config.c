@@ -115,14 +115,14 @@ static bool parse_fingerprints(void *at, const struct setting *s, const char *va
 
 static const struct setting table[] = {
 	{ "SIGNATURE_KEY", "",
-	  "The key shared with the backend: 64 hex digits, or several kid:hex separated by "
+	  "The key shared with the backend: 64 hex digits, or several name:hex separated by "
 	  "commas. Better kept in PROXXY_KEY_FILE",
 	  keys_parse_text, 0, 0, 0 },
 	{ "PROXXY_KEY_FILE", KEY_FILE, "File with that key or keys, read if it exists", keys_parse_file, 0, 0, 0 },
 	{ "PROXXY_PAYLOADS", "cbc,jwe", "Accepted payload formats. jwe alone: unauthenticated payloads are refused",
 	  parse_payloads, 0, 0, 0 },
-	{ "PROXXY_PAYLOAD_LIFETIME", "300", "Seconds that a jwe payload's exp may lie ahead", NUMBER(payload_lifetime),
-	  1, 86400 },
+	{ "PROXXY_PAYLOAD_LIFETIME", "300", "How many seconds ahead a jwe payload's exp may be",
+	  NUMBER(payload_lifetime), 1, 86400 },
 	{ "PROXXY_NOT_BEFORE", "",
 	  "Unix time in seconds: jwe payloads made earlier are refused. \"date +%s\" prints the time", parse_time,
 	  MEMBER(not_before), 0, 0 },

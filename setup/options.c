@@ -212,9 +212,10 @@ static bool take_option(struct setup_options *o, int option, const char *value)
 static bool check(struct setup_options *o, const char *user)
 {
 	if (!o->host)
-		return reject(o, "HOST is missing: a name or address of the Proxmox cluster");
+		return reject(o, "HOST is missing: the name or address of a node of the Proxmox cluster");
 	if (payload_parse_host(o->host, &o->address) < 0)
-		return reject(o, "HOST must be a name or address, with or without :port");
+		return reject(
+			o, "HOST must be a name or address, with or without :port, and nothing else, such as https://");
 	if (o->undo && (o->page || o->vmid || o->n_paths > 0 || o->new_token))
 		return reject(o, "--undo and --%s cannot be combined",
 			      o->page        ? "page" :

@@ -116,7 +116,7 @@ def test_second_run_changes_nothing(site: Site) -> None:
     assert kept == ["role", "user", "token", "permission", "CA", "cluster file"]
     assert site.vnc.logins == ["accepted", "accepted"]
     # The cluster file answers whether the certificate is right.
-    assert "[yes/no]" not in done.screen and "pve01.conf has what verifies it" in out
+    assert "[yes/no]" not in done.screen and "the CA or fingerprint in pve01.conf verifies it" in out
 
 
 def test_token_is_made_anew_if_its_secret_is_lost(site: Site) -> None:
@@ -237,7 +237,7 @@ def test_wrong_fingerprint_sends_nothing(site: Site) -> None:
 
 def test_refused_certificate_sends_nothing(site: Site) -> None:
     words = site.command.refusal(EX_UNAVAILABLE, site.host, answers=[(YES[0], "what?\n"), (YES[0], "no\n")])
-    assert words == "not accepted. Nothing was sent" and site.proxmox.requests == []
+    assert words == "the certificate was not accepted. Nothing was sent" and site.proxmox.requests == []
 
 
 def test_certificate_that_changes_after_the_question_gets_nothing(cert: Cert, authority: Authority) -> None:

@@ -98,7 +98,7 @@ static const struct setting table[] = {
 	{ "PROXXY_KEY_FILE", KEY_FILE, "File with the key that is shared with proxxy, read if it exists",
 	  keys_parse_file, 0, 0, 0 },
 	{ "SIGNATURE_KEY", "",
-	  "That key: 64 hex digits, or several kid:hex separated by commas, of which the first seals. Better kept "
+	  "That key: 64 hex digits, or several name:hex separated by commas, of which the first encrypts. Better kept "
 	  "in PROXXY_KEY_FILE",
 	  keys_parse_text, 0, 0, 0 },
 	{ "PROXMOX_HOST", "",
