@@ -151,7 +151,7 @@ static const struct setting table[] = {
 	  MEMBER(tls_verify), 0, 0 },
 	{ "PROXXY_REQUEST_TIMEOUT", "10", "Seconds for the client's request", NUMBER(request_timeout), 1, 3600 },
 	{ "PROXXY_CONNECT_TIMEOUT", "20",
-	  "Seconds for DNS, TCP, TLS, Proxmox's answers and the login to the console. Proxmox takes 3 s to refuse a ticket",
+	  "Seconds for DNS, TCP, TLS, Proxmox's answers and the console's login. Proxmox takes 3 s to refuse a ticket",
 	  NUMBER(connect_timeout), 1, 3600 },
 	{ "PROXXY_PING_INTERVAL", "20", "Seconds of silence before a Ping to the client; 0 is off",
 	  NUMBER(ping_interval), 0, 86400 },
