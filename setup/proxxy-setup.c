@@ -127,7 +127,7 @@ static void print_next(uint32_t vmid, bool container)
 	if (!files_has_page())
 		puts("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf,\n"
 		     "or run this again with --page https://panel.example.com/console/");
-	printf("\nNext: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
+	printf("\nNext, as root: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
 	       container ? " --type lxc" : "", vmid ? vmid : 100U);
 }
 

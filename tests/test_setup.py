@@ -86,7 +86,7 @@ def test_first_run_makes_everything_and_opens_a_console(site: Site, cert: Cert) 
     assert (done.status, done.err) == (OK, ""), done
     assert cert.fingerprint in done.out and "CN = pve01" in done.out
     assert "OK: the console of VM 100 (web) opened" in done.out
-    assert done.out.endswith("\nNext: proxxy-url --vmid 100\n")
+    assert done.out.endswith("\nNext, as root: proxxy-url --vmid 100\n")
     assert site.admin.roles[ROLE] == "VM.Audit,VM.Console"
     assert site.admin.users[USER].comment == "Made by proxxy-setup"
     [token] = site.admin.users[USER].tokens.values()
@@ -186,7 +186,7 @@ def test_guest_can_be_chosen(site: Site) -> None:
     site.proxmox.add("lxc", 300, VncConsole(idle, program="vncterm").connect).name = "mail"
     out = site.command.ok(site.host, "--vmid", 300)
     assert "OK: the console of container 300 (mail) opened" in out
-    assert out.endswith("\nNext: proxxy-url --type lxc --vmid 300\n")
+    assert out.endswith("\nNext, as root: proxxy-url --type lxc --vmid 300\n")
 
 
 def test_without_a_guest_it_says_so(cert: Cert) -> None:
@@ -351,7 +351,7 @@ def test_another_cluster_of_the_same_name_needs_another_name(site: Site) -> None
     assert "--name" in site.command.refusal(EX_CONFIG, site.host)
     assert site.admin.calls == [] and "192.0.2.9" in file.read_text()
     out = site.command.ok(site.host, "--name", "second")
-    assert "set PROXXY_PAGE" in out and out.endswith("\nNext: proxxy-url --cluster second --vmid 100\n")
+    assert "set PROXXY_PAGE" in out and out.endswith("\nNext, as root: proxxy-url --cluster second --vmid 100\n")
     assert site.command.cluster_file("second")["HOSTS"] == site.host
 
 
