@@ -81,7 +81,7 @@ const char *form_error_cbc(const char *text, size_t len)
 	if (dots == 2 && consists_of(text, len, BASE64URL "."))
 		return "it has three parts: it is a signed JWT, not an encrypted one (JWE)";
 	if (dots > 0)
-		return "it has dots, but not the five parts of a JWE";
+		return "it has dots, but not the five parts of a JWE: it was cut off, or is something else";
 	if (consists_of(text, len, BASE64URL "+/=: ")) /* a '+' in a URL is decoded to a space */
 		return "it is in base64, not hex";
 	return "it is neither <iv hex>:<ciphertext hex> nor a JWE";

@@ -88,7 +88,8 @@ int jwe_open(const struct key *keys, size_t n_keys, const char *text, size_t len
 	*ret_why = parse_header(parts[HEADER], kid);
 	if (*ret_why)
 		return ERR_PAYLOAD_INVALID;
-	*ret_why = "it needs an empty encrypted key, a nonce of 12 bytes and a tag of 16 bytes, in base64url";
+	*ret_why =
+		"it may be cut off: it needs an empty encrypted key, a nonce of 12 and a tag of 16 bytes, in base64url";
 	if (parts[ENCRYPTED_KEY].len != 0 ||
 	    crypto_base64url_decode(parts[NONCE].at, parts[NONCE].len, nonce, sizeof(nonce)) != sizeof(nonce) ||
 	    crypto_base64url_decode(parts[TAG].at, parts[TAG].len, tag, sizeof(tag)) != sizeof(tag))

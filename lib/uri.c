@@ -5,6 +5,8 @@
 #include "lib/uri.h"
 
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 
 #include "lib/error.h"
 #include "lib/hex.h"
@@ -157,4 +159,12 @@ int uri_percent_encode(const char *text, char *buf, size_t size)
 	}
 	buf[n] = '\0';
 	return (int)n;
+}
+
+bool uri_names_a_page(const char *url)
+{
+	static const char end[] = ".html";
+	const size_t len = strlen(url);
+
+	return len >= strlen(end) && strcasecmp(url + len - strlen(end), end) == 0;
 }

@@ -34,4 +34,8 @@ int uri_query(struct slice target, const char *name, char *buf, size_t size);
  * Returns the length, or ERR_SYSTEM if buf is too small. */
 int uri_percent_encode(const char *text, char *buf, size_t size);
 
+/* Returns true if the URL ends with the name of an HTML file, so that it cannot be the directory of
+ * the console pages. */
+bool uri_names_a_page(const char *url);
+
 #endif

@@ -38,13 +38,14 @@ static void warn_of_defaults(const struct config *config)
 {
 	if (config->accept_cbc && !*config->ca_file && !*config->allowed_hosts && config->n_fingerprints == 0)
 		print_warning(
-			"payloads of the old format are accepted, Proxmox's certificate may come from any public CA, "
-			"and any host may be dialled: who changes a payload could have its ticket sent to a machine of "
-			"theirs. Set PROXXY_CA_FILE to the cluster's own CA, or PROXXY_ALLOWED_HOSTS");
+			"payloads of the format cbc are accepted, Proxmox's certificate may come from any public CA, "
+			"and proxxy connects to any host: someone who changes a payload could make proxxy send the "
+			"payload's ticket to their machine. Set PROXXY_CA_FILE to the cluster's own CA, or "
+			"PROXXY_ALLOWED_HOSTS");
 	if (config->accept_cbc && config->accept_jwe)
 		print_warning(
-			"payloads of the old format are accepted, which are not authenticated and do not expire: once "
-			"every backend sends JWE, set PROXXY_PAYLOADS=jwe");
+			"payloads of the format cbc are accepted, which are not authenticated and do not expire. When "
+			"all backends send JWE, set PROXXY_PAYLOADS=jwe");
 }
 
 /* What check_cluster() needs. */
@@ -115,5 +116,5 @@ int check_settings(void)
 	}
 	check_warn(&config, print_warning);
 	warn_of_defaults(&config);
-	return puts("proxxy-conn: settings and key are in order") < 0;
+	return puts("proxxy-conn: the settings, the key and the cluster files are in order") < 0;
 }

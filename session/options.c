@@ -21,7 +21,7 @@ int options_usage(FILE *out)
 	      "  --help      this text\n"
 	      "  --version   the version\n"
 	      "  --settings  a commented file with every setting\n"
-	      "  --check     checks the settings and the key, and lists the settings files that are read\n"
+	      "  --check     checks the settings, the key and the cluster files, and lists the files that are read\n"
 	      "\n"
 	      "Settings, read from the environment, from /etc/proxxy/proxxy.conf (PROXXY_CONFIG names\n"
 	      "another file) and from proxxy.conf.d/*.conf beside it:\n",

@@ -69,7 +69,7 @@ static void print_files(const struct setup *s)
 	       s->options.host, SETUP_USER, s->options.token_name, s->ca_file);
 	if (s->options.page)
 		printf("echo 'PROXXY_PAGE=%s' >>/etc/proxxy/proxxy-url.conf\n", s->options.page);
-	printf("\n# The first console:\n"
+	printf("\n# The first console, as root:\n"
 	       "proxxy-url --vmid %u\n",
 	       s->options.vmid ? s->options.vmid : 100U);
 }

@@ -137,7 +137,7 @@ static bool is_page(const char *url)
 			   strncmp(url, "http://", 7) == 0  ? url + 7 :
 							      NULL;
 
-	if (!rest || strlen(url) > SETUP_PAGE_MAX)
+	if (!rest || strlen(url) > SETUP_PAGE_MAX || uri_names_a_page(url))
 		return false;
 	for (const char *at = rest; *at; at++)
 		if (*at <= ' ' || *at >= 0x7F || strchr("?#\"'<>\\^`{|}", *at))
@@ -188,7 +188,9 @@ static bool take_option(struct setup_options *o, int option, const char *value)
 		return take_vmid(o, value);
 	case PAGE:
 		o->page = value;
-		return is_page(value) || reject(o, "--page must be a URL, like https://panel.example.com/console/");
+		return is_page(value) ||
+		       reject(o,
+			      "--page must be the URL of the pages' directory, like https://panel.example.com/console/");
 	case USER:
 		o->user = value;
 		return is_user(value) || reject(o, "--user must be USER@REALM, like root@pam");
@@ -212,9 +214,10 @@ static bool take_option(struct setup_options *o, int option, const char *value)
 static bool check(struct setup_options *o, const char *user)
 {
 	if (!o->host)
-		return reject(o, "HOST is missing: a name or address of the Proxmox cluster");
+		return reject(o, "HOST is missing: the name or address of a node of the Proxmox cluster");
 	if (payload_parse_host(o->host, &o->address) < 0)
-		return reject(o, "HOST must be a name or address, with or without :port");
+		return reject(
+			o, "HOST must be a name or address, with or without :port, and nothing else, such as https://");
 	if (o->undo && (o->page || o->vmid || o->n_paths > 0 || o->new_token))
 		return reject(o, "--undo and --%s cannot be combined",
 			      o->page        ? "page" :

@@ -64,7 +64,7 @@ static bool is_accepted_already(void)
 		return false;
 	accepted = files_verify(&setup, cluster);
 	if (accepted)
-		report_step("", "%s.conf has what verifies it", cluster->name);
+		report_step("", "the CA or fingerprint in %s.conf verifies it", cluster->name);
 	cluster_wipe(cluster);
 	*cluster = (struct cluster){ 0 };
 	return accepted;
@@ -101,8 +101,9 @@ static int accept_certificate(void)
 						"Use --fingerprint");
 	report_step("", "Compare it on that machine: \"pvenode cert info\" prints it (of pveproxy-ssl.pem if there");
 	report_step("", "is one, else of pve-ssl.pem), and so does the web interface: the node, System, Certificates.");
-	return ask_yes("Is the fingerprint the same?") ? EX_OK :
-							 report_error(EX_UNAVAILABLE, "not accepted. Nothing was sent");
+	return ask_yes("Is the fingerprint the same?") ?
+		       EX_OK :
+		       report_error(EX_UNAVAILABLE, "the certificate was not accepted. Nothing was sent");
 }
 
 /* Prints what comes next. vmid is the guest whose console was opened, or 0. */
@@ -113,7 +114,7 @@ static void print_next(uint32_t vmid, bool container)
 	if (!files_has_page())
 		puts("\nFor links to the console pages, set PROXXY_PAGE to their URL in /etc/proxxy/proxxy-url.conf,\n"
 		     "or run this again with --page https://panel.example.com/console/");
-	printf("\nNext: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
+	printf("\nNext, as root: proxxy-url%s%s%s --vmid %u\n", several ? " --cluster " : "", several ? setup.name : "",
 	       container ? " --type lxc" : "", vmid ? vmid : 100U);
 }
 

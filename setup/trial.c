@@ -127,8 +127,8 @@ int trial_run(struct setup *s, uint32_t *ret_vmid, bool *ret_container)
 	if (rc != EX_OK || !found)
 		return rc;
 	words = strcmp(guest.type, "qemu") == 0 ? "VM" : "container";
-	report_step("console", "opening that of %s %u%s%s%s", words, guest.vmid, *guest.name ? " (" : "", guest.name,
-		    *guest.name ? ")" : "");
+	report_step("console", "opening the console of %s %u%s%s%s", words, guest.vmid, *guest.name ? " (" : "",
+		    guest.name, *guest.name ? ")" : "");
 	rc = seal(s, &guest, payload);
 	if (rc != EX_OK)
 		return rc;

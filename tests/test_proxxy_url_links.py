@@ -278,7 +278,7 @@ def test_node_alone_asks_proxmox(command: UrlCommand, clusters: Path, standin: S
 def test_missing_token_leads_to_links(command: UrlCommand, clusters: Path) -> None:
     command.settings["PROXMOX_TOKEN_FILE"] = "/nonexistent"
     words = command.refusal(EX_CONFIG, *GUEST, NAMED)
-    assert words.endswith(". Without --ask and --node, proxxy asks Proxmox, with its own token")
+    assert words.endswith(". Leave out --ask and --node: then proxxy asks Proxmox, with its own token")
 
 
 # --- a browser ----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def test_first_run_makes_everything_and_opens_a_console(site: Site, cert: Cert) 
     assert (done.status, done.err) == (OK, ""), done
     assert cert.fingerprint in done.out and "CN = pve01" in done.out
     assert "OK: the console of VM 100 (web) opened" in done.out
-    assert done.out.endswith("\nNext: proxxy-url --vmid 100\n")
+    assert done.out.endswith("\nNext, as root: proxxy-url --vmid 100\n")
     assert site.admin.roles[ROLE] == "VM.Audit,VM.Console"
     assert site.admin.users[USER].comment == "Made by proxxy-setup"
     [token] = site.admin.users[USER].tokens.values()
@@ -66,7 +66,7 @@ def test_second_run_changes_nothing(site: Site) -> None:
     assert kept == ["role", "user", "token", "permission", "CA", "cluster file"]
     assert site.vnc.logins == ["accepted", "accepted"]
     # The cluster file answers whether the certificate is right.
-    assert "[yes/no]" not in done.screen and "pve01.conf has what verifies it" in out
+    assert "[yes/no]" not in done.screen and "the CA or fingerprint in pve01.conf verifies it" in out
 
 
 def test_token_is_made_anew_if_its_secret_is_lost(site: Site) -> None:
@@ -136,7 +136,7 @@ def test_guest_can_be_chosen(site: Site) -> None:
     site.proxmox.add("lxc", 300, VncConsole(idle, program="vncterm").connect).name = "mail"
     out = site.command.ok(site.host, "--vmid", 300)
     assert "OK: the console of container 300 (mail) opened" in out
-    assert out.endswith("\nNext: proxxy-url --type lxc --vmid 300\n")
+    assert out.endswith("\nNext, as root: proxxy-url --type lxc --vmid 300\n")
 
 
 def test_without_a_guest_it_says_so(cert: Cert) -> None:

@@ -62,7 +62,7 @@ def test_wrong_fingerprint_sends_nothing(site: Site) -> None:
 
 def test_refused_certificate_sends_nothing(site: Site) -> None:
     words = site.command.refusal(EX_UNAVAILABLE, site.host, answers=[(YES[0], "what?\n"), (YES[0], "no\n")])
-    assert words == "not accepted. Nothing was sent" and site.proxmox.requests == []
+    assert words == "the certificate was not accepted. Nothing was sent" and site.proxmox.requests == []
 
 
 def test_certificate_that_changes_after_the_question_gets_nothing(cert: Cert, authority: Authority) -> None:
@@ -176,7 +176,7 @@ def test_another_cluster_of_the_same_name_needs_another_name(site: Site) -> None
     assert "--name" in site.command.refusal(EX_CONFIG, site.host)
     assert site.admin.calls == [] and "192.0.2.9" in file.read_text()
     out = site.command.ok(site.host, "--name", "second")
-    assert "set PROXXY_PAGE" in out and out.endswith("\nNext: proxxy-url --cluster second --vmid 100\n")
+    assert "set PROXXY_PAGE" in out and out.endswith("\nNext, as root: proxxy-url --cluster second --vmid 100\n")
     assert site.command.cluster_file("second")["HOSTS"] == site.host
 
 
@@ -287,6 +287,7 @@ def test_user_who_is_not_root(site: Site) -> None:
         (("pve01", "--fingerprint", "AB"), "--fingerprint must be"),
         (("pve01", "--token-name", "1x"), "--token-name must be"),
         (("pve01", "--page", "panel.example.com"), "--page must be"),
+        (("pve01", "--page", "https://panel.example.com/console/novnc.html"), "--page must be"),
         (("pve01", "--page", "https://panel.example.com/'x"), "--page must be"),
         (("pve01", "--undo", "--vmid", "100"), "cannot be combined"),
         (("pve01", "--undo", "--new-token"), "cannot be combined"),

@@ -345,7 +345,7 @@ def test_confined_and_single_use_as_installed(machine: Machine, proxmox: StandIn
 def test_socket_says_at_its_start_what_should_not_last(machine: Machine) -> None:
     machine.run(["systemctl", "restart", "proxxy.socket"])
     told = machine.run(["journalctl", "-u", "proxxy.socket", "-o", "cat", "-p", "warning"]).stdout
-    assert "payloads of the old format are accepted" in told
+    assert "payloads of the format cbc are accepted" in told
     machine.run(["sed", "-i", "1i PROXXY_PAYLOADS=rsa", SETTINGS])
     try:
         machine.run(["systemctl", "restart", "proxxy.socket"])  # the socket still starts; proxxy answers 500

@@ -50,7 +50,8 @@ static bool parse_page(void *at, const struct setting *s, const char *value)
 	if (len == 0)
 		return true;
 	if (len + sizeof("/wss") > sizeof(b->page) || /* backend_load() makes the WebSocket's URL of it */
-	    (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) || path > HOST_ORIGIN_MAX)
+	    uri_names_a_page(value) || (!is_url(value, "https://", &path) && !is_url(value, "http://", &path)) ||
+	    path > HOST_ORIGIN_MAX)
 		return false;
 	snprintf(b->page, sizeof(b->page), "%s%s", value, value[len - 1] == '/' && len > path ? "" : "/");
 	snprintf(b->origin, sizeof(b->origin), "%.*s", (int)path, value);
@@ -98,7 +99,7 @@ static const struct setting table[] = {
 	{ "PROXXY_KEY_FILE", KEY_FILE, "File with the key that is shared with proxxy, read if it exists",
 	  keys_parse_file, 0, 0, 0 },
 	{ "SIGNATURE_KEY", "",
-	  "That key: 64 hex digits, or several kid:hex separated by commas, of which the first seals. Better kept "
+	  "That key: 64 hex digits, or several name:hex separated by commas, of which the first encrypts. Better kept "
 	  "in PROXXY_KEY_FILE",
 	  keys_parse_text, 0, 0, 0 },
 	{ "PROXMOX_HOST", "",

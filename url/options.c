@@ -17,11 +17,11 @@
 int url_options_usage(FILE *out)
 {
 	fputs("Usage: proxxy-url --vmid VMID [option…] [-- viewer argument…]\n"
-	      "       proxxy-url seal [--format jwe|cbc] [--lifetime SECONDS] [--once] < details.json\n"
-	      "       proxxy-url open [--json] < payload or URL\n"
+	      "       proxxy-url seal [--format jwe|cbc] [--lifetime SECONDS] [--once] < members.json\n"
+	      "       proxxy-url open [--json] < link or payload\n"
 	      "       proxxy-url keygen [NAME]\n"
-	      "Prints a link to a guest's console, for which proxxy asks Proxmox when the link is opened. \"seal\"\n"
-	      "makes a payload, \"open\" prints and checks one, \"keygen\" makes a key.\n"
+	      "Prints a link to a guest's console. proxxy asks Proxmox for the console when the link is opened.\n"
+	      "\"seal\" encrypts a payload, \"open\" shows and checks what a link contains, \"keygen\" makes a key.\n"
 	      "\n"
 	      "  --type qemu|lxc        a VM (the default) or a container\n"
 	      "  --cluster NAME         proxxy's cluster file; or --host HOST, which one of these files lists\n"
@@ -35,7 +35,7 @@ int url_options_usage(FILE *out)
 	      "  --origin ORIGIN        the only web origin that may open it (default: PROXXY_PAGE's; '': any)\n"
 	      "  --client ADDRESS       the only client address or network; leave it out behind an HTTPS proxy\n"
 	      "  --title TEXT           title of the page\n"
-	      "  --node NODE            the guest's node. Implies --ask, but not with --cluster or --host\n"
+	      "  --node NODE            the guest's node. Without --cluster or --host, it implies --ask\n"
 	      "  --ask                  ask Proxmox for the console now; it waits 10 s. Needs --node\n"
 	      "  --format jwe|cbc       payload format: JWE, or cbc, the older one, which needs --ask\n"
 	      "  --settings             print a commented file with every setting; also --help, --version\n"
@@ -218,7 +218,8 @@ static bool take_words(struct url_options *o, char **words, int n)
 	if (command && !keygen && strcmp(command, "seal") != 0 && strcmp(command, "open") != 0)
 		return reject(o, "%.40s: no such command", command);
 	if (n > 1 + keygen)
-		return reject(o, "%.40s: unexpected argument", words[1 + keygen]);
+		return keygen ? reject(o, "%.40s: unexpected argument", words[2]) :
+				reject(o, "%s takes no argument: it reads standard input", command);
 	o->command = command;
 	o->key_name = keygen && n > 1 ? words[1] : NULL;
 	if (o->key_name && !keys_name_valid(o->key_name, strlen(o->key_name)))

@@ -100,8 +100,8 @@ static int prepare_proxmox(struct proxmox *p, char secret[BACKEND_SECRET_MAX])
 
 	if (backend_read_secret(token ? backend.token_file : backend.password_file,
 				token ? "PROXMOX_TOKEN_FILE" : "PROXMOX_PASSWORD_FILE", secret, why, sizeof(why)) < 0)
-		return print_error(EX_CONFIG, "%s. Without --ask and --node, proxxy asks Proxmox, with its own token",
-				   why);
+		return print_error(EX_CONFIG,
+				   "%s. Leave out --ask and --node: then proxxy asks Proxmox, with its own token", why);
 	*p = (struct proxmox){ .host = *backend.host ? backend.host : options.node, .ca_file = backend.ca_file };
 	if (!token) {
 		p->user = backend.user;

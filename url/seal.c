@@ -53,11 +53,11 @@ static int check(const char *text, size_t len, bool cbc, char *why, size_t size)
 	const char *phrase;
 
 	if (payload_parse(text, len, &console, cbc ? NULL : &claims, &phrase) < 0)
-		return error_why(why, size, ERR_PAYLOAD_INVALID, "proxxy would refuse these details: %s", phrase);
+		return error_why(why, size, ERR_PAYLOAD_INVALID, "proxxy would refuse this payload: %s", phrase);
 	phrase = payload_ticket_error(&console, &claims);
 	console_wipe(&console);
 	free(claims.ca);
-	return phrase ? error_why(why, size, ERR_PAYLOAD_INVALID, "%s would refuse these details: %s",
+	return phrase ? error_why(why, size, ERR_PAYLOAD_INVALID, "%s would refuse this payload: %s",
 				  console.late ? "proxxy" : "Proxmox", phrase) :
 			OK;
 }

@@ -26,7 +26,7 @@ struct seal_options {
 
 /* Adds the claims exp, iat and jti that details does not have. Details without a console ticket
  * get a jti only if once is set. Checks and seals details with key.
- * Returns 0. Otherwise returns ERR_PAYLOAD_INVALID (proxxy or Proxmox would refuse these details)
+ * Returns 0. Otherwise returns ERR_PAYLOAD_INVALID (proxxy or Proxmox would refuse this payload)
  * or ERR_SYSTEM, and a sentence in why[0..size) that holds no secret. */
 int seal_details(struct json_object *details, const struct seal_options *o, const struct key *key,
 		 char payload[SEAL_PAYLOAD_MAX], char *why, size_t size);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Example of the backend's part: it makes a link that says who may open which console until when. It asks Proxmox for
-// nothing: proxxy does, each time the link is opened. Copy ConsoleLink, Seal and jwe. As a command: go run . VMID
-// qemu|lxc USER
+// Example of the backend's part: it makes a link that opens a guest's console until it expires. It does not talk to
+// Proxmox: proxxy asks Proxmox each time the link is opened. Copy ConsoleLink, Seal, jwe, gcm and base64url. As a
+// command: go run . VMID qemu|lxc USER
 //
 // It uses only the standard library: a JWE of "dir" and "A256GCM" is AES-GCM with the header as additional data, and a
 // library for JOSE would be the only dependency.

@@ -1,8 +1,8 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
-// Example of the backend's part, with PHP's own openssl: it makes a link that says who may open which console until
-// when. It asks Proxmox for nothing: proxxy does, each time the link is opened. Copy consoleLink() and seal(). As a
-// command: php link.php VMID qemu|lxc USER
+// Example of the backend's part, with PHP's own openssl: it makes a link that opens a guest's console until it expires.
+// It does not talk to Proxmox: proxxy asks Proxmox each time the link is opened. Copy consoleLink(), seal() and jwe().
+// As a command: php link.php VMID qemu|lxc USER
 declare(strict_types=1);
 
 /**

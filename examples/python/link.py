@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Example of the backend's part, with jwcrypto: it makes a link that says who may open which console until when. It
-asks Proxmox for nothing: proxxy does, each time the link is opened. Copy console_link() and seal(). As a command:
+"""Example of the backend's part, with jwcrypto: it makes a link that opens a guest's console until it expires. It does
+not talk to Proxmox: proxxy asks Proxmox each time the link is opened. Copy console_link() and seal(). As a command:
 link.py VMID qemu|lxc USER"""
 
 import json

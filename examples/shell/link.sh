@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Example of the backend's part, with jq and jose: it makes a link that says who may open which console until when. It
-# asks Proxmox for nothing: proxxy does, each time the link is opened. As a command: link.sh VMID qemu|lxc USER
+# Example of the backend's part, with jq and jose: it makes a link that opens a guest's console until it expires. It
+# does not talk to Proxmox: proxxy asks Proxmox each time the link is opened. As a command: link.sh VMID qemu|lxc USER
 # Before, check that USER may open the guest's console.
 #
 # proxxy-url does the same with its own settings: proxxy-url --vmid VMID

@@ -7,7 +7,7 @@
 # has the password. As a command: ticket.sh NODE VMID qemu|lxc
 #
 # "openssl enc -K" shows the key to every user of this machine while it runs. If others log in, use "proxxy-url seal"
-# instead, which reads the details from standard input. No process has the token as an argument: printf is a builtin.
+# instead, which reads the members from standard input. No process has the token as an argument: printf is a builtin.
 set -eu
 
 fail() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Example of the backend's part, with npm's jose: it makes a link that says who may open which console until when. It
-// asks Proxmox for nothing: proxxy does, each time the link is opened. Copy consoleLink() and seal(). As a command: npm
-// ci && npx tsc, then node link.js VMID qemu|lxc USER
+// Example of the backend's part, with npm's jose: it makes a link that opens a guest's console until it expires. It
+// does not talk to Proxmox: proxxy asks Proxmox each time the link is opened. Copy consoleLink() and seal(). As a
+// command: npm ci && npx tsc, then node link.js VMID qemu|lxc USER
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { EncryptJWT, type JWTPayload } from "jose";
