@@ -189,8 +189,7 @@ static bool take_option(struct setup_options *o, int option, const char *value)
 	case PAGE:
 		o->page = value;
 		return is_page(value) ||
-		       reject(o,
-			      "--page must be the URL of the pages' directory, like https://panel.example.com/console/");
+		       reject(o, "--page must be the pages' directory, like https://panel.example.com/console/");
 	case USER:
 		o->user = value;
 		return is_user(value) || reject(o, "--user must be USER@REALM, like root@pam");
