@@ -109,17 +109,19 @@ static void on_control(struct relay *r, struct direction *d, const struct ws_con
 /* Waits for more input of d's sender. Returns 0 or an error. */
 static int wait_for_input(struct login *l, struct relay *r, struct direction *d, int64_t deadline)
 {
-	int rc;
+	int rc = OK;
 
 	direction_fill(d);
-	if (d->did_read || d->ended) {
-		d->did_read = false;
-		/* Check clock, SIGTERM and the other side here too: a flood of Pings must not hold
-		 * the session. Nothing has to be waited for. */
-		rc = io_terminated() ? IO_TERMINATED : io_now() > deadline ? IO_TIMEOUT : OK;
-	} else {
+	if (!d->did_read && !d->ended) {
 		rc = io_wait(d->from, POLLIN, d->to, deadline);
+	} else if (io_terminated()) {
+		/* Check SIGTERM and the clock here too: a flood of Pings must not hold the
+		 * session. */
+		rc = IO_TERMINATED;
+	} else if (io_now() > deadline) {
+		rc = IO_TIMEOUT;
 	}
+	d->did_read = false;
 	return map_wait(l, r, d->from, rc);
 }
 
