@@ -13,9 +13,10 @@ from http.client import HTTPSConnection
 from typing import Iterator
 
 import pytest
+from conftest import echo
 import websockets
 
-from lib.certs import Authority, Cert
+from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.standin import StandIn
 from lib.termproxy import termproxy_console
@@ -24,20 +25,9 @@ from lib.wire import BINARY, PING, PONG, TEXT, Client, Peer, close_payload, upgr
 QUIET_SECONDS = 0.7  # long enough to say that nothing comes
 
 
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-
-
 async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"x" * 300000)
     await writer.drain()
-
-
-@pytest.fixture(scope="module")
-def cert(tmp_path_factory: pytest.TempPathFactory) -> Cert:
-    return Authority(tmp_path_factory.mktemp("certs")).leaf()
 
 
 @pytest.fixture

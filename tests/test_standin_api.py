@@ -4,7 +4,6 @@ permissions and the answers of POST …/vncproxy and …/termproxy."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import ssl
@@ -13,25 +12,15 @@ from http.client import HTTPResponse, HTTPSConnection
 from typing import Any, Iterator
 
 import pytest
+from conftest import echo
 
-from lib.certs import Authority, Cert
+from lib.certs import Cert
 from lib.consoles import handler_console
 from lib.pve_api import NOT_IN_SCHEMA
 from lib.standin import StandIn
 from lib.wire import BINARY, Client, upgrade_request
 
 CONSOLE = "/nodes/pve01/qemu/100/vncproxy"
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-
-
-@pytest.fixture(scope="module")
-def cert(tmp_path_factory: pytest.TempPathFactory) -> Cert:
-    return Authority(tmp_path_factory.mktemp("certs")).leaf()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from lib.certs import Authority, Cert
+from lib.certs import Cert
 from lib.desktop import Desktop
 from lib.pve_frames import Stream
 from lib.rfb import Recorder
@@ -25,11 +25,6 @@ from lib.wire import BINARY, TEXT, Client, upgrade_request
 QEMU_WORDS = text(b"Authentication failed\0")
 CHALLENGE = bytes(range(16))
 ACCEPTED, REFUSED = struct.pack(">I", 0), struct.pack(">I", 1)
-
-
-@pytest.fixture(scope="module")
-def cert(tmp_path_factory: pytest.TempPathFactory) -> Cert:
-    return Authority(tmp_path_factory.mktemp("certs")).leaf()
 
 
 @pytest.fixture
