@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +17,7 @@
 #include "lib/error.h"
 #include "lib/io.h"
 #include "url/directory.h"
-
-extern char **environ;
+#include "url/program.h"
 
 enum {
 	PROGRAM_MAX = 256,
@@ -90,24 +87,8 @@ static int remove_later(const struct place *place, char *why, size_t size)
 static int start(const char *program, const struct place *place, pid_t *ret_pid, char *why, size_t size)
 {
 	char *argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)place->file, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t ignored;
-	int rc;
+	const int rc = program_start(argv, true, ret_pid);
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&ignored);
-	sigaddset(&ignored, SIGPIPE);
-	posix_spawnattr_setsigdefault(&attributes, &ignored);
-	/* The end of this terminal, or Ctrl-C in it, does not end the browser. */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	rc = posix_spawnp(ret_pid, program, &actions, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
 	return rc == 0 ? OK :
 			 error_why(why, size, ERR_SYSTEM, "%.100s: %s; BROWSER can name a browser", program,
 				   strerror(rc));

@@ -8,7 +8,6 @@
 #include <openssl/rand.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +21,8 @@
 #include "lib/io.h"
 #include "url/client.h"
 #include "url/directory.h"
+#include "url/program.h"
 #include "ws.h"
-
-extern char **environ;
 
 enum {
 	PIECE_MAX = 32 * 1024, /* bytes that are read from the viewer at once, and sent as one frame */
@@ -56,9 +54,6 @@ struct session {
 /* Starts argv with path as its last argument. */
 static int start_viewer(struct session *s, char **argv, char *path, const char *password)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t ignored;
 	char **end = argv;
 	int rc;
 
@@ -68,17 +63,7 @@ static int start_viewer(struct session *s, char **argv, char *path, const char *
 	end[1] = NULL;
 	if (password && setenv("VNC_PASSWORD", password, 1) < 0)
 		return fail(s, ERR_SYSTEM, "%s", strerror(errno));
-	/* The viewer must not inherit our connection, or other descriptors of libcurl. */
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&ignored);
-	sigaddset(&ignored, SIGPIPE);
-	posix_spawnattr_setsigdefault(&attributes, &ignored);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawnp(&s->viewer, argv[0], &actions, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+	rc = program_start(argv, false, &s->viewer);
 	if (password)
 		unsetenv("VNC_PASSWORD");
 	if (rc != 0) {
