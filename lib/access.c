@@ -74,9 +74,7 @@ static int use_cluster(struct access *a, const struct config *config)
 		return fail(a, ERR_PAYLOAD_INVALID, "ticket is missing, and no cluster file lists host");
 	if (rc == CLUSTER_NONE)
 		return OK;
-	memcpy(c->host, a->cluster.hosts[0].host, sizeof(c->host));
-	c->host_is_address = a->cluster.hosts[0].is_address;
-	c->host_port = a->cluster.hosts[0].port;
+	cluster_use_host(&a->cluster.hosts[0], c);
 	a->own_token = !*c->ticket;
 	if (a->own_token)
 		memcpy(c->ticket, a->cluster.token, sizeof(c->ticket));

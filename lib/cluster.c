@@ -170,6 +170,27 @@ int cluster_each(const struct config *config, cluster_use *use, void *argument, 
 	return rc;
 }
 
+const struct cluster_host *cluster_host(const struct config *config, const struct cluster *cluster, const char *host,
+					uint16_t port)
+{
+	const uint16_t usual = (uint16_t)config->upstream_port, wanted = port ? port : usual;
+
+	for (size_t i = 0; i < cluster->n_hosts; i++) {
+		const struct cluster_host *other = &cluster->hosts[i];
+
+		if (strcasecmp(other->host, host) == 0 && (other->port ? other->port : usual) == wanted)
+			return other;
+	}
+	return NULL;
+}
+
+void cluster_use_host(const struct cluster_host *host, struct console *console)
+{
+	memcpy(console->host, host->host, sizeof(console->host));
+	console->host_is_address = host->is_address;
+	console->host_port = host->port;
+}
+
 struct search {
 	const struct config *config;
 	const struct console *console;
@@ -179,21 +200,15 @@ struct search {
 static int select_host(void *argument, const char *path, struct cluster *cluster)
 {
 	const struct search *search = argument;
-	const uint16_t usual = (uint16_t)search->config->upstream_port;
-	const struct console *c = search->console;
-	const uint16_t port = c->host_port ? c->host_port : usual;
+	const struct cluster_host *host =
+		cluster_host(search->config, cluster, search->console->host, search->console->host_port);
 
 	(void)path;
-	for (size_t i = 0; i < cluster->n_hosts; i++) {
-		const struct cluster_host host = cluster->hosts[i];
-
-		if (strcasecmp(host.host, c->host) == 0 && (host.port ? host.port : usual) == port) {
-			cluster->hosts[0] = host;
-			cluster->n_hosts = 1;
-			return CLUSTER_FOUND;
-		}
-	}
-	return CLUSTER_NONE;
+	if (!host)
+		return CLUSTER_NONE;
+	cluster->hosts[0] = *host;
+	cluster->n_hosts = 1;
+	return CLUSTER_FOUND;
 }
 
 int cluster_find_host(const struct config *config, const struct console *console, struct cluster *ret, char *why,

@@ -51,6 +51,14 @@ int cluster_find(const struct config *config, const char *name, struct cluster *
 int cluster_find_host(const struct config *config, const struct console *console, struct cluster *ret, char *why,
 		      size_t size);
 
+/* Returns the cluster's host with that name or address and port, or NULL. 0 as a port, in either of
+ * both, is PROXXY_UPSTREAM_PORT. */
+const struct cluster_host *cluster_host(const struct config *config, const struct cluster *cluster, const char *host,
+					uint16_t port);
+
+/* Makes the host that of the console. */
+void cluster_use_host(const struct cluster_host *host, struct console *console);
+
 /* Reads all cluster files into *cluster, one after the other: credentials first, then those of the
  * directory in the byte order of their names. Calls use(argument, path, cluster) for each, until a
  * call does not return CLUSTER_NONE. Wipes *cluster unless it returned CLUSTER_FOUND.

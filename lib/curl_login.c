@@ -25,16 +25,6 @@ int api_use_token(struct api *api, const char *token)
 	return api_add_header(api, "Authorization: PVEAPIToken=", token) ? OK : fail(api, ERR_SYSTEM, "out of memory");
 }
 
-/* Appends "name=value" to the form, percent-encoded. Returns false if it does not fit. */
-static bool add_field(char form[FORM_MAX], const char *name, const char *value)
-{
-	const size_t at = strlen(form);
-	const int n = snprintf(form + at, FORM_MAX - at, "%s%s=", at > 0 ? "&" : "", name);
-
-	return n > 0 && (size_t)n < FORM_MAX - at &&
-	       uri_percent_encode(value, form + at + n, FORM_MAX - at - (size_t)n) >= 0;
-}
-
 /* Reads the answer to a login, and adds the headers of later calls. */
 static int take_ticket(struct api *api, const char *user, char ret_ticket[CONSOLE_TICKET_MAX + 1])
 {
@@ -70,7 +60,8 @@ int api_log_in(struct api *api, const char *user, const char *password, char ret
 	char form[FORM_MAX] = "";
 	int rc = OK;
 
-	if (!add_field(form, "username", user) || !add_field(form, "password", password))
+	if (!uri_append(form, sizeof(form), "username=", user) ||
+	    !uri_append(form, sizeof(form), "&password=", password))
 		rc = fail(api, ERR_CONFIG, "the user or the password is too long");
 	if (rc == OK)
 		rc = api_call(api, API_POST, "/access/ticket", form);
@@ -91,8 +82,9 @@ int api_answer_code(struct api *api, const char *user, const char *challenge, co
 	int rc = OK;
 
 	if ((size_t)snprintf(answer, sizeof(answer), "totp:%s", code) >= sizeof(answer) ||
-	    !add_field(form, "username", user) || !add_field(form, "tfa-challenge", challenge) ||
-	    !add_field(form, "password", answer))
+	    !uri_append(form, sizeof(form), "username=", user) ||
+	    !uri_append(form, sizeof(form), "&tfa-challenge=", challenge) ||
+	    !uri_append(form, sizeof(form), "&password=", answer))
 		rc = fail(api, ERR_CONFIG, "the one-time code is too long");
 	if (rc == OK)
 		rc = api_call(api, API_POST, "/access/ticket", form);

@@ -161,6 +161,16 @@ int uri_percent_encode(const char *text, char *buf, size_t size)
 	return (int)n;
 }
 
+bool uri_append(char *text, size_t size, const char *before, const char *value)
+{
+	const size_t at = strlen(text), len = strlen(before);
+
+	if (len >= size - at)
+		return false;
+	memcpy(text + at, before, len + 1);
+	return uri_percent_encode(value, text + at + len, size - at - len) >= 0;
+}
+
 bool uri_names_a_page(const char *url)
 {
 	static const char end[] = ".html";

@@ -34,6 +34,10 @@ int uri_query(struct slice target, const char *name, char *buf, size_t size);
  * Returns the length, or ERR_SYSTEM if buf is too small. */
 int uri_percent_encode(const char *text, char *buf, size_t size);
 
+/* Appends before and value to text, which has room for size bytes, NUL-terminated; value as
+ * uri_percent_encode() does. Returns false if there is no room: text may then end with a part. */
+bool uri_append(char *text, size_t size, const char *before, const char *value);
+
 /* Returns true if the URL ends with the name of an HTML file, so that it cannot be the directory of
  * the console pages. */
 bool uri_names_a_page(const char *url);

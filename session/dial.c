@@ -54,28 +54,26 @@ static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t
 
 /* True if the session may connect to that address of its host. This is the check after DNS:
  * access.c could check only the host as the payload writes it. */
-static bool is_allowed(const struct upstream *u, const struct addrinfo *a)
+static bool is_allowed(const struct upstream *u, const struct addrinfo *a, enum host_verdict verdict)
 {
-	const char *list = u->config->allowed_hosts;
-
-	return *u->access->cluster.name ||
-	       host_address_allowed(list, a->ai_addr, host_list_judge(list, u->console->host));
+	return *u->access->cluster.name || host_address_allowed(u->config->allowed_hosts, a->ai_addr, verdict);
 }
 
 /* Tries the allowed addresses, in the order of RFC 6724, until one accepts the connection. Each
  * address gets an equal share of the time that is left. */
 static int connect_any(struct upstream *u, const struct addrinfo *addresses, int64_t deadline)
 {
+	const enum host_verdict verdict = host_list_judge(u->config->allowed_hosts, u->console->host);
 	int left = 0, error = 0, rc;
 
 	for (const struct addrinfo *a = addresses; a && left < DIAL_ADDRESSES_MAX; a = a->ai_next)
-		left += is_allowed(u, a);
+		left += is_allowed(u, a, verdict);
 	if (left == 0)
 		return upstream_fail(u, ERR_HOST_FORBIDDEN, "not in PROXXY_ALLOWED_HOSTS");
 	for (const struct addrinfo *a = addresses; a && left > 0; a = a->ai_next) {
 		int64_t now = io_now();
 
-		if (!is_allowed(u, a))
+		if (!is_allowed(u, a, verdict))
 			continue;
 		rc = connect_address(u, a, now + (deadline - now) / left--, &error);
 		if (rc != ERR_UPSTREAM_CONNECT)
@@ -124,9 +122,7 @@ int dial_proxmox(struct upstream *u)
 	for (size_t i = 0; i < n; i++) {
 		const int64_t now = io_now();
 
-		memcpy(u->console->host, cluster->hosts[i].host, sizeof(u->console->host));
-		u->console->host_is_address = cluster->hosts[i].is_address;
-		u->console->host_port = cluster->hosts[i].port;
+		cluster_use_host(&cluster->hosts[i], u->console);
 		rc = dial_host(u, now + (u->deadline - now) / (int64_t)(n - i));
 		if (!is_unreachable(rc))
 			return rc;

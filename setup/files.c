@@ -33,19 +33,6 @@ int files_name(struct setup *s)
 						      report_error(EX_CONFIG, "PROXXY_CLUSTER_DIRECTORY is too long");
 }
 
-bool files_lists(const struct setup *s, const struct cluster *cluster, const struct cluster_host *host)
-{
-	const uint16_t usual = (uint16_t)s->config.upstream_port, port = host->port ? host->port : usual;
-
-	for (size_t i = 0; i < cluster->n_hosts; i++) {
-		const struct cluster_host *other = &cluster->hosts[i];
-
-		if (strcasecmp(other->host, host->host) == 0 && (other->port ? other->port : usual) == port)
-			return true;
-	}
-	return false;
-}
-
 bool files_verify(const struct setup *s, const struct cluster *cluster)
 {
 	static char pem[SETUP_CA_MAX];
@@ -60,15 +47,20 @@ bool files_verify(const struct setup *s, const struct cluster *cluster)
 	return false;
 }
 
+static bool lists(const struct setup *s, const struct cluster_host *host)
+{
+	return cluster_host(&s->config, &s->before, host->host, host->port);
+}
+
 /* Returns true if s->before is of HOST's cluster. That it lists another node of s->cluster is not
  * enough: HOST says which nodes it has, and its token must not go to a host that names its
  * nodes. */
 static bool is_of_cluster(const struct setup *s)
 {
-	if (files_lists(s, &s->before, &s->cluster.hosts[0]))
+	if (lists(s, &s->cluster.hosts[0]))
 		return true;
 	for (size_t i = 1; i < s->cluster.n_hosts; i++)
-		if (files_lists(s, &s->before, &s->cluster.hosts[i]))
+		if (lists(s, &s->cluster.hosts[i]))
 			return files_verify(s, &s->before);
 	return false;
 }

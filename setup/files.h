@@ -12,9 +12,6 @@
  * status. */
 int files_name(struct setup *s);
 
-/* Returns true if cluster lists the host with its port. */
-bool files_lists(const struct setup *s, const struct cluster *cluster, const struct cluster_host *host);
-
 /* Returns true if CA_FILE or FINGERPRINTS of the cluster file accept HOST's certificate. */
 bool files_verify(const struct setup *s, const struct cluster *cluster);
 

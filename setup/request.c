@@ -184,11 +184,10 @@ int request_list(struct api *api, const char *path, const char *fields, struct j
 
 bool request_add(char fields[REQUEST_FIELDS_MAX], const char *name, const char *value)
 {
-	const size_t at = strlen(fields);
-	const int n = snprintf(fields + at, REQUEST_FIELDS_MAX - at, "%s%s=", at > 0 ? "&" : "", name);
+	char before[64];
 
-	return n > 0 && (size_t)n < REQUEST_FIELDS_MAX - at &&
-	       uri_percent_encode(value, fields + at + n, REQUEST_FIELDS_MAX - at - (size_t)n) >= 0;
+	snprintf(before, sizeof(before), "%s%s=", *fields ? "&" : "", name);
+	return uri_append(fields, REQUEST_FIELDS_MAX, before, value);
 }
 
 /* --- answers ------------------------------------------------------------------------------ */

@@ -285,7 +285,8 @@ void site_keep_hosts(struct setup *s)
 	for (size_t i = 0; i < s->before.n_hosts && s->trust != SETUP_TRUST_FINGERPRINTS; i++) {
 		const struct cluster_host *host = &s->before.hosts[i];
 
-		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX || files_lists(s, &s->cluster, host))
+		if (s->cluster.n_hosts == CLUSTER_HOSTS_MAX ||
+		    cluster_host(&s->config, &s->cluster, host->host, host->port))
 			continue;
 		s->cluster.hosts[s->cluster.n_hosts++] = *host;
 		report_step("", "%s stays in the list, though it does not answer or would not be trusted now",

@@ -20,15 +20,6 @@
 
 enum { VIEWER_ARGUMENTS_MAX = 64 }; /* with the viewer's name, its socket and a NULL */
 
-/* Appends "name=value" to url, with value percent-encoded. Returns false if url is too small. */
-static bool append(char *url, size_t size, const char *name, const char *value)
-{
-	size_t at = strlen(url);
-	int n = snprintf(url + at, size - at, "%s=", name);
-
-	return n > 0 && (size_t)n < size - at && uri_percent_encode(value, url + at + n, size - at - (size_t)n) >= 0;
-}
-
 /* Writes the page's URL. Its parameters are in the fragment, which browsers do not send to the
  * server. */
 static bool write_page_url(const struct url_options *o, const struct backend *backend,
@@ -36,21 +27,21 @@ static bool write_page_url(const struct url_options *o, const struct backend *ba
 {
 	int n = snprintf(url, size, "%s%s", backend->page, o->terminal ? "xterm.html" : "novnc.html");
 
-	if (n <= 0 || (size_t)n >= size || !append(url, size, "#payload", payload))
+	if (n <= 0 || (size_t)n >= size || !uri_append(url, size, "#payload=", payload))
 		return false;
 	if (console && o->terminal &&
-	    (!append(url, size, "&user", console->user) || !append(url, size, "&ticket", console->vncticket)))
+	    (!uri_append(url, size, "&user=", console->user) || !uri_append(url, size, "&ticket=", console->vncticket)))
 		return false;
-	if (console && !o->terminal && !append(url, size, "&password", console->password))
+	if (console && !o->terminal && !uri_append(url, size, "&password=", console->password))
 		return false;
-	return !o->title || append(url, size, "&title", o->title);
+	return !o->title || uri_append(url, size, "&title=", o->title);
 }
 
 static bool write_websocket_url(const struct backend *backend, const char *payload, char *url, size_t size)
 {
 	int n = snprintf(url, size, "%s", backend->websocket);
 
-	return n > 0 && (size_t)n < size && append(url, size, "?payload", payload);
+	return n > 0 && (size_t)n < size && uri_append(url, size, "?payload=", payload);
 }
 
 /* Copies members of details, if it has them. */
