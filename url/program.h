@@ -10,8 +10,8 @@
 
 /* Starts argv, found as a shell finds it, with none of our descriptors but 0 to 2, and with SIGPIPE
  * as usual. If apart is true, also without our standard input and output, and in a session of its
- * own: the end of this terminal, or Ctrl-C in it, does not end the program. Returns 0 with *ret_pid,
- * or an errno. */
+ * own: the end of this terminal, or Ctrl-C in it, does not end the program.
+ * Returns 0 with *ret_pid, or an errno. */
 int program_start(char **argv, bool apart, pid_t *ret_pid);
 
 #endif
