@@ -13,7 +13,7 @@ import pytest
 from conftest import echo
 from lib.activator import Activator
 from lib.certs import Cert
-from lib.late import GRANTED, LINK, TOKEN, answer, echoes, end_of, open_link, read_call, shake_hands
+from lib.late import GRANTED, LINK, TOKEN, answer, computes, echoes, end_of, open_link, read_call, shake_hands
 from lib.payload import seal, seal_jwe, target
 from lib.standin import StandIn
 from lib.termproxy import termproxy_console
@@ -109,12 +109,7 @@ def test_vnc_console_of_each_release(
 def test_terminal(proxxy: Activator, pve: StandIn, key: str, type: str, vmid: int) -> None:
     """The client sends no login line and sees no OK: the first bytes are the terminal's."""
     with open_link(proxxy, key, link(pve, type=type, vmid=vmid, protocol="term")) as client:
-        line = b"echo $((6 * 7))\n"
-        client.send_frame(BINARY, b"1:80:24:0:%d:%s" % (len(line), line))
-        seen = b""
-        while b"42" not in seen:
-            seen += client.read_frame().payload
-    assert not seen.startswith(b"OK")
+        computes(client)
     assert calls(pve) == [post(type, vmid, "termproxy", "")]
     assert pve.requests[0].headers["content-length"] == "0"
 

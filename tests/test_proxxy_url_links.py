@@ -16,14 +16,13 @@ from typing import Any, Callable, Iterator
 import pytest
 from conftest import NAMED, echo
 from lib.activator import Activator
-from lib.late import echoes, shake_hands
+from lib.late import computes, echoes, shake_hands
 from lib.process import wait_for
 from lib.standin import StandIn
 from lib.termproxy import termproxy_console
 from lib.url_command import UrlCommand, fragment
 from lib.url_pages import EX_CONFIG, GUEST, ORIGIN, PAGE, open_page
 from lib.vnc_console import VncConsole
-from lib.wire import BINARY
 
 pytest_plugins = "lib.url_pages"
 
@@ -194,12 +193,7 @@ def test_link_opens_consoles_until_it_expires(
 def test_link_opens_a_terminal(command: UrlCommand, relay: Activator, type: str, vmid: int) -> None:
     """The page sends no login, and sees no OK."""
     with open_page(relay, command.ok("--vmid", vmid, "--type", type, "--term")) as client:
-        line = b"echo $((6 * 7))\n"
-        client.send_frame(BINARY, b"1:80:24:0:%d:%s" % (len(line), line))
-        seen = b""
-        while b"42" not in seen:
-            seen += client.read_frame().payload
-    assert not seen.startswith(b"OK")
+        computes(client)
 
 
 # --- which cluster ------------------------------------------------------------------------------

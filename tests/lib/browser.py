@@ -55,10 +55,7 @@ def chromium(width: int, height: int, *, phone: bool = False, storage: bool = Tr
             if not storage:
                 options.add_experimental_option("prefs", {"profile.default_content_setting_values.cookies": 2})
             options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-            session = webdriver.Remote(f"http://127.0.0.1:{found[1]}", options=options)
-            try:
+            with webdriver.Remote(f"http://127.0.0.1:{found[1]}", options=options) as session:
                 yield session
-            finally:
-                session.quit()
         finally:
             stop_tree(driver)

@@ -69,3 +69,13 @@ def grants(c: Connection) -> None:
     """Answers up to the upgrade."""
     until_vncproxy(c)
     answer(c, GRANTED)
+
+
+def computes(client: Client) -> None:
+    """Uses a terminal at once, as a page does: without a login line, and without an OK before its output."""
+    line = b"echo $((6 * 7))\n"
+    client.send_frame(BINARY, b"1:80:24:0:%d:%s" % (len(line), line))
+    seen = b""
+    while b"42" not in seen:
+        seen += client.read_frame().payload
+    assert not seen.startswith(b"OK")

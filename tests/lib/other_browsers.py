@@ -105,11 +105,8 @@ def firefox() -> Iterator[webdriver.Remote]:
         try:
             wait_for(lambda: listens(port), READY_SECONDS, lambda: f"firefox: {Path(home, 'log').read_text()}")
             marionette = _Marionette(port)
-            session = webdriver.Remote(command_executor=marionette, options=webdriver.FirefoxOptions())
-            try:
+            with webdriver.Remote(command_executor=marionette, options=webdriver.FirefoxOptions()) as session:
                 yield session
-            finally:
-                session.quit()
         finally:
             stop_tree(browser)
 
@@ -129,10 +126,7 @@ def webkit() -> Iterator[webdriver.Remote]:
             options.binary_location = str(program)
             options.add_argument("--automation")
             options._caps.pop("platform", None)  # Selenium's own, which WebDriver does not know
-            session = webdriver.Remote(f"http://127.0.0.1:{port}", options=options)
-            try:
+            with webdriver.Remote(f"http://127.0.0.1:{port}", options=options) as session:
                 yield session
-            finally:
-                session.quit()
         finally:
             stop_tree(driver)
