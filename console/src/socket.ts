@@ -20,6 +20,11 @@ declare global {
 /** RFC 6455 allows a token here; JWE has no other characters. */
 const TOKEN = /^[\w.-]+$/;
 
+/** proxxy's address, from a page. It is not in the link: nobody's link shall have the page talk to a server of theirs. */
+export function websocketOf(page: Document): string {
+  return page.querySelector<HTMLMetaElement>('meta[name="proxxy-websocket"]')?.content ?? "ws";
+}
+
 export function consoleAddress(websocket: string, base: string, scheme: "ws" | "http"): URL {
   const url = new URL(websocket, base);
   url.protocol = url.protocol.replace(/^(http|ws)/, scheme);
@@ -33,9 +38,9 @@ export function openSocket(payload: string, websocket: string, base: string, Soc
   return new Socket(url, ["binary"]);
 }
 
-/** Holds a socket's messages, and its end, until release(). */
-export function hold(socket: WebSocket): Early {
-  const early: Early = { link: "", socket, held: [], closed: null };
+/** Holds a socket's messages, and its end, until release(). link: what it was opened with. */
+export function hold(socket: WebSocket, link = ""): Early {
+  const early: Early = { link, socket, held: [], closed: null };
   socket.binaryType = "arraybuffer";
   socket.onmessage = (event) => early.held.push(event);
   socket.onclose = (event) => (early.closed = event);
