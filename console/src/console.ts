@@ -1,61 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is inside a <proxxy-console>: the view, and for each link a guest and its session. It passes the view's controls
 // on to the guest, and what the guest and the session tell to the view and to the element.
-import type { ConsoleEvents, Detail } from "./events.js";
 import { BROKEN } from "./endings.js";
 import { focusIsFree } from "./focus.js";
-import type { Action, Credentials, Guest, Key, Kind, MakeGuest, Options, Typing } from "./guest.js";
+import type { Action, Guest, Key, Kind, MakeGuest, Options, Typing } from "./guest.js";
+import type { Host, Loader, Opener } from "./host.js";
 import { lives } from "./link.js";
 import { Notices } from "./notices.js";
 import { CLOCK, Session, type Hooks } from "./session.js";
-import { consoleAddress, hold, openSocket, release, type Early } from "./socket.js";
+import { askRefusal, close, hold, openSocket, release, type Early } from "./socket.js";
 import { untypable } from "./typing/layouts.js";
 import type { Choice, Controls, State } from "./view.js";
 import { View } from "./view/view.js";
 
-const REFUSAL_MS = 10_000;
 const OFFLINE_MS = 5_000; // without a byte, after the browser said that it is offline
 const PROGRESS_MS = 250;
 /** These need a guest that answers. */
 const INPUT: Action[] = ["keys", "type", "paste", "remote-size", "quality", "screenshot"];
 const HANDS_OFF: Action[] = ["keys", "type", "paste"]; // not in view-only
-
-/** What opens consoles. */
-export interface Opener {
-  payload: string;
-  credentials: Credentials;
-  websocket: string; // relative to the document
-}
-
-/** The element, as it is seen from inside. */
-export interface Host extends HTMLElement {
-  layout: string;
-  label: string;
-  again: string;
-  sessionMax: number;
-  readonly offers: Choice[];
-  options(): Options;
-  setOptions(options: Partial<Options>): void;
-  emit<Name extends keyof ConsoleEvents>(name: Name, detail: Detail<Name>): boolean;
-}
-
-/** A guest's code, which a panel's bundler may have put into a file of its own. */
-export type Loader = () => Promise<MakeGuest>;
-
-/** Why there was no WebSocket. proxxy reports errors of a link that it can open in a Close. For all other errors, and
- *  those of a proxy in between, this sends the request again without an upgrade, which does not use the link up. */
-async function refusal({ payload, websocket }: Opener): Promise<string> {
-  try {
-    const url = consoleAddress(websocket, document.baseURI, "http");
-    url.search = `?payload=${encodeURIComponent(payload)}`;
-    const signal = AbortSignal.timeout(REFUSAL_MS);
-    const answer = await fetch(url, { signal, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
-    const { error = "", issues = [] } = (await answer.json()) as { error?: string; issues?: { message: string }[] };
-    return [error, ...issues.map(({ message }) => message)].filter(Boolean).join(": ");
-  } catch {
-    return ""; // another origin, or nobody there
-  }
-}
 
 export class Console implements Controls {
   state: State = "ended";
@@ -120,7 +82,8 @@ export class Console implements Controls {
       release(taken);
       return taken;
     };
-    const parts = { guest, hooks: this.#hooks(), open: take, refusal: () => refusal(opener), offers: this.#offers };
+    const refusal = () => askRefusal(payload, websocket, document.baseURI);
+    const parts = { guest, hooks: this.#hooks(), open: take, refusal, offers: () => this.#host.offers };
     this.#session = new Session(parts, lives(payload, credentials));
     this.#session.open();
     this.#view.update();
@@ -160,12 +123,10 @@ export class Console implements Controls {
     this.#view.update();
   }
 
-  #offers = (): Choice[] => this.#host.offers;
-
   /** An end without a session. */
   explain(word: string, details = ""): void {
     this.#setState("ended");
-    this.#view.setMessage({ sentence: [{ word }], choices: this.#offers(), details });
+    this.#view.setMessage({ sentence: [{ word }], choices: this.#host.offers, details });
   }
 
   #setState(state: State): void {
@@ -375,9 +336,4 @@ export class Console implements Controls {
   focus(): void {
     this.#guest?.focus();
   }
-}
-
-function close(early: Early): void {
-  release(early);
-  early.socket?.close(1000);
 }

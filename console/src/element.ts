@@ -2,9 +2,10 @@
 // <proxxy-console>: a Proxmox guest's screen or terminal. This file has what its users see: attributes, properties,
 // methods and events. Payload, password, user and ticket are properties that no attribute ever shows.
 import { NO_LINK } from "./endings.js";
-import { Console, type Host, type Loader } from "./console.js";
+import { Console } from "./console.js";
 import type { ConsoleEventMap, ConsoleEvents, Detail } from "./events.js";
 import type { Credentials, Key, Kind, Options, Quality, Scaling, Typing } from "./guest.js";
+import type { Loader } from "./host.js";
 import { choose } from "./i18n.js";
 import type { Early } from "./socket.js";
 import type { Choice, State } from "./view.js";
@@ -38,7 +39,7 @@ function oneOf<Value extends string>(values: readonly Value[], text: string | nu
   return values.find((value) => value === text) ?? values[0]!;
 }
 
-export class ProxxyConsole extends HTMLElement implements Host {
+export class ProxxyConsole extends HTMLElement {
   static readonly observedAttributes = [
     ...OPENERS,
     ...Object.keys(OPTIONS),
@@ -362,8 +363,9 @@ export class ProxxyConsole extends HTMLElement implements Host {
   #build(): void {
     this.#console?.end();
     this.#kind = this.kind;
+    this.#root.adoptedStyleSheets = [];
     this.#console = new Console(this.#root, this, this.#kind);
-    for (const name of ["label", "bar", "theme", "logo", "lang"]) this.#show(name);
+    for (const name of ["label", "bar", "theme", "logo", "layout", "lang"]) this.#show(name);
   }
 
   #begin(): void {
@@ -397,6 +399,7 @@ export class ProxxyConsole extends HTMLElement implements Host {
     else if (name === "bar") view.setBar(this.bar);
     else if (name === "theme") view.setTheme(this.theme);
     else if (name === "logo") view.setLogo(this.logo);
+    else if (name === "layout") view.setLayout(this.layout);
     else if (name === "lang") void view.setLanguage(this.options().language);
   }
 }
