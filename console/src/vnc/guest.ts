@@ -8,7 +8,7 @@ import { Clipboard } from "./clipboard.js";
 import { showCursor } from "./cursor.js";
 import { Input } from "./input.js";
 import { ScreenKeyboard } from "./keyboard.js";
-import { Liveness, TICK } from "./liveness.js";
+import { isAnswer, Liveness, TICK } from "./liveness.js";
 import { Picture } from "./picture.js";
 import { afterSecond, type AutoQuality, LEVELS, Meter, START } from "./quality.js";
 import { Touch } from "./touch.js";
@@ -95,7 +95,7 @@ class VncGuest implements Guest {
     rfb.focusOnClick = !this.#keyboard.shown;
     this.#apply();
     this.#follow(session);
-    wire.start(() => this.#received(session));
+    wire.start((data) => this.#received(session, data));
   }
 
   set(options: Partial<Options>): void {
@@ -203,21 +203,10 @@ class VncGuest implements Guest {
   #listen(): void {
     const { signal } = this.#end;
     const options = { capture: true, passive: true, signal };
-    for (const type of ACTIVITY)
-      this.#screen.addEventListener(
-        type,
-        () => {
-          this.#session?.liveness.active(performance.now());
-          // After the listeners that send it.
-          if (this.#input) setTimeout(() => this.#measure(), 0);
-        },
-        options,
-      );
-    document.addEventListener(
-      "visibilitychange",
-      () => document.visibilityState === "visible" && this.#session?.liveness.active(performance.now()),
-      { signal },
-    );
+    const active = () => this.#session?.liveness.active(performance.now());
+    for (const type of ACTIVITY) this.#screen.addEventListener(type, active, options);
+    const seen = () => document.visibilityState === "visible" && active();
+    document.addEventListener("visibilitychange", seen, { signal });
     // Beside the picture.
     this.#picture.pane.addEventListener("mousedown", (event) => {
       if (event.target !== this.#picture.pane && event.target !== this.#picture.target) return;
@@ -268,24 +257,19 @@ class VncGuest implements Guest {
     session.events.changed();
   }
 
-  #received(session: Session): void {
+  #received(session: Session, data: ArrayBuffer): void {
     const now = performance.now();
     const { channel } = session.wire;
     session.meter.add(now, channel.bytesReceived - session.bytes);
     session.bytes = channel.bytesReceived;
     if (session.over) return;
     this.#picture.update();
-    const latency = session.liveness.received(now);
+    const latency = !session.resizes || isAnswer(data) ? session.liveness.answered(now) : null;
     if (latency !== null) session.events.latency((session.latency = latency));
     if (session.resizes !== session.rfb._supportsSetDesktopSize) {
       session.resizes = session.rfb._supportsSetDesktopSize;
       session.events.changed();
     }
-  }
-
-  #measure(): void {
-    const session = this.#connected;
-    if (session?.liveness.measure(performance.now(), session.wire.channel.lastReceived)) session.wire.askForPixel();
   }
 
   #tick(session: Session): void {

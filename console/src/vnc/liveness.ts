@@ -3,13 +3,16 @@
 // change, so it is asked for one pixel. An idle user's server is not asked: PROXXY_IDLE_TIMEOUT and Proxmox's 15
 // minutes shall still end such a console. All times are in milliseconds of performance.now().
 
+/** In what a server with ExtendedDesktopSize answers, and at once: this pseudo-encoding, -308. */
+const SCREEN_SIZE = [0xff, 0xff, 0xfe, 0xcc];
+
 const ACTIVE = 120_000; // after the user's last action
 const SILENCE = 3_000; // before the server is asked
 const PATIENCE = 5_000; // for its answer
 const SLOW = 2_000; // more, at most, for a network with a long delay
 const ASLEEP = 2_500; // between two ticks: the computer or the page was suspended, the socket's data is yet to come
 const LATENCY_EACH = 5_000;
-const QUIET = 100; // no byte for so long: the next one is an answer, no picture that was under way
+const QUIET = 100; // no byte for so long: the next one is the answer rather than a picture that was under way
 
 export const TICK = 500;
 
@@ -37,32 +40,35 @@ export class Liveness {
   tick(now: number, lastReceived: number): Verdict {
     if (now - this.#ticked > ASLEEP) {
       this.#awake = now;
-      this.#asked = null;
-      this.#measuring = null;
+      this.#asked = this.#measuring = null;
     }
     this.#ticked = now;
     if (this.#asked !== null && lastReceived > this.#asked) this.#asked = null;
     if (this.#asked !== null) {
       return now - this.#asked >= PATIENCE + Math.min(SLOW, this.#latency) ? "lost" : null;
     }
-    if (now - this.#active > ACTIVE || now - Math.max(lastReceived, this.#awake) < SILENCE) return null;
+    if (now - this.#active > ACTIVE) return null;
+    const silence = now - Math.max(lastReceived, this.#awake);
+    const measures = now - this.#measured >= LATENCY_EACH && silence >= QUIET;
+    if (silence < SILENCE && !measures) return null;
     this.#asked = now;
+    if (measures) this.#measured = this.#measuring = now;
     return "ask";
   }
 
-  /** Input was just sent. Whether to ask now, to measure the latency: QEMU looks for changes each 30 ms after an
-   *  input, but only each 3 s when nothing happens, so that only then the time of an answer says something. */
-  measure(now: number, lastReceived: number): boolean {
-    if (now - this.#measured < LATENCY_EACH || now - lastReceived < QUIET) return false;
-    this.#measured = this.#measuring = now;
-    return true;
-  }
-
-  /** A message came. Returns the latency, if it was being measured. */
-  received(now: number): number | null {
+  /** An answer came, or may have come. Returns the latency, if it was being measured. */
+  answered(now: number): number | null {
     if (this.#measuring === null) return null;
     this.#latency = now - this.#measuring;
     this.#measuring = null;
     return this.#latency;
   }
+}
+
+/** Whether this has the answer of a server with ExtendedDesktopSize. */
+export function isAnswer(data: ArrayBuffer): boolean {
+  const bytes = new Uint8Array(data);
+  for (let at = bytes.indexOf(SCREEN_SIZE[0]!); at >= 0; at = bytes.indexOf(SCREEN_SIZE[0]!, at + 1))
+    if (SCREEN_SIZE.every((byte, i) => bytes[at + i] === byte)) return true;
+  return false;
 }
