@@ -4,11 +4,12 @@
 import RFB from "@novnc/novnc";
 import type { Channel } from "../channel.js";
 import type { Action, Credentials, Events, Guest, Key, MakeGuest, Options, Typing } from "../guest.js";
+import { Answers } from "./answers.js";
 import { Clipboard } from "./clipboard.js";
 import { showCursor } from "./cursor.js";
 import { Input } from "./input.js";
 import { ScreenKeyboard } from "./keyboard.js";
-import { isAnswer, Liveness, TICK } from "./liveness.js";
+import { Liveness, TICK } from "./liveness.js";
 import { Picture } from "./picture.js";
 import { afterSecond, type AutoQuality, LEVELS, Meter, START } from "./quality.js";
 import { Touch } from "./touch.js";
@@ -22,13 +23,13 @@ interface Session {
   wire: Wire;
   events: Events;
   input: Input;
+  answers: Answers;
   liveness: Liveness;
   meter: Meter;
   connected: boolean;
   over: boolean; // told to the element, or replaced
   resizes: boolean;
-  bytes: number;
-  latency: number | null;
+  lastReceived: number;
   removeCursor: () => void;
   timers: ReturnType<typeof setInterval>[];
 }
@@ -75,19 +76,20 @@ class VncGuest implements Guest {
     this.#picture.use(rfb);
     const canvas = this.#picture.canvas!;
     canvas.tabIndex = 0;
+    const answers = new Answers(wire);
     const now = performance.now();
     const session: Session = {
       rfb,
       wire,
       events,
-      input: new Input(rfb, canvas, this.#picture.pane, () => events.changed()),
+      input: new Input(rfb, canvas, this.#picture.pane, answers, (modifier) => events.released?.(modifier)),
+      answers,
       liveness: new Liveness(now),
       meter: new Meter(now),
       connected: false,
       over: false,
       resizes: false,
-      bytes: channel.bytesReceived,
-      latency: null,
+      lastReceived: now,
       removeCursor: showCursor(rfb, this.#picture.pane),
       timers: [],
     };
@@ -101,6 +103,7 @@ class VncGuest implements Guest {
   set(options: Partial<Options>): void {
     if (options.viewOnly && !this.#options.viewOnly) this.#input?.release();
     Object.assign(this.#options, options);
+    if (options.layout) this.#layout = options.layout;
     if (options.scaling) this.#picture.scaling = options.scaling;
     this.#apply();
     if (options.viewOnly !== undefined) this.#session?.events.changed();
@@ -258,14 +261,11 @@ class VncGuest implements Guest {
   }
 
   #received(session: Session, data: ArrayBuffer): void {
-    const now = performance.now();
-    const { channel } = session.wire;
-    session.meter.add(now, channel.bytesReceived - session.bytes);
-    session.bytes = channel.bytesReceived;
+    const now = (session.lastReceived = performance.now());
+    session.meter.add(now, data.byteLength);
     if (session.over) return;
+    session.answers.received(data, session.resizes);
     this.#picture.update();
-    const latency = !session.resizes || isAnswer(data) ? session.liveness.answered(now) : null;
-    if (latency !== null) session.events.latency((session.latency = latency));
     if (session.resizes !== session.rfb._supportsSetDesktopSize) {
       session.resizes = session.rfb._supportsSetDesktopSize;
       session.events.changed();
@@ -273,15 +273,22 @@ class VncGuest implements Guest {
   }
 
   #tick(session: Session): void {
-    const verdict = session.liveness.tick(performance.now(), session.wire.channel.lastReceived);
-    if (verdict === "ask") session.wire.askForPixel();
+    const now = performance.now();
+    const verdict = session.liveness.tick(now, session.lastReceived);
+    if (verdict === "ask") void session.answers.ask();
+    if (verdict === "measure") void session.answers.ask().then(() => this.#measured(session, performance.now() - now));
     if (verdict !== "lost") return;
     this.#leave(session);
     session.events.lost();
   }
 
+  #measured(session: Session, latency: number): void {
+    session.liveness.latency = latency;
+    if (!session.over) session.events.latency(latency);
+  }
+
   #second(session: Session): void {
-    const second = session.meter.take(performance.now(), session.latency);
+    const second = session.meter.take(performance.now(), session.liveness.latency);
     const before = this.#auto.level;
     this.#auto = afterSecond(this.#auto, second);
     if (this.#auto.level !== before) this.#apply();

@@ -3,9 +3,6 @@
 // change, so it is asked for one pixel. An idle user's server is not asked: PROXXY_IDLE_TIMEOUT and Proxmox's 15
 // minutes shall still end such a console. All times are in milliseconds of performance.now().
 
-/** In what a server with ExtendedDesktopSize answers, and at once: this pseudo-encoding, -308. */
-const SCREEN_SIZE = [0xff, 0xff, 0xfe, 0xcc];
-
 const ACTIVE = 120_000; // after the user's last action
 const SILENCE = 3_000; // before the server is asked
 const PATIENCE = 5_000; // for its answer
@@ -16,7 +13,8 @@ const QUIET = 100; // no byte for so long: the next one is the answer rather tha
 
 export const TICK = 500;
 
-export type Verdict = "ask" | "lost" | null;
+/** measure: ask, and tell how long the answer took. */
+export type Verdict = "ask" | "measure" | "lost" | null;
 
 export class Liveness {
   #active: number;
@@ -24,8 +22,8 @@ export class Liveness {
   #ticked: number;
   #asked: number | null = null; // because of the silence
   #measured = -Infinity;
-  #measuring: number | null = null;
-  #latency = 0;
+  /** The last that was measured. */
+  latency: number | null = null;
 
   constructor(now: number) {
     this.#active = this.#awake = this.#ticked = now;
@@ -40,35 +38,20 @@ export class Liveness {
   tick(now: number, lastReceived: number): Verdict {
     if (now - this.#ticked > ASLEEP) {
       this.#awake = now;
-      this.#asked = this.#measuring = null;
+      this.#asked = null;
     }
     this.#ticked = now;
     if (this.#asked !== null && lastReceived > this.#asked) this.#asked = null;
     if (this.#asked !== null) {
-      return now - this.#asked >= PATIENCE + Math.min(SLOW, this.#latency) ? "lost" : null;
+      return now - this.#asked >= PATIENCE + Math.min(SLOW, this.latency ?? 0) ? "lost" : null;
     }
     if (now - this.#active > ACTIVE) return null;
     const silence = now - Math.max(lastReceived, this.#awake);
     const measures = now - this.#measured >= LATENCY_EACH && silence >= QUIET;
     if (silence < SILENCE && !measures) return null;
     this.#asked = now;
-    if (measures) this.#measured = this.#measuring = now;
-    return "ask";
+    if (!measures) return "ask";
+    this.#measured = now;
+    return "measure";
   }
-
-  /** An answer came, or may have come. Returns the latency, if it was being measured. */
-  answered(now: number): number | null {
-    if (this.#measuring === null) return null;
-    this.#latency = now - this.#measuring;
-    this.#measuring = null;
-    return this.#latency;
-  }
-}
-
-/** Whether this has the answer of a server with ExtendedDesktopSize. */
-export function isAnswer(data: ArrayBuffer): boolean {
-  const bytes = new Uint8Array(data);
-  for (let at = bytes.indexOf(SCREEN_SIZE[0]!); at >= 0; at = bytes.indexOf(SCREEN_SIZE[0]!, at + 1))
-    if (SCREEN_SIZE.every((byte, i) => bytes[at + i] === byte)) return true;
-  return false;
 }
