@@ -9,7 +9,7 @@ function connection(login: string) {
   const told: string[] = [];
   const termproxy = new Termproxy(login, (data) => sent.push(new TextDecoder().decode(data)), {
     answers: () => told.push("answers"),
-    output: (text) => told.push(text),
+    output: (shown) => told.push(shown),
     refused: () => told.push("refused"),
   });
   return { termproxy, sent, told };
