@@ -57,7 +57,10 @@ class TerminalGuest implements Guest {
 
   open(channel: Channel, events: Events): void {
     this.#close();
-    const termproxy = new Termproxy(this.#login, (data) => channel.readyState === WebSocket.OPEN && channel.send(data), {
+    const transmit = (data: Uint8Array): void => {
+      if (channel.readyState === WebSocket.OPEN) channel.send(data);
+    };
+    const termproxy = new Termproxy(this.#login, transmit, {
       answers: () => this.#answers(),
       output: (text) => this.#screen.terminal.write(text),
       refused: () => {
@@ -65,7 +68,8 @@ class TerminalGuest implements Guest {
         events.fail("Proxmox: 401 termproxy did not take the ticket");
       },
     });
-    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived: performance.now() };
+    const lastReceived = performance.now();
+    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived };
     this.#connection = connection;
     const { cols, rows } = this.#screen.terminal;
     termproxy.resize(cols, rows);
