@@ -22,6 +22,7 @@ interface Connection {
   termproxy: Termproxy;
   liveness: Liveness | null; // from the first answer on
   timers: ReturnType<typeof setInterval>[];
+  lastReceived: number; // in the time of performance.now()
 }
 
 class TerminalGuest implements Guest {
@@ -64,7 +65,7 @@ class TerminalGuest implements Guest {
         events.fail("Proxmox: 401 termproxy did not take the ticket");
       },
     });
-    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [] };
+    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived: performance.now() };
     this.#connection = connection;
     const { cols, rows } = this.#screen.terminal;
     termproxy.resize(cols, rows);
@@ -75,7 +76,10 @@ class TerminalGuest implements Guest {
     };
     if (channel.readyState === WebSocket.OPEN) termproxy.start();
     else channel.onopen = () => termproxy.start();
-    channel.onmessage = ({ data }) => termproxy.receive(data as ArrayBuffer);
+    channel.onmessage = ({ data }) => {
+      connection.lastReceived = performance.now();
+      termproxy.receive(data as ArrayBuffer);
+    };
   }
 
   set({ fontSize, screenReader, viewOnly }: Partial<Options>): void {
@@ -120,7 +124,7 @@ class TerminalGuest implements Guest {
           send: (piece) => (this.#viewOnly ? 0 : this.#send(connection, piece)),
           buffered: () => (connection.termproxy.answering ? channel.bufferedAmount : 0),
           received: () => channel.bytesReceived,
-          lastReceived: () => channel.lastReceived,
+          lastReceived: () => connection.lastReceived,
         },
         typing,
       );
@@ -181,10 +185,10 @@ class TerminalGuest implements Guest {
 
   #answers(): void {
     const connection = this.#connection!;
-    const { channel, events, termproxy } = connection;
+    const { events, termproxy } = connection;
     const liveness = new Liveness({
       now: () => performance.now(),
-      lastReceived: () => channel.lastReceived,
+      lastReceived: () => connection.lastReceived,
       probe: probeServer,
       latency: (milliseconds) => events.latency(milliseconds),
       lost: () => {
