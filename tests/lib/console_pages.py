@@ -105,8 +105,38 @@ def looked_at(browser: webdriver.Remote) -> Iterator[webdriver.Remote]:
     assert said == []
 
 
+INSIDE = "return [...(document.querySelector('proxxy-console')?.shadowRoot?.querySelectorAll(arguments[0]) ?? [])]"
+MESSAGE = ".over:not(.calm)"  # in the element: how a console ended, or that it reconnects
+
+
+def inside_all(browser: webdriver.Remote, selector: str) -> list[Any]:
+    return browser.execute_script(INSIDE, selector)
+
+
+def inside(browser: webdriver.Remote, selector: str) -> Any:
+    """What is inside the page's element, behind its shadow root."""
+    [found] = inside_all(browser, selector)
+    return found
+
+
 def shows(browser: webdriver.Remote, selector: str) -> bool:
-    return browser.find_element(By.CSS_SELECTOR, selector).is_displayed()
+    """Whether the element shows it."""
+    return any(found.is_displayed() for found in inside_all(browser, selector))
+
+
+def choice(browser: webdriver.Remote, name: str) -> Any:
+    """A button of the message: now, stop, again, panel or close."""
+    return inside(browser, f"[data-choice={name}]")
+
+
+def choices(browser: webdriver.Remote) -> list[str]:
+    return [button.get_attribute("data-choice") for button in inside_all(browser, "[data-choice]")]
+
+
+def support(browser: webdriver.Remote) -> str:
+    """Unfolds the details for the panel's developer, and returns the reason."""
+    inside(browser, "details").click()
+    return inside(browser, "details code").text
 
 
 def wait_connected(browser: webdriver.Remote, site: Site) -> None:
@@ -120,32 +150,22 @@ def wait_connected(browser: webdriver.Remote, site: Site) -> None:
 
 def wait_sentence(browser: webdriver.Remote) -> str:
     """Waits for the message that the page shows when the console has ended; returns it."""
-    wait_for(lambda: shows(browser, "#message"), PAGE_SECONDS, "nothing is said")
-    return browser.find_element(By.ID, "sentence").text
+    wait_for(lambda: shows(browser, MESSAGE), PAGE_SECONDS, "nothing is said")
+    return inside(browser, "#sentence").text
 
 
 def wait_keys(site: Site, text: str) -> None:
     wait_for(lambda: site.guest.typed() == text, PAGE_SECONDS, lambda: f"{site.guest.typed()!r} was typed")
 
 
-def paste(browser: webdriver.Remote, text: str, button: str) -> None:
-    browser.find_element(By.ID, "paste").click()
-    wait_for(lambda: shows(browser, "#paste-dialog"), PAGE_SECONDS, "no dialog")
-    # Set by a script: chromedriver cannot type every character.
-    browser.execute_script("document.getElementById('text').value = arguments[0]", text)
-    browser.find_element(By.ID, button).click()
-
-
-SCREEN_TEXT = """
-    const buffer = terminal.buffer.active;
-    let text = "";
-    for (let i = 0; i < buffer.length; i++) text += buffer.getLine(i).translateToString(true) + "\\n";
-    return text.trimEnd();
-"""
+def rows(browser: webdriver.Remote) -> list[str]:
+    """The lines that a terminal shows."""
+    script = f"{INSIDE.replace('return', 'const rows =')}; return rows.map((row) => row.textContent)"
+    return [row.replace("\xa0", " ").rstrip() for row in browser.execute_script(script, ".xterm-rows > div")]
 
 
 def terminal_text(browser: webdriver.Remote) -> str:
-    return browser.execute_script(SCREEN_TEXT)
+    return "\n".join(rows(browser)).rstrip()
 
 
 def wait_prompt(browser: webdriver.Remote, site: Site) -> None:
