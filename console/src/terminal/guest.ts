@@ -22,6 +22,7 @@ interface Connection {
   termproxy: Termproxy;
   liveness: Liveness | null; // from the first answer on
   timers: ReturnType<typeof setInterval>[];
+  lastReceived: number; // in the time of performance.now()
 }
 
 class TerminalGuest implements Guest {
@@ -56,7 +57,10 @@ class TerminalGuest implements Guest {
 
   open(channel: Channel, events: Events): void {
     this.#close();
-    const termproxy = new Termproxy(this.#login, (data) => channel.readyState === WebSocket.OPEN && channel.send(data), {
+    const transmit = (data: Uint8Array): void => {
+      if (channel.readyState === WebSocket.OPEN) channel.send(data);
+    };
+    const termproxy = new Termproxy(this.#login, transmit, {
       answers: () => this.#answers(),
       output: (text) => this.#screen.terminal.write(text),
       refused: () => {
@@ -64,7 +68,8 @@ class TerminalGuest implements Guest {
         events.fail("Proxmox: 401 termproxy did not take the ticket");
       },
     });
-    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [] };
+    const lastReceived = performance.now();
+    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived };
     this.#connection = connection;
     const { cols, rows } = this.#screen.terminal;
     termproxy.resize(cols, rows);
@@ -75,7 +80,10 @@ class TerminalGuest implements Guest {
     };
     if (channel.readyState === WebSocket.OPEN) termproxy.start();
     else channel.onopen = () => termproxy.start();
-    channel.onmessage = ({ data }) => termproxy.receive(data as ArrayBuffer);
+    channel.onmessage = ({ data }) => {
+      connection.lastReceived = performance.now();
+      termproxy.receive(data as ArrayBuffer);
+    };
   }
 
   set({ fontSize, screenReader, viewOnly }: Partial<Options>): void {
@@ -120,7 +128,7 @@ class TerminalGuest implements Guest {
           send: (piece) => (this.#viewOnly ? 0 : this.#send(connection, piece)),
           buffered: () => (connection.termproxy.answering ? channel.bufferedAmount : 0),
           received: () => channel.bytesReceived,
-          lastReceived: () => channel.lastReceived,
+          lastReceived: () => connection.lastReceived,
         },
         typing,
       );
@@ -181,10 +189,10 @@ class TerminalGuest implements Guest {
 
   #answers(): void {
     const connection = this.#connection!;
-    const { channel, events, termproxy } = connection;
+    const { events, termproxy } = connection;
     const liveness = new Liveness({
       now: () => performance.now(),
-      lastReceived: () => channel.lastReceived,
+      lastReceived: () => connection.lastReceived,
       probe: probeServer,
       latency: (milliseconds) => events.latency(milliseconds),
       lost: () => {
