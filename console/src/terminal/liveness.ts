@@ -88,8 +88,8 @@ export class Liveness {
   }
 }
 
-/** Asks for the page's own folder. Any answer will do, also a refusal. */
+/** Asks for the page itself, without its query. Any answer will do, also a refusal. */
 export async function probeServer(): Promise<void> {
   const request: RequestInit = { method: "HEAD", cache: "no-store", credentials: "omit", redirect: "manual" };
-  await fetch(new URL(".", location.href), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  await fetch(new URL(location.pathname, location.href), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
 }
