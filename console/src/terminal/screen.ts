@@ -136,8 +136,9 @@ export class Screen {
       if (text) events.clipboard(text);
       return true;
     });
-    // Ctrl and the wheel is the browser's zoom.
-    this.terminal.attachCustomWheelEventHandler((event) => !event.ctrlKey);
+    // Ctrl and the wheel is the browser's zoom: xterm.js must not see it.
+    const zoom = (event: WheelEvent): void => void (event.ctrlKey && event.stopPropagation());
+    this.#frame.addEventListener("wheel", zoom, { capture: true, passive: true });
   }
 
   #colour(): void {
