@@ -46,8 +46,8 @@ struct http_request {
 	struct slice payload;     /* Proxxy-Payload */
 };
 
-/* A subprotocol that begins with this carries a payload in the rest of its name. Unlike the URL, no
- * proxy logs it. */
+/* A subprotocol that begins with this carries a payload in the rest of its name. Unlike the URL,
+ * few proxies log it. */
 #define HTTP_PAYLOAD_PROTOCOL "proxxy.payload."
 
 /* The state of http_read_request() between two calls. Starts as all zero. */

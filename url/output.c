@@ -102,7 +102,7 @@ int output_payload(const struct url_options *o, const struct backend *backend, s
 	if ((has_page && !write_page_url(o, backend, console, payload, page, sizeof(page))) ||
 	    (*backend->websocket && !write_websocket_url(backend, payload, websocket, sizeof(websocket))))
 		return error_why(why, size, ERR_SYSTEM, "the URL is too long");
-	if (o->vnc && !o->cbc) /* in a subprotocol, so that no reverse proxy logs it */
+	if (o->vnc && !o->cbc) /* in a subprotocol: reverse proxies log URLs */
 		rc = open_in_viewer(o, backend->websocket, payload, console, why, size);
 	else if (o->vnc)
 		rc = open_in_viewer(o, websocket, "", console, why, size);
