@@ -27,7 +27,7 @@ from lib.vnc_console import VncConsole, response
 from lib.wire import BINARY, Client
 
 HERE = TREE / "examples"
-FILE = HERE / "vectors.json"
+FILE = TREE / "sdk" / "vectors.json"
 VECTORS, REFUSED = (json.loads(FILE.read_text())[name] for name in ("vectors", "refused"))
 LANGUAGES = ("typescript", "python", "php", "go", "shell")
 PAGE = "https://panel.example/console/"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks seal() with the test vectors: check.py ../vectors.json"""
+"""Checks seal() with the test vectors: check.py ../../sdk/vectors.json"""
 
 import json
 import sys

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks seal() with the test vectors: node check.js ../vectors.json
+// Checks seal() with the test vectors: node check.js ../../sdk/vectors.json
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { CompactEncrypt, compactDecrypt } from "jose";
