@@ -42,6 +42,8 @@ export interface Events {
   changed(): void;
   /** The guest's own title, such as a terminal's; "" is none. */
   title(text: string): void;
+  /** A modifier of hold() is up again, because the next key used it. */
+  released?(modifier: Key): void;
 }
 
 /** Actions that not every guest can do; the bar disables the others. */
