@@ -23,6 +23,7 @@ export interface Options {
   fontSize: number; // in pixels, of a terminal
   screenReader: boolean; // a terminal's text for screen readers
   language: string; // BCP 47, of the words that a guest shows itself
+  layout?: string; // the guest's keyboard layout (typing/layouts.ts), for what a screen keyboard types
 }
 
 /** What a guest tells its element. */

@@ -22,6 +22,7 @@ interface Connection {
   termproxy: Termproxy;
   liveness: Liveness | null; // from the first answer on
   timers: ReturnType<typeof setInterval>[];
+  lastReceived: number; // in the time of performance.now()
 }
 
 class TerminalGuest implements Guest {
@@ -48,7 +49,6 @@ class TerminalGuest implements Guest {
     this.#keyboard = new Keyboard(this.#screen.terminal, {
       send: (text) => this.#typed(text),
       copy: () => void copy(this.selection()),
-      released: (modifier) => this.#events?.released?.(modifier),
     });
     for (const type of ACTIVITY) parent.addEventListener(type, this.#touch, { capture: true, passive: true });
     document.addEventListener("visibilitychange", this.#touch);
@@ -56,7 +56,10 @@ class TerminalGuest implements Guest {
 
   open(channel: Channel, events: Events): void {
     this.#close();
-    const termproxy = new Termproxy(this.#login, (data) => channel.readyState === WebSocket.OPEN && channel.send(data), {
+    const transmit = (data: Uint8Array): void => {
+      if (channel.readyState === WebSocket.OPEN) channel.send(data);
+    };
+    const termproxy = new Termproxy(this.#login, transmit, {
       answers: () => this.#answers(),
       output: (text) => this.#screen.terminal.write(text),
       refused: () => {
@@ -64,7 +67,8 @@ class TerminalGuest implements Guest {
         events.fail("Proxmox: 401 termproxy did not take the ticket");
       },
     });
-    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [] };
+    const lastReceived = performance.now();
+    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived };
     this.#connection = connection;
     const { cols, rows } = this.#screen.terminal;
     termproxy.resize(cols, rows);
@@ -75,7 +79,10 @@ class TerminalGuest implements Guest {
     };
     if (channel.readyState === WebSocket.OPEN) termproxy.start();
     else channel.onopen = () => termproxy.start();
-    channel.onmessage = ({ data }) => termproxy.receive(data as ArrayBuffer);
+    channel.onmessage = ({ data }) => {
+      connection.lastReceived = performance.now();
+      termproxy.receive(data as ArrayBuffer);
+    };
   }
 
   set({ fontSize, screenReader, viewOnly }: Partial<Options>): void {
@@ -99,7 +106,7 @@ class TerminalGuest implements Guest {
 
   sendKeys(keys: Key[]): void {
     const application = this.#screen.terminal.modes.applicationCursorKeysMode;
-    this.#typed(sequence([...this.#keyboard.take(), ...keys], application));
+    this.#typed(sequence([...this.#keyboard.held, ...keys], application));
   }
 
   hold(modifier: Key, down: boolean): void {
@@ -110,7 +117,7 @@ class TerminalGuest implements Guest {
     const connection = this.#connection;
     if (!connection || !this.#takesInput) throw new DOMException("the terminal takes no input", "AbortError");
     const { channel } = connection;
-    this.#typing = true;
+    this.#setTyping(true);
     try {
       await typeInPieces(
         text,
@@ -120,13 +127,12 @@ class TerminalGuest implements Guest {
           send: (piece) => (this.#viewOnly ? 0 : this.#send(connection, piece)),
           buffered: () => (connection.termproxy.answering ? channel.bufferedAmount : 0),
           received: () => channel.bytesReceived,
-          lastReceived: () => channel.lastReceived,
+          lastReceived: () => connection.lastReceived,
         },
         typing,
       );
     } finally {
-      this.#typing = false;
-      this.#keyboard.take();
+      this.#setTyping(false);
     }
   }
 
@@ -169,6 +175,12 @@ class TerminalGuest implements Guest {
     if (!document.hidden) this.#connection?.liveness?.touch();
   };
 
+  #setTyping(typing: boolean): void {
+    this.#typing = typing;
+    this.#keyboard.releaseAll();
+    this.#events?.changed();
+  }
+
   #typed(text: string): void {
     if (this.#connection && this.#takesInput) this.#send(this.#connection, text);
   }
@@ -181,10 +193,10 @@ class TerminalGuest implements Guest {
 
   #answers(): void {
     const connection = this.#connection!;
-    const { channel, events, termproxy } = connection;
+    const { events, termproxy } = connection;
     const liveness = new Liveness({
       now: () => performance.now(),
-      lastReceived: () => channel.lastReceived,
+      lastReceived: () => connection.lastReceived,
       probe: probeServer,
       latency: (milliseconds) => events.latency(milliseconds),
       lost: () => {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Types a text into a guest, key by key, no faster than the guest takes the keys.
 //
-// QEMU passes one key event to the guest each 10 ms (key-delay-ms of -vnc; ui/vnc.c, ui/kbd-state.c). The others wait in
-// a queue of 1024 items (queue_limit in ui/input.c). An event takes three of them: itself, its "sync" and its pause. So
-// about 341 events can wait, and QEMU drops what comes then, without a word; if that is the release of Shift, Shift
-// stays down in the guest. Behind the queue, a PS/2 keyboard holds 16 bytes (PS2_QUEUE_SIZE in hw/input/ps2.c) and a
-// USB keyboard 16 events (QUEUE_LENGTH in include/hw/input/hid.h): a guest that is busy for long loses keys there.
+// QEMU passes one key event to the guest each 10 ms (key-delay-ms of -vnc; ui/vnc.c, ui/kbd-state.c). The
+// others wait in a queue of 1024 items (queue_limit in ui/input.c). An event takes three of them: itself, its
+// "sync" and its pause. So about 341 events can wait, and QEMU drops what comes then, without a word; if that is
+// the release of Shift, Shift stays down in the guest. Behind the queue, a PS/2 keyboard holds 16 bytes
+// (PS2_QUEUE_SIZE in hw/input/ps2.c) and a USB keyboard 16 events (QUEUE_LENGTH in include/hw/input/hid.h): a
+// guest that is busy for long loses keys there.
 
 import { characters, strokes, type Stroke } from "./layouts.js";
 
