@@ -67,7 +67,7 @@ def test_terminal_without_a_login(browser: webdriver.Remote, live: Live) -> None
     browser.get(live.link("xterm"))
     wait_state(browser, "connected")
     size = re.fullmatch("1:([0-9]+):([0-9]+):", live.proxxy.sessions[0].received.decode())
-    assert size and int(size[1]) > 80 and int(size[2]) == len(rows(browser))
+    assert size and int(size[1]) > 80 and int(size[2]) == rows(browser)
     press(browser, "uptime")
     wait_text(browser, f"{PROMPT.decode()}uptime")
     assert typed(live.proxxy.sessions[0]) == "uptime"
@@ -235,7 +235,7 @@ def test_terminal_of_a_link_through_proxxy(browser: webdriver.Remote, real: Real
     browser.get(real.link("xterm"))
     wait_prompt(browser, real.site)
     press(browser, f"stty size; echo on$((1)){Keys.ENTER}")
-    wait_text(browser, f"\n{len(rows(browser))} ")
+    wait_text(browser, f"\n{rows(browser)} ")
     wait_text(browser, "\non1\n")
     real.cable.unplug()
     wait_state(browser, "reconnecting")

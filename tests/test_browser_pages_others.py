@@ -108,7 +108,7 @@ def test_terminal_of_a_link(browser: webdriver.Remote, real: Real) -> None:
     browser.get(real.link("xterm"))
     wait_prompt(browser, real.site)
     press(browser, f"stty size{Keys.ENTER}")
-    wait_text(browser, f"\n{len(rows(browser))} ")
+    wait_text(browser, f"\n{rows(browser)} ")
     real.cable.unplug()
     wait_state(browser, "reconnecting")
     browser.save_screenshot(str(BUILD / f"xterm-reconnecting-{browser.name.lower()}.png"))

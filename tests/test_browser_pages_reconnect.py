@@ -16,8 +16,8 @@ from lib.console_pages import (
     PAGE_SECONDS,
     choice,
     choices,
-    inside,
-    inside_all,
+    part,
+    parts,
     shows,
     terminal_text,
     wait_sentence,
@@ -51,7 +51,7 @@ def test_screen_comes_back_after_the_network_was_cut(browser: webdriver.Remote, 
     assert "The connection was lost. Reconnecting" in wait_sentence(browser)
     # The last picture stays.
     pixel = "return [...arguments[0].getContext('2d').getImageData(9, 9, 1, 1).data]"
-    assert browser.execute_script(pixel, inside(browser, "canvas")) not in ([0, 0, 0, 0], [0, 0, 0, 255])
+    assert browser.execute_script(pixel, part(browser, "canvas")) not in ([0, 0, 0, 0], [0, 0, 0, 255])
     assert shows(browser, "canvas")
     press(browser, "lost")
     browser.execute_script("document.querySelector('proxxy-console').ctrlAltDel()")
@@ -61,7 +61,7 @@ def test_screen_comes_back_after_the_network_was_cut(browser: webdriver.Remote, 
     wait_state(browser, "connected")
     assert not shows(browser, MESSAGE)
     # The earlier picture stays until there is another one.
-    wait_for(lambda: len(inside_all(browser, "canvas")) == 1, PAGE_SECONDS, "more than one picture")
+    wait_for(lambda: len(parts(browser, "canvas")) == 1, PAGE_SECONDS, "more than one picture")
     press(browser, "found")
     wait_for(lambda: keys(live.proxxy.sessions[-1]) == "found", PAGE_SECONDS, lambda: keys(live.proxxy.sessions[-1]))
     no_secret_in_sight(browser, live, "novnc")

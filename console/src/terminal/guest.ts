@@ -49,7 +49,6 @@ class TerminalGuest implements Guest {
     this.#keyboard = new Keyboard(this.#screen.terminal, {
       send: (text) => this.#typed(text),
       copy: () => void copy(this.selection()),
-      released: (modifier) => this.#events?.released?.(modifier),
     });
     for (const type of ACTIVITY) parent.addEventListener(type, this.#touch, { capture: true, passive: true });
     document.addEventListener("visibilitychange", this.#touch);
@@ -107,7 +106,7 @@ class TerminalGuest implements Guest {
 
   sendKeys(keys: Key[]): void {
     const application = this.#screen.terminal.modes.applicationCursorKeysMode;
-    this.#typed(sequence([...this.#keyboard.take(), ...keys], application));
+    this.#typed(sequence([...this.#keyboard.held, ...keys], application));
   }
 
   hold(modifier: Key, down: boolean): void {
@@ -118,7 +117,7 @@ class TerminalGuest implements Guest {
     const connection = this.#connection;
     if (!connection || !this.#takesInput) throw new DOMException("the terminal takes no input", "AbortError");
     const { channel } = connection;
-    this.#typing = true;
+    this.#setTyping(true);
     try {
       await typeInPieces(
         text,
@@ -133,8 +132,7 @@ class TerminalGuest implements Guest {
         typing,
       );
     } finally {
-      this.#typing = false;
-      this.#keyboard.take();
+      this.#setTyping(false);
     }
   }
 
@@ -144,6 +142,10 @@ class TerminalGuest implements Guest {
 
   selection(): string {
     return this.#screen.terminal.getSelection();
+  }
+
+  text(): string {
+    return this.#screen.text();
   }
 
   keyboard(show: boolean): void {
@@ -176,6 +178,12 @@ class TerminalGuest implements Guest {
   #touch = (): void => {
     if (!document.hidden) this.#connection?.liveness?.touch();
   };
+
+  #setTyping(typing: boolean): void {
+    this.#typing = typing;
+    this.#keyboard.releaseAll();
+    this.#events?.changed();
+  }
 
   #typed(text: string): void {
     if (this.#connection && this.#takesInput) this.#send(this.#connection, text);

@@ -94,6 +94,13 @@ export class Screen {
     this.#graphics.use(!on); // a screen reader reads HTML
   }
 
+  /** The lines, with those above the window. */
+  text(): string {
+    const { active } = this.terminal.buffer;
+    const lines = Array.from({ length: active.length }, (_, at) => active.getLine(at)!.translateToString(true));
+    return lines.join("\n").trimEnd();
+  }
+
   /** Searches from the selection on; "" ends the search. */
   search(text: string, backwards: boolean): boolean {
     if (!text) {
@@ -136,8 +143,9 @@ export class Screen {
       if (text) events.clipboard(text);
       return true;
     });
-    // Ctrl and the wheel is the browser's zoom.
-    this.terminal.attachCustomWheelEventHandler((event) => !event.ctrlKey);
+    // Ctrl and the wheel is the browser's zoom: xterm.js must not see it.
+    const zoom = (event: WheelEvent): void => void (event.ctrlKey && event.stopPropagation());
+    this.#frame.addEventListener("wheel", zoom, { capture: true, passive: true });
   }
 
   #colour(): void {
