@@ -162,6 +162,10 @@ class VncGuest implements Guest {
     return this.#clipboard.text;
   }
 
+  text(): string {
+    return "";
+  }
+
   keyboard(show: boolean): void {
     if (show) this.#keyboard.show();
     else this.#keyboard.hide();
