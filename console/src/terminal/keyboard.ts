@@ -51,6 +51,7 @@ export class Keyboard {
 
   /** What xterm.js sends for a key, with the modifiers. A phone's keyboard tells of no key, only of its character. */
   typed(text: string): string {
+    this.#untold = -Infinity;
     if (this.#held.size === 0 || [...text].length !== 1) return text;
     const sent = modified(text, this.#held);
     this.#release();
