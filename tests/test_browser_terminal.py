@@ -128,12 +128,15 @@ def test_a_program_pastes_in_brackets(page: Page, terminal: ScriptedTerminal) ->
     terminal.wait_heard("\x1b[200~a\rb\x1b[201~")
 
 
+TEXTS = ["aé", "e\u0301", "中文", "한글", "ｱＡ", "─█", "ที่", "नमस्ते", "שָׁלוֹם"]
+TEXTS += ["😀", "🥲", "✅", "👍🏽", "👨‍👩‍👧", "🇩🇪", "❤\ufe0f"]
+
+
 def test_widths_are_those_of_the_guests_programs(page: Page, terminal: ScriptedTerminal) -> None:
     """wcwidth() of the C library is what shells and editors use."""
     locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
     library = ctypes.CDLL(None)
-    texts = ["aé", "e\u0301", "中文", "한글", "ｱＡ", "😀", "🥲", "👍🏽", "👨‍👩‍👧", "🇩🇪", "❤\ufe0f", "✅", "─█", "ที่", "नमस्ते", "שָׁלוֹם"]
-    for text in texts:
+    for text in TEXTS:
         terminal.say(f"\r\x1b[K{text}\x1b[6n")
         wait_for(lambda: "R" in "".join(terminal.inputs), PAGE_SECONDS, text)
         found = re.search(r"\x1b\[\d+;(\d+)R", terminal.heard())
@@ -193,7 +196,8 @@ def test_title_bell_and_clipboard(chrome_page: Page, terminal: ScriptedTerminal)
 def test_links(chrome_page: Page, terminal: ScriptedTerminal) -> None:
     page = chrome_page
     page.browser.execute_script("window.opened = []; window.open = (...values) => void opened.push(values)")
-    bad, good = "\x1b]8;;javascript:alert(1)\x1b\\bad\x1b]8;;\x1b\\", "\x1b]8;;http://good.test/\x1b\\good\x1b]8;;\x1b\\"
+    bad = "\x1b]8;;javascript:alert(1)\x1b\\bad\x1b]8;;\x1b\\"
+    good = "\x1b]8;;http://good.test/\x1b\\good\x1b]8;;\x1b\\"
     terminal.say(f"https://a.test/b {bad} {good}\r\n")
     page.wait_shown("good")
     size = terminal.sizes[-1]
@@ -212,10 +216,11 @@ TEXT = "".join(chr(33 + i % 90) for i in range(2000)) + "\nsecond line\n"
 
 def test_a_long_text_is_typed_behind_its_echo(chrome_page: Page, terminal: ScriptedTerminal) -> None:
     terminal.echo = True
-    chrome_page.element(
-        "window.seen = []; element.type(values[0], { progress: (done) => seen.push(done) }).then(() => seen.push('end'))",
-        TEXT,
-    )
+    script = """
+        window.seen = [];
+        element.type(values[0], { progress: (done) => seen.push(done) }).then(() => seen.push("end"));
+    """
+    chrome_page.element(script, TEXT)
     wait_for(lambda: chrome_page.browser.execute_script("return seen.at(-1)") == "end", PAGE_SECONDS, "not typed")
     assert max(map(len, terminal.inputs)) == 256
     terminal.wait_heard(TEXT.replace("\n", "\r"))
@@ -285,9 +290,10 @@ def test_zoom_is_the_browsers(chrome_page: Page, terminal: ScriptedTerminal) -> 
 
 PHONES_KEY = """
     const field = root.querySelector("textarea");
-    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Unidentified", keyCode: 229, bubbles: true, composed: true }));
+    const seen = { bubbles: true, composed: true };
+    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Unidentified", keyCode: 229, ...seen }));
     field.value += "c";
-    field.dispatchEvent(new InputEvent("input", { data: "c", inputType: "insertText", bubbles: true, composed: true }));
+    field.dispatchEvent(new InputEvent("input", { data: "c", inputType: "insertText", ...seen }));
 """
 
 

@@ -37,8 +37,8 @@ class Page:
 
     def element(self, script: str, *values: Any) -> Any:
         """Runs a script that has the element, its shadow root, and the values in `values`."""
-        first = "const element = document.querySelector('proxxy-console'), root = element.shadowRoot, values = arguments;"
-        return self.browser.execute_script(first + script, *values)
+        first = "const element = document.querySelector('proxxy-console'), values = arguments;"
+        return self.browser.execute_script(f"{first} const root = element.shadowRoot; {script}", *values)
 
     def rows(self) -> str:
         return self.browser.execute_script(ROWS)

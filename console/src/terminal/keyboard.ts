@@ -73,7 +73,8 @@ export class Keyboard {
       return false;
     }
     if (event.keyCode === UNTOLD) this.#untold = performance.now();
-    if (event.type !== "keydown" || this.#held.size === 0 || event.keyCode === UNTOLD || isModifier(event.key)) return true;
+    const told = event.type === "keydown" && event.keyCode !== UNTOLD && !isModifier(event.key);
+    if (!told || this.#held.size === 0) return true;
     const pressed: Key[] = [];
     const third = event.getModifierState("AltGraph"); // which Windows tells of as Ctrl and Alt
     if (event.ctrlKey && !third) pressed.push("Control");

@@ -80,7 +80,7 @@ export class Screen {
     this.fit();
   }
 
-  /** Takes the size of the element, unless it has none, as in a hidden tab of a panel. xterm.js cannot measure there. */
+  /** Takes the size of the element. In a hidden one, as in a panel's tab, xterm.js cannot measure. */
   fit(): void {
     if (this.#frame.clientWidth === 0 || this.#frame.clientHeight === 0) return;
     this.terminal.options.fontSize = this.#fontSize;
