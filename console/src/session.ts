@@ -52,7 +52,7 @@ export interface Parts {
   random?(): number;
 }
 
-const CLOCK: Clock = {
+export const CLOCK: Clock = {
   now: () => Date.now(),
   after(milliseconds, run) {
     const timer = setTimeout(run, milliseconds);
