@@ -355,7 +355,7 @@ SENTENCES = re.findall(r'^  \[\s*/(.+)/,\s*"(.+)",?\s*\],$', read("console/conso
 # Outcomes that the console pages do not cause, or that come after the page has left.
 NOT_FOR_PAGES = {
     "client-closed", "client-gone", "client-protocol", "client-utf8", "request-malformed", "request-timeout",
-    "request-version", "method", "websocket-version", "websocket-key",
+    "request-version", "method", "websocket-version", "websocket-key", "subprotocol", "payload-twice",
 }  # fmt: skip
 
 
