@@ -76,12 +76,10 @@ export class Menu {
     const { id, text, name, hint, icon, choice, disabled } = entry;
     const role = choice ? `menuitem${choice.type === "radio" ? "radio" : "checkbox"}` : "menuitem";
     const item = make("button", { type: "button", class: "entry", role, tabindex: "-1", "data-entry": id });
-    if (choice) {
-      item.setAttribute("aria-checked", String(choice.on));
-      item.append(makeIcon("check"));
-    } else if (icon) {
-      item.append(makeIcon(icon));
-    }
+    if (choice) item.setAttribute("aria-checked", String(choice.on));
+    const mark = makeIcon(icon && !choice?.on ? icon : "check");
+    if (choice && !choice.on && !icon) mark.classList.add("blank"); // a place for the check
+    if (choice || icon) item.append(mark);
     const words = make("span", { class: "words" }, make("span", {}, text));
     if (hint) words.append(make("span", { class: "hint" }, hint));
     item.append(words);
