@@ -144,6 +144,10 @@ class TerminalGuest implements Guest {
     return this.#screen.terminal.getSelection();
   }
 
+  text(): string {
+    return this.#screen.text();
+  }
+
   keyboard(show: boolean): void {
     this.#screen.keyboard(show);
   }

@@ -94,6 +94,13 @@ export class Screen {
     this.#graphics.use(!on); // a screen reader reads HTML
   }
 
+  /** The lines, with those above the window. */
+  text(): string {
+    const { active } = this.terminal.buffer;
+    const lines = Array.from({ length: active.length }, (_, at) => active.getLine(at)!.translateToString(true));
+    return lines.join("\n").trimEnd();
+  }
+
   /** Searches from the selection on; "" ends the search. */
   search(text: string, backwards: boolean): boolean {
     if (!text) {

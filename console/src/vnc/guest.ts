@@ -162,6 +162,10 @@ class VncGuest implements Guest {
     return this.#clipboard.text;
   }
 
+  text(): string {
+    return "";
+  }
+
   keyboard(show: boolean): void {
     if (show) this.#keyboard.show();
     else this.#keyboard.hide();
@@ -237,7 +241,7 @@ class VncGuest implements Guest {
     // noVNC would wait for another password, for ever.
     rfb.addEventListener("credentialsrequired", tell(() => this.#fail(session, "VNC: a password is needed")));
     rfb.addEventListener("securityfailure", tell(() => this.#fail(session, "VNC: the password was refused")));
-    rfb.addEventListener("disconnect", () => this.#leave(session));
+    rfb.addEventListener("disconnect", () => this.#leave(session, false));
     rfb.addEventListener("bell", tell(() => events.bell()));
     rfb.addEventListener("desktopname", ({ detail }) => session.over || events.title(detail.name));
     rfb.addEventListener("clipboard", ({ detail }) => {
@@ -305,7 +309,7 @@ class VncGuest implements Guest {
   }
 
   /** The connection is of no use any more; its picture stays until there is another. */
-  #leave(session: Session): void {
+  #leave(session: Session, disconnect = true): void {
     if (session.over) return;
     session.input.end();
     session.over = true;
@@ -313,7 +317,7 @@ class VncGuest implements Guest {
     session.timers.forEach(clearInterval);
     session.removeCursor();
     this.#picture.keep();
-    session.rfb.disconnect();
+    if (disconnect) session.rfb.disconnect();
     session.events.changed();
   }
 
