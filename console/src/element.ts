@@ -264,6 +264,11 @@ export class ProxxyConsole extends HTMLElement {
     return this.#console?.picture() ?? Promise.reject(new DOMException("No console", "InvalidStateError"));
   }
 
+  /** A terminal's lines, those above the window too; "" for a VNC screen. */
+  text(): string {
+    return this.#console?.text() ?? "";
+  }
+
   override focus(): void {
     this.#console?.focus();
   }

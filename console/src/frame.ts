@@ -52,6 +52,8 @@ export class Frame {
     this.#window = window;
     this.#console = console;
     window.addEventListener("message", (event) => void this.#receive(event));
+    // A console that nobody listens to does not offer what only a listener does.
+    if (!this.panel) return;
     for (const name of FOR_ALL) console.addEventListener(name, (event) => this.#tellAll(name, event));
     for (const [name, type] of Object.entries(FOR_PANELS))
       console.addEventListener(name, (event) => this.#tellPanels(type, (event as CustomEvent<object>).detail));
@@ -69,9 +71,8 @@ export class Frame {
   }
 
   #tellAll(name: (typeof FOR_ALL)[number], event: Event): void {
-    if (!this.panel) return;
     const { live: _, ...detail } = (event as ConsoleEvents["closed"]).detail ?? {};
-    this.panel.postMessage({ type: `proxxy:${name}`, ...detail }, "*");
+    this.panel?.postMessage({ type: `proxxy:${name}`, ...detail }, "*");
     if (name === "again") event.preventDefault();
   }
 

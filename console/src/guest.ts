@@ -23,6 +23,7 @@ export interface Options {
   fontSize: number; // in pixels, of a terminal
   screenReader: boolean; // a terminal's text for screen readers
   language: string; // BCP 47, of the words that a guest shows itself
+  layout?: string; // the guest's keyboard layout (typing/layouts.ts), for what a screen keyboard types
 }
 
 /** What a guest tells its element. */
@@ -77,6 +78,8 @@ export interface Guest {
   paste(text: string): void;
   /** The text that is selected (terminal) or was last copied (VNC). */
   selection(): string;
+  /** All lines of a terminal, those above the window too; "" for a VNC screen. */
+  text(): string;
   /** Shows or hides the phone's screen keyboard. */
   keyboard(show: boolean): void;
   /** Searches a terminal's lines; returns whether the text was found. "" ends the search. */

@@ -23,7 +23,6 @@ class Page {
     element.addEventListener("state", ({ detail }) => (document.documentElement.className = detail.state));
     element.addEventListener("closed", (event) => this.#closed(event));
     element.addEventListener("consoletitle", ({ detail }) => this.#showTitle(detail.title));
-    if (this.#frame.panel) element.addEventListener("again", () => {});
     if (window.parent === window) element.addEventListener("leave", () => window.close());
     // A page that was left must not keep its console in the browser's cache of pages.
     addEventListener("pagehide", () => (element.payload = ""));
@@ -70,9 +69,10 @@ class Page {
     if (!detail.live) this.#tab.forget();
   }
 
-  /** title: of the terminal's program. */
+  /** title: of the terminal's program, or QEMU's name of the screen, which says no more than the link's. */
   #showTitle(title: string): void {
-    document.title = [title, this.#label].filter(Boolean).join(" – ") || this.#name;
+    const own = this.#element.kind === "term" || !this.#label ? title : "";
+    document.title = [own, this.#label].filter(Boolean).join(" – ") || this.#name;
   }
 }
 

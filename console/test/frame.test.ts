@@ -57,8 +57,8 @@ class Stage {
   console = new FakeConsole();
   frame: Frame;
 
-  constructor(panels: string[] = [PANEL]) {
-    this.window.parent = this.panel;
+  constructor(panels: string[] = [PANEL], has: "parent" | "opener" | "" = "parent") {
+    if (has) this.window[has] = this.panel;
     this.frame = new Frame(this.window as unknown as Window, this.console);
     this.frame.allow(panels);
   }
@@ -164,11 +164,15 @@ test("a panel that is asked for another link keeps the page from going to the ad
 });
 
 test("a page of its own has nobody to tell", () => {
-  const stage = new Stage();
-  stage.window.parent = stage.window;
+  const stage = new Stage([], "");
   assert.equal(stage.frame.panel, null);
   assert.equal(stage.tell("again", null).defaultPrevented, false);
   stage.tell("bell", null);
-  stage.window.opener = stage.panel;
-  assert.equal(stage.frame.panel, stage.panel as unknown as Window);
+  assert.deepEqual(stage.panel.got, []);
+});
+
+test("the window that opened the page is its panel", () => {
+  const stage = new Stage([], "opener");
+  stage.tell("connected", null);
+  assert.deepEqual(stage.panel.got, [[{ type: "proxxy:connected" }, "*"]]);
 });

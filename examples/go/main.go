@@ -15,7 +15,7 @@ import (
 
 // go run . VMID qemu|lxc USER          link.go
 // go run . ticket NODE VMID qemu|lxc   ticket.go
-// go run . check ../vectors.json       checks Seal with the test vectors
+// go run . check ../../sdk/vectors.json       checks Seal with the test vectors
 func main() {
 	log.SetFlags(0)
 	switch arguments := os.Args[1:]; {

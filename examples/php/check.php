@@ -1,6 +1,6 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
-// Checks seal() with the test vectors: php check.php ../vectors.json
+// Checks seal() with the test vectors: php check.php ../../sdk/vectors.json
 declare(strict_types=1);
 require __DIR__ . '/link.php';
 

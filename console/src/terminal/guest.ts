@@ -49,7 +49,6 @@ class TerminalGuest implements Guest {
     this.#keyboard = new Keyboard(this.#screen.terminal, {
       send: (text) => this.#typed(text),
       copy: () => void copy(this.selection()),
-      released: (modifier) => this.#events?.released?.(modifier),
     });
     for (const type of ACTIVITY) parent.addEventListener(type, this.#touch, { capture: true, passive: true });
     document.addEventListener("visibilitychange", this.#touch);
@@ -57,7 +56,10 @@ class TerminalGuest implements Guest {
 
   open(channel: Channel, events: Events): void {
     this.#close();
-    const termproxy = new Termproxy(this.#login, (data) => channel.readyState === WebSocket.OPEN && channel.send(data), {
+    const transmit = (data: Uint8Array): void => {
+      if (channel.readyState === WebSocket.OPEN) channel.send(data);
+    };
+    const termproxy = new Termproxy(this.#login, transmit, {
       answers: () => this.#answers(),
       output: (text) => this.#screen.terminal.write(text),
       refused: () => {
@@ -65,7 +67,8 @@ class TerminalGuest implements Guest {
         events.fail("Proxmox: 401 termproxy did not take the ticket");
       },
     });
-    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived: performance.now() };
+    const lastReceived = performance.now();
+    const connection: Connection = { channel, events, termproxy, liveness: null, timers: [], lastReceived };
     this.#connection = connection;
     const { cols, rows } = this.#screen.terminal;
     termproxy.resize(cols, rows);
@@ -103,7 +106,7 @@ class TerminalGuest implements Guest {
 
   sendKeys(keys: Key[]): void {
     const application = this.#screen.terminal.modes.applicationCursorKeysMode;
-    this.#typed(sequence([...this.#keyboard.take(), ...keys], application));
+    this.#typed(sequence([...this.#keyboard.held, ...keys], application));
   }
 
   hold(modifier: Key, down: boolean): void {
@@ -114,7 +117,7 @@ class TerminalGuest implements Guest {
     const connection = this.#connection;
     if (!connection || !this.#takesInput) throw new DOMException("the terminal takes no input", "AbortError");
     const { channel } = connection;
-    this.#typing = true;
+    this.#setTyping(true);
     try {
       await typeInPieces(
         text,
@@ -129,8 +132,7 @@ class TerminalGuest implements Guest {
         typing,
       );
     } finally {
-      this.#typing = false;
-      this.#keyboard.take();
+      this.#setTyping(false);
     }
   }
 
@@ -140,6 +142,10 @@ class TerminalGuest implements Guest {
 
   selection(): string {
     return this.#screen.terminal.getSelection();
+  }
+
+  text(): string {
+    return this.#screen.text();
   }
 
   keyboard(show: boolean): void {
@@ -172,6 +178,12 @@ class TerminalGuest implements Guest {
   #touch = (): void => {
     if (!document.hidden) this.#connection?.liveness?.touch();
   };
+
+  #setTyping(typing: boolean): void {
+    this.#typing = typing;
+    this.#keyboard.releaseAll();
+    this.#events?.changed();
+  }
 
   #typed(text: string): void {
     if (this.#connection && this.#takesInput) this.#send(this.#connection, text);

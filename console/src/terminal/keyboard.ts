@@ -8,16 +8,22 @@ import type { Key } from "../guest.js";
 import { isModifier, modified, sequence } from "./keys.js";
 import { isMac } from "./links.js";
 
+/** How long after its key event a phone's keyboard gives the character. */
+const LATE_CHARACTER_MS = 100;
+/** The code of a key that an input method, or a phone's keyboard, keeps to itself. */
+const UNTOLD = 229;
+
 export interface KeyboardEvents {
   send(text: string): void;
   copy(): void;
-  released(modifier: Key): void;
 }
 
 export class Keyboard {
   #terminal: Terminal;
   #events: KeyboardEvents;
   #held = new Set<Key>();
+  #releasing = new Set<Key>(); // with the character that is still to come
+  #untold = -Infinity; // when there was a key whose character is still to come
 
   constructor(terminal: Terminal, events: KeyboardEvents) {
     this.#terminal = terminal;
@@ -26,21 +32,34 @@ export class Keyboard {
   }
 
   hold(modifier: Key, down: boolean): void {
-    if (down && isModifier(modifier)) this.#held.add(modifier);
-    else this.#held.delete(modifier);
+    if (!isModifier(modifier)) return;
+    this.#releasing.delete(modifier);
+    if (down) this.#held.add(modifier);
+    else if (performance.now() - this.#untold > LATE_CHARACTER_MS) this.#held.delete(modifier);
+    else this.#releasing.add(modifier);
+    if (this.#releasing.size > 0) setTimeout(() => this.#release(), LATE_CHARACTER_MS);
   }
 
-  /** The modifiers that are held; they are up then. */
-  take(): Set<Key> {
-    const held = this.#held;
-    this.#held = new Set();
-    held.forEach((modifier) => this.#events.released(modifier));
-    return held;
+  get held(): ReadonlySet<Key> {
+    return this.#held;
+  }
+
+  releaseAll(): void {
+    this.#held.clear();
+    this.#releasing.clear();
   }
 
   /** What xterm.js sends for a key, with the modifiers. A phone's keyboard tells of no key, only of its character. */
   typed(text: string): string {
-    return this.#held.size > 0 && [...text].length === 1 ? modified(text, this.take()) : text;
+    if (this.#held.size === 0 || [...text].length !== 1) return text;
+    const sent = modified(text, this.#held);
+    this.#release();
+    return sent;
+  }
+
+  #release(): void {
+    this.#releasing.forEach((modifier) => this.#held.delete(modifier));
+    this.#releasing.clear();
   }
 
   /** Returns whether xterm.js shall handle the event. */
@@ -52,7 +71,8 @@ export class Keyboard {
       if (event.type === "keydown" && this.#terminal.hasSelection()) this.#events.copy();
       return false;
     }
-    if (event.type !== "keydown" || this.#held.size === 0 || event.isComposing || isModifier(event.key)) return true;
+    if (event.keyCode === UNTOLD) this.#untold = performance.now();
+    if (event.type !== "keydown" || this.#held.size === 0 || event.keyCode === UNTOLD || isModifier(event.key)) return true;
     const pressed: Key[] = [];
     const third = event.getModifierState("AltGraph"); // which Windows tells of as Ctrl and Alt
     if (event.ctrlKey && !third) pressed.push("Control");
@@ -61,7 +81,6 @@ export class Keyboard {
     const application = this.#terminal.modes.applicationCursorKeysMode;
     const text = sequence([...this.#held, ...pressed, event.key], application);
     if (!text) return true;
-    this.take();
     event.preventDefault();
     this.#events.send(text);
     return false;

@@ -44,7 +44,7 @@ export class Liveness {
 
   /** Input was sent. */
   sent(): void {
-    if (this.#line.lastReceived() >= this.#waiting || this.#waiting === Infinity) this.#waiting = this.#line.now();
+    if (this.#line.lastReceived() > this.#waiting || this.#waiting === Infinity) this.#waiting = this.#line.now();
   }
 
   end(): void {
@@ -60,7 +60,7 @@ export class Liveness {
     const now = this.#line.now();
     if (this.#ended || this.#probing || now - this.#active > ACTIVE_MS) return false;
     const received = this.#line.lastReceived();
-    const unanswered = received < this.#waiting && now - this.#waiting >= UNANSWERED_MS;
+    const unanswered = received <= this.#waiting && now - this.#waiting >= UNANSWERED_MS;
     const suspicious = unanswered || now - received >= SILENT_MS;
     return now - this.#lastProbe >= (suspicious ? BETWEEN_PROBES_MS : BETWEEN_MEASUREMENTS_MS);
   }
@@ -88,8 +88,8 @@ export class Liveness {
   }
 }
 
-/** Asks for the page's own folder. Any answer will do, also a refusal. */
+/** Asks for the page itself, without its query. Any answer will do, also a refusal. */
 export async function probeServer(): Promise<void> {
   const request: RequestInit = { method: "HEAD", cache: "no-store", credentials: "omit", redirect: "manual" };
-  await fetch(new URL(".", location.href), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  await fetch(new URL(location.pathname, location.href), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
 }

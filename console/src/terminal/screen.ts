@@ -3,7 +3,6 @@
 
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon, type ISearchOptions } from "@xterm/addon-search";
-import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
 import xtermStyle from "@xterm/xterm/css/xterm.css";
@@ -13,6 +12,7 @@ import { Links } from "./links.js";
 import ownStyle from "./style.css";
 import { Theme } from "./theme.js";
 import { Graphics } from "./webgl.js";
+import { useWidths } from "./widths.js";
 
 const SCROLLBACK = 5000;
 const FONT_SIZE = 15;
@@ -67,7 +67,7 @@ export class Screen {
     });
     this.terminal.loadAddon(this.#fit);
     this.terminal.loadAddon(this.#search);
-    this.terminal.loadAddon(new UnicodeGraphemesAddon()); // makes itself the active one
+    useWidths(this.terminal);
     this.terminal.loadAddon(new WebLinksAddon(links.activate, { hover: links.hover, leave: links.leave }));
     this.terminal.open(this.#frame);
     this.#graphics = new Graphics(this.terminal);
@@ -92,6 +92,13 @@ export class Screen {
   setScreenReader(on: boolean): void {
     this.terminal.options.screenReaderMode = on;
     this.#graphics.use(!on); // a screen reader reads HTML
+  }
+
+  /** The lines, with those above the window. */
+  text(): string {
+    const { active } = this.terminal.buffer;
+    const lines = Array.from({ length: active.length }, (_, at) => active.getLine(at)!.translateToString(true));
+    return lines.join("\n").trimEnd();
   }
 
   /** Searches from the selection on; "" ends the search. */
@@ -136,8 +143,9 @@ export class Screen {
       if (text) events.clipboard(text);
       return true;
     });
-    // Ctrl and the wheel is the browser's zoom.
-    this.terminal.attachCustomWheelEventHandler((event) => !event.ctrlKey);
+    // Ctrl and the wheel is the browser's zoom: xterm.js must not see it.
+    const zoom = (event: WheelEvent): void => void (event.ctrlKey && event.stopPropagation());
+    this.#frame.addEventListener("wheel", zoom, { capture: true, passive: true });
   }
 
   #colour(): void {

@@ -8,10 +8,10 @@ const PREFIX = "--proxxy-terminal-";
 /** The names of xterm.js, their custom properties, and what they are without one. Text has a contrast of at least 4.5
  *  to 1 with the background, "black" aside. */
 const COLOURS = {
-  background: ["background", "#0e1116"],
-  foreground: ["foreground", "#e6e8eb"],
+  background: ["background", "var(--proxxy-screen, light-dark(#14181e, #0b0e12))"],
+  foreground: ["foreground", "var(--proxxy-on-screen, #e6e8eb)"],
   cursor: ["cursor", "#e6e8eb"],
-  cursorAccent: ["cursor-text", "#0e1116"],
+  cursorAccent: ["cursor-text", "#0b0e12"],
   selectionBackground: ["selection", "rgb(110 160 255 / 0.38)"],
   black: ["black", "#22272e"],
   red: ["red", "#ff7b72"],

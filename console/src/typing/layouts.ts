@@ -110,8 +110,8 @@ function strokesOf(table: Table): Map<string, Stroke[]> {
     const { bases, alone } = DEAD_KEYS[accent]!;
     for (const base of bases) {
       const character = (base + accent).normalize("NFC");
-      const strokes = found.get(base);
-      if (strokes && !found.has(character)) found.set(character, [stroke, ...strokes]);
+      const letter = found.get(base);
+      if (letter && !found.has(character)) found.set(character, [stroke, ...letter]);
     }
     if (alone && !found.has(alone)) found.set(alone, [stroke, BLANKS[" "]!]);
   }

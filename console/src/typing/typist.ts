@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Types a text into a guest, key by key, no faster than the guest takes the keys.
 //
-// QEMU passes one key event to the guest each 10 ms (key-delay-ms of -vnc; ui/vnc.c, ui/kbd-state.c). The others wait in
-// a queue of 1024 items (queue_limit in ui/input.c). An event takes three of them: itself, its "sync" and its pause. So
-// about 341 events can wait, and QEMU drops what comes then, without a word; if that is the release of Shift, Shift
-// stays down in the guest. Behind the queue, a PS/2 keyboard holds 16 bytes (PS2_QUEUE_SIZE in hw/input/ps2.c) and a
-// USB keyboard 16 events (QUEUE_LENGTH in include/hw/input/hid.h): a guest that is busy for long loses keys there.
+// QEMU passes one key event to the guest each 10 ms (key-delay-ms of -vnc; ui/vnc.c, ui/kbd-state.c). The
+// others wait in a queue of 1024 items (queue_limit in ui/input.c). An event takes three of them: itself, its
+// "sync" and its pause. So about 341 events can wait, and QEMU drops what comes then, without a word; if that is
+// the release of Shift, Shift stays down in the guest. Behind the queue, a PS/2 keyboard holds 16 bytes
+// (PS2_QUEUE_SIZE in hw/input/ps2.c) and a USB keyboard 16 events (QUEUE_LENGTH in include/hw/input/hid.h): a
+// guest that is busy for long loses keys there.
 
 import { characters, strokes, type Stroke } from "./layouts.js";
 
@@ -20,6 +21,7 @@ const MOST_LATE_EVENTS = 64;
 const EVENTS_PER_ANSWER = 64;
 
 const SHIFT = { keysym: 0xffe1, code: "ShiftLeft" };
+const CAPS_LOCK = { keysym: 0xffe5, code: "CapsLock" };
 const ALT_GR = { keysym: 0xfe03, code: "AltRight" };
 
 export type Send = (keysym: number, code: string, down: boolean) => void;
@@ -31,6 +33,8 @@ export interface TypingOptions {
   progress?(done: number, all: number): void;
   /** Resolves when the guest's host has everything that was sent before. Without it, nobody knows of a slow network. */
   arrived?(): Promise<void>;
+  /** Caps Lock is on in the guest. It is switched off for the text, and on again at the end. */
+  capsLock?: boolean;
   /** Timers and clock, of a test. */
   wait?(milliseconds: number): Promise<void>;
   now?(): number;
@@ -113,15 +117,16 @@ class Keyboard {
 
 /** Types the text; leaves out what the layout cannot type (see untypable()). Releases every key that it pressed, also
  *  when the signal stops it; then it rejects with the signal's reason. */
-export async function typeText(
-  text: string,
-  layout: string,
-  send: Send,
-  options: TypingOptions = {},
-): Promise<void> {
+export async function typeText(text: string, layout: string, send: Send, options: TypingOptions = {}): Promise<void> {
   const all = characters(text);
   const keyboard = new Keyboard(send, options);
+  let switched = false; // Caps Lock, off
   try {
+    if (options.capsLock) {
+      await keyboard.set(CAPS_LOCK, true);
+      switched = true;
+      await keyboard.set(CAPS_LOCK, false);
+    }
     for (const [index, character] of all.entries()) {
       for (const stroke of strokes(character, layout) ?? []) await keyboard.press(stroke);
       options.progress?.(index + 1, all.length);
@@ -130,5 +135,6 @@ export async function typeText(
     await keyboard.set(SHIFT, false);
   } finally {
     keyboard.release();
+    if (switched) for (const down of [true, false]) send(CAPS_LOCK.keysym, CAPS_LOCK.code, down);
   }
 }

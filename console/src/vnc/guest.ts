@@ -4,6 +4,7 @@
 import RFB from "@novnc/novnc";
 import type { Channel } from "../channel.js";
 import type { Action, Credentials, Events, Guest, Key, MakeGuest, Options, Typing } from "../guest.js";
+import { Answers } from "./answers.js";
 import { Clipboard } from "./clipboard.js";
 import { showCursor } from "./cursor.js";
 import { Input } from "./input.js";
@@ -22,13 +23,13 @@ interface Session {
   wire: Wire;
   events: Events;
   input: Input;
+  answers: Answers;
   liveness: Liveness;
   meter: Meter;
   connected: boolean;
   over: boolean; // told to the element, or replaced
   resizes: boolean;
-  bytes: number;
-  latency: number | null;
+  lastReceived: number;
   removeCursor: () => void;
   timers: ReturnType<typeof setInterval>[];
 }
@@ -75,19 +76,20 @@ class VncGuest implements Guest {
     this.#picture.use(rfb);
     const canvas = this.#picture.canvas!;
     canvas.tabIndex = 0;
+    const answers = new Answers(wire);
     const now = performance.now();
     const session: Session = {
       rfb,
       wire,
       events,
-      input: new Input(rfb, canvas, this.#picture.pane, () => events.changed()),
+      input: new Input(rfb, canvas, this.#picture.pane, answers, (modifier) => events.released?.(modifier)),
+      answers,
       liveness: new Liveness(now),
       meter: new Meter(now),
       connected: false,
       over: false,
       resizes: false,
-      bytes: channel.bytesReceived,
-      latency: null,
+      lastReceived: now,
       removeCursor: showCursor(rfb, this.#picture.pane),
       timers: [],
     };
@@ -95,12 +97,13 @@ class VncGuest implements Guest {
     rfb.focusOnClick = !this.#keyboard.shown;
     this.#apply();
     this.#follow(session);
-    wire.start(() => this.#received(session));
+    wire.start((data) => this.#received(session, data));
   }
 
   set(options: Partial<Options>): void {
     if (options.viewOnly && !this.#options.viewOnly) this.#input?.release();
     Object.assign(this.#options, options);
+    if (options.layout) this.#layout = options.layout;
     if (options.scaling) this.#picture.scaling = options.scaling;
     this.#apply();
     if (options.viewOnly !== undefined) this.#session?.events.changed();
@@ -159,6 +162,10 @@ class VncGuest implements Guest {
     return this.#clipboard.text;
   }
 
+  text(): string {
+    return "";
+  }
+
   keyboard(show: boolean): void {
     if (show) this.#keyboard.show();
     else this.#keyboard.hide();
@@ -203,21 +210,10 @@ class VncGuest implements Guest {
   #listen(): void {
     const { signal } = this.#end;
     const options = { capture: true, passive: true, signal };
-    for (const type of ACTIVITY)
-      this.#screen.addEventListener(
-        type,
-        () => {
-          this.#session?.liveness.active(performance.now());
-          // After the listeners that send it.
-          if (this.#input) setTimeout(() => this.#measure(), 0);
-        },
-        options,
-      );
-    document.addEventListener(
-      "visibilitychange",
-      () => document.visibilityState === "visible" && this.#session?.liveness.active(performance.now()),
-      { signal },
-    );
+    const active = () => this.#session?.liveness.active(performance.now());
+    for (const type of ACTIVITY) this.#screen.addEventListener(type, active, options);
+    const seen = () => document.visibilityState === "visible" && active();
+    document.addEventListener("visibilitychange", seen, { signal });
     // Beside the picture.
     this.#picture.pane.addEventListener("mousedown", (event) => {
       if (event.target !== this.#picture.pane && event.target !== this.#picture.target) return;
@@ -245,7 +241,7 @@ class VncGuest implements Guest {
     // noVNC would wait for another password, for ever.
     rfb.addEventListener("credentialsrequired", tell(() => this.#fail(session, "VNC: a password is needed")));
     rfb.addEventListener("securityfailure", tell(() => this.#fail(session, "VNC: the password was refused")));
-    rfb.addEventListener("disconnect", () => this.#leave(session));
+    rfb.addEventListener("disconnect", () => this.#leave(session, false));
     rfb.addEventListener("bell", tell(() => events.bell()));
     rfb.addEventListener("desktopname", ({ detail }) => session.over || events.title(detail.name));
     rfb.addEventListener("clipboard", ({ detail }) => {
@@ -268,36 +264,35 @@ class VncGuest implements Guest {
     session.events.changed();
   }
 
-  #received(session: Session): void {
-    const now = performance.now();
-    const { channel } = session.wire;
-    session.meter.add(now, channel.bytesReceived - session.bytes);
-    session.bytes = channel.bytesReceived;
+  #received(session: Session, data: ArrayBuffer): void {
+    const now = (session.lastReceived = performance.now());
+    session.meter.add(now, data.byteLength);
     if (session.over) return;
+    session.answers.received(data, session.resizes);
     this.#picture.update();
-    const latency = session.liveness.received(now);
-    if (latency !== null) session.events.latency((session.latency = latency));
     if (session.resizes !== session.rfb._supportsSetDesktopSize) {
       session.resizes = session.rfb._supportsSetDesktopSize;
       session.events.changed();
     }
   }
 
-  #measure(): void {
-    const session = this.#connected;
-    if (session?.liveness.measure(performance.now(), session.wire.channel.lastReceived)) session.wire.askForPixel();
-  }
-
   #tick(session: Session): void {
-    const verdict = session.liveness.tick(performance.now(), session.wire.channel.lastReceived);
-    if (verdict === "ask") session.wire.askForPixel();
+    const now = performance.now();
+    const verdict = session.liveness.tick(now, session.lastReceived);
+    if (verdict === "ask") void session.answers.ask();
+    if (verdict === "measure") void session.answers.ask().then(() => this.#measured(session, performance.now() - now));
     if (verdict !== "lost") return;
     this.#leave(session);
     session.events.lost();
   }
 
+  #measured(session: Session, latency: number): void {
+    session.liveness.latency = latency;
+    if (!session.over) session.events.latency(latency);
+  }
+
   #second(session: Session): void {
-    const second = session.meter.take(performance.now(), session.latency);
+    const second = session.meter.take(performance.now(), session.liveness.latency);
     const before = this.#auto.level;
     this.#auto = afterSecond(this.#auto, second);
     if (this.#auto.level !== before) this.#apply();
@@ -314,7 +309,7 @@ class VncGuest implements Guest {
   }
 
   /** The connection is of no use any more; its picture stays until there is another. */
-  #leave(session: Session): void {
+  #leave(session: Session, disconnect = true): void {
     if (session.over) return;
     session.input.end();
     session.over = true;
@@ -322,7 +317,7 @@ class VncGuest implements Guest {
     session.timers.forEach(clearInterval);
     session.removeCursor();
     this.#picture.keep();
-    session.rfb.disconnect();
+    if (disconnect) session.rfb.disconnect();
     session.events.changed();
   }
 

@@ -5,6 +5,7 @@
 import type RFB from "@novnc/novnc";
 import type { Key, Typing } from "../guest.js";
 import { typeText } from "../typing/typist.js";
+import type { Answers } from "./answers.js";
 import { isModifier, type Stroke, stroke, strokes } from "./keys.js";
 
 const WAITING = 64; // keys that are pressed while a text is typed: they follow it
@@ -25,7 +26,8 @@ function copy(event: KeyboardEvent): KeyboardEvent {
 export class Input {
   #rfb: RFB;
   #canvas: HTMLCanvasElement;
-  #changed: () => void;
+  #answers: Answers;
+  #released: (modifier: Key) => void;
   #end = new AbortController();
   #down = new Map<string, Key>(); // by code: what noVNC got of the keyboard
   #held = new Map<Key, Stroke>();
@@ -35,25 +37,23 @@ export class Input {
   #waiting: KeyboardEvent[] = [];
   #own = false; // the event is dispatched here
 
-  /** pane: an element around the canvas. changed: held() answers differently now. */
-  constructor(rfb: RFB, canvas: HTMLCanvasElement, pane: HTMLElement, changed: () => void) {
+  /** pane: an element around the canvas. released: a modifier that was held is up again. */
+  constructor(
+    rfb: RFB,
+    canvas: HTMLCanvasElement,
+    pane: HTMLElement,
+    answers: Answers,
+    released: (modifier: Key) => void,
+  ) {
     this.#rfb = rfb;
     this.#canvas = canvas;
-    this.#changed = changed;
+    this.#answers = answers;
+    this.#released = released;
     const { signal } = this.#end;
     for (const type of ["keydown", "keyup"] as const)
       pane.addEventListener(type, (event) => this.#key(event), { capture: true, signal });
     canvas.addEventListener("blur", () => this.release(), { signal });
     window.addEventListener("blur", () => this.release(), { signal });
-  }
-
-  /** The modifiers that stay down for the next key. */
-  held(): Key[] {
-    return [...this.#held.keys()];
-  }
-
-  get typing(): boolean {
-    return this.#typing;
   }
 
   press(keys: Key[]): void {
@@ -67,7 +67,6 @@ export class Input {
       if (down) this.#held.set(modifier, key);
       else this.#held.delete(modifier);
       this.#send(key, down);
-      this.#changed();
     });
   }
 
@@ -83,7 +82,7 @@ export class Input {
       this.#typing = true;
       const send = (keysym: number, code: string, down: boolean) => this.#rfb.sendKey(keysym, code, down);
       try {
-        await typeText(text, layout, send, { signal: stop.signal, progress });
+        await typeText(text, layout, send, { signal: stop.signal, progress, arrived: () => this.#answers.ask() });
         if (stop.signal.aborted) throw stopped();
       } catch (error) {
         this.#waiting = []; // they were meant to follow the whole text
@@ -152,10 +151,11 @@ export class Input {
   }
 
   #letGo(): void {
-    if (!this.#held.size) return;
-    for (const key of this.#held.values()) this.#send(key, false);
+    for (const [modifier, key] of this.#held) {
+      this.#send(key, false);
+      this.#released(modifier);
+    }
     this.#held.clear();
-    this.#changed();
   }
 
   #send({ keysym, code }: Stroke, down: boolean): void {

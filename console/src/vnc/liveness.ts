@@ -9,11 +9,12 @@ const PATIENCE = 5_000; // for its answer
 const SLOW = 2_000; // more, at most, for a network with a long delay
 const ASLEEP = 2_500; // between two ticks: the computer or the page was suspended, the socket's data is yet to come
 const LATENCY_EACH = 5_000;
-const QUIET = 100; // no byte for so long: the next one is an answer, no picture that was under way
+const QUIET = 100; // no byte for so long: the next one is the answer rather than a picture that was under way
 
 export const TICK = 500;
 
-export type Verdict = "ask" | "lost" | null;
+/** measure: ask, and tell how long the answer took. */
+export type Verdict = "ask" | "measure" | "lost" | null;
 
 export class Liveness {
   #active: number;
@@ -21,8 +22,8 @@ export class Liveness {
   #ticked: number;
   #asked: number | null = null; // because of the silence
   #measured = -Infinity;
-  #measuring: number | null = null;
-  #latency = 0;
+  /** The last that was measured. */
+  latency: number | null = null;
 
   constructor(now: number) {
     this.#active = this.#awake = this.#ticked = now;
@@ -38,31 +39,19 @@ export class Liveness {
     if (now - this.#ticked > ASLEEP) {
       this.#awake = now;
       this.#asked = null;
-      this.#measuring = null;
     }
     this.#ticked = now;
     if (this.#asked !== null && lastReceived > this.#asked) this.#asked = null;
     if (this.#asked !== null) {
-      return now - this.#asked >= PATIENCE + Math.min(SLOW, this.#latency) ? "lost" : null;
+      return now - this.#asked >= PATIENCE + Math.min(SLOW, this.latency ?? 0) ? "lost" : null;
     }
-    if (now - this.#active > ACTIVE || now - Math.max(lastReceived, this.#awake) < SILENCE) return null;
+    if (now - this.#active > ACTIVE) return null;
+    const silence = now - Math.max(lastReceived, this.#awake);
+    const measures = now - this.#measured >= LATENCY_EACH && silence >= QUIET;
+    if (silence < SILENCE && !measures) return null;
     this.#asked = now;
-    return "ask";
-  }
-
-  /** Input was just sent. Whether to ask now, to measure the latency: QEMU looks for changes each 30 ms after an
-   *  input, but only each 3 s when nothing happens, so that only then the time of an answer says something. */
-  measure(now: number, lastReceived: number): boolean {
-    if (now - this.#measured < LATENCY_EACH || now - lastReceived < QUIET) return false;
-    this.#measured = this.#measuring = now;
-    return true;
-  }
-
-  /** A message came. Returns the latency, if it was being measured. */
-  received(now: number): number | null {
-    if (this.#measuring === null) return null;
-    this.#latency = now - this.#measuring;
-    this.#measuring = null;
-    return this.#latency;
+    if (!measures) return "ask";
+    this.#measured = now;
+    return "measure";
   }
 }

@@ -14,13 +14,13 @@ function box(style: Partial<CSSStyleDeclaration>): HTMLElement {
   return element;
 }
 
-/** Whether something was drawn: noVNC's canvas is transparent before. */
+/** Whether all of it was drawn: noVNC's canvas is transparent before. */
 function drawn(canvas: HTMLCanvasElement): boolean {
-  const context = canvas.getContext("2d");
-  if (!context || !canvas.width || !canvas.height) return false;
-  const alpha = (x: number, y: number) => context.getImageData(x, y, 1, 1).data[3];
-  const [right, bottom] = [canvas.width - 1, canvas.height - 1];
-  return [alpha(0, 0), alpha(right, 0), alpha(0, bottom), alpha(right, bottom)].every(Boolean);
+  const side = 8; // of a small copy, because the browser is slow with the canvas that it has read from
+  const small = new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true })!;
+  if (!canvas.width || !canvas.height) return false;
+  small.drawImage(canvas, 0, 0, side, side);
+  return small.getImageData(0, 0, side, side).data.every((value, i) => i % 4 !== 3 || value === 255);
 }
 
 export class Picture {
@@ -72,7 +72,7 @@ export class Picture {
     if (canvas && drawn(canvas)) {
       this.#earlier?.remove();
       this.#earlier = box({ position: "absolute", inset: "0", zIndex: "-1", pointerEvents: "none" });
-      Object.assign(canvas.style, { width: "100%", height: "100%", objectFit: "contain" });
+      Object.assign(canvas.style, { display: "block", width: "100%", height: "100%", objectFit: "contain" });
       this.#earlier.append(canvas);
       this.target.prepend(this.#earlier);
     }

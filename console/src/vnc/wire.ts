@@ -28,11 +28,11 @@ export class Wire {
   }
 
   /** Passes the messages from now on. received: called after each one. */
-  start(received: () => void): void {
+  start(received: (data: ArrayBuffer) => void): void {
     this.channel.onmessage = (event) => {
       if (this.#cut) return;
       this.onmessage?.(event);
-      received();
+      received(event.data as ArrayBuffer);
     };
   }
 

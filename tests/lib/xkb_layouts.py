@@ -1,19 +1,17 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes src/typing/layouts/*.json from the keyboard layouts of xkeyboard-config (Debian: xkb-data, libxkbcommon0)."""
+"""Makes console/src/typing/layouts/*.json from the keyboard layouts of xkeyboard-config (Debian: xkb-data,
+libxkbcommon0): cd tests && python3 -m lib.xkb_layouts"""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-CONSOLE = Path(__file__).resolve().parent
-sys.path.insert(0, str(CONSOLE.parent / "tests"))
+from .activator import TREE
+from .xkb import Keyboard, character_of
 
-from lib.xkb import Keyboard, character_of  # noqa: E402
-
+FOLDER = TREE / "console" / "src" / "typing" / "layouts"
 ASCII = {chr(number) for number in range(0x21, 0x7F)}
 # A dead key is written as the combining character of its accent.
 DEAD = {0xFE50: "\u0300", 0xFE51: "\u0301", 0xFE52: "\u0302", 0xFE53: "\u0303", 0xFE57: "\u0308"}
@@ -32,8 +30,8 @@ POLISH = "aą cć eę lł nń oó sś xź zż"
 
 
 class Layout(NamedTuple):
-    """altgr and both name what a key types with AltGr, and with Shift and AltGr: the key, then the character ("+" before
-    an accent: a dead key). XKB has more of them, but other systems, above all Windows, have other characters there."""
+    """altgr and both name what a key types with AltGr, and with Shift and AltGr: the key, then the character ("+"
+    before an accent: a dead key). XKB has more, but other systems, above all Windows, have other characters there."""
 
     name: str
     xkb: str  # its name in XKB
@@ -107,4 +105,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]) if len(sys.argv) > 1 else CONSOLE / "src" / "typing" / "layouts")
+    write(FOLDER)
