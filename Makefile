@@ -265,7 +265,7 @@ console:
 		rm -rf $(BUILD)/console $(SITE) console/dist/sources; mkdir -p $(BUILD)/console console/dist; \
 		tar -c -C console $(SITE_SOURCES) | tar -x -C $(BUILD)/console; \
 		(cd $(BUILD)/console && \
-			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >&2 && \
+			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && \
 			node build.js site >/dev/null); \
 		mv $(BUILD)/console/dist/site $(SITE); $(site_sums) > console/dist/sources; rm -rf $(BUILD)/console; }
 

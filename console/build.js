@@ -70,6 +70,17 @@ function licences(folder) {
   return files.filter((path) => /\/(LICEN[CS]E[^/]*|AUTHORS)$/i.test(path) && !/BSD|OFL/.test(path));
 }
 
+/** Files whose own licence is nowhere else. */
+const LICENCE_IN_COMMENT = { "@novnc/novnc": ["core/crypto/des.js"] };
+
+function commentLicences(name) {
+  const files = LICENCE_IN_COMMENT[name] ?? [];
+  return files.map((file) => {
+    const [comment] = read("node_modules", name, file).match(/^\/\*.*?\*\//s);
+    return `${file}:\n${comment.replace(/^ *\/?\*+\/? ?/gm, "").trim()}`;
+  });
+}
+
 function notice() {
   const parts = packages().map((name) => {
     const folder = join(MODULES, name);
@@ -77,6 +88,7 @@ function notice() {
     const { version = "", license = "" } = existsSync(about) ? JSON.parse(readFileSync(about, "utf8")) : {};
     const texts = licences(folder).map((path) => readFileSync(path, "utf8").trim());
     if (!texts.length) throw new Error(`${name} has no licence`);
+    texts.push(...commentLicences(name));
     const source = name.includes("/vendor/") ? "" : `Source: https://www.npmjs.com/package/${name}/v/${version}\n\n`;
     const line = "=".repeat(100);
     return `${line}\n${[name, version, license].filter(Boolean).join(" ")}\n${line}\n${source}${texts.join("\n\n")}`;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chromium with Debian's noVNC shows a real VNC desktop through proxxy, and text typed into the page arrives
+"""Chromium shows a real VNC desktop through proxxy, and text typed into the page arrives
 there."""
 
 from __future__ import annotations

@@ -351,7 +351,7 @@ def test_field_is_tested(field: str) -> None:
 
 # --- the console pages' sentences -------------------------------------------------------------
 
-SENTENCES = re.findall(r'^  \[\s*/(.+)/,\s*"(.+)",?\s*\],$', read("console/console.js"), re.M)
+SENTENCES = re.findall(r'^  \[\s*/(.+)/,\s*"(.+)",?\s*\],$', read("console/src/endings.ts"), re.M)
 # Outcomes that the console pages do not cause, or that come after the page has left.
 NOT_FOR_PAGES = {
     "client-closed", "client-gone", "client-protocol", "client-utf8", "request-malformed", "request-timeout",
@@ -371,10 +371,16 @@ def test_every_outcome_has_a_sentence() -> None:
 def test_every_sentence_has_its_words() -> None:
     """Each alternative of each pattern matches words of proxxy or of a page. If those change, the pattern must too."""
     words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
-    pages = [text for name in ("novnc", "xterm") for text in re.findall(r'"([^"\n]*)"', read(f"console/{name}.js"))]
+    guests = code("console/src/vnc/*.ts") + code("console/src/terminal/*.ts")
+    pages = re.findall(r'"([^"\n]*)"', guests)
     told = words + strings() + pages + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
     parts = [part for pattern, _ in SENTENCES for part in pattern.split("|")]
     assert [part for part in parts if not any(re.search(part, text) for text in told)] == []
+
+
+def test_every_sentence_is_in_the_language_files() -> None:
+    english = json.loads(read("console/languages/en.json"))
+    assert {word for _, word in SENTENCES} <= set(english)
 
 
 # --- reverse proxies --------------------------------------------------------------------------

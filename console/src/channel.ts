@@ -14,7 +14,7 @@ export class Channel {
   onopen: ((event: Event) => void) | null = null;
   onerror: ((event: Event) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
-  /** When data was last received and last sent, in milliseconds of performance.now(). */
+  /** When data was last received and last sent, in milliseconds of Date.now(), which goes on while a computer sleeps. */
   lastReceived: number;
   lastSent: number;
   bytesReceived = 0;
@@ -26,7 +26,7 @@ export class Channel {
   #dropped = false;
 
   /** held: the messages of a socket that was opened earlier; whoever held them must hold no more. */
-  constructor(socket: WebSocket, held: MessageEvent[] = [], now = () => performance.now()) {
+  constructor(socket: WebSocket, held: MessageEvent[] = [], now = () => Date.now()) {
     this.#socket = socket;
     this.#held = held;
     this.#now = now;

@@ -278,6 +278,10 @@ export class Console implements Controls {
     return this.#guest?.selection() ?? "";
   }
 
+  text(): string {
+    return this.#guest?.text() ?? "";
+  }
+
   keyboard(show: boolean): void {
     this.#guest?.keyboard(show);
   }

@@ -78,6 +78,8 @@ export interface Guest {
   paste(text: string): void;
   /** The text that is selected (terminal) or was last copied (VNC). */
   selection(): string;
+  /** All lines of a terminal, those above the window too; "" for a VNC screen. */
+  text(): string;
   /** Shows or hides the phone's screen keyboard. */
   keyboard(show: boolean): void;
   /** Searches a terminal's lines; returns whether the text was found. "" ends the search. */

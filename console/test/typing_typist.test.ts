@@ -165,6 +165,26 @@ test("progress counts characters as they are typed", async () => {
   ]);
 });
 
+test("Caps Lock is off for the text, and on again at the end", async () => {
+  const around = "+CapsLock -CapsLock ";
+  assert.equal(names(await typed("a", 0, { capsLock: true })), `${around}+KeyA -KeyA ${around}`.trim());
+});
+
+for (const after of [1, 2, 3]) {
+  test(`Caps Lock is as it was after a signal at event ${after}`, async () => {
+    const stop = new AbortController();
+    const events: Event[] = [];
+    const send = (_keysym: number, code: string, down: boolean): void => {
+      events.push({ code, down, at: 0 });
+      if (events.length === after) stop.abort();
+    };
+    const typing = typeText("abc", "us", send, { capsLock: true, signal: stop.signal, wait: async () => {} });
+    await assert.rejects(typing, { name: "AbortError" });
+    assertNothingDown(events);
+    assert.equal(events.filter(({ code, down }) => code === "CapsLock" && down).length, 2);
+  });
+}
+
 test("an unknown layout is an error before anything is typed", async () => {
   await assert.rejects(typed("a", 0, {}, "xx"), RangeError);
 });

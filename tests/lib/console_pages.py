@@ -10,6 +10,7 @@ from typing import Any, Iterator
 import pytest
 from conftest import TERMINAL
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from .activator import TREE, Activator
@@ -105,8 +106,71 @@ def looked_at(browser: webdriver.Remote) -> Iterator[webdriver.Remote]:
     assert said == []
 
 
+# --- the page's parts, which are inside the element's shadow root ------------------------------
+
+PART = "return document.querySelector('proxxy-console')?.shadowRoot?.querySelector(arguments[0])"
+PARTS = "return [...(document.querySelector('proxxy-console')?.shadowRoot?.querySelectorAll(arguments[0]) ?? [])]"
+MESSAGE = ".box[role=alertdialog]"
+CLIPBOARD, TYPE = "dialog.clipboard", "dialog.type"
+GUEST = ".screen canvas, .screen textarea"  # what has the focus when keys go to the guest
+
+
+def part(browser: webdriver.Remote, selector: str) -> Any:
+    """Returns the first part, or None."""
+    return browser.execute_script(PART, selector)
+
+
+def parts(browser: webdriver.Remote, selector: str) -> list[Any]:
+    return browser.execute_script(PARTS, selector)
+
+
 def shows(browser: webdriver.Remote, selector: str) -> bool:
-    return browser.find_element(By.CSS_SELECTOR, selector).is_displayed()
+    found = part(browser, selector)
+    return found is not None and found.is_displayed()
+
+
+def press_tool(browser: webdriver.Remote, name: str) -> None:
+    """Presses a control of the bar, or its entry in the menu More."""
+    if shows(browser, f"#tool-{name}"):
+        part(browser, f"#tool-{name}").click()
+        return
+    part(browser, "#tool-more").click()
+    choose_entry(browser, name)
+
+
+def choose_entry(browser: webdriver.Remote, name: str) -> None:
+    """Chooses an entry of the menu that is open."""
+    wait_for(lambda: shows(browser, f"[data-entry='{name}']"), PAGE_SECONDS, f"no entry {name}")
+    part(browser, f"[data-entry='{name}']").click()
+
+
+def choice(browser: webdriver.Remote, name: str) -> Any:
+    """Returns that button of the box that says how the console ended, or None."""
+    return part(browser, f"[data-choice='{name}']")
+
+
+def choices(browser: webdriver.Remote) -> list[str]:
+    return [button.get_attribute("data-choice") for button in parts(browser, "[data-choice]")]
+
+
+def support(browser: webdriver.Remote) -> str:
+    """Unfolds the details for the panel's developer, and returns the code and the reason."""
+    part(browser, f"{MESSAGE} summary").click()
+    return part(browser, f"{MESSAGE} code").text
+
+
+def has_focus(browser: webdriver.Remote) -> bool:
+    """Whether keys go to the guest."""
+    focus = "return document.querySelector('proxxy-console').shadowRoot.activeElement?.matches(arguments[0]) ?? false"
+    return browser.execute_script(focus, GUEST)
+
+
+def press(browser: webdriver.Remote, *keys: str) -> None:
+    """Types at whatever has the focus."""
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+# --- waiting ----------------------------------------------------------------------------------
 
 
 def wait_connected(browser: webdriver.Remote, site: Site) -> None:
@@ -120,32 +184,41 @@ def wait_connected(browser: webdriver.Remote, site: Site) -> None:
 
 def wait_sentence(browser: webdriver.Remote) -> str:
     """Waits for the message that the page shows when the console has ended; returns it."""
-    wait_for(lambda: shows(browser, "#message"), PAGE_SECONDS, "nothing is said")
-    return browser.find_element(By.ID, "sentence").text
+    wait_for(lambda: shows(browser, MESSAGE), PAGE_SECONDS, "nothing is said")
+    return part(browser, "#sentence").text
 
 
 def wait_keys(site: Site, text: str) -> None:
     wait_for(lambda: site.guest.typed() == text, PAGE_SECONDS, lambda: f"{site.guest.typed()!r} was typed")
 
 
-def paste(browser: webdriver.Remote, text: str, button: str) -> None:
-    browser.find_element(By.ID, "paste").click()
-    wait_for(lambda: shows(browser, "#paste-dialog"), PAGE_SECONDS, "no dialog")
-    # Set by a script: chromedriver cannot type every character.
-    browser.execute_script("document.getElementById('text').value = arguments[0]", text)
-    browser.find_element(By.ID, button).click()
+def write(browser: webdriver.Remote, selector: str, text: str) -> None:
+    """Writes into a field by a script, because chromedriver cannot type every character."""
+    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
+    browser.execute_script(script, part(browser, selector), text)
 
 
-SCREEN_TEXT = """
-    const buffer = terminal.buffer.active;
-    let text = "";
-    for (let i = 0; i < buffer.length; i++) text += buffer.getLine(i).translateToString(true) + "\\n";
-    return text.trimEnd();
-"""
+def type_text(browser: webdriver.Remote, text: str) -> None:
+    press_tool(browser, "type")
+    wait_for(lambda: shows(browser, TYPE), PAGE_SECONDS, "no dialog")
+    write(browser, "#type-text", text)
+    part(browser, f"{TYPE} .foot .main").click()
+
+
+def send_clipboard(browser: webdriver.Remote, text: str) -> None:
+    press_tool(browser, "clipboard")
+    wait_for(lambda: shows(browser, CLIPBOARD), PAGE_SECONDS, "no clipboard")
+    write(browser, "#clipboard-to", text)
+    part(browser, f"{CLIPBOARD} .foot .main").click()
 
 
 def terminal_text(browser: webdriver.Remote) -> str:
-    return browser.execute_script(SCREEN_TEXT)
+    return browser.execute_script("return document.querySelector('proxxy-console').text().trimEnd()")
+
+
+def rows(browser: webdriver.Remote) -> int:
+    """How many lines a terminal has."""
+    return len(parts(browser, ".xterm-rows > div"))
 
 
 def wait_prompt(browser: webdriver.Remote, site: Site) -> None:

@@ -21,6 +21,7 @@ const MOST_LATE_EVENTS = 64;
 const EVENTS_PER_ANSWER = 64;
 
 const SHIFT = { keysym: 0xffe1, code: "ShiftLeft" };
+const CAPS_LOCK = { keysym: 0xffe5, code: "CapsLock" };
 const ALT_GR = { keysym: 0xfe03, code: "AltRight" };
 
 export type Send = (keysym: number, code: string, down: boolean) => void;
@@ -32,6 +33,8 @@ export interface TypingOptions {
   progress?(done: number, all: number): void;
   /** Resolves when the guest's host has everything that was sent before. Without it, nobody knows of a slow network. */
   arrived?(): Promise<void>;
+  /** Caps Lock is on in the guest. It is switched off for the text, and on again at the end. */
+  capsLock?: boolean;
   /** Timers and clock, of a test. */
   wait?(milliseconds: number): Promise<void>;
   now?(): number;
@@ -114,15 +117,16 @@ class Keyboard {
 
 /** Types the text; leaves out what the layout cannot type (see untypable()). Releases every key that it pressed, also
  *  when the signal stops it; then it rejects with the signal's reason. */
-export async function typeText(
-  text: string,
-  layout: string,
-  send: Send,
-  options: TypingOptions = {},
-): Promise<void> {
+export async function typeText(text: string, layout: string, send: Send, options: TypingOptions = {}): Promise<void> {
   const all = characters(text);
   const keyboard = new Keyboard(send, options);
+  let switched = false; // Caps Lock, off
   try {
+    if (options.capsLock) {
+      await keyboard.set(CAPS_LOCK, true);
+      switched = true;
+      await keyboard.set(CAPS_LOCK, false);
+    }
     for (const [index, character] of all.entries()) {
       for (const stroke of strokes(character, layout) ?? []) await keyboard.press(stroke);
       options.progress?.(index + 1, all.length);
@@ -131,5 +135,6 @@ export async function typeText(
     await keyboard.set(SHIFT, false);
   } finally {
     keyboard.release();
+    if (switched) for (const down of [true, false]) send(CAPS_LOCK.keysym, CAPS_LOCK.code, down);
   }
 }

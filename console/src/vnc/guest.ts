@@ -82,7 +82,7 @@ class VncGuest implements Guest {
       rfb,
       wire,
       events,
-      input: new Input(rfb, canvas, this.#picture.pane, answers, (modifier) => events.released?.(modifier)),
+      input: new Input(rfb, canvas, this.#picture.pane, answers),
       answers,
       liveness: new Liveness(now),
       meter: new Meter(now),
@@ -90,7 +90,7 @@ class VncGuest implements Guest {
       over: false,
       resizes: false,
       lastReceived: now,
-      removeCursor: showCursor(rfb, this.#picture.pane),
+      removeCursor: showCursor(rfb, this.#screen),
       timers: [],
     };
     this.#session = session;
@@ -101,11 +101,13 @@ class VncGuest implements Guest {
   }
 
   set(options: Partial<Options>): void {
-    if (options.viewOnly && !this.#options.viewOnly) this.#input?.release();
+    const input = options.viewOnly ? this.#input : null;
     Object.assign(this.#options, options);
     if (options.layout) this.#layout = options.layout;
     if (options.scaling) this.#picture.scaling = options.scaling;
-    this.#apply();
+    input?.stop();
+    if (input) setTimeout(() => this.#apply()); // keys are up by then
+    else this.#apply();
     if (options.viewOnly !== undefined) this.#session?.events.changed();
   }
 
@@ -160,6 +162,10 @@ class VncGuest implements Guest {
 
   selection(): string {
     return this.#clipboard.text;
+  }
+
+  text(): string {
+    return "";
   }
 
   keyboard(show: boolean): void {
@@ -237,7 +243,7 @@ class VncGuest implements Guest {
     // noVNC would wait for another password, for ever.
     rfb.addEventListener("credentialsrequired", tell(() => this.#fail(session, "VNC: a password is needed")));
     rfb.addEventListener("securityfailure", tell(() => this.#fail(session, "VNC: the password was refused")));
-    rfb.addEventListener("disconnect", () => this.#leave(session));
+    rfb.addEventListener("disconnect", () => this.#leave(session, false));
     rfb.addEventListener("bell", tell(() => events.bell()));
     rfb.addEventListener("desktopname", ({ detail }) => session.over || events.title(detail.name));
     rfb.addEventListener("clipboard", ({ detail }) => {
@@ -305,7 +311,7 @@ class VncGuest implements Guest {
   }
 
   /** The connection is of no use any more; its picture stays until there is another. */
-  #leave(session: Session): void {
+  #leave(session: Session, disconnect = true): void {
     if (session.over) return;
     session.input.end();
     session.over = true;
@@ -313,7 +319,7 @@ class VncGuest implements Guest {
     session.timers.forEach(clearInterval);
     session.removeCursor();
     this.#picture.keep();
-    session.rfb.disconnect();
+    if (disconnect) session.rfb.disconnect();
     session.events.changed();
   }
 

@@ -72,7 +72,7 @@ export class Picture {
     if (canvas && drawn(canvas)) {
       this.#earlier?.remove();
       this.#earlier = box({ position: "absolute", inset: "0", zIndex: "-1", pointerEvents: "none" });
-      Object.assign(canvas.style, { width: "100%", height: "100%", objectFit: "contain" });
+      Object.assign(canvas.style, { display: "block", width: "100%", height: "100%", objectFit: "contain" });
       this.#earlier.append(canvas);
       this.target.prepend(this.#earlier);
     }

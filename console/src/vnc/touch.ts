@@ -1,66 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two fingers on a touch screen: a pinch zooms our view of the picture, and a drag moves what is seen of it. noVNC
-// tells the gestures apart; here those are taken that concern the view. It keeps the others: a tap is a click, a drag
-// is one with the button held, a long press or a tap of two fingers is a right click, and a drag of two turns the
-// wheel where there is nothing to move.
+// Two fingers on a touch screen: a pinch zooms our view of the picture, and a drag moves what is seen of it. noVNC has
+// the other gestures: a tap is a click, a drag is one with the button held, a long press or a tap of two fingers is a
+// right click, and a drag of two turns the wheel where there is nothing to move.
 
 import type { Picture } from "./picture.js";
-import { fingers, type Point } from "./zoom.js";
+import { type Fingers, fingers, type Point } from "./zoom.js";
 
-type Gesture = CustomEvent<{ type: string }>;
+const SLOP = 12; // pixels, before a touch is no tap any more
+const TOUCHES = ["touchstart", "touchmove", "touchend", "touchcancel"] as const;
+const GESTURES = ["gesturestart", "gesturemove", "gestureend"]; // of noVNC
 
 export class Touch {
   #picture: Picture;
   #mayUse: () => boolean;
-  #touches: Point[] = [];
-  /** Of the gesture that is ours, at its start: the point of the picture between the fingers. */
-  #held: { point: Point; distance: number; scale: number } | null = null;
+  #now: Fingers | null = null;
+  /** When a finger came or went. */
+  #start: Fingers | null = null;
+  /** While the gesture is ours: the point of the picture between the fingers, and the scale at the start. */
+  #held: { point: Point; scale: number } | null = null;
+  #noVnc = false; // has the gesture
 
   /** mayUse: whether the guest takes input. If not, one finger moves the picture too. */
   constructor(picture: Picture, mayUse: () => boolean) {
     this.#picture = picture;
     this.#mayUse = mayUse;
     const { pane } = picture;
-    for (const type of ["touchstart", "touchmove"] as const)
-      pane.addEventListener(type, (event) => this.#touch(event), { capture: true, passive: true });
-    for (const type of ["gesturestart", "gesturemove", "gestureend"])
-      pane.addEventListener(type, (event) => this.#gesture(event as Gesture), { capture: true });
+    for (const type of TOUCHES)
+      pane.addEventListener(type, (event) => this.#touch(event), { capture: true, passive: false });
+    for (const type of GESTURES) pane.addEventListener(type, (event) => this.#gesture(event), { capture: true });
   }
 
   #touch(event: TouchEvent): void {
-    this.#touches = [...event.touches].map(({ clientX: x, clientY: y }) => ({ x, y }));
-    if (this.#held && event.type === "touchmove") this.#move();
-  }
-
-  #gesture(event: Gesture): void {
-    // Safari has events of the same names for its own gestures.
-    const type = (event.detail as { type?: string } | null)?.type;
-    if (event.type === "gesturestart" && type && this.#isOurs(type)) this.#start();
+    this.#now = fingers([...event.touches].map(({ clientX: x, clientY: y }) => ({ x, y })));
+    if (event.type !== "touchmove") {
+      this.#start = this.#now;
+      if (this.#held && this.#now) this.#hold();
+      // noVNC may take the fingers' end for a tap; it gets it after this listener.
+      if (!this.#now) setTimeout(() => (this.#held = null));
+      return;
+    }
+    if (!this.#held && !this.#noVnc && this.#isOurs()) this.#hold();
     if (!this.#held) return;
     event.stopPropagation();
-    if (event.type === "gestureend") this.#held = null;
+    event.preventDefault();
+    this.#move();
   }
 
-  #isOurs(type: string): boolean {
-    if (type === "pinch") return true;
-    return this.#picture.scrolls && (type === "twodrag" || (type === "drag" && !this.#mayUse()));
+  #gesture(event: Event): void {
+    const detail = (event as CustomEvent<{ type?: string } | undefined>).detail;
+    if (!detail?.type) return; // Safari has events of the same names
+    if (event.type === "gesturestart" && detail.type === "pinch") this.#hold();
+    if (this.#held) event.stopPropagation();
+    else this.#noVnc = event.type !== "gestureend";
   }
 
-  #start(): void {
-    const at = this.#fingers();
-    if (!at || !this.#picture.canvas) return;
-    this.#held = { point: this.#picture.at(at), distance: at.distance, scale: this.#picture.scale };
+  #isOurs(): boolean {
+    if (!this.#start || !this.#now) return false;
+    const spread = Math.abs(this.#now.distance - this.#start.distance);
+    const moved = Math.hypot(this.#now.x - this.#start.x, this.#now.y - this.#start.y);
+    if (Math.max(spread, moved) < SLOP) return false;
+    if (this.#now.count === 2) return spread > moved || this.#picture.scrolls;
+    return this.#now.count === 1 && !this.#mayUse() && this.#picture.scrolls;
+  }
+
+  #hold(): void {
+    if (!this.#now || !this.#picture.canvas) return;
+    this.#start = this.#now;
+    this.#held = { point: this.#picture.at(this.#now), scale: this.#picture.scale };
   }
 
   #move(): void {
-    const at = this.#fingers();
-    if (!at || !this.#held) return;
-    const { point, distance, scale } = this.#held;
-    this.#picture.zoom((scale * at.distance) / distance, point, at);
-  }
-
-  #fingers(): (Point & { distance: number }) | null {
-    const [one, other] = this.#touches;
-    return one ? fingers(one, other ?? one) : null;
+    if (!this.#now || !this.#start || !this.#held) return;
+    const { point, scale } = this.#held;
+    this.#picture.zoom((scale * this.#now.distance) / this.#start.distance, point, this.#now);
   }
 }

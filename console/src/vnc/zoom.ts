@@ -28,9 +28,17 @@ export function zoomed(scale: number, base: number): number | null {
   return limited < base * SNAP ? null : limited;
 }
 
-/** Two fingers: the middle between them, and their distance. */
-export function fingers(one: Point, other: Point): Point & { distance: number } {
+/** Where the fingers are: the middle between the first two, and their distance. */
+export interface Fingers extends Point {
+  count: number;
+  distance: number;
+}
+
+export function fingers(touches: Point[]): Fingers | null {
+  const [one, other = one] = touches;
+  if (!one || !other) return null;
   return {
+    count: touches.length,
     x: (one.x + other.x) / 2,
     y: (one.y + other.y) / 2,
     distance: Math.max(1, Math.hypot(one.x - other.x, one.y - other.y)),
