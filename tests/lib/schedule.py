@@ -57,6 +57,9 @@ BUSY = {
     "test_jwe_libraries",
     "test_proxmox_tls",
     "test_sandbox",
+    "test_sdk",
+    "test_sdk_packages",
+    "test_shell_example",
     "test_slow_reader",
 }
 
@@ -95,6 +98,8 @@ LONGEST = (
     "test_systemd_sockets",
     "test_systemd",
     "test_debian_package",
+    "test_sdk",
+    "test_shell_example",
     "test_backend_examples",
     "test_relay",
     "test_vanished_peer",
