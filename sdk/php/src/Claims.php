@@ -54,7 +54,7 @@ final class Claims
             !self::isInteger($claims['vmid'] ?? null, self::VMID_MAX)
                 => ['vmid', 'vmid is not an integer from 1 to 999999999'],
             !in_array($claims['type'] ?? null, ['qemu', 'lxc'], true) => ['type', 'type is not qemu or lxc'],
-            $late && $has('cluster') && $has('host') => ['cluster', 'host and cluster cannot be combined'],
+            $late && $has('cluster') && $has('host') => ['host', 'host and cluster cannot be combined'],
             $late && $has('cluster') && !(is_string($cluster) && Keys::isName($cluster) && $cluster[0] !== '.')
                 => ['cluster', 'cluster is not the name of a cluster file'],
             $late && !$has('cluster') && !$has('host') => ['cluster', 'host or cluster is missing'],

@@ -18,8 +18,7 @@ final class Console
      * @param ?string $node the node that has the guest; without it, proxxy asks Proxmox
      * @param ?string $protocol "vnc" (the default) or "term"
      * @param ?int $expiresIn seconds until the link expires; 300 by default, 60 for openConsole()
-     * @param ?int $nbf the Unix time before which the link is not valid
-     * @param ?int $iat the Unix time at which the link was made; now by default
+     * @param ?int $notBefore the Unix time before which the link is not valid
      * @param string|int|null $sub who opens the console, for proxxy's log
      * @param string|bool|null $jti true: the link opens one console only; or the text to use
      * @param ?string $origin the only origin whose pages may use the link
@@ -39,7 +38,6 @@ final class Console
      * @param ?string $lang the page's language, such as "de"; the browser's by default
      * @param ?string $layout the guest's keyboard layout for typed text, such as "de"
      * @param bool $viewOnly the page sends no input
-     * @param bool $bar false: the page has no bar
      */
     public function __construct(
         public readonly int $vmid,
@@ -49,8 +47,7 @@ final class Console
         public readonly ?string $node = null,
         public readonly ?string $protocol = null,
         public readonly ?int $expiresIn = null,
-        public readonly ?int $nbf = null,
-        public readonly ?int $iat = null,
+        public readonly ?int $notBefore = null,
         public readonly string|int|null $sub = null,
         public readonly string|bool|null $jti = null,
         public readonly ?string $origin = null,
@@ -70,7 +67,6 @@ final class Console
         public readonly ?string $lang = null,
         public readonly ?string $layout = null,
         public readonly bool $viewOnly = false,
-        public readonly bool $bar = true,
     ) {
     }
 
@@ -82,8 +78,9 @@ final class Console
     public function claims(int $now, int $expiresIn): array
     {
         $claims = ['vmid' => $this->vmid, 'type' => $this->type, 'cluster' => $this->cluster, 'host' => $this->host,
-            'node' => $this->node, 'protocol' => $this->protocol, 'iat' => $this->iat ?? $now, 'nbf' => $this->nbf,
-            'exp' => $now + $expiresIn, 'sub' => $this->sub, 'origin' => $this->origin, 'client' => $this->client,
+            'node' => $this->node, 'protocol' => $this->protocol === 'vnc' ? null : $this->protocol, 'iat' => $now,
+            'nbf' => $this->notBefore, 'exp' => $now + $expiresIn, 'sub' => $this->sub, 'origin' => $this->origin,
+            'client' => $this->client,
             'jti' => $this->jti === true ? bin2hex(random_bytes(16)) : ($this->jti === false ? null : $this->jti),
             'session_max' => $this->sessionMax, 'ticket' => $this->ticket, 'csrf' => $this->csrf,
             'fingerprint' => $this->fingerprint, 'ca' => $this->ca, 'vncticket' => $this->vncticket,

@@ -10,6 +10,8 @@ namespace Proxxy;
  */
 final class Proxxy
 {
+    private const OPTIONS = ['nbf' => 'notBefore', 'session_max' => 'sessionMax']; // by their claims
+    private const VMID_MIN = 100; // Proxmox gives no smaller one
     private const EXPIRES_IN = 300; // seconds
     private const EXPIRES_IN_MAX = 86400; // the most that PROXXY_PAYLOAD_LIFETIME allows
     private const TICKET_EXPIRES_IN = 60; // Proxmox itself waits 10 seconds
@@ -21,11 +23,13 @@ final class Proxxy
      * @param string $page the URL of the console pages, with a slash at its end
      * @param ?string $keyFile the file with the key that is shared with proxxy
      * @param ?string $key in place of keyFile: the text of such a file
+     * @param ?string $kid the name of the key that seals; the first key by default
      */
     public function __construct(
         private readonly string $page,
         ?string $keyFile = null,
         #[\SensitiveParameter] ?string $key = null,
+        ?string $kid = null,
     ) {
         if (!preg_match('~^(https?://[^/?#\s@\\\\]+)/(?:[\x21-\x7e]*/)?$~D', $page, $found)
             || !Host::isOrigin($found[1]) || strpbrk($page, '?#\\"<>') !== false) {
@@ -34,7 +38,10 @@ final class Proxxy
         if (($keyFile === null) === ($key === null)) {
             throw new InvalidOption('key', 'either key or keyFile is needed');
         }
-        $this->keys = $key === null ? Keys::ofFile((string) $keyFile) : Keys::ofText($key);
+        if ($kid !== null && !Keys::isName($kid)) {
+            throw new InvalidOption('kid', 'kid is not 1 to 32 letters, digits, "-", "_" or "."');
+        }
+        $this->keys = $key === null ? Keys::ofFile((string) $keyFile, $kid) : Keys::ofText($key, 'key', $kid);
     }
 
     /** Returns a link to the console's page. */
@@ -51,8 +58,12 @@ final class Proxxy
             throw new InvalidOption('expiresIn', 'expiresIn is not a number of seconds from 1 to 86400');
         }
         $claims = $console->claims(time(), $expiresIn);
-        Claims::check($claims);
-        self::checkUse($claims);
+        try {
+            Claims::check($claims);
+            self::checkUse($claims);
+        } catch (InvalidOption $fault) {
+            throw new InvalidOption(self::OPTIONS[$fault->option] ?? $fault->option, $fault->getMessage());
+        }
         try {
             $text = json_encode($claims, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_THROW_ON_ERROR);
         } catch (\JsonException) {
@@ -60,7 +71,9 @@ final class Proxxy
         }
         $payload = Jwe::seal($text, $this->keys);
         if (strlen($payload) > self::PAYLOAD_MAX) {
-            throw new InvalidOption('ca', 'the claims are too long for a link: more than about 11 KiB');
+            $lengths = array_map(static fn (string|int $claim): int => strlen((string) $claim), $claims);
+            $longest = (string) array_search(max($lengths), $lengths, true);
+            throw new InvalidOption($longest, "$longest is too long: a link has room for about 11 KiB of claims");
         }
         return $payload;
     }
@@ -137,8 +150,7 @@ final class Proxxy
         }
         $parameters = [['title', $console->title], ['session_max', $console->sessionMax], ['again', $console->again],
             ...array_map(static fn (string $origin): array => ['panel', $origin], array_values($console->panel)),
-            ['lang', $console->lang], ['layout', $console->layout], ['view_only', $console->viewOnly ? 1 : null],
-            ['bar', $console->bar ? null : 'none']];
+            ['lang', $console->lang], ['layout', $console->layout], ['view_only', $console->viewOnly ? 1 : null]];
         $fragment = '';
         foreach ($parameters as [$name, $value]) {
             $fragment .= $value === null ? '' : "&$name=" . rawurlencode((string) $value);
@@ -157,8 +169,10 @@ final class Proxxy
         $late = Claims::isLate($claims);
         $terminal = ($claims['protocol'] ?? 'vnc') === 'term';
         $fault = match (true) {
+            $claims['vmid'] < self::VMID_MIN => ['vmid', 'vmid is not an integer from 100 to 999999999'],
             !in_array($claims['protocol'] ?? 'vnc', ['vnc', 'term'], true)
                 => ['protocol', 'protocol is not vnc or term'],
+            str_contains((string) ($claims['sub'] ?? ''), "\0") => ['sub', 'sub has a NUL'],
             !$late && isset($claims['cluster']) => ['cluster', 'a payload with a console ticket needs host, not cluster'],
             !$late && isset($claims['csrf']) => ['csrf', 'a payload with a console ticket needs no csrf'],
             isset($claims['password']) && ($late || $terminal)
@@ -166,8 +180,8 @@ final class Proxxy
             isset($claims['user']) && ($late || !$terminal)
                 => ['user', "only a payload with a terminal's ticket has a user"],
             isset($claims['csrf']) && !str_starts_with($claims['ticket'] ?? '', 'PVE') => ['csrf', 'csrf needs a ticket'],
-            isset($claims['nbf']) && $claims['nbf'] >= $claims['exp'] => ['nbf', 'nbf is not before the expiry'],
-            $claims['iat'] < 1 || $claims['iat'] > $claims['exp'] => ['iat', 'iat is not a time before the expiry'],
+            isset($claims['nbf']) && $claims['nbf'] >= $claims['exp']
+                => ['nbf', 'nbf, the time before which it is not valid, is not before its expiry'],
             default => null,
         };
         if ($fault !== null) {
