@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"math"
+	"reflect"
 	"time"
 )
 
@@ -21,7 +23,7 @@ type Console struct {
 
 	ExpiresIn  time.Duration // until the link expires; 5 minutes by default, a minute for OpenConsole
 	NotBefore  time.Time     // before it, the link is not valid
-	Sub        string        // who opens the console, for proxxy's log
+	Sub        any           // a string or an integer: who opens the console, for proxxy's log
 	Once       bool          // the link opens one console only: it gets a random JTI
 	JTI        string        // in place of Once: a text that no other link has
 	Origin     string        // the only origin whose pages may use the link
@@ -34,7 +36,7 @@ type Console struct {
 	CA          string // PEM of the CA that must have signed Proxmox's certificate; needs Ticket
 
 	VNCTicket string // member ticket of Proxmox's answer; OpenConsole sets it and the next three
-	Port      string // member port of Proxmox's answer
+	Port      any    // member port of Proxmox's answer, a string or an integer
 	Password  string // the VNC password of the console
 	User      string // member user of Proxmox's answer, for a terminal
 
@@ -44,6 +46,7 @@ type Console struct {
 	Lang     string   // the page's language, such as "de"; the browser's by default
 	Layout   string   // the guest's keyboard layout for typed text, such as "de"
 	ViewOnly bool     // the page sends no input
+	Bar      string   // "none": the page has no bar
 }
 
 // String contains no secret.
@@ -60,11 +63,16 @@ func (c Console) GoString() string {
 func (c *Console) claims(now time.Time, lifetime time.Duration) (claims, error) {
 	made := claims{"vmid": int64(c.VMID), "type": c.Type, "iat": now.Unix(), "exp": now.Add(lifetime).Unix()}
 	for name, text := range map[string]string{"cluster": c.Cluster, "host": c.Host, "node": c.Node,
-		"protocol": c.Protocol, "sub": c.Sub, "jti": c.JTI, "origin": c.Origin, "client": c.Client,
+		"protocol": c.Protocol, "jti": c.JTI, "origin": c.Origin, "client": c.Client,
 		"ticket": c.Ticket, "csrf": c.CSRF, "fingerprint": c.Fingerprint, "ca": c.CA, "vncticket": c.VNCTicket,
-		"port": c.Port, "password": c.Password, "user": c.User} {
+		"password": c.Password, "user": c.User} {
 		if text != "" && !(name == "protocol" && text == "vnc") {
 			made[name] = text
+		}
+	}
+	for name, value := range map[string]any{"sub": c.Sub, "port": c.Port} {
+		if value != nil && value != "" {
+			made[name] = integer(value)
 		}
 	}
 	if !c.NotBefore.IsZero() {
@@ -81,6 +89,17 @@ func (c *Console) claims(now time.Time, lifetime time.Duration) (claims, error) 
 		made["jti"] = jti
 	}
 	return made, nil
+}
+
+// integer returns an int64 if value is an integer that fits, else value.
+func integer(value any) any {
+	switch number := reflect.ValueOf(value); {
+	case number.CanInt():
+		return number.Int()
+	case number.CanUint() && number.Uint() <= math.MaxInt64:
+		return int64(number.Uint())
+	}
+	return value
 }
 
 func randomJTI() (string, error) {

@@ -4,7 +4,8 @@ package proxxy
 
 import "fmt"
 
-// InvalidOptionError says that proxxy or the console's page would refuse an option. Option is the field's name.
+// InvalidOptionError says that proxxy or the console's page would refuse an option, or a payload given to Open. Option
+// is the field's name, or "payload".
 type InvalidOptionError struct {
 	Option, Reason string
 }
@@ -33,25 +34,31 @@ func (e *KeyFileError) Unwrap() error {
 	return e.Err
 }
 
-// InvalidPayloadError says that the keys do not open a payload, or that proxxy would refuse its text.
-type InvalidPayloadError struct {
-	Reason string
+func wrongPayload(reason string) error {
+	return &InvalidOptionError{"payload", "payload is refused: " + reason}
 }
 
-func (e *InvalidPayloadError) Error() string {
-	return "proxxy: invalid payload: " + e.Reason
-}
+// ProxmoxReason is why Proxmox opened no console.
+type ProxmoxReason string
 
-// ProxmoxError says that Proxmox refused to open a console, or that it was not reached. Status is the status of its
-// answer, or 0 if there was none.
+// The reasons of a ProxmoxError.
+const (
+	Unreachable ProxmoxReason = "unreachable" // there was no answer, or its certificate is not trusted
+	Refused     ProxmoxReason = "refused"     // the token is wrong, or lacks the privilege VM.Console
+	NoGuest     ProxmoxReason = "noGuest"     // the guest is not on this node
+	Other       ProxmoxReason = "other"
+)
+
+// ProxmoxError says why Proxmox opened no console. Status is the status of its answer, or 0 if there was none.
 type ProxmoxError struct {
 	Status int
-	Reason string
-	Err    error // from the network, or nil
+	Reason ProxmoxReason
+	Words  string // for the log
+	Err    error  // from the network, or nil
 }
 
 func (e *ProxmoxError) Error() string {
-	return "Proxmox: " + e.Reason
+	return "Proxmox: " + e.Words
 }
 
 // Unwrap returns the network's error.

@@ -64,7 +64,7 @@ func compactJWE(header, text, key, nonce []byte) (string, error) {
 func openJWE(payload string, k *keys) ([]byte, error) {
 	parts := strings.Split(payload, ".")
 	if len(parts) != 5 {
-		return nil, &InvalidPayloadError{"it does not have five parts with dots between them"}
+		return nil, wrongPayload("it does not have five parts with dots between them")
 	}
 	kid, err := readHeader(parts[0])
 	if err != nil {
@@ -73,12 +73,11 @@ func openJWE(payload string, k *keys) ([]byte, error) {
 	nonce, _ := decodePart(parts[2])
 	tag, _ := decodePart(parts[4])
 	if parts[1] != "" || len(nonce) != nonceLen || len(tag) != tagLen {
-		return nil, &InvalidPayloadError{
-			"it may be cut off: it needs an empty encrypted key, a nonce of 12 and a tag of 16 bytes, in base64url"}
+		return nil, wrongPayload("it may be cut off: it needs an empty encrypted key, a nonce of 12 and a tag of 16 bytes, in base64url")
 	}
 	sealed, ok := decodePart(parts[3])
 	if !ok || len(sealed) == 0 {
-		return nil, &InvalidPayloadError{"its ciphertext is not base64url"}
+		return nil, wrongPayload("its ciphertext is not base64url")
 	}
 	reason := "its kid is not the name of a key here"
 	for _, one := range k.opening(kid) {
@@ -92,7 +91,7 @@ func openJWE(payload string, k *keys) ([]byte, error) {
 		}
 		reason = "not made with our key, or changed on its way"
 	}
-	return nil, &InvalidPayloadError{reason}
+	return nil, wrongPayload(reason)
 }
 
 // decodePart does not ignore line feeds, as package base64 does.
@@ -127,7 +126,7 @@ func readHeader(protected string) (string, error) {
 	default:
 		return kid, nil
 	}
-	return "", &InvalidPayloadError{reason}
+	return "", wrongPayload(reason)
 }
 
 // isPlain is true for UTF-8 without control characters.

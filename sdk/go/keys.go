@@ -69,19 +69,19 @@ func parseKeys(text, file, kid string) (*keys, error) {
 	if len(parsed.all) > keysMax {
 		return nil, &KeyFileError{File: file, Reason: fmt.Sprintf("more than %d keys", keysMax)}
 	}
-	if kid == "" {
+	if kid == "" { // the first key
 		parsed.sealing = parsed.all[0]
 		return &parsed, nil
 	}
 	for _, name := range []string{kid, ""} {
 		for _, k := range parsed.all {
-			if k.kid == name {
+			if k.kid == name && keyName.MatchString(kid) {
 				parsed.sealing = key{kid, k.bytes}
 				return &parsed, nil
 			}
 		}
 	}
-	return nil, &KeyFileError{File: file, Reason: "no key has the name " + kid}
+	return nil, &KeyFileError{File: file, Reason: "no key has the name that Kid has"}
 }
 
 // opening returns the keys to try for a payload: all without a kid, else those of this name and those without a name.

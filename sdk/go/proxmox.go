@@ -3,9 +3,12 @@
 package proxxy
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,16 +31,18 @@ const (
 var (
 	tokenPattern  = regexp.MustCompile(`^[^@!=\s]+@[^@!=\s]+![^@!=\s]+=[\x21-\x7e]+$`)
 	ticketPattern = regexp.MustCompile(`^PVE(?::|%3A)[\x21-\x7e]+$`)
+	noGuest       = regexp.MustCompile(`^500 Configuration file .* does not exist`)
 	csrfPattern   = regexp.MustCompile(`^[\x21-\x7e]{1,256}$`)
 )
 
 // Proxmox is what OpenConsole asks: either with an API token, or with a user's ticket and its CSRF.
 type Proxmox struct {
-	Host   string // the API of the node: a name or an address, with a port unless it is 8006
-	Token  string // an API token, "USER@REALM!NAME=SECRET"
-	CA     string // PEM of the CA of Proxmox's certificate; the system's CAs by default
-	Ticket string // in place of Token: a user's ticket, "PVE:…"
-	CSRF   string // the CSRFPreventionToken of that ticket
+	Host        string // the API of the node: a name or an address, with a port unless it is 8006
+	Token       string // an API token, "USER@REALM!NAME=SECRET"
+	CA          string // PEM of the CA of Proxmox's certificate; the system's CAs by default
+	Fingerprint string // in place of CA: SHA-256 of Proxmox's certificate
+	Ticket      string // in place of Token: a user's ticket, "PVE:…"
+	CSRF        string // the CSRFPreventionToken of that ticket
 }
 
 // String contains no secret.
@@ -57,23 +62,21 @@ func (p *Proxxy) OpenConsole(ctx context.Context, proxmox Proxmox, console Conso
 	if err := proxmox.check(); err != nil {
 		return "", err
 	}
-	for name, value := range map[string]string{"Cluster": console.Cluster, "Host": console.Host,
-		"Ticket": console.Ticket, "CSRF": console.CSRF, "VNCTicket": console.VNCTicket, "Port": console.Port,
-		"Password": console.Password, "User": console.User} {
-		if value != "" {
+	for name, value := range map[string]any{"Cluster": console.Cluster, "Host": console.Host, "Ticket": console.Ticket,
+		"CSRF": console.CSRF, "CA": console.CA, "Fingerprint": console.Fingerprint, "VNCTicket": console.VNCTicket,
+		"Port": console.Port, "Password": console.Password, "User": console.User} {
+		if value != nil && value != "" {
 			return "", &InvalidOptionError{name, name + " comes from Proxmox: do not set it for OpenConsole"}
 		}
 	}
 	console.Host, console.Ticket, console.Once = proxmox.Host, proxmox.identity(), true
-	if console.CA == "" {
-		console.CA = proxmox.CA
-	}
+	console.CA, console.Fingerprint = proxmox.CA, proxmox.Fingerprint
 	if console.ExpiresIn == 0 {
 		console.ExpiresIn = ticketLifetime
 	}
 	// Checks all options before Proxmox is asked: a console that it opens takes one of its ports.
 	trial := console
-	trial.VNCTicket, trial.Port = "none", "1"
+	trial.VNCTicket, trial.Port = "none", 1
 	if _, err := p.Link(trial); err != nil {
 		return "", err
 	}
@@ -83,7 +86,7 @@ func (p *Proxxy) OpenConsole(ctx context.Context, proxmox Proxmox, console Conso
 	link, err := p.Link(console)
 	var wrong *InvalidOptionError
 	if errors.As(err, &wrong) {
-		return "", &ProxmoxError{Status: http.StatusOK, Reason: "unexpected answer: " + wrong.Reason}
+		return "", &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: "unexpected answer: " + wrong.Reason}
 	}
 	return link, err
 }
@@ -102,6 +105,10 @@ func (p *Proxmox) check() error {
 		return &InvalidOptionError{"Host", wrongHost}
 	case p.CA != "" && (!isCA(p.CA) || !x509.NewCertPool().AppendCertsFromPEM([]byte(p.CA))):
 		return &InvalidOptionError{"CA", wrongCA}
+	case p.Fingerprint != "" && p.CA != "":
+		return &InvalidOptionError{"Fingerprint", "fingerprint and ca cannot be combined"}
+	case p.Fingerprint != "" && !fingerprintPattern.MatchString(p.Fingerprint):
+		return &InvalidOptionError{"Fingerprint", "fingerprint is not a SHA-256 fingerprint, 64 hex digits"}
 	}
 	return nil
 }
@@ -143,7 +150,7 @@ func (p *Proxmox) open(ctx context.Context, console *Console) error {
 	if err != nil {
 		return err
 	}
-	console.VNCTicket, console.Port = got.Ticket, fmt.Sprint(got.Port)
+	console.VNCTicket, console.Port = got.Ticket, number(got.Port)
 	// With the password or the user, proxxy logs in to the console, and the browser needs neither.
 	if console.Protocol == "term" {
 		console.User = got.User
@@ -151,7 +158,7 @@ func (p *Proxmox) open(ctx context.Context, console *Console) error {
 		console.Password = got.Ticket
 	}
 	if console.VNCTicket == "" || (console.Protocol == "term" && console.User == "") {
-		return &ProxmoxError{Status: http.StatusOK, Reason: "the answer has no console ticket"}
+		return &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: "the answer has no console ticket"}
 	}
 	return nil
 }
@@ -160,10 +167,11 @@ func (p *Proxmox) open(ctx context.Context, console *Console) error {
 func (p *Proxmox) post(ctx context.Context, path, form string) (*answer, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	address := "https://" + authority(p.Host, apiPort) + "/api2/json/" + path
+	place := authority(p.Host, apiPort)
+	address := "https://" + place + "/api2/json/" + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form))
 	if err != nil {
-		return nil, nil, &ProxmoxError{Reason: "the request cannot be made", Err: err}
+		return nil, nil, unreachable(place, err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if p.Token != "" {
@@ -174,31 +182,65 @@ func (p *Proxmox) post(ctx context.Context, path, form string) (*answer, []byte,
 	}
 	response, err := p.client().Do(request)
 	if err != nil {
-		return nil, nil, &ProxmoxError{Reason: plain(err.Error()), Err: err}
+		return nil, nil, unreachable(place, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
 	if err != nil {
-		return nil, nil, &ProxmoxError{Reason: plain(err.Error()), Err: err}
+		return nil, nil, unreachable(place, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, body, &ProxmoxError{Status: response.StatusCode, Reason: plain(response.Status)}
+		return nil, body, refusal(response)
 	}
 	var whole struct{ Data *answer }
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	decoder.UseNumber()
 	if decoder.Decode(&whole) != nil || whole.Data == nil {
-		return nil, nil, &ProxmoxError{Status: http.StatusOK, Reason: "the answer is not JSON with data"}
+		return nil, nil, &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: "the answer is not JSON with data"}
 	}
 	return whole.Data, nil, nil
 }
 
-// client trusts the option's CA, or the system's, and follows no redirect.
+func unreachable(place string, err error) error {
+	var where *url.Error
+	words := err.Error()
+	if errors.As(err, &where) { // without the URL
+		words = where.Err.Error()
+	}
+	return &ProxmoxError{Reason: Unreachable, Words: plain(place + ": " + words), Err: err}
+}
+
+func refusal(response *http.Response) error {
+	reason := Other
+	switch {
+	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden:
+		reason = Refused
+	case noGuest.MatchString(response.Status):
+		reason = NoGuest
+	}
+	return &ProxmoxError{Status: response.StatusCode, Reason: reason, Words: plain(response.Status)}
+}
+
+// client trusts the options' CA or certificate, or the system's CAs, and follows no redirect.
 func (p *Proxmox) client() *http.Client {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
 	if p.CA != "" {
 		transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
 		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(p.CA))
+	}
+	if p.Fingerprint != "" {
+		wanted, _ := hex.DecodeString(strings.ReplaceAll(p.Fingerprint, ":", ""))
+		transport.TLSClientConfig = &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			InsecureSkipVerify: true, // VerifyConnection compares the certificate, whoever signed it
+			VerifyConnection: func(state tls.ConnectionState) error {
+				found := sha256.Sum256(state.PeerCertificates[0].Raw)
+				if !bytes.Equal(found[:], wanted) {
+					return errors.New("its certificate has another fingerprint")
+				}
+				return nil
+			},
+		}
 	}
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse

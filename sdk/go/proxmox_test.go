@@ -4,6 +4,8 @@ package proxxy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -151,16 +153,22 @@ func TestOpenConsoleTellsProxmoxsErrors(t *testing.T) {
 		}
 	}
 	fake := newFakeProxmox(t, 200, answerOf(""))
+	if refusedBy(t, 500, "Configuration file 'nodes/pve1/qemu-server/101.conf' does not exist") != NoGuest ||
+		refusedBy(t, 403, "Permission check failed (/vms/101, VM.Console)") != Refused ||
+		refusedBy(t, 401, "No ticket") != Refused || refusedBy(t, 500, "got no worker upid") != Other {
+		t.Error("other reasons")
+	}
 	for name, change := range map[string]func(*Proxmox){
-		"not trusted":   func(p *Proxmox) { p.CA = "" },
-		"not reachable": func(p *Proxmox) { p.Host = "127.0.0.1:1" },
-		"other name":    func(p *Proxmox) { p.Host = strings.Replace(p.Host, "127.0.0.1", "localhost", 1) },
+		"other certificate": func(p *Proxmox) { p.CA, p.Fingerprint = "", strings.Repeat("a1", 32) },
+		"not trusted":       func(p *Proxmox) { p.CA = "" },
+		"not reachable":     func(p *Proxmox) { p.Host = "127.0.0.1:1" },
+		"other name":        func(p *Proxmox) { p.Host = strings.Replace(p.Host, "127.0.0.1", "localhost", 1) },
 	} {
 		proxmox := fake.proxmox()
 		change(&proxmox)
 		_, err := newProxxy(t, testKey).OpenConsole(context.Background(), proxmox, console)
 		var refused *ProxmoxError
-		if !errors.As(err, &refused) || refused.Status != 0 || refused.Unwrap() == nil || len(fake.requests) != 0 {
+		if !errors.As(err, &refused) || refused.Status != 0 || refused.Reason != Unreachable || refused.Unwrap() == nil || len(fake.requests) != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -168,6 +176,30 @@ func TestOpenConsoleTellsProxmoxsErrors(t *testing.T) {
 	cancel()
 	if _, err := newProxxy(t, testKey).OpenConsole(ctx, fake.proxmox(), console); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func refusedBy(t *testing.T, status int, words string) ProxmoxReason {
+	t.Helper()
+	var refused *ProxmoxError
+	err := refusal(&http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", words)})
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), words) {
+		t.Error(err)
+	}
+	return refused.Reason
+}
+
+func TestOpenConsoleWithAFingerprint(t *testing.T) {
+	fake := newFakeProxmox(t, 200, answerOf(""))
+	digest := sha256.Sum256(fake.Certificate().Raw)
+	proxmox := fake.proxmox()
+	proxmox.CA, proxmox.Fingerprint = "", strings.ToUpper(hex.EncodeToString(digest[:]))
+	proxxy := newProxxy(t, testKey)
+	link, err := proxxy.OpenConsole(context.Background(), proxmox, Console{VMID: 101, Type: "lxc", Node: "pve1"})
+	_, payload, _ := strings.Cut(link, "#payload=")
+	claims, openErr := proxxy.Open(payload)
+	if err != nil || openErr != nil || claims["fingerprint"] != proxmox.Fingerprint || claims["ca"] != nil {
+		t.Error(err, openErr, claims)
 	}
 }
 
@@ -184,6 +216,8 @@ func TestOpenConsoleChecksBeforeItAsks(t *testing.T) {
 		"Host":    func(p *Proxmox, _ *Console) { p.Host += "/x" },
 		"CSRF":    func(p *Proxmox, _ *Console) { p.Token, p.Ticket = "", "PVE:x" },
 		"CA":      func(p *Proxmox, _ *Console) { p.CA = "x" },
+
+		"Fingerprint": func(p *Proxmox, _ *Console) { p.Fingerprint = strings.Repeat("a1", 32) },
 	} {
 		proxmox, console := fake.proxmox(), good
 		change(&proxmox, &console)

@@ -3,8 +3,8 @@
 // Package proxxy makes links that open a guest's console. Before, check that the user may open this guest's console:
 // proxxy opens whatever a valid link names. It uses only the standard library.
 //
-// Errors are of the types InvalidOptionError, KeyFileError, InvalidPayloadError and ProxmoxError, for errors.As. None
-// contains a key, a token, a ticket or a password.
+// Errors are of the types InvalidOptionError, KeyFileError and ProxmoxError, for errors.As. None contains a key,
+// a token, a ticket or a password.
 package proxxy
 
 import (
@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -52,9 +53,6 @@ func New(options Options) (*Proxxy, error) {
 	if found == nil || !isOrigin(found[1]) || strings.ContainsAny(options.Page, `?#\"<>`) {
 		return nil, &InvalidOptionError{"Page",
 			"page is not the URL of a folder, like https://panel.example.com/console/"}
-	}
-	if options.Kid != "" && !keyName.MatchString(options.Kid) {
-		return nil, &InvalidOptionError{"Kid", `kid is not 1 to 32 letters, digits, "-", "_" or "."`}
 	}
 	if options.KeyFile != "" && options.Key != "" {
 		return nil, &InvalidOptionError{"Key", "either key or key file is needed"}
@@ -140,10 +138,10 @@ func (p *Proxxy) Open(payload string) (map[string]any, error) {
 	}
 	object, ok := parseObject(text)
 	if !ok {
-		return nil, &InvalidPayloadError{"not a JSON object, or a member is there twice"}
+		return nil, wrongPayload("not a JSON object, or a member is there twice")
 	}
 	if wrong := claims(object).check(); wrong != nil {
-		return nil, &InvalidPayloadError{wrong.reason}
+		return nil, wrongPayload(wrong.reason)
 	}
 	return object, nil
 }
@@ -160,13 +158,14 @@ var optionNames = map[string]string{"vmid": "VMID", "type": "Type", "cluster": "
 func (c claims) checkUse() *fault {
 	late, protocol := c.late(), c.text("protocol")
 	nbf, _ := c["nbf"].(int64)
+	_, isNumber := c["sub"].(int64)
 	switch sub := c.text("sub"); {
 	case c["vmid"].(int64) < vmidMin:
 		return &fault{"vmid", "vmid is not an integer from 100 to 999999999"}
 	case protocol != "" && protocol != "term":
 		return &fault{"protocol", "protocol is not vnc or term"}
-	case strings.ToValidUTF8(sub, "\x00") != sub || strings.Contains(sub, "\x00"):
-		return &fault{"sub", "sub is not UTF-8 without NUL"}
+	case c.has("sub") && !isNumber && (sub == "" || !utf8.ValidString(sub) || strings.Contains(sub, "\x00")):
+		return &fault{"sub", "sub is not an integer, or UTF-8 without NUL"}
 	case !late && c.has("cluster"):
 		return &fault{"cluster", "a payload with a console ticket needs host, not cluster"}
 	case !late && c.has("csrf"):
@@ -201,6 +200,7 @@ func (c *Console) fragment() (string, error) {
 		{"Title", c.Title, "title is not 1 to 256 bytes of UTF-8 without control characters",
 			func(text string) bool { return len(text) <= titleMax && isPlain(text) }},
 		{"Again", c.Again, "again is not a path of the page's origin, like /console/100", againPattern.MatchString},
+		{"Bar", c.Bar, "bar is not none", func(text string) bool { return text == "none" }},
 		{"Lang", c.Lang, "lang is not a language, like de or pt-BR", langPattern.MatchString},
 		{"Layout", c.Layout, "layout is not the name of a keyboard layout, like de", layoutPattern.MatchString},
 	} {
@@ -230,5 +230,6 @@ func (c *Console) fragment() (string, error) {
 	if c.ViewOnly {
 		add("view_only", "1")
 	}
+	add("bar", c.Bar)
 	return fragment.String(), nil
 }

@@ -103,7 +103,7 @@ func TestRefusesWhatProxxyRefuses(t *testing.T) {
 	_, refused := vectors(t)
 	for _, v := range refused {
 		_, err := newProxxy(t, v.Key).Open(v.Payload)
-		var invalid *InvalidPayloadError
+		var invalid *InvalidOptionError
 		if proxxyOnly[v.Name] {
 			if err != nil {
 				t.Errorf("%s: %v", v.Name, err)
@@ -122,7 +122,7 @@ func TestRefusesChangedAndCutPayloads(t *testing.T) {
 		changed[at] ^= 1
 		for _, payload := range []string{string(changed), string(changed[:at]),
 			good[0].Payload[:at] + "\n" + good[0].Payload[at:]} {
-			var invalid *InvalidPayloadError
+			var invalid *InvalidOptionError
 			if _, err := proxxy.Open(payload); !errors.As(err, &invalid) {
 				t.Fatalf("%d: %q: %v", at, payload, err)
 			}
@@ -153,7 +153,7 @@ func TestIsStrictAboutJSON(t *testing.T) {
 		"{" + good + `,"sub":"\ud800"}`, "{" + good + `,"jti":null}`, "{" + good + `,"session_max":1.5}`,
 		"{" + good + `,"x":` + strings.Repeat("[", 8) + strings.Repeat("]", 8) + "}",
 		"{" + strings.Replace(good, "100", "0", 1) + "}", "{" + strings.Replace(good, "100", "1e400", 1) + "}"} {
-		var invalid *InvalidPayloadError
+		var invalid *InvalidOptionError
 		if err := open(text); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -178,7 +178,7 @@ func TestIsStrictAboutHeaders(t *testing.T) {
 		`{"enc":"A256GCM"}`, `{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, `{"alg":"dir","enc":"A256GCM","crit":[]}`,
 		`{"alg":"dir","enc":"A256GCM","kid":""}`, `{"alg":"dir","enc":"A256GCM","kid":1}`,
 		`{"alg":"dir","alg":"dir","enc":"A256GCM"}`} {
-		var invalid *InvalidPayloadError
+		var invalid *InvalidOptionError
 		if err := open(header); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v", header, err)
 		}

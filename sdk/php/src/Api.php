@@ -11,11 +11,14 @@ final class Api
     private const ANSWER_MAX = 1 << 20; // bytes
     private const REASON_MAX = 200; // bytes of Proxmox's words
 
+    private readonly string $authority;
+
     public function __construct(private readonly Proxmox $proxmox)
     {
         if (!extension_loaded('curl')) {
-            throw new \RuntimeException('openConsole() needs PHP\'s extension curl');
+            throw new \RuntimeException("openConsole() needs PHP's extension curl");
         }
+        $this->authority = Host::authority($proxmox->host, self::PORT);
     }
 
     /**
@@ -28,40 +31,37 @@ final class Api
         $terminal = $console->protocol === 'term';
         $path = sprintf('nodes/%s/%s/%d/%s', rawurlencode((string) $console->node), $console->type, $console->vmid,
             $terminal ? 'termproxy' : 'vncproxy');
-        $answer = $terminal ? $this->post($path, '') : $this->askForVnc($path, $console->type);
+        // A container's vncproxy has no generate-password: the ticket is its password.
+        $vnc = $console->type === 'lxc' ? 'websocket=1' : 'websocket=1&generate-password=1';
+        [$status, $reason, $body] = $this->post($path, $terminal ? '' : $vnc);
+        if ($status === 400 && str_contains($vnc, 'generate-password') && str_contains($body, '"generate-password"')) {
+            // Since 9.2, Proxmox always sends a VM's password, and plans to remove the parameter.
+            [$status, $reason, $body] = $this->post($path, 'websocket=1');
+        }
+        if ($status !== 200) {
+            throw new ProxmoxError($status, match (true) {
+                $status === 401 || $status === 403 => ProxmoxError::REFUSED,
+                $status === 500 && preg_match('/^Configuration file .* does not exist/', $reason) === 1
+                    => ProxmoxError::NO_GUEST,
+                default => ProxmoxError::OTHER,
+            }, self::words("$status $reason"));
+        }
+        $answer = json_decode($body, true, 16)['data'] ?? [];
         $ticket = $answer['ticket'] ?? null;
         $port = $answer['port'] ?? null;
         // With the password or the user, proxxy logs in to the console, and the browser needs neither.
         $login = $terminal ? ['user', $answer['user'] ?? null] : ['password', $answer['password'] ?? $ticket];
         if (!is_string($ticket) || !(is_string($port) || is_int($port)) || !is_string($login[1])) {
-            throw new ProxmoxError(200, 'the answer has no console ticket');
+            throw new ProxmoxError(200, ProxmoxError::OTHER, 'the answer has no console ticket');
         }
         return ['vncticket' => $ticket, 'port' => $port, $login[0] => $login[1]];
     }
 
-    /** @return array<string, mixed> */
-    private function askForVnc(string $path, string $type): array
-    {
-        if ($type === 'lxc') { // a container's vncproxy has no generate-password: the ticket is its password
-            return $this->post($path, 'websocket=1');
-        }
-        try {
-            return $this->post($path, 'websocket=1&generate-password=1', '"generate-password"');
-        } catch (UnknownParameter) {
-            // Since 9.2, Proxmox always sends a VM's password, and plans to remove the parameter.
-            return $this->post($path, 'websocket=1');
-        }
-    }
-
-    /**
-     * Returns the member data of the answer. Throws UnknownParameter if the answer is 400 and names $optional.
-     *
-     * @return array<string, mixed>
-     */
-    private function post(string $path, string $form, string $optional = ''): array
+    /** @return array{int, string, string} the answer's status, its reason, and its body */
+    private function post(string $path, string $form): array
     {
         $reason = $body = '';
-        $curl = curl_init('https://' . Host::authority($this->proxmox->host, self::PORT) . "/api2/json/$path");
+        $curl = curl_init("https://$this->authority/api2/json/$path");
         curl_setopt_array($curl, [
             CURLOPT_TIMEOUT => $this->proxmox->timeout,
             CURLOPT_PROTOCOLS => CURLPROTO_HTTPS,
@@ -76,17 +76,12 @@ final class Api
                 return strlen($body) > self::ANSWER_MAX ? 0 : strlen($part);
             },
         ]);
-        $file = $this->trust($curl);
-        $done = curl_exec($curl);
-        $status = $done ? curl_getinfo($curl, CURLINFO_RESPONSE_CODE) : 0;
-        if ($status === 400 && $optional !== '' && str_contains($body, $optional)) {
-            throw new UnknownParameter();
+        $file = $this->trustCa($curl);
+        $this->trustFingerprint($curl);
+        if (curl_exec($curl) === false) {
+            throw $this->unreachable(curl_error($curl));
         }
-        if ($status !== 200) {
-            throw new ProxmoxError($status, $done ? self::words("$status $reason") : curl_error($curl));
-        }
-        $data = json_decode($body, true, 16)['data'] ?? null;
-        return is_array($data) ? $data : throw new ProxmoxError(200, 'the answer is not JSON with data');
+        return [curl_getinfo($curl, CURLINFO_RESPONSE_CODE), $reason, $body];
     }
 
     /** @return list<string> */
@@ -102,7 +97,7 @@ final class Api
      *
      * @return resource|null the file, which exists as long as this value
      */
-    private function trust(\CurlHandle $curl)
+    private function trustCa(\CurlHandle $curl)
     {
         if ($this->proxmox->ca === null) {
             return null;
@@ -111,8 +106,44 @@ final class Api
         if ($file === false || fwrite($file, $this->proxmox->ca) === false || !fflush($file)) {
             throw new \RuntimeException('no temporary file for the CA');
         }
+        // The path of a folder without certificates: otherwise curl also trusts the system's CAs.
         curl_setopt_array($curl, [CURLOPT_CAINFO => stream_get_meta_data($file)['uri'], CURLOPT_CAPATH => '/dev/null']);
         return $file;
+    }
+
+    /**
+     * Lets curl trust only the certificate with the fingerprint of the options, whoever signed it. curl compares only
+     * public keys: so this gets the certificate by a connection of its own, which compares the fingerprint.
+     */
+    private function trustFingerprint(\CurlHandle $curl): void
+    {
+        if ($this->proxmox->fingerprint === null) {
+            return;
+        }
+        $context = stream_context_create(['ssl' => ['verify_peer' => false, 'verify_peer_name' => false,
+            'capture_peer_cert' => true]]);
+        $connection = @stream_socket_client("ssl://$this->authority", $code, $words, $this->proxmox->timeout,
+            STREAM_CLIENT_CONNECT, $context);
+        if ($connection === false) {
+            throw $this->unreachable($words === '' ? 'no TLS connection' : $words);
+        }
+        $certificate = stream_context_get_params($connection)['options']['ssl']['peer_certificate'];
+        $expected = strtolower(str_replace(':', '', $this->proxmox->fingerprint));
+        if (!hash_equals($expected, (string) openssl_x509_fingerprint($certificate, 'sha256'))) {
+            throw $this->unreachable('its certificate has another fingerprint');
+        }
+        $pem = openssl_pkey_get_details(openssl_pkey_get_public($certificate))['key'];
+        $key = base64_decode((string) preg_replace('/-----[^-]+-----|\s/', '', $pem));
+        curl_setopt_array($curl, [
+            CURLOPT_SSL_VERIFYPEER => false,
+            CURLOPT_SSL_VERIFYHOST => 0,
+            CURLOPT_PINNEDPUBLICKEY => 'sha256//' . base64_encode(hash('sha256', $key, true)),
+        ]);
+    }
+
+    private function unreachable(string $why): ProxmoxError
+    {
+        return new ProxmoxError(0, ProxmoxError::UNREACHABLE, self::words("$this->authority: $why"));
     }
 
     private static function words(string $text): string

@@ -43,6 +43,11 @@ final class Claims
             && str_contains($value, '-----BEGIN CERTIFICATE-----') && !str_contains($value, "\0");
     }
 
+    public static function isFingerprint(string $text): bool
+    {
+        return preg_match('/^(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})$/Di', $text) === 1;
+    }
+
     /** @return ?array{string, string} the claim, and what is wrong with it */
     private static function guestFault(array $claims): ?array
     {
@@ -109,8 +114,7 @@ final class Claims
             !$is('origin', Host::isOrigin(...))
                 => ['origin', 'origin is not an origin, like https://panel.example.com'],
             !$is('client', Host::isNetwork(...)) => ['client', 'client is not an IP address or network'],
-            !$is('fingerprint', static fn (string $text): bool =>
-                preg_match('/^(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})$/Di', $text) === 1)
+            !$is('fingerprint', self::isFingerprint(...))
                 => ['fingerprint', 'fingerprint is not a SHA-256 fingerprint, 64 hex digits'],
             $has('session_max') && !self::isInteger($claims['session_max'], self::SESSION_MAX)
                 => ['session_max', 'session_max is not a number of seconds from 1 to 31536000'],

@@ -38,6 +38,7 @@ final class Console
      * @param ?string $lang the page's language, such as "de"; the browser's by default
      * @param ?string $layout the guest's keyboard layout for typed text, such as "de"
      * @param bool $viewOnly the page sends no input
+     * @param ?string $bar "none": the page has no bar
      */
     public function __construct(
         public readonly int $vmid,
@@ -67,6 +68,7 @@ final class Console
         public readonly ?string $lang = null,
         public readonly ?string $layout = null,
         public readonly bool $viewOnly = false,
+        public readonly ?string $bar = null,
     ) {
     }
 

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Proxxy;
 
-/** An option that proxxy or the console's page would refuse. */
+/** An option that proxxy or the console's page would refuse, or a payload given to open(). */
 final class InvalidOption extends \InvalidArgumentException implements ProxxyError
 {
     /** @param string $option the option's name, such as "vmid" */

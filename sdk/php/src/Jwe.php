@@ -39,7 +39,7 @@ final class Jwe
     {
         $parts = explode('.', $payload);
         if (count($parts) !== 5) {
-            throw new InvalidPayload('it does not have five parts with dots between them');
+            throw new InvalidOption('payload', 'payload does not have five parts with dots between them');
         }
         [$protected, $encryptedKey] = $parts;
         $kid = self::kid($protected);
@@ -47,11 +47,11 @@ final class Jwe
         // OpenSSL also accepts a shorter tag.
         if ($encryptedKey !== '' || strlen($nonce ?? '') !== self::NONCE_BYTES
             || strlen($tag ?? '') !== self::TAG_BYTES) {
-            throw new InvalidPayload('it may be cut off: it needs an empty encrypted key, a nonce of 12 and a tag of '
-                . '16 bytes, in base64url');
+            throw new InvalidOption('payload', 'payload may be cut off: it needs an empty encrypted key, a nonce of '
+                . '12 and a tag of 16 bytes, in base64url');
         }
         if ($sealed === null || $sealed === '') {
-            throw new InvalidPayload('its ciphertext is not base64url');
+            throw new InvalidOption('payload', 'the ciphertext of payload is not base64url');
         }
         $usable = $keys->opening($kid);
         foreach ($usable as $key) {
@@ -60,8 +60,8 @@ final class Jwe
                 return $text;
             }
         }
-        throw new InvalidPayload($usable === [] ? 'its kid is not the name of a key here'
-            : 'not made with our key, or changed on its way');
+        throw new InvalidOption('payload', $usable === [] ? 'payload has a kid that is not the name of a key here'
+            : 'payload was not made with our key, or changed on its way');
     }
 
     /** Checks a protected header. Returns its kid. */
@@ -70,16 +70,18 @@ final class Jwe
         $text = self::decode($protected);
         $header = $text === null || strlen($text) > self::HEADER_MAX ? null : StrictJson::object($text);
         $fault = match (true) {
-            $header === null => 'its header is not JSON in base64url',
-            ($header['alg'] ?? null) !== 'dir' => 'its alg is not dir',
-            ($header['enc'] ?? null) !== 'A256GCM' => 'its enc is not A256GCM',
+            $header === null => 'header is not JSON in base64url',
+            ($header['alg'] ?? null) !== 'dir' => 'alg is not dir',
+            ($header['enc'] ?? null) !== 'A256GCM' => 'enc is not A256GCM',
             array_key_exists('zip', $header), array_key_exists('crit', $header)
-                => 'its header requires an extension, zip or crit',
+                => 'header requires an extension, zip or crit',
             array_key_exists('kid', $header) && !(is_string($header['kid'])
-                && preg_match('/^[^\x00-\x1f\x7f]{1,32}$/D', $header['kid'])) => 'its kid is not the name of a key here',
+                && preg_match('/^[^\x00-\x1f\x7f]{1,32}$/D', $header['kid']))
+                => 'kid is not the name of a key here',
             default => null,
         };
-        return $fault === null ? $header['kid'] ?? null : throw new InvalidPayload($fault);
+        return $fault === null ? $header['kid'] ?? null
+            : throw new InvalidOption('payload', "payload is refused: its $fault");
     }
 
     private static function encode(string $bytes): string

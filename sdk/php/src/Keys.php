@@ -53,7 +53,8 @@ final class Keys
         if ($keys === [] || count($keys) > self::MAX) {
             throw new KeyFileError("$place: " . ($keys === [] ? 'there is no key' : 'more than 8 keys'));
         }
-        return new self($keys, self::choose($keys, $kid) ?? throw new KeyFileError("$place: no key has the name $kid"));
+        return new self($keys, self::choose($keys, $kid) ?? throw new KeyFileError(
+            "$place: no key has the name that kid has"));
     }
 
     /**
@@ -64,6 +65,9 @@ final class Keys
     {
         if ($kid === null) {
             return $keys[0];
+        }
+        if (!self::isName($kid)) {
+            return null;
         }
         $named = array_filter($keys, static fn (array $key): bool => $key['kid'] === $kid)
             ?: array_filter($keys, static fn (array $key): bool => $key['kid'] === null);

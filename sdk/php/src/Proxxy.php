@@ -11,6 +11,8 @@ namespace Proxxy;
 final class Proxxy
 {
     private const OPTIONS = ['nbf' => 'notBefore', 'session_max' => 'sessionMax']; // by their claims
+    private const OF_PROXMOX = ['cluster', 'host', 'ticket', 'csrf', 'ca', 'fingerprint', 'vncticket', 'port', 'password',
+        'user'];
     private const VMID_MIN = 100; // Proxmox gives no smaller one
     private const EXPIRES_IN = 300; // seconds
     private const EXPIRES_IN_MAX = 86400; // the most that PROXXY_PAYLOAD_LIFETIME allows
@@ -37,9 +39,6 @@ final class Proxxy
         }
         if (($keyFile === null) === ($key === null)) {
             throw new InvalidOption('key', 'either key or keyFile is needed');
-        }
-        if ($kid !== null && !Keys::isName($kid)) {
-            throw new InvalidOption('kid', 'kid is not 1 to 32 letters, digits, "-", "_" or "."');
         }
         $this->keys = $key === null ? Keys::ofFile((string) $keyFile, $kid) : Keys::ofText($key, 'key', $kid);
     }
@@ -79,7 +78,7 @@ final class Proxxy
     }
 
     /**
-     * Returns the claims of a payload. Throws InvalidPayload if the keys do not open it, or if proxxy would refuse its
+     * Returns the claims of a payload. Throws InvalidOption if the keys do not open it, or if proxxy would refuse its
      * text. Does not check times, and knows nothing of proxxy's cluster files. It is for tests.
      *
      * @return array<string|int, mixed>
@@ -88,12 +87,12 @@ final class Proxxy
     {
         $claims = StrictJson::object(Jwe::open($payload, $this->keys));
         if ($claims === null) {
-            throw new InvalidPayload('not a JSON object, or a member is there twice');
+            throw new InvalidOption('payload', 'payload is not a JSON object, or a member is there twice');
         }
         try {
             Claims::check($claims);
         } catch (InvalidOption $fault) {
-            throw new InvalidPayload($fault->getMessage());
+            throw new InvalidOption('payload', 'payload is refused: ' . $fault->getMessage());
         }
         return $claims;
     }
@@ -104,12 +103,13 @@ final class Proxxy
      */
     public function openConsole(Proxmox $proxmox, Console $console): string
     {
-        foreach (['cluster', 'host', 'ticket', 'csrf', 'vncticket', 'port', 'password', 'user'] as $option) {
+        foreach (self::OF_PROXMOX as $option) {
             if ($console->$option !== null) {
                 throw new InvalidOption($option, "$option comes from Proxmox: do not set it for openConsole()");
             }
         }
-        $known = ['host' => $proxmox->host, 'ticket' => $proxmox->identity(), 'ca' => $console->ca ?? $proxmox->ca,
+        $known = ['host' => $proxmox->host, 'ticket' => $proxmox->identity(), 'ca' => $proxmox->ca,
+            'fingerprint' => $proxmox->fingerprint,
             'expiresIn' => $console->expiresIn ?? self::TICKET_EXPIRES_IN, 'jti' => $console->jti ?? true];
         $options = get_object_vars($console);
         // Checks all options before Proxmox is asked: a console that it opens takes one of its ports.
@@ -119,7 +119,7 @@ final class Proxxy
         try {
             return $this->link($opened);
         } catch (InvalidOption $fault) {
-            throw new ProxmoxError(200, 'unexpected answer: ' . $fault->getMessage());
+            throw new ProxmoxError(200, ProxmoxError::OTHER, "unexpected answer: {$fault->getMessage()}");
         }
     }
 
@@ -140,6 +140,7 @@ final class Proxxy
                 || !Host::isOrigin($origin)) === [], 'panel is not a list of origins, like https://panel.example.com'],
             'lang' => [preg_match('/^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*$/D', $console->lang ?? 'en') === 1,
                 'lang is not a language, like de or pt-BR'],
+            'bar' => [in_array($console->bar, [null, 'none'], true), 'bar is not none'],
             'layout' => [preg_match('/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/D', $console->layout ?? 'us') === 1,
                 'layout is not the name of a keyboard layout, like de'],
         ];
@@ -150,7 +151,8 @@ final class Proxxy
         }
         $parameters = [['title', $console->title], ['session_max', $console->sessionMax], ['again', $console->again],
             ...array_map(static fn (string $origin): array => ['panel', $origin], array_values($console->panel)),
-            ['lang', $console->lang], ['layout', $console->layout], ['view_only', $console->viewOnly ? 1 : null]];
+            ['lang', $console->lang], ['layout', $console->layout], ['view_only', $console->viewOnly ? 1 : null],
+            ['bar', $console->bar]];
         $fragment = '';
         foreach ($parameters as [$name, $value]) {
             $fragment .= $value === null ? '' : "&$name=" . rawurlencode((string) $value);

@@ -3,7 +3,7 @@
 // The payloads that all languages share.
 declare(strict_types=1);
 
-use Proxxy\InvalidPayload;
+use Proxxy\InvalidOption;
 use Proxxy\Jwe;
 use Proxxy\Keys;
 use Proxxy\Proxxy;
@@ -35,7 +35,7 @@ return [
                 $open();
                 continue;
             }
-            $error = thrown(InvalidPayload::class, $open, $vector['name']);
+            $error = thrown(InvalidOption::class, $open, $vector['name']);
             if ($vector['format'] === 'jwe') {
                 same(true, str_contains($error->getMessage(), $vector['why']), "{$vector['name']}: "
                     . $error->getMessage());
@@ -48,8 +48,8 @@ return [
         for ($at = 0; $at < strlen($vector['payload']); $at++) {
             $changed = $vector['payload'];
             $changed[$at] = $changed[$at] === 'A' ? 'B' : 'A';
-            thrown(InvalidPayload::class, static fn () => $proxxy->open($changed), "character $at");
-            thrown(InvalidPayload::class, static fn () => $proxxy->open(substr($changed, 0, $at)), "cut at $at");
+            thrown(InvalidOption::class, static fn () => $proxxy->open($changed), "character $at");
+            thrown(InvalidOption::class, static fn () => $proxxy->open(substr($changed, 0, $at)), "cut at $at");
         }
     },
     'refuses text that only a lenient parser takes' => static function (): void {
@@ -63,7 +63,7 @@ return [
             "{{$good},\"sub\":\"\\u0000\"}", "{{$good},\"sub\":\"\xFF\"}", "{{$good},\"sub\":\"\\ud800\"}",
             "{{$good},\"x\":" . str_repeat('[', 8) . str_repeat(']', 8) . '}', "{{$good},\"jti\":null}",
             "{{$good},\"session_max\":1.5}", str_replace('100', '0', "{{$good}}")] as $text) {
-            thrown(InvalidPayload::class, static fn () => $open($text), $text);
+            thrown(InvalidOption::class, static fn () => $open($text), $text);
         }
     },
     'refuses other headers' => static function (): void {
@@ -76,7 +76,7 @@ return [
             '{"alg":"dir","enc":"A256GCM","zip":"DEF"}', '{"alg":"dir","enc":"A256GCM","crit":[]}',
             '{"alg":"dir","enc":"A256GCM","kid":""}', '{"alg":"dir","enc":"A256GCM","kid":1}', '{}', '[]', 'x',
             '{"alg":"dir","alg":"dir","enc":"A256GCM"}'] as $header) {
-            thrown(InvalidPayload::class, static fn () => $open($header), $header);
+            thrown(InvalidOption::class, static fn () => $open($header), $header);
         }
     },
 ];
