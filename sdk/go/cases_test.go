@@ -104,7 +104,8 @@ func TestMakesTheLinks(t *testing.T) {
 		}
 		var parameters []string
 		for _, pair := range c.Fragment {
-			parameters = append(parameters, pair[0]+"="+strings.ReplaceAll(url.QueryEscape(pair[1]), "+", "%20"))
+			value := strings.ReplaceAll(url.QueryEscape(pair[1]), "+", "%20")
+			parameters = append(parameters, pair[0]+"="+value)
 		}
 		if rest != strings.Join(parameters, "&") {
 			t.Errorf("%s: %s", c.Name, rest)
@@ -225,7 +226,8 @@ func TestReadsPages(t *testing.T) {
 	}
 	for _, page := range all.Pages.Bad {
 		var invalid *InvalidOptionError
-		if _, err := New(Options{Page: page, Key: testKey}); !errors.As(err, &invalid) || invalid.Option != "Page" {
+		_, err := New(Options{Page: page, Key: testKey})
+		if !errors.As(err, &invalid) || invalid.Option != "Page" {
 			t.Errorf("%s: %v", page, err)
 		}
 	}
@@ -275,7 +277,8 @@ func TestShowsNoSecret(t *testing.T) {
 	proxxy := newProxxy(t, "5345435245545345435245545345435245545345435245545345435245540000") // SECRETSECRET…
 	for _, value := range []any{console, &console, proxmox, &proxmox, proxxy, *proxxy} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-			if text := fmt.Sprintf(verb, value); strings.Contains(text, "SECRET") || strings.Contains(text, "83 69") {
+			text := fmt.Sprintf(verb, value)
+			if strings.Contains(text, "SECRET") || strings.Contains(text, "83 69") {
 				t.Errorf("%s: %s", verb, text)
 			}
 		}

@@ -104,7 +104,8 @@ func (c claims) checkLogin() *fault {
 		return &fault{"vncticket", "vncticket is not a string of 1 to 512 bytes without control characters"}
 	case !c.isInteger("port", 65535) && !isPort(c.text("port")):
 		return &fault{"port", "port is not a number from 1 to 65535"}
-	case protocol == "term" && c.has("user") && (!c.isText("user", userMax) || strings.Contains(c.text("user"), ":")):
+	case protocol == "term" && c.has("user") &&
+		(!c.isText("user", userMax) || strings.Contains(c.text("user"), ":")):
 		return &fault{"user", "user is not USER@REALM or USER@REALM!NAME"}
 	case protocol != "term" && c["password"] != nil && !c.isText("password", math.MaxInt):
 		return &fault{"password", "password is not a string without control characters"}
@@ -156,7 +157,8 @@ func (c claims) checkIdentity() *fault {
 func ticketReason(ticket string) string {
 	switch {
 	case ticketWithHeader.MatchString(ticket):
-		return "ticket has a header or cookie name before it: a user's ticket begins with PVE:, a token with PVEAPIToken="
+		return "ticket has a header or cookie name before it: a user's ticket begins with PVE:, " +
+			"a token with PVEAPIToken="
 	case strings.Contains(ticket, "PVEVNC:"):
 		return "ticket is a VNC ticket, which belongs in vncticket"
 	case bareToken.MatchString(ticket):

@@ -73,7 +73,8 @@ func openJWE(payload string, k *keys) ([]byte, error) {
 	nonce, _ := decodePart(parts[2])
 	tag, _ := decodePart(parts[4])
 	if parts[1] != "" || len(nonce) != nonceLen || len(tag) != tagLen {
-		return nil, wrongPayload("it may be cut off: it needs an empty encrypted key, a nonce of 12 and a tag of 16 bytes, in base64url")
+		return nil, wrongPayload("it may be cut off: it needs an empty encrypted key, a nonce of 12 and " +
+			"a tag of 16 bytes, in base64url")
 	}
 	sealed, ok := decodePart(parts[3])
 	if !ok || len(sealed) == 0 {

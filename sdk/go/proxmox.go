@@ -62,11 +62,13 @@ func (p *Proxxy) OpenConsole(ctx context.Context, proxmox Proxmox, console Conso
 	if err := proxmox.check(); err != nil {
 		return "", err
 	}
-	for name, value := range map[string]any{"Cluster": console.Cluster, "Host": console.Host, "Ticket": console.Ticket,
-		"CSRF": console.CSRF, "CA": console.CA, "Fingerprint": console.Fingerprint, "VNCTicket": console.VNCTicket,
-		"Port": console.Port, "Password": console.Password, "User": console.User} {
+	for name, value := range map[string]any{
+		"Cluster": console.Cluster, "Host": console.Host, "Ticket": console.Ticket, "CSRF": console.CSRF,
+		"CA": console.CA, "Fingerprint": console.Fingerprint, "VNCTicket": console.VNCTicket,
+		"Port": console.Port, "Password": console.Password, "User": console.User,
+	} {
 		if value != nil && value != "" {
-			return "", &InvalidOptionError{name, name + " comes from Proxmox: do not set it for OpenConsole"}
+			return "", &InvalidOptionError{name, name + " is Proxmox's: do not set it for OpenConsole"}
 		}
 	}
 	console.Host, console.Ticket, console.Once = proxmox.Host, proxmox.identity(), true
@@ -86,7 +88,7 @@ func (p *Proxxy) OpenConsole(ctx context.Context, proxmox Proxmox, console Conso
 	link, err := p.Link(console)
 	var wrong *InvalidOptionError
 	if errors.As(err, &wrong) {
-		return "", &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: "unexpected answer: " + wrong.Reason}
+		return "", badAnswer("unexpected answer: " + wrong.Reason)
 	}
 	return link, err
 }
@@ -158,7 +160,7 @@ func (p *Proxmox) open(ctx context.Context, console *Console) error {
 		console.Password = got.Ticket
 	}
 	if console.VNCTicket == "" || (console.Protocol == "term" && console.User == "") {
-		return &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: "the answer has no console ticket"}
+		return badAnswer("the answer has no console ticket")
 	}
 	return nil
 }
@@ -196,9 +198,13 @@ func (p *Proxmox) post(ctx context.Context, path, form string) (*answer, []byte,
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	decoder.UseNumber()
 	if decoder.Decode(&whole) != nil || whole.Data == nil {
-		return nil, nil, &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: "the answer is not JSON with data"}
+		return nil, nil, badAnswer("the answer is not JSON with data")
 	}
 	return whole.Data, nil, nil
+}
+
+func badAnswer(words string) error {
+	return &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: words}
 }
 
 func unreachable(place string, err error) error {

@@ -35,7 +35,8 @@ func newFakeProxmox(t *testing.T, status int, body string) *fakeProxmox {
 	fake := &fakeProxmox{status: status, body: body}
 	fake.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
-		fake.requests = append(fake.requests, fmt.Sprint(r.Method, " ", r.URL.EscapedPath(), " ", r.PostForm.Encode()))
+		request := fmt.Sprint(r.Method, " ", r.URL.EscapedPath(), " ", r.PostForm.Encode())
+		fake.requests = append(fake.requests, request)
 		fake.headers = r.Header
 		if strings.Contains(fake.body, "generate-password") && r.PostForm.Has("generate-password") {
 			http.Error(w, fake.body, http.StatusBadRequest)
@@ -64,12 +65,13 @@ func quote(text string) string {
 }
 
 func TestOpenConsole(t *testing.T) {
+	const forVM = "vncproxy generate-password=1&websocket=1"
 	proxxy := newProxxy(t, testKey)
 	for _, c := range []struct {
 		kind, protocol, more, request, page, login, value string
 	}{
-		{"qemu", "", `,"password":"aVNCpass"`, "vncproxy generate-password=1&websocket=1", "novnc", "password", "aVNCpass"},
-		{"qemu", "vnc", "", "vncproxy generate-password=1&websocket=1", "novnc", "password", testTicket},
+		{"qemu", "", `,"password":"aVNCpass"`, forVM, "novnc", "password", "aVNCpass"},
+		{"qemu", "vnc", "", forVM, "novnc", "password", testTicket},
 		{"lxc", "vnc", "", "vncproxy websocket=1", "novnc", "password", testTicket},
 		{"qemu", "term", "", "termproxy ", "xterm", "user", "panel@pve!proxxy"},
 		{"lxc", "term", "", "termproxy ", "xterm", "user", "panel@pve!proxxy"},
@@ -77,7 +79,8 @@ func TestOpenConsole(t *testing.T) {
 		fake := newFakeProxmox(t, 200, answerOf(c.more))
 		proxmox := fake.proxmox()
 		link, err := proxxy.OpenConsole(context.Background(), proxmox,
-			Console{VMID: 101, Type: c.kind, Node: "pve1", Protocol: c.protocol, Sub: "alice", Title: "web 1"})
+			Console{VMID: 101, Type: c.kind, Node: "pve1", Protocol: c.protocol, Sub: "alice",
+				Title: "web 1"})
 		if err != nil {
 			t.Errorf("%+v: %v", c, err)
 			continue
@@ -86,7 +89,8 @@ func TestOpenConsole(t *testing.T) {
 		if len(fake.requests) != 1 || fake.requests[0] != expected {
 			t.Errorf("%v instead of %s", fake.requests, expected)
 		}
-		if fake.headers.Get("Authorization") != "PVEAPIToken="+testToken || fake.headers.Get("CSRFPreventionToken") != "" {
+		if fake.headers.Get("Authorization") != "PVEAPIToken="+testToken ||
+			fake.headers.Get("CSRFPreventionToken") != "" {
 			t.Errorf("%v", fake.headers)
 		}
 		address, fragment, _ := strings.Cut(link, "#payload=")
@@ -96,11 +100,13 @@ func TestOpenConsole(t *testing.T) {
 			t.Errorf("%s %s %v", address, rest, err)
 			continue
 		}
-		if left := claims["exp"].(int64) - time.Now().Unix(); left < 50 || left > 60 || len(claims["jti"].(string)) != 32 {
+		left := claims["exp"].(int64) - time.Now().Unix()
+		if left < 50 || left > 60 || len(claims["jti"].(string)) != 32 {
 			t.Errorf("%d seconds, jti %v", left, claims["jti"])
 		}
-		for name, value := range map[string]any{"vmid": int64(101), "type": c.kind, "host": proxmox.Host, "node": "pve1",
-			"ticket": "PVEAPIToken=" + testToken, "vncticket": testTicket, "port": "5901", "ca": proxmox.CA,
+		for name, value := range map[string]any{"vmid": int64(101), "type": c.kind, "host": proxmox.Host,
+			"node": "pve1", "ticket": "PVEAPIToken=" + testToken, "vncticket": testTicket,
+			"port": "5901", "ca": proxmox.CA,
 			"sub": "alice", c.login: c.value} {
 			if claims[name] != value {
 				t.Errorf("%s: %v instead of %v", name, claims[name], value)
@@ -141,7 +147,8 @@ func TestOpenConsoleTellsProxmoxsErrors(t *testing.T) {
 		status int
 		body   string
 	}{{401, ""}, {403, `{"data":null}`}, {500, ""}, {302, ""}, {200, "x"}, {200, `{"data":null}`},
-		{200, `{"data":{"port":"5901"}}`}, {200, `{"data":{"ticket":"x"}}`}, {200, `{"data":{"ticket":"x","port":0}}`},
+		{200, `{"data":{"port":"5901"}}`}, {200, `{"data":{"ticket":"x"}}`},
+		{200, `{"data":{"ticket":"x","port":0}}`},
 		{200, `{"data":{"ticket":"a\nb","port":1}}`}} {
 		fake := newFakeProxmox(t, c.status, c.body)
 		_, err := newProxxy(t, testKey).OpenConsole(context.Background(), fake.proxmox(), console)
@@ -168,13 +175,15 @@ func TestOpenConsoleTellsProxmoxsErrors(t *testing.T) {
 		change(&proxmox)
 		_, err := newProxxy(t, testKey).OpenConsole(context.Background(), proxmox, console)
 		var refused *ProxmoxError
-		if !errors.As(err, &refused) || refused.Status != 0 || refused.Reason != Unreachable || refused.Unwrap() == nil || len(fake.requests) != 0 {
+		if !errors.As(err, &refused) || refused.Status != 0 || refused.Reason != Unreachable ||
+			refused.Unwrap() == nil || len(fake.requests) != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := newProxxy(t, testKey).OpenConsole(ctx, fake.proxmox(), console); !errors.Is(err, context.Canceled) {
+	_, err := newProxxy(t, testKey).OpenConsole(ctx, fake.proxmox(), console)
+	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -234,8 +243,9 @@ func TestOpenConsoleChecksBeforeItAsks(t *testing.T) {
 
 func TestAuthority(t *testing.T) {
 	for host, expected := range map[string]string{"pve1": "pve1:8006", "pve1.": "pve1:8006", "pve1:443": "pve1:443",
-		"192.0.2.1": "192.0.2.1:8006", "2001:db8::1": "[2001:db8::1]:8006", "[2001:db8::1]": "[2001:db8::1]:8006",
-		"2001:db8::8006": "[2001:db8::8006]:8006", "[2001:db8::1]:443": "[2001:db8::1]:443", "::1": "[::1]:8006"} {
+		"192.0.2.1": "192.0.2.1:8006", "2001:db8::1": "[2001:db8::1]:8006",
+		"[2001:db8::1]": "[2001:db8::1]:8006", "2001:db8::8006": "[2001:db8::8006]:8006",
+		"[2001:db8::1]:443": "[2001:db8::1]:443", "::1": "[::1]:8006"} {
 		if got := authority(host, apiPort); got != expected {
 			t.Errorf("%s: %s", host, got)
 		}

@@ -124,7 +124,8 @@ func (p *Proxxy) Payload(console Console) (string, error) {
 	payload, err := sealJWE(bytes.TrimSpace(text.Bytes()), p.keys.sealing)
 	if err == nil && len(payload) > payloadMax {
 		name := made.longest()
-		return "", &InvalidOptionError{optionNames[name], name + " is too long: a link has room for about 11 KiB of claims"}
+		reason := name + " is too long: a link has room for about 11 KiB of claims"
+		return "", &InvalidOptionError{optionNames[name], reason}
 	}
 	return payload, err
 }
@@ -199,7 +200,8 @@ func (c *Console) fragment() (string, error) {
 	}{
 		{"Title", c.Title, "title is not 1 to 256 bytes of UTF-8 without control characters",
 			func(text string) bool { return len(text) <= titleMax && isPlain(text) }},
-		{"Again", c.Again, "again is not a path of the page's origin, like /console/100", againPattern.MatchString},
+		{"Again", c.Again, "again is not a path of the page's origin, like /console/100",
+			againPattern.MatchString},
 		{"Bar", c.Bar, "bar is not none", func(text string) bool { return text == "none" }},
 		{"Lang", c.Lang, "lang is not a language, like de or pt-BR", langPattern.MatchString},
 		{"Layout", c.Layout, "layout is not the name of a keyboard layout, like de", layoutPattern.MatchString},
@@ -221,7 +223,8 @@ func (c *Console) fragment() (string, error) {
 	add("again", c.Again)
 	for _, origin := range c.Panel {
 		if !isOrigin(origin) {
-			return "", &InvalidOptionError{"Panel", "panel is not a list of origins, like https://panel.example.com"}
+			reason := "panel is not a list of origins, like https://panel.example.com"
+			return "", &InvalidOptionError{"Panel", reason}
 		}
 		add("panel", origin)
 	}

@@ -53,7 +53,8 @@ func namesDiffer(text []byte) bool {
 	for {
 		token, err := decoder.Token()
 		if err != nil {
-			written := bytes.Count(text, []byte("\uFFFD")) + bytes.Count(bytes.ToLower(text), []byte(`\ufffd`))
+			escapes := bytes.Count(bytes.ToLower(text), []byte(`\ufffd`))
+			written := bytes.Count(text, []byte("\uFFFD")) + escapes
 			return err == io.EOF && replaced <= written
 		}
 		delim, isDelim := token.(json.Delim)

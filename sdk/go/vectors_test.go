@@ -152,7 +152,8 @@ func TestIsStrictAboutJSON(t *testing.T) {
 		"{" + good + `,"\u0076mid":1}`, "{" + good + `,"sub":"\u0000"}`, "{" + good + ",\"sub\":\"\xFF\"}",
 		"{" + good + `,"sub":"\ud800"}`, "{" + good + `,"jti":null}`, "{" + good + `,"session_max":1.5}`,
 		"{" + good + `,"x":` + strings.Repeat("[", 8) + strings.Repeat("]", 8) + "}",
-		"{" + strings.Replace(good, "100", "0", 1) + "}", "{" + strings.Replace(good, "100", "1e400", 1) + "}"} {
+		"{" + strings.Replace(good, "100", "0", 1) + "}",
+		"{" + strings.Replace(good, "100", "1e400", 1) + "}"} {
 		var invalid *InvalidOptionError
 		if err := open(text); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v", text, err)
@@ -164,7 +165,8 @@ func TestIsStrictAboutHeaders(t *testing.T) {
 	const text = `{"vmid":100,"type":"qemu","cluster":"pve","exp":4102444800}`
 	proxxy := newProxxy(t, testKey+",a:"+testKey)
 	open := func(header string) error {
-		payload, err := compactJWE([]byte(header), []byte(text), proxxy.keys.sealing.bytes, make([]byte, nonceLen))
+		key, nonce := proxxy.keys.sealing.bytes, make([]byte, nonceLen)
+		payload, err := compactJWE([]byte(header), []byte(text), key, nonce)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,8 +176,9 @@ func TestIsStrictAboutHeaders(t *testing.T) {
 	if err := open(`{"alg":"dir","enc":"A256GCM","kid":"b"}`); err != nil {
 		t.Errorf("a key without a name does not open it: %v", err)
 	}
-	for _, header := range []string{`{"alg":"A256KW","enc":"A256GCM"}`, `{"alg":"dir","enc":"A128GCM"}`, `{}`, `[]`, `x`,
-		`{"enc":"A256GCM"}`, `{"alg":"dir","enc":"A256GCM","zip":"DEF"}`, `{"alg":"dir","enc":"A256GCM","crit":[]}`,
+	for _, header := range []string{`{"alg":"A256KW","enc":"A256GCM"}`, `{"alg":"dir","enc":"A128GCM"}`, `{}`,
+		`[]`, `x`, `{"enc":"A256GCM"}`, `{"alg":"dir","enc":"A256GCM","zip":"DEF"}`,
+		`{"alg":"dir","enc":"A256GCM","crit":[]}`,
 		`{"alg":"dir","enc":"A256GCM","kid":""}`, `{"alg":"dir","enc":"A256GCM","kid":1}`,
 		`{"alg":"dir","alg":"dir","enc":"A256GCM"}`} {
 		var invalid *InvalidOptionError

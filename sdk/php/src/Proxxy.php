@@ -11,8 +11,8 @@ namespace Proxxy;
 final class Proxxy
 {
     private const OPTIONS = ['nbf' => 'notBefore', 'session_max' => 'sessionMax']; // by their claims
-    private const OF_PROXMOX = ['cluster', 'host', 'ticket', 'csrf', 'ca', 'fingerprint', 'vncticket', 'port', 'password',
-        'user'];
+    private const OF_PROXMOX = ['cluster', 'host', 'ticket', 'csrf', 'ca', 'fingerprint', 'vncticket', 'port',
+        'password', 'user'];
     private const VMID_MIN = 100; // Proxmox gives no smaller one
     private const EXPIRES_IN = 300; // seconds
     private const EXPIRES_IN_MAX = 86400; // the most that PROXXY_PAYLOAD_LIFETIME allows
@@ -99,7 +99,8 @@ final class Proxxy
 
     /**
      * For a proxxy without a token of its own: asks Proxmox for the console, and returns a link with the answer. It
-     * must be opened within 10 seconds, and opens one console. The console needs node, and has neither cluster nor host.
+     * must be opened within 10 seconds, and opens one console. The console needs node, and has neither cluster nor
+     * host.
      */
     public function openConsole(Proxmox $proxmox, Console $console): string
     {
@@ -175,13 +176,14 @@ final class Proxxy
             !in_array($claims['protocol'] ?? 'vnc', ['vnc', 'term'], true)
                 => ['protocol', 'protocol is not vnc or term'],
             str_contains((string) ($claims['sub'] ?? ''), "\0") => ['sub', 'sub has a NUL'],
-            !$late && isset($claims['cluster']) => ['cluster', 'a payload with a console ticket needs host, not cluster'],
+            !$late && isset($claims['cluster'])
+                => ['cluster', 'a payload with a console ticket needs host, not cluster'],
             !$late && isset($claims['csrf']) => ['csrf', 'a payload with a console ticket needs no csrf'],
             isset($claims['password']) && ($late || $terminal)
                 => ['password', 'only a payload with a VNC ticket has a password'],
             isset($claims['user']) && ($late || !$terminal)
                 => ['user', "only a payload with a terminal's ticket has a user"],
-            isset($claims['csrf']) && !str_starts_with($claims['ticket'] ?? '', 'PVE') => ['csrf', 'csrf needs a ticket'],
+            isset($claims['csrf']) && !isset($claims['ticket']) => ['csrf', 'csrf needs a ticket'],
             isset($claims['nbf']) && $claims['nbf'] >= $claims['exp']
                 => ['nbf', 'nbf, the time before which it is not valid, is not before its expiry'],
             default => null,

@@ -92,8 +92,10 @@ return [
         same([null, null, 'a'], [$jti(null), $jti(false), $jti('a')]);
     },
     'refuses what cannot be a link' => static function () use ($proxxy): void {
-        $refused = static fn (mixed ...$more): string => thrown(InvalidOption::class, static fn () => $proxxy->link(
-            new Console(...$more + ['vmid' => 100, 'type' => 'qemu', 'cluster' => 'pve'])), print_r($more, true))->option;
+        $refused = static function (mixed ...$more) use ($proxxy): string {
+            $options = $more + ['vmid' => 100, 'type' => 'qemu', 'cluster' => 'pve'];
+            return thrown(InvalidOption::class, static fn () => $proxxy->link(new Console(...$options)))->option;
+        };
         same('notBefore', $refused(notBefore: time() + 301));
         same('csrf', $refused(csrf: 'x'));
         same('sub', $refused(sub: "\xFF"));
