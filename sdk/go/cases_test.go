@@ -257,6 +257,7 @@ func TestRefusesWhatCannotBeALink(t *testing.T) {
 		"CSRF":      {CSRF: "x"},
 		"Sub":       {Sub: "\xFF"},
 		"Title":     {Title: "\xFF"},
+		"Panel":     {Panel: []string{"ftp://a"}},
 	} {
 		console.VMID, console.Type, console.Cluster = 100, "qemu", "pve"
 		var invalid *InvalidOptionError

@@ -28,6 +28,7 @@ const (
 
 var (
 	pagePattern   = regexp.MustCompile(`^(https?://[^/?#\s@\\]+)/(?:[\x21-\x7e]*/)?$`)
+	webPattern    = regexp.MustCompile(`(?i)^https?://`)
 	againPattern  = regexp.MustCompile(`^/(?:[\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x5b\x5d-\x7e]*)?$`)
 	langPattern   = regexp.MustCompile(`^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*$`)
 	layoutPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`)
@@ -222,7 +223,7 @@ func (c *Console) fragment() (string, error) {
 	}
 	add("again", c.Again)
 	for _, origin := range c.Panel {
-		if !isOrigin(origin) {
+		if !isOrigin(origin) || !webPattern.MatchString(origin) {
 			reason := "panel is not a list of origins, like https://panel.example.com"
 			return "", &InvalidOptionError{"Panel", reason}
 		}

@@ -101,6 +101,7 @@ return [
         same('sub', $refused(sub: "\xFF"));
         same('sub', $refused(sub: str_repeat('x', 15000)));
         same('title', $refused(title: "\xFF"));
+        same('panel', $refused(panel: ['ftp://a']));
     },
     'shows no secret' => static function (): void {
         $console = new Console(vmid: 100, type: 'qemu', host: 'pve1', ticket: 'PVEAPIToken=a@pve!b=SECRET');
