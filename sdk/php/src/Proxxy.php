@@ -138,7 +138,8 @@ final class Proxxy
             'again' => [preg_match('~^/(?![/\\\\])[\x21-\x5b\x5d-\x7e]*$~D', $console->again ?? '/') === 1,
                 "again is not a path of the page's origin, like /console/100"],
             'panel' => [array_filter($console->panel, static fn ($origin): bool => !is_string($origin)
-                || !preg_match('~^https?://~i', $origin) || !Host::isOrigin($origin)) === [], 'panel is not a list of origins, like https://panel.example.com'],
+                || !preg_match('~^https?://~i', $origin) || !Host::isOrigin($origin)) === [],
+                'panel is not a list of origins, like https://panel.example.com'],
             'lang' => [preg_match('/^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*$/D', $console->lang ?? 'en') === 1,
                 'lang is not a language, like de or pt-BR'],
             'bar' => [in_array($console->bar, [null, 'none'], true), 'bar is not none'],
