@@ -6,7 +6,7 @@
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
 #   make install         PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, SYSUSERSDIR and CATALOGDIR are yours to set
 #   make uninstall       with the same variables; keeps settings, key and records
-#   make console/xterm   fetches xterm.js from npm; "make" does this too if npm is installed
+#   make console         the console pages, with packages from npm; "make" does this too if npm is installed
 #   make deb             the Debian package, in build/, with what that needs installed first
 #   make dist            the release tarball, in build/; a build from it needs neither git nor npm
 #   make STATIC=1        proxxy-conn as small and fast as it gets, in build/static: see bench/README.md first
@@ -33,7 +33,7 @@ PACKAGES := openssl libsystemd json-c libseccomp libcurl
 
 # Stop before compiling if a library is missing. The goals excluded here compile nothing, or install
 # missing packages first.
-GOALS := $(filter-out check demo deb bench uninstall clean console/xterm format,$(or $(MAKECMDGOALS),all))
+GOALS := $(filter-out check demo deb bench uninstall clean console format,$(or $(MAKECMDGOALS),all))
 ifneq ($(GOALS),)
   ifeq ($(shell command -v $(firstword $(PKG_CONFIG))),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
@@ -99,15 +99,16 @@ LIB := crypto ws $(filter-out $(BY_HAND),$(basename $(wildcard lib/*.c)))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
-	$(addprefix lib/,error http http_exchange http_write io linger pages tls_socket uri)
+	$(addprefix lib/,error http http_exchange http_list http_protocol http_write io linger pages tls_socket \
+		uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(BY_HAND) $(LIB)
 proxxy-setup := $(basename $(wildcard setup/*.c)) $(BY_HAND) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
 
 .DELETE_ON_ERROR:
-.PHONY: all programs terminal places unit check check-quick demo bench install uninstall deb dist clean
+.PHONY: all programs pages places unit check check-quick demo bench install uninstall deb dist clean
 
-all: programs terminal $(if $(filter build,$(BUILD)),compile_commands.json)
+all: programs pages $(if $(filter build,$(BUILD)),compile_commands.json)
 programs: $(PROGRAMS:%=$(BUILD)/%)
 
 .SECONDEXPANSION:
@@ -123,7 +124,8 @@ $(BUILD)/%.o: %.c Makefile
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
 unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/framer session/guest_list session/replay \
-	session/rfb $(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
+	session/rfb session/sealed \
+	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
@@ -155,13 +157,24 @@ INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
 EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf nginx.conf Caddyfile
-PAGES := $(wildcard console/*.html console/*.js console/*.css)
+# The pages that are installed: their names, as patterns. HASHED have a hash in their names.
+PAGESDIR = $(PREFIX)/share/proxxy/console
+PAGES := $(foreach name,novnc.html xterm.html favicon.svg NOTICE.txt,$(name) $(name).gz)
+HASHED := *.????????.js *.????????.js.gz
+OLD_PAGES := console.css console.js novnc.js xterm.js xterm node_modules package.json package-lock.json
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
 UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service proxxy-retry@.service
 # The commented settings files, which the programs print. A cross-compiled program cannot run here.
 REFERENCES := proxxy.conf proxxy-url.conf
 reference_of = $(BUILD)/$(if $(filter proxxy.conf,$(1)),proxxy-conn,proxxy-url) --settings > $(BUILD)/$(1)
 manual_of = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+
+# The pages come after the scripts that they load, and what only earlier pages load is removed last.
+INSTALL_SITE = set -e; for file in $$(cd $(SITE) && ls | grep -v '\.html') $$(cd $(SITE) && ls | grep '\.html'); do \
+	$(call put,644,$(SITE)/$$file,$(DESTDIR)$(PAGESDIR)/$$file); done; \
+	for file in $(HASHED:%=$(DESTDIR)$(PAGESDIR)/%); do \
+		[ -e $(SITE)/$${file\#\#*/} ] || rm -f $$file; done; \
+	rm -rf $(OLD_PAGES:%=$(DESTDIR)$(PAGESDIR)/%)
 
 install: places all
 	$(foreach program,$(PROGRAMS),$(call put,755,$(BUILD)/$(program),\
@@ -172,10 +185,7 @@ install: places all
 	$(foreach file,$(REFERENCES),if $(call reference_of,$(file)); then \
 		$(call put,644,$(BUILD)/$(file),$(DESTDIR)$(EXAMPLESDIR)/$(file)); else \
 		echo "Skipped the example $(file): its program does not run on this machine."; fi &&) true
-	$(foreach page,$(PAGES),$(call put,644,$(page),$(DESTDIR)$(PREFIX)/share/proxxy/$(page)) &&) true
-	if $(xterm_is_there); then \
-		$(foreach file,$(XTERM:%=console/xterm/%),$(call put,644,$(file),\
-			$(DESTDIR)$(PREFIX)/share/proxxy/$(file)) &&) true; fi
+	if $(site_is_there); then $(INSTALL_SITE); fi
 	$(call put,644,deploy/proxxy.sysusers,$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf)
 	$(call put,644,deploy/proxxy.catalog,$(DESTDIR)$(CATALOGDIR)/proxxy.catalog)
 	$(foreach page,$(wildcard man/*.[1-8]),$(call put,644,$(page),$(DESTDIR)$(call manual_of,$(page))) &&) true
@@ -191,11 +201,10 @@ endif
 		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 		$(DESTDIR)$(SYSUSERSDIR)/proxxy.conf $(DESTDIR)$(CATALOGDIR)/proxxy.catalog \
 		$(patsubst %,$(DESTDIR)$(EXAMPLESDIR)/%,$(EXAMPLES) $(REFERENCES)) \
-		$(PAGES:%=$(DESTDIR)$(PREFIX)/share/proxxy/%) \
+		$(patsubst %,$(DESTDIR)$(PAGESDIR)/%,$(PAGES) $(HASHED)) \
 		$(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(call manual_of,$(page)))
-	rm -rf $(patsubst %,$(DESTDIR)$(PREFIX)/share/proxxy/console/%,xterm node_modules package.json \
-		package-lock.json)
-	for folder in $(PREFIX)/share/proxxy/console $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy \
+	rm -rf $(OLD_PAGES:%=$(DESTDIR)$(PAGESDIR)/%)
+	for folder in $(PAGESDIR) $(PREFIX)/share/proxxy $(EXAMPLESDIR) $(PREFIX)/share/doc/proxxy \
 		$(UNITDIR) $(CATALOGDIR) $(PREFIX)/lib/systemd $(SYSUSERSDIR); do test ! -d $(DESTDIR)$$folder || \
 		rmdir --ignore-fail-on-non-empty $(DESTDIR)$$folder; done
 ifeq ($(DESTDIR),)
@@ -241,39 +250,38 @@ check-quick: all unit
 demo:
 	examples/demo
 
-# The files that xterm.html loads, from npm, with their licences. A server needs no npm. The folder holds
-# a copy of the lock file, so that its versions are known wherever it is copied.
-XTERM := xterm.js xterm.css addon-fit.js NOTICE.txt
-NPM_FILES = $(BUILD)/npm/node_modules/@xterm
-xterm_is_there = cmp -s console/package-lock.json console/xterm/package-lock.json
-.PHONY: console/xterm
-console/xterm:
-	@$(xterm_is_there) || command -v npm >/dev/null || { echo "xterm.js cannot be fetched: npm is not installed." \
-		"Install npm, or build from a release tarball, which contains xterm.js." >&2; exit 1; }
-	@$(xterm_is_there) || { set -e; rm -rf $(BUILD)/npm $@; mkdir -p $(BUILD)/npm $@; \
-		cp console/package.json console/package-lock.json $(BUILD)/npm; \
-		(cd $(BUILD)/npm && \
-			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error); \
-		for package in xterm addon-fit; do \
-			sed -n "s|.*\"version\": \"\(.*\)\".*|@xterm/$$package \1|p" \
-				$(NPM_FILES)/$$package/package.json; \
-			echo; cat $(NPM_FILES)/$$package/LICENSE; echo; \
-		done > $@/NOTICE.txt; \
-		cp $(NPM_FILES)/xterm/css/xterm.css $(NPM_FILES)/xterm/lib/xterm.js \
-			$(NPM_FILES)/addon-fit/lib/addon-fit.js $@; \
-		cp console/package-lock.json $@; rm -rf $(BUILD)/npm; }
+# The console pages, from console/ and npm's packages. A server needs no npm. console/dist/sources has the checksums of
+# what they were built from, so that a later build knows whether they are still right.
+SITE := console/dist/site
+SITE_SOURCES = $(notdir $(wildcard $(addprefix console/,build.js package.json package-lock.json tsconfig.json pages \
+	src languages)))
+site_sums = (cd $(1)console && find $(SITE_SOURCES) -type f | LC_ALL=C sort | xargs sha256sum)
+site_is_there = $(site_sums) 2>/dev/null | cmp -s - console/dist/sources
+.PHONY: console
+console:
+	@$(site_is_there) || command -v npm >/dev/null || { echo "The console pages cannot be built: npm is not" \
+		"installed. Install npm, or build from a release tarball, which contains the pages." >&2; exit 1; }
+	@$(site_is_there) || { set -e; echo '  BUILD   $(SITE)'; \
+		rm -rf $(BUILD)/console $(SITE) console/dist/sources; mkdir -p $(BUILD)/console console/dist; \
+		tar -c -C console $(SITE_SOURCES) | tar -x -C $(BUILD)/console; \
+		(cd $(BUILD)/console && \
+			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >&2 && \
+			node build.js site >/dev/null); \
+		mv $(BUILD)/console/dist/site $(SITE); $(site_sums) > console/dist/sources; rm -rf $(BUILD)/console; }
 
-# Without npm, everything else is built. Both goals at once fetch the files only once.
-terminal: $(filter console/xterm,$(MAKECMDGOALS))
-	@$(xterm_is_there) || { command -v npm >/dev/null && $(MAKE) --no-print-directory -s console/xterm; } || \
-		echo "Consoles in xterm.js will not open: console/xterm is missing or has another version." \
-			"To fetch it: install npm, then run make console/xterm and make install."
+# Without npm, everything else is built. Both goals at once build the pages only once.
+pages: $(filter console,$(MAKECMDGOALS))
+	@$(site_is_there) || { command -v npm >/dev/null && $(MAKE) --no-print-directory -s console; } || \
+		echo "The console pages are not built: $(SITE) is missing or was built from other sources." \
+			"To build it: install npm, then run make console and make install."
 
-dist: console/xterm
+dist: console
 	@rm -rf $(BUILD)/dist && mkdir -p $(BUILD)/dist
 	@git archive --prefix=proxxy-$(VERSION)/ HEAD | tar -x -C $(BUILD)/dist
-	@mkdir $(BUILD)/dist/proxxy-$(VERSION)/console/xterm && \
-		cp $(XTERM:%=console/xterm/%) console/package-lock.json $(BUILD)/dist/proxxy-$(VERSION)/console/xterm
+	@$(call site_sums,$(BUILD)/dist/proxxy-$(VERSION)/) | cmp -s - console/dist/sources || { echo "console/ has" \
+		"changes that are not committed: the release would have pages from other sources." >&2; exit 1; }
+	@mkdir $(BUILD)/dist/proxxy-$(VERSION)/console/dist && \
+		cp -R $(SITE) console/dist/sources $(BUILD)/dist/proxxy-$(VERSION)/console/dist
 	@tar --sort=name --mtime="@$$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		--format=gnu -C $(BUILD)/dist -c proxxy-$(VERSION) | gzip -9n > $(BUILD)/proxxy-$(VERSION).tar.gz
 	@rm -rf $(BUILD)/dist
@@ -283,7 +291,8 @@ dist: console/xterm
 deb:
 	@tests/install-packages deb
 	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/proxxy
-	@tar -c --exclude=./build --exclude=./.git --exclude=./compile_commands.json . | tar -x -C $(BUILD)/deb/proxxy
+	@tar -c --exclude=./build --exclude=./.git --exclude=node_modules --exclude=./compile_commands.json . | \
+		tar -x -C $(BUILD)/deb/proxxy
 	@cd $(BUILD)/deb/proxxy && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" \
 		dpkg-buildpackage --build=binary --build-profiles=nocheck --no-sign
 	@cp $(BUILD)/deb/proxxy*_$(VERSION)_* $(BUILD)

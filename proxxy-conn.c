@@ -40,6 +40,7 @@
 #include "session/relay.h"
 #include "session/replay.h"
 #include "session/sandbox.h"
+#include "session/sealed.h"
 #include "session/systemd.h"
 #include "session/upgrade.h"
 #include "session/upstream.h"
@@ -159,18 +160,16 @@ static int open_payload(const struct http_request *request)
 {
 	static char text[HTTP_HEAD_MAX];
 	const int64_t arrived = io_now();
-	struct slice origin = request->origin;
-	int rc = uri_query(request->target, "payload", text, sizeof(text));
+	struct slice origin = request->origin, sealed;
+	const char *why = "";
+	int rc = sealed_find(request, text, &sealed, &why);
 
-	if (rc == 0)
-		rc = ERR_PAYLOAD_MISSING;
-	else if (rc < 0)
-		rc = fail(ERR_PAYLOAD_INVALID, "not well-formed in the URL");
+	if (rc == OK)
+		rc = access_open(&payload, &config, sealed.at, sealed.len);
 	else
-		rc = access_open(&payload, &config, text, (size_t)rc);
+		fail(rc, "%s", why);
 	config_wipe_keys(&config);
-	OPENSSL_cleanse(text, request->target.len); /* decoded text is not longer; the rest of the buffer is unused */
-	OPENSSL_cleanse((char *)(uintptr_t)request->target.at, request->target.len);
+	sealed_wipe(request, text);
 	session.format = payload.format;
 	session.kid = payload.kid;
 	if (rc == OK) {

@@ -58,8 +58,7 @@ def welcome(url: str, port: int) -> str:
     elsewhere = ["On another machine, run this command first, then open the same address there:"]
     elsewhere.append(f"    {ssh_line(port)}")
     lines = [*here, *elsewhere] if on_a_screen() else [*elsewhere, *here]
-    if (TREE / "console" / "xterm" / "xterm.js").exists():
-        lines.append(f"(A terminal in xterm.js: {url}terminal)")
+    lines.append(f"(A terminal: {url}terminal)")
     lines.append("Anyone who knows the address gets in. Every visit opens a new console. Ctrl-C ends the demo.")
     return "\n" + "\n".join(lines) + "\n"
 

@@ -33,7 +33,9 @@ enum error {
 	ERR_UPGRADE_MISSING = -17,
 	ERR_WEBSOCKET_VERSION = -18,
 	ERR_WEBSOCKET_KEY = -19,
-	ERR_ORIGIN = -20, /* not in PROXXY_ALLOWED_ORIGINS, or not the payload's origin */
+	ERR_ORIGIN = -20,        /* not in PROXXY_ALLOWED_ORIGINS, or not the payload's origin */
+	ERR_PAYLOAD_TWICE = -27, /* the request has more than one payload */
+	ERR_SUBPROTOCOL = -28,   /* a payload is the only subprotocol that is offered */
 	/* These apply only to authenticated payloads. */
 	ERR_PAYLOAD_EXPIRED = -21,   /* exp */
 	ERR_PAYLOAD_EARLY = -22,     /* nbf */

@@ -9,68 +9,12 @@
 #include <string.h>
 
 #include "lib/error.h"
+#include "lib/http_list.h"
 #include "lib/uri.h"
 
 #define LITERAL(s) s, sizeof(s) - 1
 
 enum { LENGTH_DIGITS_MAX = 15 }; /* of a response's Content-Length: no sum of two overflows */
-
-/* A character of a token: RFC 9110 section 5.6.2. */
-static bool is_tchar(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool is_token(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (!is_tchar(s.at[i]))
-			return false;
-	return s.len > 0;
-}
-
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct slice trim(struct slice s)
-{
-	while (s.len > 0 && is_space(s.at[0]))
-		s.at++, s.len--;
-	while (s.len > 0 && is_space(s.at[s.len - 1]))
-		s.len--;
-	return s;
-}
-
-/* Moves *list behind its next element, and returns that element, trimmed, in *ret_element. Returns
- * false at the end of the list. */
-static bool next_in_list(struct slice *list, struct slice *ret_element)
-{
-	const char *comma;
-
-	if (!list->at)
-		return false;
-	comma = memchr(list->at, ',', list->len);
-	*ret_element = (struct slice){ list->at, comma ? (size_t)(comma - list->at) : list->len };
-	if (comma)
-		*list = (struct slice){ comma + 1, list->len - ret_element->len - 1 };
-	else
-		*list = (struct slice){ NULL, 0 };
-	*ret_element = trim(*ret_element);
-	return true;
-}
-
-static bool list_has(struct slice list, const char *token)
-{
-	struct slice element;
-
-	while (next_in_list(&list, &element))
-		if (slice_is_nocase(element, token))
-			return true;
-	return false;
-}
 
 /* Finds the end of the line at *at. Returns 1 and moves *at behind its CRLF, 0 if it needs more
  * bytes, or -1 if the line has a control character, which includes a single CR or LF. */
@@ -107,8 +51,8 @@ static bool parse_field(struct slice line, struct field *ret)
 	if (!colon)
 		return false;
 	ret->name = (struct slice){ line.at, (size_t)(colon - line.at) };
-	ret->value = trim((struct slice){ colon + 1, line.len - ret->name.len - 1 });
-	return is_token(ret->name);
+	ret->value = http_trim((struct slice){ colon + 1, line.len - ret->name.len - 1 });
+	return http_is_token(ret->name);
 }
 
 /* Stores the value of a field that may occur only once. Returns false the second time. */
@@ -164,6 +108,7 @@ static const struct {
 	{ "Sec-WebSocket-Key", ONCE, offsetof(struct request_fields, request.ws_key) },
 	{ "Sec-WebSocket-Version", ONCE, offsetof(struct request_fields, request.ws_version) },
 	{ "Sec-WebSocket-Protocol", PROTOCOL, 0 },
+	{ "Proxxy-Payload", ONCE, offsetof(struct request_fields, request.payload) },
 	{ "Upgrade", UPGRADE, 0 },
 };
 enum { N_REQUEST_FIELDS = sizeof(request_fields) / sizeof(request_fields[0]) };
@@ -189,10 +134,10 @@ static bool take_request_field(const struct field *f, void *context)
 	case ONCE:
 		return set_once((struct slice *)(void *)((char *)c + request_fields[i].at), f->value);
 	case UPGRADE:
-		c->upgrade_websocket |= list_has(f->value, "websocket");
+		c->upgrade_websocket |= http_list_has(f->value, "websocket");
 		break;
 	case PROTOCOL:
-		c->request.ws_protocol = http_choose_protocol(c->request.ws_protocol, f->value);
+		http_add_protocols(&c->request, f->value);
 		break;
 	}
 	return true;
@@ -210,7 +155,7 @@ static int parse_request_line(struct slice line, struct http_request *r)
 	r->method = (struct slice){ line.at, (size_t)(space - line.at) };
 	r->target.at = space + 1;
 	space = memchr(r->target.at, ' ', (size_t)(end - r->target.at));
-	if (!space || !is_token(r->method))
+	if (!space || !http_is_token(r->method))
 		return ERR_REQUEST_MALFORMED;
 	r->target.len = (size_t)(space - r->target.at);
 	version = (struct slice){ space + 1, (size_t)(end - space - 1) };
@@ -251,7 +196,7 @@ static const char *find_request(const char *buf, size_t len)
 		at += 2;
 	else if (len == 1 && buf[0] == '\r')
 		at++;
-	return at < buf + len && !is_tchar(*at) ? NULL : at;
+	return at < buf + len && !http_is_tchar(*at) ? NULL : at;
 }
 
 int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
@@ -396,11 +341,11 @@ static bool take_response_field(const struct field *f, void *context)
 		return set_once(&c->content_length, f->value) || slice_equal(c->content_length, f->value);
 	c->response->ws_extensions |= slice_is_nocase(f->name, "Sec-WebSocket-Extensions");
 	if (slice_is_nocase(f->name, "Connection")) {
-		c->connection_upgrade |= list_has(f->value, "upgrade");
-		c->connection_close |= list_has(f->value, "close");
-		c->keep_alive |= list_has(f->value, "keep-alive");
+		c->connection_upgrade |= http_list_has(f->value, "upgrade");
+		c->connection_close |= http_list_has(f->value, "close");
+		c->keep_alive |= http_list_has(f->value, "keep-alive");
 	} else if (slice_is_nocase(f->name, "Upgrade")) {
-		c->upgrade_websocket |= list_has(f->value, "websocket");
+		c->upgrade_websocket |= http_list_has(f->value, "websocket");
 	}
 	return true;
 }
@@ -417,7 +362,7 @@ static bool parse_status_line(struct slice line, struct http_response *r, bool *
 			return false;
 		r->status = r->status * 10 + (line.at[i] - '0');
 	}
-	r->reason = trim((struct slice){ line.at + 12, line.len - 12 });
+	r->reason = http_trim((struct slice){ line.at + 12, line.len - 12 });
 	*ret_http_1_0 = line.at[7] == '0';
 	return true;
 }
@@ -465,14 +410,4 @@ int http_parse_response(const char *buf, size_t len, struct http_response *ret_r
 	r.upgrade = fields.connection_upgrade && fields.upgrade_websocket;
 	*ret_response = r;
 	return rc;
-}
-
-struct slice http_choose_protocol(struct slice before, struct slice offered)
-{
-	struct slice element, chosen = before;
-
-	while (!slice_is(chosen, "binary") && next_in_list(&offered, &element))
-		if (is_token(element) && (!chosen.at || slice_is(element, "binary")))
-			chosen = element;
-	return chosen;
 }

@@ -39,8 +39,16 @@ struct http_request {
 	bool upgrade;
 	bool has_body; /* Content-Length above 0, or Transfer-Encoding */
 	struct slice host, origin, ws_key, ws_version;
-	struct slice ws_protocol; /* chosen from all offers by http_choose_protocol() */
+	/* Of all subprotocols that the client offers, see http_add_protocols(). */
+	struct slice ws_protocol; /* the one for the answer */
+	struct slice ws_payload;  /* the payload in the last one that has a payload; it may be empty */
+	size_t n_ws_payloads;     /* how many have a payload */
+	struct slice payload;     /* Proxxy-Payload */
 };
+
+/* A subprotocol that begins with this carries a payload in the rest of its name. Unlike the URL,
+ * few proxies log it. */
+#define HTTP_PAYLOAD_PROTOCOL "proxxy.payload."
 
 /* The state of http_read_request() between two calls. Starts as all zero. */
 struct http_reader {
@@ -95,11 +103,11 @@ int http_parse_response(const char *buf, size_t len, struct http_response *ret_r
  * buf. It reports an error at the end of the malformed line or earlier. */
 int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct http_request *ret_request);
 
-/* Chooses the subprotocol for the answer: "binary" if a list has it, else the first token of the
- * first list (RFC 6455 section 4.2.2; several fields count as one list, section 11.3.4). before is
- * the choice from earlier lists, and offered the value of the next field. In before and in the
- * result, at is NULL if no list had a token. */
-struct slice http_choose_protocol(struct slice before, struct slice offered);
+/* Adds the subprotocols in offered, the value of a Sec-WebSocket-Protocol field, to the request's.
+ * For the answer it chooses "binary" if it is offered, else the first token of all fields (RFC 6455
+ * section 4.2.2; several fields count as one list, section 11.3.4). It never chooses a name that
+ * carries a payload: the answer does not repeat a payload. */
+void http_add_protocols(struct http_request *request, struct slice offered);
 
 /* Writes a whole answer to buf, which has room for size bytes: status, the fields that every answer
  * has, extra and body. extra is "" or lines that each end in CRLF; a Content-Type or Connection in

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of the npm package ws against an echoing console: node peer.mjs URL BYTES
+// A client of the npm package ws against an echoing console: node peer.mjs URL BYTES [PROTOCOL...]
 // Prints what it saw as one line of JSON.
 import { randomBytes } from "node:crypto";
 import WebSocket from "/usr/share/nodejs/ws/wrapper.mjs"; // where Debian and Ubuntu keep it
 
-const [url, size] = process.argv.slice(2);
+const [url, size, ...protocols] = process.argv.slice(2);
 const sent = randomBytes(Number(size));
 const seen = { protocol: null, pong: null, echoed: false, code: null, reason: null };
 const chunks = [];
 let received = 0;
 
-const socket = new WebSocket(url, ["binary", "base64"]);
+const socket = new WebSocket(url, ["binary", "base64", ...protocols]);
 socket.on("open", () => {
   seen.protocol = socket.protocol;
   socket.ping("are you there");

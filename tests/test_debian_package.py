@@ -37,9 +37,9 @@ def build(directory: Path, version: str) -> Path:
         if (TREE / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TREE / name, source / name)
-    # The files that the terminal's page loads are not in git.
-    if (TREE / "console" / "xterm").is_dir():
-        shutil.copytree(TREE / "console" / "xterm", source / "console" / "xterm")
+    # The built console pages are not in git.
+    if (TREE / "console" / "dist").is_dir():
+        shutil.copytree(TREE / "console" / "dist", source / "console" / "dist")
     for name, prefix in (("debian/changelog", "proxxy ("), ("Makefile", "VERSION := ")):
         text = (source / name).read_text()
         (source / name).write_text(text.replace(prefix + VERSIONS[0], prefix + version))

@@ -46,7 +46,6 @@ NOTED = (
     "/var/cache/",
     "/var/lib/private",
 )
-FILES = {"xterm.js", "xterm.css", "addon-fit.js", "NOTICE.txt"}  # of console/xterm
 PLACES = ["/etc", "/usr", "/lib/systemd", "/var", "/opt"]
 
 
@@ -189,18 +188,25 @@ def test_without_npm_it_installs_and_says_what_lacks(tmp_path: Path) -> None:
 
     run = make("-j2", "install", f"DESTDIR={tmp_path}/root")
     assert run.returncode == 0, run.stderr
-    assert "Consoles in xterm.js will not open: console/xterm is missing" in run.stdout
-    assert (tmp_path / "root/usr/local/share/proxxy/console/xterm.html").exists()
-    assert not (tmp_path / "root/usr/local/share/proxxy/console/xterm").exists()
-    run = make("console/xterm")
+    assert run.stdout.count("The console pages are not built: console/dist/site is missing") == 1
+    assert not (tmp_path / "root/usr/local/share/proxxy/console").exists()
+    run = make("console")
     assert run.returncode != 0 and "npm is not installed" in run.stderr
 
+    shutil.copytree(TREE / "console/dist", tree / "console/dist")  # as a release tarball has it
+    run = make("install", f"DESTDIR={tmp_path}/root")
+    assert run.returncode == 0 and "console pages" not in run.stdout
+    assert (tmp_path / "root/usr/local/share/proxxy/console/novnc.html").exists()
+    with (tree / "console/pages/novnc.html").open("a") as page:
+        page.write("<!-- changed -->\n")
+    assert "was built from other sources" in make("all").stdout
 
-def test_release_is_reproducible_and_has_what_pages_load(tmp_path: Path) -> None:
+
+def test_release_is_reproducible_and_has_the_built_pages(tmp_path: Path) -> None:
     """The test builds releases in a clone, because a release has only committed files."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", TREE, clone], check=True)
-    shutil.copytree(TREE / "console/xterm", clone / "console/xterm")
+    shutil.copytree(TREE / "console/dist", clone / "console/dist")
     sums = set()
     for _ in range(2):
         subprocess.run(["make", "-s", "-C", clone, "dist"], check=True, capture_output=True)
@@ -211,13 +217,28 @@ def test_release_is_reproducible_and_has_what_pages_load(tmp_path: Path) -> None
     with tarfile.open(tmp_path / release.name) as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / release.name.removesuffix(".tar.gz")
-    assert {path.name for path in (folder / "console/xterm").iterdir()} == {*FILES, "package-lock.json"}
+    for file in (TREE / "console/dist/site").iterdir():
+        assert (folder / "console/dist/site" / file.name).read_bytes() == file.read_bytes()
     assert not (folder / ".git").exists()
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "npm").symlink_to("/bin/false")
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
-    subprocess.run(["make", "-s", "-C", folder, "console/xterm"], check=True, env=environment)
+    subprocess.run(["make", "-s", "-C", folder, "console"], check=True, env=environment)
+
+
+def test_release_with_pages_from_other_sources_is_refused(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", TREE, clone], check=True)
+    shutil.copytree(TREE / "console/dist", clone / "console/dist")
+    page = clone / "console/pages/novnc.html"
+    built_from = page.read_text()
+    page.write_text(f"{built_from}<!-- changed -->\n")
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a", "commit", "-qam", "Change a page"]
+    subprocess.run(commit, cwd=clone, check=True)
+    page.write_text(built_from)
+    run = subprocess.run(["make", "-s", "-C", clone, "dist"], capture_output=True, text=True)
+    assert run.returncode != 0 and "changes that are not committed" in run.stderr
 
 
 def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
@@ -230,6 +251,21 @@ def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
         assert (
             "ExecStart=/opt/proxxy/sbin/proxxy-" in unit.read_text() or "/systemctl start %i.socket" in unit.read_text()
         )
+    check_pages(tmp_path / "root/opt/proxxy/share/proxxy/console", places)
     subprocess.run(["make", "-s", "-C", TREE, "uninstall", *places], check=True, capture_output=True)
     left = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
     assert left == []  # deploy/setup creates the settings' files later, on the machine
+
+
+def check_pages(place: Path, places: list[str]) -> None:
+    """Installs again over the pages of an earlier version; what is not proxxy's stays."""
+    earlier = ["page-vnc.AAAAAAAA.js", "page-vnc.AAAAAAAA.js.gz", "de.BBBBBBBB.js", "console.js", "xterm/xterm.js"]
+    (place / "xterm").mkdir()
+    for name in (*earlier, "novnc.html", "logo.svg"):
+        (place / name).write_text("earlier")
+    subprocess.run(["make", "-s", "-C", TREE, "install", *places], check=True, capture_output=True)
+    assert not [name for name in earlier if (place / name).exists()]
+    built = {path.name: path.read_bytes() for path in (TREE / "console/dist/site").iterdir()}
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == {**built, "logo.svg": b"earlier"}
+    assert {path.stat().st_mode & 0o777 for path in place.iterdir() if path.name != "logo.svg"} == {0o644}
+    (place / "logo.svg").unlink()

@@ -13,7 +13,7 @@ from lib.activator import Activator
 from lib.certs import Cert
 from lib.late import LINK, end_of, open_link, read_call
 from lib.late import TOKEN as LINK_TOKEN
-from lib.payload import seal_jwe, target
+from lib.payload import protocols, seal_jwe, target
 from lib.process import memory, wait_for
 from lib.standin import StandIn
 from lib.termproxy import termproxy_console
@@ -71,9 +71,10 @@ def begin(client: Client, members: dict[str, Any]) -> bytes:
     return got + client.read_data(24)
 
 
+@pytest.mark.parametrize("place", ["query", "subprotocol"])
 @pytest.mark.parametrize("kind", ["screen", "terminal", "user's ticket"])
 def test_secrets_stay_with_proxxy_and_end_with_the_login(
-    settings: dict[str, Any], guests: Guests, cert: Cert, tmp_path: Path, key: str, kind: str
+    settings: dict[str, Any], guests: Guests, cert: Cert, tmp_path: Path, key: str, kind: str, place: str
 ) -> None:
     standin = guests.standin
     (tmp_path / "dc1.conf").write_text(f"HOSTS=127.0.0.1:{standin.port}\nTOKEN={'='.join(TOKEN)}\nCA_FILE={cert.ca}\n")
@@ -87,7 +88,8 @@ def test_secrets_stay_with_proxxy_and_end_with_the_login(
         del guests.handed_out["token"]
     with Activator(settings | {"PROXXY_CLUSTER_DIRECTORY": tmp_path}) as proxxy:
         payload = seal_jwe(members, key)
-        with Client.upgraded(proxxy.port, target(payload)) as client:
+        request = (target(payload), {}) if place == "query" else ("/", {"Sec-WebSocket-Protocol": protocols(payload)})
+        with Client.upgraded(proxxy.port, *request) as client:
             got = begin(client, members)
             (pid,) = wait_for(proxxy.sessions, 5, "no session")
             secrets = {

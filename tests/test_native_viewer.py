@@ -290,6 +290,25 @@ def test_over_tls(command: UrlCommand, relay: Activator, cert: Cert) -> None:
     assert untrusted.returncode == 69 and "SSL certificate problem" in untrusted.stderr and untrusted.stdout == ""
 
 
+@pytest.mark.parametrize("form", ["jwe", "cbc"])
+def test_payload_is_in_no_url_if_it_can_be_elsewhere(command: UrlCommand, form: str) -> None:
+    requests = []
+
+    def script(far: Connection) -> None:
+        requests.append(far.accept_upgrade({"Sec-WebSocket-Protocol": "binary"}))
+        far.send(encode_frame(CLOSE, close_payload(1000, "Console closed")))
+
+    with Upstream(None, script) as proxy:
+        command.settings["PROXXY_WEBSOCKET"] = f"ws://127.0.0.1:{proxy.port}/console/ws"
+        view(command, "console.recv(1)", guest=(*GUEST, ECHO, "--ask", "--format", form))
+    [request] = requests
+    offered = request.headers["sec-websocket-protocol"]
+    if form == "jwe":
+        assert request.start == "GET /console/ws HTTP/1.1" and offered.startswith("binary, proxxy.payload.ey")
+    else:
+        assert "payload=" in request.start and offered == "binary"
+
+
 def refuse(answer: bytes) -> Callable[[Connection], None]:
     def script(far: Connection) -> None:
         far.read_head()

@@ -24,7 +24,7 @@ from lib.url_pages import EX_DATAERR, NAMED_KEY
 pytest_plugins = "lib.url_pages"
 
 VECTORS, REFUSED = (
-    json.loads((TREE / "examples" / "vectors.json").read_text())[name] for name in ("vectors", "refused")
+    json.loads((TREE / "sdk" / "vectors.json").read_text())[name] for name in ("vectors", "refused")
 )
 CLUSTER = "HOSTS=pve1.example.com,192.0.2.7:8006\nTOKEN=panel@pve!proxxy=6f1c5bd0\n"
 

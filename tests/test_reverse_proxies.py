@@ -17,7 +17,7 @@ from conftest import ECHO, console
 from lib.activator import TREE, Activator
 from lib.certs import Cert
 from lib.fronts import Apache, Front, HAProxy, PlainCaddy, PlainNginx
-from lib.payload import seal, seal_jwe, target
+from lib.payload import protocols, seal, seal_jwe, target
 from lib.process import free_port, wait_for
 from lib.standin import StandIn
 from lib.web import Caddy, Nginx
@@ -146,8 +146,7 @@ def shipped(request: pytest.FixtureRequest) -> type[Nginx]:
 NEAR_MISSES = [
     "/console/", "/console/ws", "/console/ws/", "/console/WS", "/console/ws.", "/console/wss", "/console/ws%20",
     "/console//ws", "/console/./ws", "/console/x/../ws", "/console/%77s", "/%63onsole/ws", "/%63onsole/WS",
-    "/console/novnc.html", "/console/novnc/core/rfb.js", "/console/novnc/core/none", "/console/novnc/vendor/ws",
-    "/console/novnc/vnc.html", "//console/ws", "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws",
+    "/console/novnc.html", "/console/none", "/console/page-vnc.ABCDEFGH.js", "/console/none/ws", "//console/ws", "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws",
     "/console/ws%2f",
 ]  # fmt: skip
 NAMES = ["payload", "%70ayload", "Payload"]
@@ -170,6 +169,36 @@ def test_no_path_under_the_prefix_has_its_query_logged(
         wait_for(lambda: "page=7" in web.logs(), 5, web.logs)  # other requests are still logged
         found = re.findall(r".*eyJhbGciOi.*", web.logs())
         assert found == []
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["", "when-proxxy-is-down"])
+def test_no_payload_in_a_header_is_logged(shipped: type[Nginx], relay: Activator, key: str, running: bool) -> None:
+    """Caddy's log has the header of each request."""
+    payload = seal_jwe(console(8006), key)
+    asked = ({"Sec-WebSocket-Protocol": protocols(payload)}, {"Upgrade": "", "Proxxy-Payload": payload})
+    with shipped(relay.port if running else free_port()) as web:
+        for path in ("/console/ws", "/console/WS", "/panel"):
+            for headers in asked:
+                with Client.connect(web.port, path, headers) as client:
+                    client.read_head()
+        with Client.connect(web.port, "/panel?page=7", {"Upgrade": ""}) as client:
+            client.read_head()
+        wait_for(lambda: "page=7" in web.logs(), 5, web.logs)
+        assert payload[:40] not in web.logs()
+
+
+def test_console_of_a_payload_in_a_subprotocol(
+    shipped: type[Nginx], relay: Activator, standin: StandIn, key: str
+) -> None:
+    payload = seal_jwe(standin.console("qemu", ECHO), key)
+    with shipped(relay.port) as web:
+        with Client.connect(web.port, "/console/ws", {"Sec-WebSocket-Protocol": protocols(payload)}) as client:
+            head = client.read_head()
+            assert head.status == 101 and head.headers["sec-websocket-protocol"] == "binary"
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+        with Client.connect(web.port, "/console/ws", {"Upgrade": "", "Proxxy-Payload": payload}) as client:
+            assert client.read_head().status == 426
 
 
 @pytest.fixture

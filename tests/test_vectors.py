@@ -12,7 +12,7 @@ from lib.activator import TREE
 from lib.payload import decode_base64url, unseal_cbc, unseal_jwe
 
 VECTORS, REFUSED = (
-    json.loads((TREE / "examples" / "vectors.json").read_text())[name] for name in ("vectors", "refused")
+    json.loads((TREE / "sdk" / "vectors.json").read_text())[name] for name in ("vectors", "refused")
 )
 
 

@@ -10,21 +10,34 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 import websockets
 from conftest import ECHO, TERMINAL
 from lib.activator import Activator
-from lib.payload import seal, url
+from lib.payload import protocols, seal, seal_jwe, url
 from lib.standin import StandIn
 
 PEER = Path(__file__).with_name("peer.mjs")
 
 
-def test_websockets(proxxy: Activator, standin: StandIn, key: str) -> None:
+PLACES = ["query", "subprotocol"]
+
+
+def offer(proxxy: Activator, standin: StandIn, key: str, place: str) -> tuple[str, list[str]]:
+    """A URL and subprotocols that have the payload of an echoing console."""
+    if place == "query":
+        return url(proxxy.port, seal(standin.console("qemu", ECHO), key)), ["base64", "binary"]
+    payload = seal_jwe(standin.console("qemu", ECHO), key)
+    return f"ws://127.0.0.1:{proxxy.port}/ws", protocols(payload).split(", ")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_websockets(proxxy: Activator, standin: StandIn, key: str, place: str) -> None:
     data = os.urandom(1 << 20)
+    address, offered = offer(proxxy, standin, key, place)
 
     async def session() -> None:
-        address = url(proxxy.port, seal(standin.console("qemu", ECHO), key))
-        async with websockets.connect(address, subprotocols=["base64", "binary"], max_size=None) as client:
+        async with websockets.connect(address, subprotocols=offered, max_size=None) as client:
             assert client.subprotocol == "binary"
             await asyncio.wait_for(await client.ping(b"are you there"), 5)
             await client.send([data[:100], data[100:200000], data[200000:]])  # three fragments
@@ -56,9 +69,11 @@ def test_websockets_closes_first(proxxy: Activator, standin: StandIn, key: str) 
     asyncio.run(session())
 
 
-def test_node_ws(proxxy: Activator, standin: StandIn, key: str) -> None:
-    address = url(proxxy.port, seal(standin.console("qemu", ECHO), key))
-    run = subprocess.run(["node", PEER, address, str(3_000_000)], capture_output=True, text=True, timeout=30)
+@pytest.mark.parametrize("place", PLACES)
+def test_node_ws(proxxy: Activator, standin: StandIn, key: str, place: str) -> None:
+    address, offered = offer(proxxy, standin, key, place)
+    more = [name for name in offered if name.startswith("proxxy.")]
+    run = subprocess.run(["node", PEER, address, str(3_000_000), *more], capture_output=True, text=True, timeout=30)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == {
         "protocol": "binary",

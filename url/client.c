@@ -60,7 +60,7 @@ static int connect_url(struct client *c, const char *url)
 	CURLcode code;
 	curl_socket_t fd;
 
-	/* libcurl only connects. send_request() sends the rest of the URL, which includes the
+	/* libcurl only connects. send_request() sends the rest of the URL, which may include the
 	 * payload. */
 	if ((size_t)snprintf(origin, sizeof(origin), "%s%.*s", strncmp(url, "wss:", 4) == 0 ? "https" : "http",
 			     (int)(3 + strcspn(rest + 3, "/?")), rest) >= sizeof(origin))
@@ -95,7 +95,7 @@ static int connect_url(struct client *c, const char *url)
 	return OK;
 }
 
-static int send_request(struct client *c, const char *url, const char *key, int64_t deadline)
+static int send_request(struct client *c, const char *url, const char *payload, const char *key, int64_t deadline)
 {
 	static char request[CLIENT_URL_MAX + 1024];
 	const char *host = strstr(url, "://") + 3, *target = host + strcspn(host, "/?");
@@ -106,11 +106,12 @@ static int send_request(struct client *c, const char *url, const char *key, int6
 			       "Connection: Upgrade\r\n"
 			       "Sec-WebSocket-Version: 13\r\n"
 			       "Sec-WebSocket-Key: %s\r\n"
-			       "Sec-WebSocket-Protocol: binary\r\n"
+			       "Sec-WebSocket-Protocol: binary%s%s\r\n"
 			       "User-Agent: proxxy-url/" PROXXY_VERSION "\r\n"
 			       "\r\n",
-			       *target == '/' ? "" : "/", target, (int)(target - host), host, key);
-	int rc = n > 0 && (size_t)n < sizeof(request) ? OK : fail(c, ERR_SYSTEM, "the URL is too long");
+			       *target == '/' ? "" : "/", target, (int)(target - host), host, key,
+			       *payload ? ", " HTTP_PAYLOAD_PROTOCOL : "", payload);
+	int rc = n > 0 && (size_t)n < sizeof(request) ? OK : fail(c, ERR_SYSTEM, "the payload is too long");
 
 	for (size_t at = 0; rc == OK && at < (size_t)n;) {
 		ssize_t got = client_transmit(c, request + at, (size_t)n - at);
@@ -175,7 +176,7 @@ static int read_answer(struct client *c, const char *key, int64_t deadline)
 	return OK;
 }
 
-int client_open(struct client *c, const char *url)
+int client_open(struct client *c, const char *url, const char *payload)
 {
 	const int64_t deadline = io_now() + CLIENT_TIMEOUT_S * INT64_C(1000);
 	char key[WS_KEY_LEN + 1];
@@ -184,6 +185,6 @@ int client_open(struct client *c, const char *url)
 	if (rc == OK)
 		rc = ws_key_make(key);
 	if (rc == OK)
-		rc = send_request(c, url, key, deadline);
+		rc = send_request(c, url, payload, key, deadline);
 	return rc == OK ? read_answer(c, key, deadline) : rc;
 }

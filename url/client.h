@@ -30,13 +30,14 @@ struct client {
 	size_t why_size;
 };
 
-/* Connects to url (ws:// or wss://) and sends the upgrade request. The system's CAs, or those in
+/* Connects to url (ws:// or wss://) and sends the upgrade request, with the payload, a JWE, in a
+ * subprotocol; "" if url has one in its query. The system's CAs, or those in
  * the file that SSL_CERT_FILE names, must have signed proxxy's certificate. Initially only c->why
  * and c->why_size are set.
  * Returns 0; c->in may then hold the first bytes of a frame. Otherwise returns
  * ERR_UPSTREAM_CONNECT, ERR_UPSTREAM_TIMEOUT, ERR_UPSTREAM_REFUSED (an HTTP error),
  * ERR_UPSTREAM_ANSWER or ERR_SYSTEM, and sets c->why. */
-int client_open(struct client *c, const char *url);
+int client_open(struct client *c, const char *url, const char *payload);
 
 /* Send and receive without blocking. Each returns the number of bytes, 0 if it would block, or -1
  * if the connection has ended. */

@@ -77,8 +77,8 @@ static void print_json(const struct url_options *o, struct json_object *details,
 	strict_json_wipe(object);
 }
 
-static int open_in_viewer(const struct url_options *o, const char *websocket, const struct proxmox_console *console,
-			  char *why, size_t size)
+static int open_in_viewer(const struct url_options *o, const char *websocket, const char *payload,
+			  const struct proxmox_console *console, char *why, size_t size)
 {
 	const char *program = getenv("VNCVIEWER");
 	char *argv[VIEWER_ARGUMENTS_MAX] = { (char *)(uintptr_t)(program && *program ? program : "vncviewer") };
@@ -89,7 +89,7 @@ static int open_in_viewer(const struct url_options *o, const char *websocket, co
 			return error_why(why, size, ERR_CONFIG, "too many arguments for the viewer");
 		argv[n++] = *argument;
 	}
-	return viewer_run(websocket, console ? console->password : NULL, argv, why, size);
+	return viewer_run(websocket, payload, console ? console->password : NULL, argv, why, size);
 }
 
 int output_payload(const struct url_options *o, const struct backend *backend, struct json_object *details,
@@ -102,8 +102,10 @@ int output_payload(const struct url_options *o, const struct backend *backend, s
 	if ((has_page && !write_page_url(o, backend, console, payload, page, sizeof(page))) ||
 	    (*backend->websocket && !write_websocket_url(backend, payload, websocket, sizeof(websocket))))
 		return error_why(why, size, ERR_SYSTEM, "the URL is too long");
-	if (o->vnc)
-		rc = open_in_viewer(o, websocket, console, why, size);
+	if (o->vnc && !o->cbc) /* in a subprotocol: reverse proxies log URLs */
+		rc = open_in_viewer(o, backend->websocket, payload, console, why, size);
+	else if (o->vnc)
+		rc = open_in_viewer(o, websocket, "", console, why, size);
 	else if (o->browser)
 		rc = browser_open(page, why, size);
 	else if (o->json)

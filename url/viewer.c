@@ -324,14 +324,14 @@ static void send_close(struct session *s)
 		flush(s);
 }
 
-int viewer_run(const char *url, const char *password, char **argv, char *why, size_t size)
+int viewer_run(const char *url, const char *payload, const char *password, char **argv, char *why, size_t size)
 {
 	static struct session s;
 	int rc;
 
 	s = (struct session){ .proxxy = { .fd = -1, .why = why, .why_size = size }, .fd = -1, .viewer = -1 };
 	snprintf(why, size, "OpenSSL has no random bytes"); /* the only failure that does not set why */
-	rc = client_open(&s.proxxy, url);
+	rc = client_open(&s.proxxy, url, payload);
 	if (rc == OK) {
 		rc = accept_viewer(&s, argv, password);
 		if (rc == OK)

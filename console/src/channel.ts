@@ -6,34 +6,43 @@
 /** The subprotocol that carries a payload: in no log of a proxy, as the query would be. */
 export const PAYLOAD_PROTOCOL = "proxxy.payload.";
 
+const CLOSED = 3; // WebSocket.CLOSED
+
 export class Channel {
   binaryType: BinaryType = "arraybuffer";
+  /** Not called if the socket was open already; readyState tells. */
   onopen: ((event: Event) => void) | null = null;
   onerror: ((event: Event) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
   /** When data was last received and last sent, in milliseconds of performance.now(). */
-  lastReceived = performance.now();
-  lastSent = performance.now();
+  lastReceived: number;
+  lastSent: number;
   bytesReceived = 0;
 
   #socket: WebSocket;
+  #now: () => number;
   #onmessage: ((event: MessageEvent) => void) | null = null;
   #held: MessageEvent[];
+  #dropped = false;
 
   /** held: the messages of a socket that was opened earlier; whoever held them must hold no more. */
-  constructor(socket: WebSocket, held: MessageEvent[] = []) {
+  constructor(socket: WebSocket, held: MessageEvent[] = [], now = () => performance.now()) {
     this.#socket = socket;
     this.#held = held;
+    this.#now = now;
+    this.lastReceived = this.lastSent = now();
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("open", (event) => this.onopen?.(event));
-    socket.addEventListener("error", (event) => this.onerror?.(event));
-    socket.addEventListener("message", (event) => {
-      this.lastReceived = performance.now();
-      this.bytesReceived += (event.data as ArrayBuffer).byteLength;
-      if (this.#onmessage) this.#onmessage(event);
-      else this.#held.push(event);
-    });
-    socket.addEventListener("close", (event) => this.onclose?.(event));
+    socket.addEventListener("open", (event) => this.#dropped || this.onopen?.(event));
+    socket.addEventListener("error", (event) => this.#dropped || this.onerror?.(event));
+    socket.addEventListener("message", (event) => this.#dropped || this.#receive(event));
+    socket.addEventListener("close", (event) => this.#dropped || this.onclose?.(event));
+  }
+
+  #receive(event: MessageEvent): void {
+    this.lastReceived = this.#now();
+    this.bytesReceived += (event.data as ArrayBuffer).byteLength;
+    if (this.#onmessage) this.#onmessage(event);
+    else this.#held.push(event);
   }
 
   /** The messages that were held are passed at once, in order. */
@@ -47,7 +56,7 @@ export class Channel {
   }
 
   get readyState(): number {
-    return this.#socket.readyState;
+    return this.#dropped ? CLOSED : this.#socket.readyState;
   }
 
   get protocol(): string {
@@ -58,12 +67,28 @@ export class Channel {
     return this.#socket.bufferedAmount;
   }
 
+  /** For how many milliseconds nothing passed. */
+  get silence(): number {
+    return this.#now() - Math.max(this.lastReceived, this.lastSent);
+  }
+
   send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void {
-    this.lastSent = performance.now();
+    if (this.#dropped) return;
+    this.lastSent = this.#now();
     this.#socket.send(data as ArrayBufferView<ArrayBuffer>);
   }
 
   close(code?: number, reason?: string): void {
     this.#socket.close(code, reason);
+  }
+
+  /** Ends it at once for the guest. On a dead network, the socket's own end comes late. */
+  drop(code?: number): void {
+    if (this.#dropped || this.#socket.readyState === CLOSED) return;
+    this.#dropped = true;
+    this.#held = [];
+    this.#socket.close(code);
+    const event = Object.assign(new Event("close"), { code: 1006, reason: "", wasClean: false });
+    this.onclose?.(event as CloseEvent);
   }
 }

@@ -23,6 +23,7 @@ export interface Options {
   fontSize: number; // in pixels, of a terminal
   screenReader: boolean; // a terminal's text for screen readers
   language: string; // BCP 47, of the words that a guest shows itself
+  layout?: string; // the guest's keyboard layout (typing/layouts.ts), for what a screen keyboard types
 }
 
 /** What a guest tells its element. */
@@ -42,6 +43,8 @@ export interface Events {
   changed(): void;
   /** The guest's own title, such as a terminal's; "" is none. */
   title(text: string): void;
+  /** A modifier of hold() is up again, because the next key used it. */
+  released?(modifier: Key): void;
 }
 
 /** Actions that not every guest can do; the bar disables the others. */

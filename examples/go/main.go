@@ -88,7 +88,7 @@ func (b *backend) openConsole(r *http.Request, kind string, vmid int) (int, map[
 	case err == nil:
 		return http.StatusOK, map[string]string{"link": link}
 	case errors.As(err, &wrong):
-		return http.StatusBadRequest, map[string]string{"error": wrong.Error()}
+		return http.StatusBadRequest, map[string]string{"error": wrong.Reason}
 	}
 	log.Print(err) // no error of the library has a secret in it
 	return http.StatusInternalServerError, map[string]string{"error": "Please try again."}
@@ -97,7 +97,7 @@ func (b *backend) openConsole(r *http.Request, kind string, vmid int) (int, map[
 var panel = template.Must(template.New("").Parse(`<!doctype html>
 <meta charset="utf-8">
 <title>Panel</title>
-<p>{{range .Guests}}<button>{{.}}</button> {{end}}</p>
+<p>{{range .Guests}}<button value="{{.}}">{{.}}</button> {{end}}</p>
 <p id="error" role="alert"></p>
 <iframe title="Console" width="1024" height="768" allow="fullscreen; clipboard-read; clipboard-write"></iframe>
 <script type="module">
@@ -112,7 +112,7 @@ var panel = template.Must(template.New("").Parse(`<!doctype html>
     if (link) frame.src = link;
   }
 
-  for (const button of document.querySelectorAll("button")) button.onclick = () => open(button.textContent);
+  for (const button of document.querySelectorAll("button")) button.onclick = () => open(button.value);
   // The console needs another link: the last one has expired, or its user wants to open it again.
   addEventListener("message", ({ source, origin, data }) => {
     const isConsole = source === frame.contentWindow && origin === {{.PageOrigin}};

@@ -65,7 +65,11 @@ function showPanel(array $guests): void
 <!doctype html>
 <meta charset="utf-8">
 <title>Panel</title>
-<p><?php foreach ($guests as $guest): ?><button><?= htmlspecialchars($guest) ?></button> <?php endforeach ?></p>
+<p>
+<?php foreach (array_map(htmlspecialchars(...), $guests) as $guest): ?>
+<button value="<?= $guest ?>"><?= $guest ?></button>
+<?php endforeach ?>
+</p>
 <p id="error" role="alert"></p>
 <iframe title="Console" width="1024" height="768" allow="fullscreen; clipboard-read; clipboard-write"></iframe>
 <script type="module">
@@ -80,7 +84,7 @@ function showPanel(array $guests): void
     if (link) frame.src = link;
   }
 
-  for (const button of document.querySelectorAll("button")) button.onclick = () => open(button.textContent);
+  for (const button of document.querySelectorAll("button")) button.onclick = () => open(button.value);
   // The console needs another link: the last one has expired, or its user wants to open it again.
   addEventListener("message", ({ source, origin, data }) => {
     const isConsole = source === frame.contentWindow && origin === <?= json_encode(pageOrigin()) ?>;

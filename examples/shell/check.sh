@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks seal of link.sh and seal_cbc of ticket.sh with the test vectors: check.sh ../vectors.json
+# Checks seal of link.sh and seal_cbc of ticket.sh with the test vectors: check.sh ../../sdk/vectors.json
 set -eu
 here=$(dirname "$0")
 # shellcheck source=examples/shell/link.sh

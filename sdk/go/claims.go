@@ -3,6 +3,7 @@
 package proxxy
 
 import (
+	"crypto/x509"
 	"math"
 	"regexp"
 	"strings"
@@ -187,6 +188,11 @@ func (c claims) isDate(name string) bool {
 func (c claims) isText(name string, max int) bool {
 	text := c.text(name)
 	return text != "" && len(text) <= max && isPlain(text)
+}
+
+// hasCertificate is true for a CA that can be read.
+func hasCertificate(text string) bool {
+	return isCA(text) && x509.NewCertPool().AppendCertsFromPEM([]byte(text))
 }
 
 func isCA(text string) bool {

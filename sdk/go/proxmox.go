@@ -105,7 +105,7 @@ func (p *Proxmox) check() error {
 		return &InvalidOptionError{"CSRF", wrongCSRF}
 	case !isHost(p.Host):
 		return &InvalidOptionError{"Host", wrongHost}
-	case p.CA != "" && (!isCA(p.CA) || !x509.NewCertPool().AppendCertsFromPEM([]byte(p.CA))):
+	case p.CA != "" && !hasCertificate(p.CA):
 		return &InvalidOptionError{"CA", wrongCA}
 	case p.Fingerprint != "" && p.CA != "":
 		return &InvalidOptionError{"Fingerprint", "fingerprint and ca cannot be combined"}

@@ -178,6 +178,8 @@ func (c claims) checkUse() *fault {
 		return &fault{"password", "only a payload with a VNC ticket has a password"}
 	case c.has("user") && (late || protocol != "term"):
 		return &fault{"user", "only a payload with a terminal's ticket has a user"}
+	case c.has("ca") && !hasCertificate(c.text("ca")):
+		return &fault{"ca", "ca holds no certificate that can be read"}
 	case nbf >= c["exp"].(int64):
 		return &fault{"nbf", "nbf, the time before which it is not valid, is not before its expiry"}
 	}

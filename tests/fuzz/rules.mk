@@ -20,7 +20,7 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 # fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests.
 # libc answers the session's calls of libc, and of the modules in FUZZ_WORLD.
 FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check direction framer log login options \
-	peer relay relay_close relay_time rfb sandbox silence upgrade wipe) \
+	peer relay relay_close relay_time rfb sandbox sealed silence upgrade wipe) \
 	$(addprefix tests/fuzz/session/,world libc files upstream_fake login_model payloads reference_rfb)
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time \
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
@@ -32,8 +32,8 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session upstream=session \
 	session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
-fuzz_http := $(addprefix lib/,error http http_write uri)
-fuzz_body := $(addprefix lib/,error http http_body uri)
+fuzz_http := $(addprefix lib/,error http http_list http_protocol http_write uri)
+fuzz_body := $(addprefix lib/,error http http_body http_list http_protocol uri)
 fuzz_json := $(LIB)
 fuzz_payload := $(LIB)
 fuzz_api := $(LIB) $(addprefix session/,api_answer guest_list)

@@ -3,9 +3,7 @@
 
 `/SECRET/` makes a link to a desktop and redirects the browser to it; `/SECRET/terminal` does the same for a container's
 terminal. A real panel has logins; this one has a secret in the URL, because other users of the machine can reach its
-port. `/console/` serves the pages
-that the project ships, unchanged, with noVNC from Debian's package and xterm.js from npm. `/console/ws` is forwarded
-to proxxy.
+port. `/console/` serves the pages that the project ships, unchanged. `/console/ws` is forwarded to proxxy.
 """
 
 from __future__ import annotations
@@ -26,12 +24,8 @@ from urllib.parse import quote, urlencode
 from .payload import seal_jwe
 from .splice import splice
 
-PAGES = Path(__file__).resolve().parents[2] / "console"
-FOLDERS = {
-    "/console/novnc/core/": "/usr/share/novnc/core/",
-    "/console/novnc/vendor/": "/usr/share/novnc/vendor/",
-    "/console/": f"{PAGES}/",
-}
+PAGES = Path(__file__).resolve().parents[2] / "console/dist/site"  # made by "make console"
+PREFIX = "/console/"
 WEBSOCKET = "/console/ws"  # where the pages look for proxxy, unless their meta tag is changed
 SECRET_BYTES = 16
 # Names that an attacker's DNS server cannot resolve to this machine (DNS rebinding). Any port: ssh -L may use another.
@@ -174,11 +168,10 @@ class _Handler(SimpleHTTPRequestHandler):
         return found
 
     def translate_path(self, path: str) -> str:
-        for prefix, folder in FOLDERS.items():
-            if path.startswith(prefix):
-                self.directory = folder
-                return super().translate_path("/" + path.removeprefix(prefix))
-        return "/nonexistent"
+        if not path.startswith(PREFIX):
+            return "/nonexistent"
+        self.directory = str(PAGES)
+        return super().translate_path("/" + path.removeprefix(PREFIX))
 
     def list_directory(self, _: object) -> None:
         self.send_error(404)

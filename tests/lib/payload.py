@@ -56,6 +56,11 @@ def target(payload: str, path: str = "/") -> str:
     return f"{path}?payload={quote(payload, safe=':')}"
 
 
+def protocols(payload: str) -> str:
+    """Returns the value of Sec-WebSocket-Protocol that carries a payload."""
+    return f"binary, proxxy.payload.{payload}"
+
+
 def url(port: int, payload: str, path: str = "/") -> str:
     return f"ws://127.0.0.1:{port}{target(payload, path)}"
 

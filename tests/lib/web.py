@@ -12,6 +12,7 @@ from .activator import TREE
 from .fronts import Front, nginx
 
 PAGES = "/usr/local/share/proxxy/console"
+SITE = f"{TREE}/console/dist/site"  # made by "make console"
 PANEL = "<!DOCTYPE html><title>Panel</title><link rel='icon' href='data:,'><body></body>"
 
 
@@ -24,7 +25,7 @@ class Nginx(Front):
 
     def _listens(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/console/console.css", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/console/favicon.svg", timeout=2) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -32,7 +33,7 @@ class Nginx(Front):
     def shipped(self, name: str) -> str:
         """Returns a shipped configuration with changed paths and addresses."""
         text = (TREE / "deploy" / name).read_text()
-        for there, here in ((PAGES, f"{TREE}/console"), ("127.0.0.1:8443", f"127.0.0.1:{self.proxxy_port}")):
+        for there, here in ((PAGES, SITE), ("127.0.0.1:8443", f"127.0.0.1:{self.proxxy_port}")):
             assert there in text
             text = text.replace(there, here)
         return text

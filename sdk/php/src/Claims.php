@@ -43,6 +43,12 @@ final class Claims
             && str_contains($value, '-----BEGIN CERTIFICATE-----') && !str_contains($value, "\0");
     }
 
+    /** True for a CA that can be read. */
+    public static function hasCertificate(string $text): bool
+    {
+        return self::isCa($text) && @openssl_x509_read($text) !== false;
+    }
+
     public static function isFingerprint(string $text): bool
     {
         return preg_match('/^(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})$/Di', $text) === 1;

@@ -40,7 +40,7 @@ final class Proxmox
         if (!Host::isHost($host)) {
             throw new InvalidOption('host', 'host is not a host name or address, with or without a port');
         }
-        if ($ca !== null && !Claims::isCa($ca)) {
+        if ($ca !== null && !Claims::hasCertificate($ca)) {
             throw new InvalidOption('ca', 'ca is not a PEM certificate of at most 8192 bytes');
         }
         if ($fingerprint !== null && ($ca !== null || !Claims::isFingerprint($fingerprint))) {

@@ -185,6 +185,8 @@ final class Proxxy
             isset($claims['user']) && ($late || !$terminal)
                 => ['user', "only a payload with a terminal's ticket has a user"],
             isset($claims['csrf']) && !isset($claims['ticket']) => ['csrf', 'csrf needs a ticket'],
+            isset($claims['ca']) && !Claims::hasCertificate($claims['ca'])
+                => ['ca', 'ca holds no certificate that can be read'],
             isset($claims['nbf']) && $claims['nbf'] >= $claims['exp']
                 => ['nbf', 'nbf, the time before which it is not valid, is not before its expiry'],
             default => null,

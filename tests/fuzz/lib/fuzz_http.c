@@ -202,6 +202,11 @@ static void request(const char *buf, size_t len)
 	require_value(r.ws_key, buf, (size_t)rc);
 	require_value(r.ws_version, buf, (size_t)rc);
 	require_value(r.ws_protocol, buf, (size_t)rc);
+	require_value(r.ws_payload, buf, (size_t)rc);
+	require_value(r.payload, buf, (size_t)rc);
+	REQUIRE(!r.ws_payload.at == (r.n_ws_payloads == 0), "%zu payloads", r.n_ws_payloads);
+	REQUIRE(r.ws_protocol.len < 15 || memcmp(r.ws_protocol.at, "proxxy.payload.", 15) != 0,
+		"the answer repeats a payload");
 	REQUIRE(r.method.len > 0 && !memchr(r.target.at, '#', r.target.len), "the request line");
 	/* After the authority of an absolute-form there may be nothing, or only a query. */
 	if (slice_is(r.method, "GET") || slice_is(r.method, "HEAD"))
@@ -238,8 +243,9 @@ static bool same_request(const struct http_request *a, const struct http_request
 {
 	return same(a->method, b->method) && same(a->target, b->target) && same(a->host, b->host) &&
 	       same(a->origin, b->origin) && same(a->ws_key, b->ws_key) && same(a->ws_version, b->ws_version) &&
-	       same(a->ws_protocol, b->ws_protocol) && a->minor == b->minor && a->upgrade == b->upgrade &&
-	       a->has_body == b->has_body;
+	       same(a->ws_protocol, b->ws_protocol) && same(a->ws_payload, b->ws_payload) &&
+	       same(a->payload, b->payload) && a->n_ws_payloads == b->n_ws_payloads && a->minor == b->minor &&
+	       a->upgrade == b->upgrade && a->has_body == b->has_body;
 }
 
 /* Reads in pieces of that size. *ret_behind is the number of bytes after the head. */

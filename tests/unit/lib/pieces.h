@@ -66,7 +66,9 @@ static inline void check_pieces(const char *name, const char *text, size_t len, 
 		CHECK(same_slice(r.method, whole->method) && same_slice(r.target, whole->target) &&
 			      same_slice(r.host, whole->host) && same_slice(r.origin, whole->origin) &&
 			      same_slice(r.ws_key, whole->ws_key) && same_slice(r.ws_version, whole->ws_version) &&
-			      same_slice(r.ws_protocol, whole->ws_protocol) && r.minor == whole->minor &&
+			      same_slice(r.ws_protocol, whole->ws_protocol) &&
+			      same_slice(r.ws_payload, whole->ws_payload) && same_slice(r.payload, whole->payload) &&
+			      r.n_ws_payloads == whole->n_ws_payloads && r.minor == whole->minor &&
 			      r.upgrade == whole->upgrade && r.has_body == whole->has_body,
 		      "%s, pieces of %zu", name, pieces[i]);
 	}

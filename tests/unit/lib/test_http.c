@@ -122,6 +122,10 @@ static void valid_requests(void **state)
 		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol:\r\n"
 		  "Sec-WebSocket-Protocol: x, y\r\nSec-WebSocket-Protocol: z\r\n\r\n",
 		  "GET", "/", "a", 1, false, false, NULL, NULL, "x" },
+		{ "a payload beside the subprotocol, and one in a field",
+		  "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: proxxy.payload.e30..a.b.c, binary\r\n"
+		  "Proxxy-Payload: e30..d.e.f\r\n\r\n",
+		  "GET", "/", "a", 1, false, false, NULL, NULL, "binary" },
 		{ "POST with a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "POST", "/", "a", 1,
 		  false, true, NULL, NULL, NULL },
 		{ "a length of nothing", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 00\r\n\r\n", "GET", "/", "a", 1,
@@ -213,6 +217,7 @@ static void malformed_requests(void **state)
 		  ERR_REQUEST_MALFORMED },
 		{ "two versions", TEXT(A "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n\r\n"),
 		  ERR_REQUEST_MALFORMED },
+		{ "two payloads", TEXT(A "Proxxy-Payload: a\r\nproxxy-payload: a\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "two lengths", TEXT(A "Content-Length: 0\r\nContent-Length: 0\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "a list of lengths", TEXT(A "Content-Length: 0, 0\r\n\r\n"), ERR_REQUEST_MALFORMED },
 		{ "length and encoding", TEXT(A "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"),

@@ -9,6 +9,7 @@
 #include "lib/error.h"
 
 #define SLICE(s) ((struct slice){ s, sizeof(s) - 1 })
+#define NO_SLICE ((struct slice){ NULL, 0 })
 
 static struct guard in, out;
 
@@ -90,6 +91,16 @@ static void query(void **state)
 	check_slice(uri_path(SLICE("/?")), "/", "path", "path");
 }
 
+/* Returns the choice from two fields. */
+static struct slice chosen(struct slice first, struct slice second)
+{
+	struct http_request r = { 0 };
+
+	http_add_protocols(&r, first);
+	http_add_protocols(&r, second);
+	return r.ws_protocol;
+}
+
 static void protocol_choice(void **state)
 {
 	static const struct {
@@ -112,28 +123,62 @@ static void protocol_choice(void **state)
 		{ "a/b", NULL },
 		{ "\xE9, x", "x" },
 		{ "a;q=1", NULL },
+		{ "proxxy.payload.e30..a.b.c", NULL },
+		{ "proxxy.payload.e30..a.b.c, binary", "binary" },
+		{ "binary, proxxy.payload.", "binary" },
+		{ "proxxy.payload.e30, base64", "base64" },
+		{ "proxxy.payload", "proxxy.payload" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(table); i++) {
 		size_t len = strlen(table[i].offered);
-
 		struct slice offered = { guard_copy(&in, table[i].offered, len), len };
-		struct slice chosen = http_choose_protocol((struct slice){ NULL, 0 }, offered);
 
-		check_slice(chosen, table[i].want, table[i].offered, "protocol");
+		check_slice(chosen(offered, NO_SLICE), table[i].want, table[i].offered, "protocol");
 		/* Several fields count as one list (RFC 6455 section 11.3.4). */
-		check_slice(http_choose_protocol(chosen, SLICE("z, binary")), "binary", table[i].offered,
-			    "with binary behind");
-		check_slice(http_choose_protocol(chosen, SLICE("z")), table[i].want ? table[i].want : "z",
-			    table[i].offered, "with another behind");
-		check_slice(http_choose_protocol(SLICE("binary"), offered), "binary", table[i].offered,
-			    "behind binary");
+		check_slice(chosen(offered, SLICE("z, binary")), "binary", table[i].offered, "with binary behind");
+		check_slice(chosen(offered, SLICE("z")), table[i].want ? table[i].want : "z", table[i].offered,
+			    "with another behind");
+		check_slice(chosen(SLICE("binary"), offered), "binary", table[i].offered, "behind binary");
 	}
-	check_slice(http_choose_protocol((struct slice){ NULL, 0 }, (struct slice){ NULL, 0 }), NULL, "nothing offered",
-		    "protocol");
+	check_slice(chosen(NO_SLICE, NO_SLICE), NULL, "nothing offered", "protocol");
 	assert_true(slice_is_nocase(SLICE("WebSocket"), "websocket") && !slice_is(SLICE("WebSocket"), "websocket"));
 	assert_false(slice_is_nocase(SLICE("web"), "websocket") || slice_is((struct slice){ NULL, 0 }, ""));
+}
+
+static void protocol_payload(void **state)
+{
+	static const struct {
+		const char *offered, *want;
+		size_t n;
+	} table[] = {
+		{ "binary", NULL, 0 },
+		{ "binary, proxxy.payload.e30..a.b.c-_", "e30..a.b.c-_", 1 },
+		{ "proxxy.payload.a,binary", "a", 1 },
+		{ " ,proxxy.payload.a\t", "a", 1 },
+		{ "proxxy.payload.", "", 1 },
+		{ "proxxy.payload.00ff:aa", "00ff:aa", 1 },
+		{ "proxxy.payload.a b", "a b", 1 },
+		{ "proxxy.payload.a, proxxy.payload.b", "b", 2 },
+		{ "proxxy.payload", NULL, 0 },
+		{ "Proxxy.payload.a", NULL, 0 },
+		{ "xproxxy.payload.a", NULL, 0 },
+		{ "proxxy.payloads.a", NULL, 0 },
+		{ "", NULL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		size_t len = strlen(table[i].offered);
+		struct http_request r = { 0 };
+
+		http_add_protocols(&r, (struct slice){ guard_copy(&in, table[i].offered, len), len });
+		check_slice(r.ws_payload, table[i].want, table[i].offered, "payload");
+		CHECK_INT(r.n_ws_payloads, table[i].n, "%s", table[i].offered);
+		http_add_protocols(&r, SLICE("binary, proxxy.payload.other"));
+		CHECK_INT(r.n_ws_payloads, table[i].n + 1, "%s, and another field", table[i].offered);
+	}
 }
 
 /* Writes to buffers of every size. If there is room for the text and its NUL, it is complete;
@@ -203,10 +248,8 @@ static void percent_encoding(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(query),
-		cmocka_unit_test(protocol_choice),
-		cmocka_unit_test(answers),
-		cmocka_unit_test(percent_encoding),
+		cmocka_unit_test(query),   cmocka_unit_test(protocol_choice),  cmocka_unit_test(protocol_payload),
+		cmocka_unit_test(answers), cmocka_unit_test(percent_encoding),
 	};
 
 	return RUN(tests);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a payload travels to proxxy: as a subprotocol, which no proxy logs, or in the query, if it has characters that a
+// subprotocol cannot have (payloads of the old format). And the socket of early.ts, which the page's module takes over.
+import { PAYLOAD_PROTOCOL } from "./channel.js";
+
+/** What a link that was opened early left for the page's module. */
+export interface Early {
+  link: string;
+  socket: WebSocket | null;
+  held: MessageEvent[];
+  closed: CloseEvent | null;
+}
+
+declare global {
+  interface Window {
+    proxxyEarly?: Early;
+  }
+}
+
+const REFUSAL_MS = 10_000;
+/** RFC 6455 allows a token here; JWE has no other characters. */
+const TOKEN = /^[\w.-]+$/;
+
+/** proxxy's address, from a page. It is not in the link: nobody's link shall have the page talk to a server of theirs. */
+export function websocketOf(page: Document): string {
+  return page.querySelector<HTMLMetaElement>('meta[name="proxxy-websocket"]')?.content ?? "ws";
+}
+
+export function consoleAddress(websocket: string, base: string, scheme: "ws" | "http"): URL {
+  const url = new URL(websocket, base);
+  url.protocol = url.protocol.replace(/^(http|ws)/, scheme);
+  return url;
+}
+
+function inQuery(payload: string, url: URL): URL {
+  url.search = `?payload=${encodeURIComponent(payload)}`;
+  return url;
+}
+
+export function openSocket(payload: string, websocket: string, base: string, Socket = WebSocket): WebSocket {
+  const url = consoleAddress(websocket, base, "ws");
+  if (TOKEN.test(payload)) return new Socket(url, ["binary", PAYLOAD_PROTOCOL + payload]);
+  return new Socket(inQuery(payload, url), ["binary"]);
+}
+
+/** Returns why there was no WebSocket; "" if nobody says. proxxy reports errors of a link that it can open in a Close.
+ *  For all other errors, and those of a proxy in between, this sends the request again without an upgrade, which does
+ *  not use the link up. A script cannot set the field of subprotocols. */
+export async function askRefusal(payload: string, websocket: string, base: string): Promise<string> {
+  try {
+    const url = consoleAddress(websocket, base, "http");
+    const token = TOKEN.test(payload);
+    const answer = await fetch(token ? url : inQuery(payload, url), {
+      headers: token ? { "Proxxy-Payload": payload } : {},
+      signal: AbortSignal.timeout(REFUSAL_MS),
+      cache: "no-store",
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+    });
+    const { error = "", issues = [] } = (await answer.json()) as { error?: string; issues?: { message: string }[] };
+    return [error, ...issues.map(({ message }) => message)].filter(Boolean).join(": ");
+  } catch {
+    return ""; // another origin, or nobody there
+  }
+}
+
+/** Holds a socket's messages, and its end, until release(). link: what it was opened with. */
+export function hold(socket: WebSocket, link = ""): Early {
+  const early: Early = { link, socket, held: [], closed: null };
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = (event) => early.held.push(event);
+  socket.onclose = (event) => (early.closed = event);
+  return early;
+}
+
+export function release({ socket }: Early): void {
+  if (socket) socket.onmessage = socket.onclose = null;
+}
+
+export function close(early: Early): void {
+  release(early);
+  early.socket?.close(1000);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Channel } from "../src/channel.js";
+import { hold, openSocket, release } from "../src/socket.js";
+import { FakeClock, FakeSocket } from "./lib/fakes.js";
+
+const bytes = (event: MessageEvent) => [...new Uint8Array(event.data as ArrayBuffer)];
+
+test("messages that came early are passed first, in order", () => {
+  const socket = new FakeSocket();
+  const early = hold(socket.socket, "payload=abc");
+  assert.equal(socket.binaryType, "arraybuffer");
+  socket.receive(1);
+  release(early);
+  const channel = new Channel(early.socket!, early.held);
+  socket.receive(2); // nobody takes it yet
+  const got: number[][] = [];
+  channel.onmessage = (event) => got.push(bytes(event));
+  socket.receive(3);
+  assert.deepEqual(got, [[1], [2], [3]]);
+});
+
+test("a handler that takes itself away gets no more", () => {
+  const socket = new FakeSocket();
+  const channel = new Channel(socket.socket);
+  socket.receive(1);
+  socket.receive(2);
+  const got: number[][] = [];
+  channel.onmessage = (event) => {
+    got.push(bytes(event));
+    channel.onmessage = null;
+  };
+  assert.deepEqual(got, [[1]]);
+  channel.onmessage = (event) => got.push(bytes(event));
+  assert.deepEqual(got, [[1], [2]]);
+});
+
+test("an early end is noted", () => {
+  const socket = new FakeSocket();
+  const early = hold(socket.socket);
+  socket.end(1008, "Payload was used already");
+  assert.equal(early.closed?.reason, "Payload was used already");
+});
+
+test("silence is counted from what passed last, either way", () => {
+  const clock = new FakeClock();
+  const socket = new FakeSocket();
+  const channel = new Channel(socket.socket, [], clock.now);
+  clock.pass(500);
+  assert.equal(channel.silence, 500);
+  socket.receive(1, 2);
+  assert.equal(channel.silence, 0);
+  assert.equal(channel.bytesReceived, 2);
+  clock.pass(300);
+  channel.send(new Uint8Array(1));
+  clock.pass(100);
+  assert.equal(channel.silence, 100);
+});
+
+test("drop() ends it for the guest at once, and for good", () => {
+  const socket = new FakeSocket();
+  socket.open();
+  const channel = new Channel(socket.socket);
+  const codes: number[] = [];
+  channel.onclose = ({ code }) => codes.push(code);
+  channel.onmessage = () => assert.fail("after the end");
+  channel.drop(1000);
+  channel.drop();
+  assert.deepEqual(socket.closed, [[1000]]);
+  assert.equal(channel.readyState, 3);
+  socket.receive(1);
+  socket.end(1006);
+  channel.send(new Uint8Array(1));
+  assert.deepEqual(codes, [1006]);
+  assert.deepEqual(socket.sent, []);
+});
+
+test("a JWE is a subprotocol; a payload that is no token is in the query", () => {
+  const Socket = FakeSocket as unknown as typeof WebSocket;
+  const base = "https://panel.example.com/console/novnc.html";
+  const open = (payload: string) => openSocket(payload, "ws", base, Socket) as unknown as FakeSocket;
+  const jwe = open("eyJhbGciOiJkaXIifQ..bm9uY2U.c2VhbGVk.dGFn-_");
+  assert.equal(String(jwe.url), "wss://panel.example.com/console/ws");
+  assert.deepEqual(jwe.protocols, ["binary", "proxxy.payload.eyJhbGciOiJkaXIifQ..bm9uY2U.c2VhbGVk.dGFn-_"]);
+  const old = open("a+b/c==");
+  assert.equal(String(old.url), "wss://panel.example.com/console/ws?payload=a%2Bb%2Fc%3D%3D");
+  assert.deepEqual(old.protocols, ["binary"]);
+});
