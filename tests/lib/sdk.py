@@ -72,9 +72,19 @@ LANGUAGES: dict[str, Language] = {
     ),
     "php": Language(
         copy=["sdk/php", "tests/sdk", "examples/php"],
-        unit=[("sdk/php", ["php", "tests/run.php"])],
+        unit=[
+            ("sdk/php", ["sh", "-c", "for file in src/*.php autoload.php; do php -l $file || exit; done"]),
+            ("sdk/php", ["composer", "--no-interaction", "validate", "--strict"]),
+            ("sdk/php", ["php", "tests/run.php"]),
+        ],
         driver=["php", "{tree}/tests/sdk/driver.php"],
+        example_build=[("examples/php", ["composer", "--no-interaction", "--quiet", "install"])],
         server=["php", "-S", "127.0.0.1:{port}", "{tree}/examples/php/console.php"],
+        environment={
+            "COMPOSER_HOME": "{tree}/composer",
+            "COMPOSER_ALLOW_SUPERUSER": "1",
+            "COMPOSER_DISABLE_NETWORK": "1",
+        },
     ),
     "go": Language(
         copy=["sdk/go", "tests/sdk", "examples/go"],

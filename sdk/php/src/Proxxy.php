@@ -111,7 +111,7 @@ final class Proxxy
         }
         $known = ['host' => $proxmox->host, 'ticket' => $proxmox->identity(), 'ca' => $proxmox->ca,
             'fingerprint' => $proxmox->fingerprint,
-            'expiresIn' => $console->expiresIn ?? self::TICKET_EXPIRES_IN, 'jti' => $console->jti ?? true];
+            'expiresIn' => $console->expiresIn ?? self::TICKET_EXPIRES_IN, 'jti' => $console->jti ?: true];
         $options = get_object_vars($console);
         // Checks all options before Proxmox is asked: a console that it opens takes one of its ports.
         $this->payload(new Console(...['vncticket' => 'none', 'port' => 1] + $known + $options));
