@@ -170,6 +170,7 @@ def test_font_size_changes_the_number_of_columns(page: Page, terminal: ScriptedT
 def test_screen_reader(page: Page, terminal: ScriptedTerminal) -> None:
     tree = "return root.querySelector('.xterm-accessibility-tree')?.textContent.replace(/\\u00a0/g, ' ') ?? ''"
     assert page.element(tree) == ""
+    assert page.element("return root.querySelector('textarea').getAttribute('aria-label')") == "Terminal"
     page.element("element.screenReader = true")
     terminal.say("for your ears\r\n")
     wait_for(lambda: "for your ears" in page.element(tree), PAGE_SECONDS, lambda: page.element(tree))
