@@ -48,7 +48,7 @@ class TerminalGuest implements Guest {
     });
     this.#keyboard = new Keyboard(this.#screen.terminal, {
       send: (text) => this.#typed(text),
-      copy: () => void copy(this.selection()),
+      copy: () => copy(this.selection()),
     });
     for (const type of ACTIVITY) parent.addEventListener(type, this.#touch, { capture: true, passive: true });
     document.addEventListener("visibilitychange", this.#touch);

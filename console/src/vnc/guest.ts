@@ -82,7 +82,7 @@ class VncGuest implements Guest {
       rfb,
       wire,
       events,
-      input: new Input(rfb, canvas, this.#picture.pane, answers, (modifier) => events.released?.(modifier)),
+      input: new Input(rfb, canvas, this.#picture.pane, answers),
       answers,
       liveness: new Liveness(now),
       meter: new Meter(now),
@@ -90,7 +90,7 @@ class VncGuest implements Guest {
       over: false,
       resizes: false,
       lastReceived: now,
-      removeCursor: showCursor(rfb, this.#picture.pane),
+      removeCursor: showCursor(rfb, this.#screen),
       timers: [],
     };
     this.#session = session;
@@ -101,11 +101,13 @@ class VncGuest implements Guest {
   }
 
   set(options: Partial<Options>): void {
-    if (options.viewOnly && !this.#options.viewOnly) this.#input?.release();
+    const input = options.viewOnly ? this.#input : null;
     Object.assign(this.#options, options);
     if (options.layout) this.#layout = options.layout;
     if (options.scaling) this.#picture.scaling = options.scaling;
-    this.#apply();
+    input?.stop();
+    if (input) setTimeout(() => this.#apply()); // keys are up by then
+    else this.#apply();
     if (options.viewOnly !== undefined) this.#session?.events.changed();
   }
 

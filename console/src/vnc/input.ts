@@ -6,9 +6,10 @@ import type RFB from "@novnc/novnc";
 import type { Key, Typing } from "../guest.js";
 import { typeText } from "../typing/typist.js";
 import type { Answers } from "./answers.js";
-import { isModifier, type Stroke, stroke, strokes } from "./keys.js";
+import { type Stroke, stroke, strokes } from "./keys.js";
 
-const WAITING = 64; // keys that are pressed while a text is typed: they follow it
+const WAITING = 128; // key events while a text is typed: they follow it
+const FEW = 16; // characters that need no answer to know that they have arrived
 
 const stopped = () => new DOMException("The typing was stopped", "AbortError");
 
@@ -27,28 +28,21 @@ export class Input {
   #rfb: RFB;
   #canvas: HTMLCanvasElement;
   #answers: Answers;
-  #released: (modifier: Key) => void;
   #end = new AbortController();
   #down = new Map<string, Key>(); // by code: what noVNC got of the keyboard
   #held = new Map<Key, Stroke>();
   #turn: Promise<unknown> = Promise.resolve();
   #turns = 0; // that have not ended
   #typing = false;
+  #stop: AbortController | null = null; // of what is being typed
   #waiting: KeyboardEvent[] = [];
   #own = false; // the event is dispatched here
 
-  /** pane: an element around the canvas. released: a modifier that was held is up again. */
-  constructor(
-    rfb: RFB,
-    canvas: HTMLCanvasElement,
-    pane: HTMLElement,
-    answers: Answers,
-    released: (modifier: Key) => void,
-  ) {
+  /** pane: an element around the canvas. */
+  constructor(rfb: RFB, canvas: HTMLCanvasElement, pane: HTMLElement, answers: Answers) {
     this.#rfb = rfb;
     this.#canvas = canvas;
     this.#answers = answers;
-    this.#released = released;
     const { signal } = this.#end;
     for (const type of ["keydown", "keyup"] as const)
       pane.addEventListener(type, (event) => this.#key(event), { capture: true, signal });
@@ -57,38 +51,39 @@ export class Input {
   }
 
   press(keys: Key[]): void {
-    void this.#inTurn(() => this.#press(keys));
+    this.#inTurn(() => this.#press(keys)).catch(() => {}); // the connection's end is told elsewhere
   }
 
   hold(modifier: Key, down: boolean): void {
-    void this.#inTurn(() => {
+    this.#inTurn(() => {
       const key = stroke(modifier);
       if (!key || this.#held.has(modifier) === down) return;
       if (down) this.#held.set(modifier, key);
       else this.#held.delete(modifier);
       this.#send(key, down);
-    });
+    }).catch(() => {});
   }
 
   /** Types a text, after what was to be typed before. */
-  type(text: string, { layout = "us", progress, signal }: Typing = {}): Promise<void> {
+  type(text: string, typing: Typing = {}): Promise<void> {
     return this.#inTurn(async () => {
       const stop = new AbortController();
-      for (const other of [signal, this.#end.signal]) {
-        if (other?.aborted) throw stopped();
-        other?.addEventListener("abort", () => stop.abort(stopped()), { signal: stop.signal });
-      }
+      this.#stop = stop;
+      const { signal } = typing;
+      if (signal?.aborted) throw stopped();
+      signal?.addEventListener("abort", () => stop.abort(stopped()), { signal: stop.signal });
       this.release();
+      this.#sendHeld(false);
       this.#typing = true;
-      const send = (keysym: number, code: string, down: boolean) => this.#rfb.sendKey(keysym, code, down);
       try {
-        await typeText(text, layout, send, { signal: stop.signal, progress, arrived: () => this.#answers.ask() });
-        if (stop.signal.aborted) throw stopped();
+        await this.#type(text, typing, stop.signal);
       } catch (error) {
         this.#waiting = []; // they were meant to follow the whole text
         throw error;
       } finally {
         this.#typing = false;
+        stop.abort();
+        this.#sendHeld(true);
         this.#follow();
       }
     });
@@ -97,18 +92,25 @@ export class Input {
   /** Types a few characters of the screen keyboard: with a modifier that is held, they are keys. */
   write(text: string, layout: string): void {
     if (this.#held.size) for (const character of text) this.press([character === "\n" ? "Enter" : character]);
-    else if (text) this.type(text, { layout }).catch(() => {}); // the connection's end is told elsewhere
+    else if (text) this.type(text, { layout }).catch(() => {});
   }
 
-  /** Releases all that is down. */
+  /** Releases the keys of the keyboard: their own release may go elsewhere. */
   release(): void {
     for (const [code, key] of this.#down) this.#dispatch(new KeyboardEvent("keyup", { code, key, cancelable: true }));
     this.#down.clear();
-    this.#letGo();
+  }
+
+  /** Stops the typing, and releases all that is down. The typist's own keys are up after this turn of the event loop. */
+  stop(): void {
+    this.#stop?.abort(stopped());
+    this.release();
+    this.#sendHeld(false);
+    this.#held.clear();
   }
 
   end(): void {
-    this.release();
+    this.stop();
     this.#end.abort();
   }
 
@@ -117,13 +119,11 @@ export class Input {
     if (this.#typing) {
       event.stopPropagation();
       event.preventDefault();
-      if (this.#waiting.length < 2 * WAITING) this.#waiting.push(copy(event));
+      if (this.#waiting.length < WAITING) this.#waiting.push(copy(event));
       return;
     }
     if (event.type === "keydown") this.#down.set(event.code, event.key);
     else this.#down.delete(event.code);
-    // noVNC has it after this listener.
-    if (event.type === "keyup" && !isModifier(event.key)) setTimeout(() => this.#letGo());
   }
 
   #dispatch(event: KeyboardEvent): void {
@@ -140,6 +140,18 @@ export class Input {
       else this.#down.delete(event.code);
       this.#dispatch(event);
     }
+    if (waiting.length === WAITING) this.release(); // their release may be missing
+  }
+
+  async #type(text: string, { layout = "us", progress }: Typing, signal: AbortSignal): Promise<void> {
+    const send = (keysym: number, code: string, down: boolean) => this.#send({ keysym, code }, down);
+    const arrived = text.length > FEW ? () => this.#answers.ask() : undefined;
+    await typeText(text, layout, send, { signal, progress, arrived });
+    signal.throwIfAborted();
+  }
+
+  #sendHeld(down: boolean): void {
+    for (const key of this.#held.values()) this.#send(key, down);
   }
 
   #press(keys: Key[]): void {
@@ -147,15 +159,6 @@ export class Input {
     const pressed = strokes(shifted ? ["Shift", ...keys] : keys).slice(shifted ? 1 : 0);
     for (const key of pressed) this.#send(key, true);
     for (const key of pressed.reverse()) this.#send(key, false);
-    if (!keys.every(isModifier)) this.#letGo();
-  }
-
-  #letGo(): void {
-    for (const [modifier, key] of this.#held) {
-      this.#send(key, false);
-      this.#released(modifier);
-    }
-    this.#held.clear();
   }
 
   #send({ keysym, code }: Stroke, down: boolean): void {

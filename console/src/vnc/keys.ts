@@ -71,7 +71,7 @@ function place(character: string): string {
 
 /** Returns null for a name that is no key's. */
 export function stroke(key: Key): Stroke | null {
-  const named = NAMED[key];
+  const named = Object.hasOwn(NAMED, key) && NAMED[key];
   if (named) return { keysym: named[0], code: named[1] ?? key };
   const f = /^F([1-9]|1[0-2])$/.exec(key);
   if (f) return { keysym: 0xffbd + Number(f[1]), code: key };

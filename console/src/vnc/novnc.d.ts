@@ -14,10 +14,10 @@ declare module "@novnc/novnc" {
 
   /** Draws the mouse pointer where the browser's own cannot have the guest's picture: on touch screens. */
   interface Cursor {
-    _target: HTMLElement | null;
     _canvas: HTMLCanvasElement;
     _position: { x: number; y: number };
     _hotSpot: { x: number; y: number };
+    _updatePosition(): void;
     _updateVisibility(target: Element | null): void;
   }
 
