@@ -5,6 +5,7 @@ console."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import Any
@@ -17,7 +18,9 @@ from lib.browser import chromium
 from lib.console_pages import (
     BUILD,
     PAGE_SECONDS,
-    shows,
+    choice,
+    choices,
+    rows,
     terminal_text,
     wait_connected,
     wait_prompt,
@@ -35,7 +38,6 @@ from lib.live_pages import (
     USED,
     Live,
     Real,
-    button,
     kept,
     lose,
     no_secret_in_sight,
@@ -64,8 +66,8 @@ def test_terminal_without_a_login(browser: webdriver.Remote, live: Live) -> None
     """The first that comes is the window's size; all that is sent back is shown."""
     browser.get(live.link("xterm"))
     wait_state(browser, "connected")
-    size = browser.execute_script("return `1:${terminal.cols}:${terminal.rows}:`")
-    assert live.proxxy.sessions[0].received.decode() == size
+    size = re.fullmatch("1:([0-9]+):([0-9]+):", live.proxxy.sessions[0].received.decode())
+    assert size and int(size[1]) > 80 and int(size[2]) == rows(browser)
     press(browser, "uptime")
     wait_text(browser, f"{PROMPT.decode()}uptime")
     assert typed(live.proxxy.sessions[0]) == "uptime"
@@ -119,7 +121,7 @@ def test_two_frames_keep_a_link_each(browser: webdriver.Remote, live: Live) -> N
         browser.execute_script(FRAME, link, f"frame{index}")
         wait_sessions(live, index + 1)
     for index, title in enumerate(("VM 100", "VM 200")):
-        browser.switch_to.frame(button(browser, f"frame{index}"))
+        browser.switch_to.frame(f"frame{index}")
         browser.execute_script("location.reload()")
         wait_sessions(live, 3 + index)
         wait_state(browser, "connected")
@@ -162,12 +164,12 @@ def test_guest_that_is_off(browser: webdriver.Remote, live: Live, name: str) -> 
     browser.get(live.link(name))
     assert wait_sentence(browser) == OFF
     browser.save_screenshot(str(BUILD / f"{name}-guest-off.png"))
-    assert button(browser, "again").text == "Try again"
-    button(browser, "again").click()
+    assert choice(browser, "again").text == "Connect again"
+    choice(browser, "again").click()
     wait_sessions(live, 2)
     assert wait_sentence(browser) == OFF
     live.proxxy.refusal = None
-    button(browser, "again").send_keys(Keys.ENTER)
+    choice(browser, "again").send_keys(Keys.ENTER)
     wait_state(browser, "connected")
 
 
@@ -203,7 +205,7 @@ def test_refusals_of_such_links(browser: webdriver.Remote, live: Live, refusal: 
     assert wait_sentence(browser) == REFUSALS[refusal]
     time.sleep(1.2)
     assert live.sessions == 1
-    assert shows(browser, "#again") == (not REFUSALS[refusal].endswith(NO_LINK))
+    assert ("again" in choices(browser)) == (not REFUSALS[refusal].endswith(NO_LINK))
 
 
 # --- through proxxy ---------------------------------------------------------------------------
@@ -233,7 +235,7 @@ def test_terminal_of_a_link_through_proxxy(browser: webdriver.Remote, real: Real
     browser.get(real.link("xterm"))
     wait_prompt(browser, real.site)
     press(browser, f"stty size; echo on$((1)){Keys.ENTER}")
-    wait_text(browser, "\n{} {}\n".format(*browser.execute_script("return [terminal.rows, terminal.cols]")))
+    wait_text(browser, f"\n{rows(browser)} ")
     wait_text(browser, "\non1\n")
     real.cable.unplug()
     wait_state(browser, "reconnecting")
@@ -287,7 +289,7 @@ def test_guest_that_is_started_through_proxxy(browser: webdriver.Remote, real: R
     browser.get(real.link("novnc"))
     assert wait_sentence(browser) == OFF
     guest.status = RUNNING
-    button(browser, "again").click()
+    choice(browser, "again").click()
     wait_connected(browser, real.site)
 
 

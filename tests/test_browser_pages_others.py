@@ -11,8 +11,19 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from lib.activator import Activator
-from lib.console_pages import BUILD, PAGE_SECONDS, terminal_text, wait_connected, wait_keys, wait_prompt, wait_text
-from lib.live_pages import MACHINE, NO_LINK, OFF, USED, Real, button, kept, press, wait_state
+from lib.console_pages import (
+    BUILD,
+    PAGE_SECONDS,
+    choice,
+    rows,
+    terminal_text,
+    wait_connected,
+    wait_keys,
+    wait_prompt,
+    wait_sentence,
+    wait_text,
+)
+from lib.live_pages import MACHINE, NO_LINK, OFF, USED, Real, kept, press, wait_state
 from lib.other_browsers import firefox, webkit
 from lib.process import wait_for
 from lib.pve_cluster import RUNNING, STOPPED
@@ -43,7 +54,7 @@ def browser(other: webdriver.Remote) -> Iterator[webdriver.Remote]:
 
 def sentence(browser: webdriver.Remote) -> str:
     wait_state(browser, "ended")
-    return browser.execute_script("return document.getElementById('sentence').textContent")
+    return wait_sentence(browser)
 
 
 def secrets(browser: webdriver.Remote) -> bool:
@@ -97,7 +108,7 @@ def test_terminal_of_a_link(browser: webdriver.Remote, real: Real) -> None:
     browser.get(real.link("xterm"))
     wait_prompt(browser, real.site)
     press(browser, f"stty size{Keys.ENTER}")
-    wait_text(browser, "\n{} {}\n".format(*browser.execute_script("return [terminal.rows, terminal.cols]")))
+    wait_text(browser, f"\n{rows(browser)} ")
     real.cable.unplug()
     wait_state(browser, "reconnecting")
     browser.save_screenshot(str(BUILD / f"xterm-reconnecting-{browser.name.lower()}.png"))
@@ -124,5 +135,5 @@ def test_guest_that_is_started(browser: webdriver.Remote, real: Real) -> None:
     browser.get(real.link("novnc"))
     assert sentence(browser) == OFF
     guest.status = RUNNING
-    button(browser, "again").click()
+    choice(browser, "again").click()
     wait_connected(browser, real.site)

@@ -77,7 +77,8 @@ export class ProxxyConsole extends HTMLElement {
 
   set payload(value: string) {
     this.#payload = value ?? "";
-    this.#begin();
+    if (this.#payload) this.#begin();
+    else this.#console?.stop();
   }
 
   /** With a payload of the old kind, which has a console's ticket: VNC's password. */
@@ -220,9 +221,8 @@ export class ProxxyConsole extends HTMLElement {
 
   /** Opens the console again after an end. Returns false if that takes another payload. */
   connect(): boolean {
-    if (this.#due || !this.#console) return this.#due;
-    if (this.#payload) return this.#console.connect();
-    this.#console.explain(NO_LINK);
+    if (this.#payload) return this.#due || Boolean(this.#console?.connect());
+    this.#console?.explain(NO_LINK);
     return false;
   }
 
@@ -389,7 +389,6 @@ export class ProxxyConsole extends HTMLElement {
     if (this.#kind !== this.kind) this.#build();
     const opener = { payload: this.#payload, credentials: { ...this.#credentials }, websocket: this.websocket };
     if (opener.payload) void this.#console!.start(opener, loaders.get(this.#kind)!, early);
-    else this.#console!.stop();
   }
 
   #apply(option: keyof Options): void {

@@ -57,6 +57,7 @@ export interface Close {
   quiet: boolean;
 }
 
+export const LOST = "end.lost";
 export const NO_LINK = "end.no_link";
 export const BROKEN = "end.incomplete_page";
 
@@ -75,9 +76,9 @@ export function refused(close: Close): boolean {
   return close.code === 1008 || http || ANOTHER_LINK.includes(said(close.reason));
 }
 
-/** The name of what is said. live: the link opens another console. */
-export function ending({ code, reason, opened, quiet }: Close, live: boolean): string {
-  if (code === 1000 && opened && quiet) return "end.quiet";
-  if (code === 1000 && !opened && !live) return "end.not_begun";
-  return said(reason) || (opened ? "end.lost" : "end.unreachable");
+/** The names of what is said. live: the link opens another console. */
+export function ending({ code, reason, opened, quiet }: Close, live: boolean): string[] {
+  if (code === 1000 && opened && quiet) return ["end.closed", "end.quiet"];
+  if (code === 1000 && !opened && !live) return ["end.not_begun"];
+  return [said(reason) || (opened ? LOST : "end.unreachable")];
 }

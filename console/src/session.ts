@@ -2,7 +2,7 @@
 // A link's console, from the first connection until it ends for good: connects, reconnects with growing pauses, and
 // says how it ended and what can be done then.
 import { Channel } from "./channel.js";
-import { ending, passing, refused, type Close } from "./endings.js";
+import { ending, LOST, passing, refused, type Close } from "./endings.js";
 import type { Events, Guest } from "./guest.js";
 import type { Early } from "./socket.js";
 import type { Choice, Message, State, Words } from "./view.js";
@@ -77,7 +77,7 @@ export class Session {
     this.#parts = parts;
     this.#live = live;
     this.#clock = parts.clock ?? CLOCK;
-    this.#random = parts.random ?? Math.random;
+    this.#random = parts.random ?? (() => Math.random());
   }
 
   /** null while there is no connection. */
@@ -104,7 +104,7 @@ export class Session {
   stop(): void {
     if (!this.#lost) return;
     this.#drop();
-    this.#end(["end.lost"], this.#lost);
+    this.#end([LOST], this.#lost);
   }
 
   /** The user or the panel closes the console. */
@@ -225,8 +225,8 @@ export class Session {
       return;
     }
     if (refused(close)) this.#live = false;
-    const word = ending(close, this.#live);
-    this.#end(this.#lost && word !== "end.lost" ? ["end.lost", word] : [word], close);
+    const words = ending(close, this.#live);
+    this.#end(this.#lost && !words.includes(LOST) ? [LOST, ...words] : words, close);
   }
 
   #end(words: string[], { code, reason }: Pick<Close, "code" | "reason">): void {

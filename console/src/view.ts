@@ -74,5 +74,7 @@ export interface ViewLike {
   setBar(bar: "full" | "none"): void;
   setLogo(url: string): void;
   setTheme(theme: "auto" | "light" | "dark"): void;
+  /** The guest's keyboard layout, which the dialog for typed text offers first. */
+  setLayout(layout: string): void;
   end(): void;
 }

@@ -109,7 +109,7 @@ def looked_at(browser: webdriver.Remote) -> Iterator[webdriver.Remote]:
 # --- the page's parts, which are inside the element's shadow root ------------------------------
 
 PART = "return document.querySelector('proxxy-console')?.shadowRoot?.querySelector(arguments[0])"
-PARTS = "return [...document.querySelector('proxxy-console').shadowRoot.querySelectorAll(arguments[0])]"
+PARTS = "return [...(document.querySelector('proxxy-console')?.shadowRoot?.querySelectorAll(arguments[0]) ?? [])]"
 MESSAGE = ".box[role=alertdialog]"
 CLIPBOARD, TYPE = "dialog.clipboard", "dialog.type"
 GUEST = ".screen canvas, .screen textarea"  # what has the focus when keys go to the guest
@@ -147,6 +147,10 @@ def choose_entry(browser: webdriver.Remote, name: str) -> None:
 def choice(browser: webdriver.Remote, name: str) -> Any:
     """Returns that button of the box that says how the console ended, or None."""
     return part(browser, f"[data-choice='{name}']")
+
+
+def choices(browser: webdriver.Remote) -> list[str]:
+    return [button.get_attribute("data-choice") for button in parts(browser, "[data-choice]")]
 
 
 def support(browser: webdriver.Remote) -> str:
@@ -210,6 +214,11 @@ def send_clipboard(browser: webdriver.Remote, text: str) -> None:
 
 def terminal_text(browser: webdriver.Remote) -> str:
     return browser.execute_script("return document.querySelector('proxxy-console').text().trimEnd()")
+
+
+def rows(browser: webdriver.Remote) -> int:
+    """How many lines a terminal has."""
+    return len(parts(browser, ".xterm-rows > div"))
 
 
 def wait_prompt(browser: webdriver.Remote, site: Site) -> None:

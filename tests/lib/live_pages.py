@@ -10,7 +10,6 @@ from typing import Any, Iterator
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 
 from .cable import Cable
 from .console_pages import PAGE_SECONDS, Site
@@ -84,10 +83,6 @@ def kept(browser: webdriver.Remote) -> list[str]:
 def press(browser: webdriver.Remote, text: str) -> None:
     """Types at whatever has the focus."""
     ActionChains(browser).send_keys(text).perform()
-
-
-def button(browser: webdriver.Remote, id: str) -> Any:
-    return browser.find_element(By.ID, id)
 
 
 def lose(browser: webdriver.Remote, live: Live) -> None:

@@ -36,6 +36,8 @@ class Recorder:
             body = await reader.readexactly(SIZES[kind[0]])
             if kind == b"\x02":
                 await reader.readexactly(4 * struct.unpack(">xH", body)[0])
+            elif kind == b"\x03" and not body[0]:  # asks whether the guest is there: no rectangle has changed
+                writer.write(b"\0\0\0\0")
             elif kind == b"\x04":
                 down, keysym = struct.unpack(">BxxI", body)
                 if down:

@@ -37,7 +37,7 @@ def termproxy_console(
 
     async def connect(grant: Grant) -> Stream:
         async def guest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if await _logs_in(reader, grant):
+            if await logs_in(reader, grant):
                 writer.write(b"OK")
                 await _run(command, account, home, reader, writer)
 
@@ -46,7 +46,7 @@ def termproxy_console(
     return connect
 
 
-async def _logs_in(reader: asyncio.StreamReader, grant: Grant) -> bool:
+async def logs_in(reader: asyncio.StreamReader, grant: Grant) -> bool:
     """Reads the first line. termproxy compares the ticket with the one that it was started for, and asks Proxmox
     whether the ticket is that user's; it says nothing to one whom it refuses."""
     try:
@@ -113,13 +113,13 @@ async def _input(reader: asyncio.StreamReader, pty: int) -> None:
             continue
         await reader.readexactly(1)  # the colon
         if kind == b"0":
-            await _type(pty, await reader.readexactly(await _number(reader)))
+            await _type(pty, await reader.readexactly(await number(reader)))
         elif kind == b"1":
-            columns, rows = await _number(reader), await _number(reader)
+            columns, rows = await number(reader), await number(reader)
             fcntl.ioctl(pty, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-async def _number(reader: asyncio.StreamReader) -> int:
+async def number(reader: asyncio.StreamReader) -> int:
     return int((await reader.readuntil(b":"))[:-1])
 
 

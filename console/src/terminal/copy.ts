@@ -19,18 +19,17 @@ export function copiedByGuest(data: string): string | null {
 }
 
 /** Puts a text into the clipboard, after a key or click of the user. */
-export async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Without https, or in a frame without the permission. The event, which xterm.js answers too, needs neither.
-    const answer = (event: ClipboardEvent): void => {
-      event.clipboardData?.setData("text/plain", text);
-      event.preventDefault();
-      event.stopImmediatePropagation();
-    };
-    document.addEventListener("copy", answer, { capture: true });
-    document.execCommand("copy");
-    document.removeEventListener("copy", answer, { capture: true });
-  }
+export function copy(text: string): void {
+  let copied = false;
+  const answer = (event: ClipboardEvent): void => {
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+    event.stopImmediatePropagation(); // xterm.js answers it too
+    copied = true;
+  };
+  // This needs neither https nor, in a frame, a permission. Some browsers tell of no copy if no field has a selection.
+  document.addEventListener("copy", answer, { capture: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", answer, { capture: true });
+  if (!copied) navigator.clipboard?.writeText(text).catch(() => {}); // the browser's menu copies too
 }

@@ -51,6 +51,7 @@ export class Keyboard {
 
   /** What xterm.js sends for a key, with the modifiers. A phone's keyboard tells of no key, only of its character. */
   typed(text: string): string {
+    this.#untold = -Infinity;
     if (this.#held.size === 0 || [...text].length !== 1) return text;
     const sent = modified(text, this.#held);
     this.#release();
@@ -72,7 +73,8 @@ export class Keyboard {
       return false;
     }
     if (event.keyCode === UNTOLD) this.#untold = performance.now();
-    if (event.type !== "keydown" || this.#held.size === 0 || event.keyCode === UNTOLD || isModifier(event.key)) return true;
+    const told = event.type === "keydown" && event.keyCode !== UNTOLD && !isModifier(event.key);
+    if (!told || this.#held.size === 0) return true;
     const pressed: Key[] = [];
     const third = event.getModifierState("AltGraph"); // which Windows tells of as Ctrl and Alt
     if (event.ctrlKey && !third) pressed.push("Control");

@@ -44,6 +44,7 @@ export class Screen {
   #root: Document | ShadowRoot;
   #styles: CSSStyleSheet[];
   #still = matchMedia("(prefers-reduced-motion: reduce)");
+  #fontSize = FONT_SIZE;
   #lastBell = -Infinity;
 
   constructor(parent: HTMLElement, events: ScreenEvents) {
@@ -79,14 +80,22 @@ export class Screen {
     this.fit();
   }
 
-  /** Takes the size of the element, unless it has none, as in a hidden tab of a panel. */
+  /** Takes the size of the element. In a hidden one, as in a panel's tab, xterm.js cannot measure. */
   fit(): void {
-    if (this.#frame.clientWidth > 0 && this.#frame.clientHeight > 0) this.#fit.fit();
+    if (this.#frame.clientWidth === 0 || this.#frame.clientHeight === 0) return;
+    this.terminal.options.fontSize = this.#fontSize;
+    this.#fit.fit();
+  }
+
+  /** What a screen reader calls the field that takes the keys. */
+  setLabel(text: string): void {
+    this.terminal.textarea?.setAttribute("aria-label", text);
   }
 
   setFontSize(pixels: number): void {
-    this.terminal.options.fontSize = pixels;
+    this.#fontSize = pixels;
     this.fit();
+    requestAnimationFrame(() => this.fit()); // an element that is shown at once again tells of no other size
   }
 
   setScreenReader(on: boolean): void {

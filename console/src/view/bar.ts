@@ -18,6 +18,7 @@ export interface BarActions {
   leave(): void;
 }
 
+const OFTEN = 70; // the least Item.keep of those that have a label as long as there is room for some
 const WORDS_IN_FULL_SCREEN: Partial<Record<ItemId, [string, IconName]>> = {
   fullScreen: ["bar.leave_full_screen", "leaveFullScreen"],
 };
@@ -30,7 +31,7 @@ export class Bar implements Part {
   #buttons = new Map<ItemId, HTMLButtonElement>();
   #tools = make("div", { class: "tools", role: "toolbar", "aria-describedby": "help-text" });
   #logo = make("img", { class: "logo", alt: "", hidden: "" });
-  #label = make("div", { class: "label" });
+  #label = make("div", { class: "label", dir: "auto" });
   #state = make("span", { class: "state-text", role: "status" });
   #latency = make("span", { class: "latency", hidden: "" });
   #more: HTMLButtonElement;
@@ -54,6 +55,7 @@ export class Bar implements Part {
     this.#tooltip = new Tooltip(context, this.#tools);
     this.#tools.addEventListener("keydown", this.#onKey);
     this.#tools.addEventListener("focusin", (event) => this.#rove(event.target as HTMLElement));
+    this.#logo.addEventListener("load", () => this.#fitLogo());
     this.#observer.observe(this.element);
   }
 
@@ -116,11 +118,14 @@ export class Bar implements Part {
       const group = groups.get(item.group) ?? make("div", { class: "group", role: "presentation" });
       groups.set(item.group, group);
       const button = this.#makeTool(item.id, item.icon, () => this.#actions.press(item.id, button));
+      button.classList.toggle("often", item.keep >= OFTEN);
+      button.classList.toggle("bare", item.id === "help");
       if (item.type === "menu") button.setAttribute("aria-haspopup", "menu");
       if (item.type === "menu") button.setAttribute("aria-expanded", "false");
       this.#buttons.set(item.id, button);
       group.append(button);
     }
+    for (const button of [this.#more, this.#fold]) button.classList.add("bare");
     const rest = make("div", { class: "group", role: "presentation" }, this.#more, this.#fold);
     this.#tools.append(...groups.values(), rest);
     this.#stops()[0].tabIndex = 0;
@@ -144,15 +149,17 @@ export class Bar implements Part {
     return other?.[0] ?? item.word;
   }
 
-  /** Labels if they fit, else icons; then the items leave one by one. */
+  /** Labels as far as they fit, else icons; then the items leave one by one. */
   #fit(): void {
     if (!this.element.clientWidth) return;
     const tooWide = (): boolean => this.element.scrollWidth > this.element.clientWidth;
     const groups = [...this.#tools.children] as HTMLElement[];
     for (const shown of [...groups, ...this.#buttons.values()]) shown.hidden = false;
     this.#more.hidden = true;
-    this.#tools.classList.add("labels");
-    if (tooWide()) this.#tools.classList.remove("labels");
+    for (const labels of ["all", "some", "none"]) {
+      this.#tools.dataset.labels = labels;
+      if (!tooWide()) break;
+    }
     const leaving = leavingOrder(this.#items);
     while (tooWide() && leaving.length) {
       this.#more.hidden = false;
@@ -161,6 +168,13 @@ export class Bar implements Part {
     for (const group of groups) group.hidden = ![...group.children].some((child) => !(child as HTMLElement).hidden);
     const stops = this.#stops();
     if (!stops.some((button) => button.tabIndex === 0)) this.#rove(stops[0]);
+  }
+
+  /** A wide logo has no place in a narrow bar. */
+  #fitLogo(): void {
+    const { naturalWidth, naturalHeight } = this.#logo;
+    this.#logo.classList.toggle("square", naturalWidth <= 1.4 * naturalHeight);
+    this.#fit();
   }
 
   #openMore(): void {

@@ -28,7 +28,8 @@ export abstract class Dialog implements Part {
     });
     // A click beside a modal dialog is a click on the dialog element itself.
     this.element.addEventListener("click", (event) => {
-      if (event.target === this.element && this.element.matches(":modal") && !this.#contains(event)) this.element.close();
+      const beside = event.target === this.element && !this.#contains(event);
+      if (beside && this.element.matches(":modal")) this.element.close();
     });
   }
 

@@ -60,30 +60,30 @@ export class Menu {
     else this.#context.controls.focus();
   }
 
-  #makeSection({ heading, compact, entries }: Section): HTMLElement {
-    const attributes: Record<string, string> = { class: compact ? "section compact" : "section", role: "group" };
+  #makeSection({ heading, columns, entries }: Section): HTMLElement {
+    const attributes: Record<string, string> = { class: columns ? "section compact" : "section", role: "group" };
     if (heading) attributes["aria-label"] = heading;
     const section = make("div", attributes);
     if (heading) section.append(make("div", { class: "heading", "aria-hidden": "true" }, heading));
     const list = make("div", { class: "entries", role: "presentation" });
+    if (columns) list.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
     list.append(...entries.map((entry) => this.#makeEntry(entry)));
     section.append(list);
     return section;
   }
 
   #makeEntry(entry: Entry): Item {
-    const { id, text, hint, icon, choice, disabled } = entry;
+    const { id, text, name, hint, icon, choice, disabled } = entry;
     const role = choice ? `menuitem${choice.type === "radio" ? "radio" : "checkbox"}` : "menuitem";
     const item = make("button", { type: "button", class: "entry", role, tabindex: "-1", "data-entry": id });
-    if (choice) {
-      item.setAttribute("aria-checked", String(choice.on));
-      item.append(makeIcon("check"));
-    } else if (icon) {
-      item.append(makeIcon(icon));
-    }
+    if (choice) item.setAttribute("aria-checked", String(choice.on));
+    const mark = makeIcon(icon && !choice?.on ? icon : "check");
+    if (choice && !choice.on && !icon) mark.classList.add("blank"); // a place for the check
+    if (choice || icon) item.append(mark);
     const words = make("span", { class: "words" }, make("span", {}, text));
     if (hint) words.append(make("span", { class: "hint" }, hint));
     item.append(words);
+    if (name) item.setAttribute("aria-label", name);
     if (disabled) item.setAttribute("aria-disabled", "true");
     item.addEventListener("click", () => {
       if (!disabled) this.#choose(entry);
@@ -161,7 +161,8 @@ export class Menu {
     const menu = this.#element!;
     const view = this.#context.view.getBoundingClientRect();
     const from = opener.getBoundingClientRect();
-    const top = from.bottom - view.top + 4;
+    const bar = opener.closest(".bar")?.getBoundingClientRect() ?? from;
+    const top = bar.bottom - view.top + 4;
     const wish = this.#context.language.direction === "rtl" ? from.right - menu.offsetWidth : from.left;
     const left = Math.max(MARGIN, Math.min(wish - view.left, view.width - menu.offsetWidth - MARGIN));
     menu.style.left = `${left}px`;

@@ -8,6 +8,7 @@ import type { IconName } from "./icons.js";
 export interface Entry {
   id: string;
   text: string;
+  name?: string; // for screen readers, where the text alone says too little
   hint?: string;
   icon?: IconName;
   /** A switch (check) or one of several (radio), which is on or off. */
@@ -19,98 +20,131 @@ export interface Entry {
 export interface Section {
   heading?: string;
   /** Many short entries, side by side. */
-  compact?: boolean;
+  columns?: number;
   entries: Entry[];
 }
 
-interface KeyEntry {
+/** A combination: what it sends, and the words of its keys. The last ones, "shown" many, are its text in the menu. */
+interface Combination {
   id: string;
-  /** The keys' words, or their signs. */
-  text: string[];
   keys: Key[];
+  words: string[];
+  shown?: number;
+}
+
+interface KeySection {
+  heading: string;
+  columns?: number;
+  combinations: Combination[];
 }
 
 const FUNCTION_KEYS = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
-const SYSRQ_LETTERS = [..."bcefhiklmorstu"]; // those that Linux answers on a console
-const CONTROL_LETTERS = [..."abcdeklnrsuwxz"];
+const SYSRQ_LETTERS = [..."reisubocfhklmt"]; // of Linux: first those that restart it in good order
+const CONTROL_LETTERS = [..."cdzabeklnrsuwx"]; // of shells: first those that stop a program
 
-/** Alt-SysRq is the Print Screen key with Alt. */
-function sysrq(letter: string): KeyEntry {
-  return { id: `sysrq-${letter}`, text: [letter.toUpperCase()], keys: ["Alt", "PrintScreen", letter] };
-}
+const VNC_KEYS: KeySection[] = [
+  {
+    heading: "keys.send",
+    combinations: [
+      { id: "ctrl-alt-del", keys: ["Control", "Alt", "Delete"], words: ["key.ctrl", "key.alt", "key.del"] },
+      { id: "alt-tab", keys: ["Alt", "Tab"], words: ["key.alt", "key.tab"] },
+      { id: "win", keys: ["Meta"], words: ["key.win"] },
+      { id: "print-screen", keys: ["PrintScreen"], words: ["key.print"] },
+      { id: "esc", keys: ["Escape"], words: ["key.esc"] },
+    ],
+  },
+  {
+    heading: "keys.consoles",
+    columns: 6,
+    combinations: FUNCTION_KEYS.map((key) => ({
+      id: `ctrl-alt-${key.toLowerCase()}`,
+      keys: ["Control", "Alt", key],
+      words: ["key.ctrl", "key.alt", key],
+      shown: 1,
+    })),
+  },
+  {
+    heading: "keys.sysrq",
+    columns: 7,
+    combinations: SYSRQ_LETTERS.map((letter) => ({
+      id: `sysrq-${letter}`,
+      keys: ["Alt", "PrintScreen", letter], // SysRq is the Print Screen key with Alt
+      words: ["key.alt", "SysRq", letter.toUpperCase()],
+      shown: 1,
+    })),
+  },
+];
 
-function vncKeys(): [string, boolean, KeyEntry[]][] {
-  return [
-    ["keys.send", false, [
-      { id: "ctrl-alt-del", text: ["key.ctrl", "key.alt", "key.del"], keys: ["Control", "Alt", "Delete"] },
-      { id: "alt-tab", text: ["key.alt", "key.tab"], keys: ["Alt", "Tab"] },
-      { id: "win", text: ["key.win"], keys: ["Meta"] },
-      { id: "print-screen", text: ["key.print"], keys: ["PrintScreen"] },
-      { id: "esc", text: ["key.esc"], keys: ["Escape"] },
-    ]],
-    ["keys.consoles", true,
-      FUNCTION_KEYS.map((key) => ({ id: `ctrl-alt-${key.toLowerCase()}`, text: [key], keys: ["Control", "Alt", key] }))],
-    ["keys.sysrq", true, SYSRQ_LETTERS.map(sysrq)],
-  ];
-}
-
-function terminalKeys(): [string, boolean, KeyEntry[]][] {
-  return [
-    ["keys.control", true, CONTROL_LETTERS.map((letter) =>
-      ({ id: `ctrl-${letter}`, text: [letter.toUpperCase()], keys: ["Control", letter] }))],
-    ["keys.send", true, [
-      { id: "esc", text: ["key.esc"], keys: ["Escape"] },
-      { id: "tab", text: ["key.tab"], keys: ["Tab"] },
-      { id: "insert", text: ["key.insert"], keys: ["Insert"] },
-      { id: "delete", text: ["key.del"], keys: ["Delete"] },
-      { id: "home", text: ["key.home"], keys: ["Home"] },
-      { id: "end", text: ["key.end"], keys: ["End"] },
-      { id: "page-up", text: ["key.page_up"], keys: ["PageUp"] },
-      { id: "page-down", text: ["key.page_down"], keys: ["PageDown"] },
-    ]],
-    ["keys.function", true, FUNCTION_KEYS.map((key) => ({ id: key.toLowerCase(), text: [key], keys: [key] }))],
-  ];
-}
+const TERMINAL_KEYS: KeySection[] = [
+  {
+    heading: "keys.control",
+    columns: 7,
+    combinations: CONTROL_LETTERS.map((letter) => ({
+      id: `ctrl-${letter}`,
+      keys: ["Control", letter],
+      words: ["key.ctrl", letter.toUpperCase()],
+      shown: 1,
+    })),
+  },
+  {
+    heading: "keys.send",
+    columns: 4,
+    combinations: [
+      { id: "esc", keys: ["Escape"], words: ["key.esc"] },
+      { id: "tab", keys: ["Tab"], words: ["key.tab"] },
+      { id: "insert", keys: ["Insert"], words: ["key.insert"] },
+      { id: "delete", keys: ["Delete"], words: ["key.del"] },
+      { id: "home", keys: ["Home"], words: ["key.home"] },
+      { id: "end", keys: ["End"], words: ["key.end"] },
+      { id: "page-up", keys: ["PageUp"], words: ["key.page_up"] },
+      { id: "page-down", keys: ["PageDown"], words: ["key.page_down"] },
+    ],
+  },
+  {
+    heading: "keys.function",
+    columns: 6,
+    combinations: FUNCTION_KEYS.map((key) => ({ id: key.toLowerCase(), keys: [key], words: [key] })),
+  },
+];
 
 export function keysMenu(kind: Kind, language: Language, send: (keys: Key[]) => void): Section[] {
-  const sections = kind === "vnc" ? vncKeys() : terminalKeys();
-  return sections.map(([heading, compact, entries]) => ({
+  const join = (words: string[]): string => words.map((word) => language.word(word)).join("+");
+  return (kind === "vnc" ? VNC_KEYS : TERMINAL_KEYS).map(({ heading, columns, combinations }) => ({
     heading: language.word(heading),
-    compact,
-    entries: entries.map(({ id, text, keys }) => ({
+    columns,
+    entries: combinations.map(({ id, keys, words, shown }) => ({
       id,
-      text: text.map((part) => language.word(part)).join("+"),
+      text: join(shown ? words.slice(-shown) : words),
+      name: join(words),
       run: () => send(keys),
     })),
   }));
 }
 
-export function scalingMenu(
-  options: Options, canResize: boolean, language: Language, set: (scaling: Scaling) => void,
-): Section[] {
-  const scalings: Scaling[] = ["fit", "actual", "remote"];
-  return [{
-    entries: scalings.map((scaling) => ({
-      id: scaling,
-      text: language.word(`scaling.${scaling}`),
-      hint: language.word(`scaling.${scaling}_hint`),
-      choice: { type: "radio", on: options.scaling === scaling },
-      disabled: scaling === "remote" && !canResize,
-      run: () => set(scaling),
-    })),
-  }];
+const SCALINGS: Scaling[] = ["fit", "actual", "remote"];
+
+export function scalingMenu(options: Options, canResize: boolean, language: Language, set: (to: Scaling) => void) {
+  const entries: Entry[] = SCALINGS.map((scaling) => ({
+    id: scaling,
+    text: language.word(`scaling.${scaling}`),
+    hint: language.word(`scaling.${scaling}_hint`),
+    choice: { type: "radio", on: options.scaling === scaling },
+    disabled: scaling === "remote" && !canResize,
+    run: () => set(scaling),
+  }));
+  return [{ entries }];
 }
 
-export function qualityMenu(options: Options, language: Language, set: (quality: Quality) => void): Section[] {
-  const hints: Partial<Record<Quality, string>> = { auto: "quality.auto_hint", low: "quality.low_hint" };
-  const qualities: Quality[] = ["auto", "low", "medium", "high"];
-  return [{
-    entries: qualities.map((quality) => ({
-      id: quality,
-      text: language.word(`quality.${quality}`),
-      hint: hints[quality] && language.word(hints[quality]),
-      choice: { type: "radio", on: options.quality === quality },
-      run: () => set(quality),
-    })),
-  }];
+const QUALITIES: Quality[] = ["auto", "low", "medium", "high"];
+const QUALITY_HINTS: Partial<Record<Quality, string>> = { auto: "quality.auto_hint", low: "quality.low_hint" };
+
+export function qualityMenu(options: Options, language: Language, set: (to: Quality) => void): Section[] {
+  const entries: Entry[] = QUALITIES.map((quality) => ({
+    id: quality,
+    text: language.word(`quality.${quality}`),
+    hint: QUALITY_HINTS[quality] && language.word(QUALITY_HINTS[quality]),
+    choice: { type: "radio", on: options.quality === quality },
+    run: () => set(quality),
+  }));
+  return [{ entries }];
 }

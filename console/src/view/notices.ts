@@ -19,8 +19,7 @@ interface Line {
 }
 
 export class Notices implements Part {
-  // Only a line that is added is read out: not each step of a progress.
-  readonly element = make("div", { class: "notices", role: "status", "aria-atomic": "false", "aria-relevant": "additions" });
+  readonly element = make("div", { class: "notices", role: "status", "aria-atomic": "false" });
   #context: Context;
   #lines = new Map<string, Line>();
 
@@ -36,9 +35,11 @@ export class Notices implements Part {
     this.#write(line);
     clearTimeout(line.timer);
     if (milliseconds) line.timer = window.setTimeout(() => this.#remove(word), milliseconds);
-    return () => {
-      if (this.#lines.get(word)?.notice === notice) this.#remove(word);
-    };
+    // A next one with this word may come at once: then the line stays, and its button keeps the focus.
+    return () =>
+      queueMicrotask(() => {
+        if (this.#lines.get(word)?.notice === notice) this.#remove(word);
+      });
   }
 
   translate(): void {
@@ -63,7 +64,7 @@ export class Notices implements Part {
       this.#context.controls.focus();
     });
     const text = make("span", { class: "notice-text" });
-    const progress = make("div", { class: "progress", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, filled);
+    const progress = make("div", { class: "progress", role: "progressbar", "aria-valuemin": "0" }, filled);
     const element = make("div", { class: "notice card", "data-notice": word }, text, action, cancel, progress);
     const line = { notice, element, text, progress, filled, action, cancel, timer: 0 };
     this.#lines.set(word, line);
@@ -77,6 +78,8 @@ export class Notices implements Part {
     setText(text, language.word(notice.words.word, notice.words.values));
     const percent = Math.round(100 * Math.min(1, Math.max(0, notice.progress ?? 0)));
     progress.hidden = notice.progress === undefined;
+    // The text of a progress changes often: the bar tells it to screen readers, when they ask.
+    text.setAttribute("aria-live", notice.progress === undefined ? "polite" : "off");
     progress.setAttribute("aria-valuenow", String(percent));
     progress.setAttribute("aria-label", text.textContent ?? "");
     filled.style.width = `${percent}%`;

@@ -49,7 +49,8 @@ export class View implements ViewLike {
   #language = 0; // counts calls of setLanguage(): the last one counts
 
   constructor(root: ShadowRoot, kind: Kind, controls: Controls) {
-    const context = { view: this.#view, root, kind, controls, language: ENGLISH, state: "connecting" as State, label: "" };
+    const state: State = "connecting";
+    const context: Context = { view: this.#view, root, kind, controls, language: ENGLISH, state, label: "" };
     this.#context = context;
     this.#menu = new Menu(context);
     this.#message = new MessageBox(context);
