@@ -166,8 +166,10 @@ def test_proxxy_accepts_the_cases(driver: Driver, proxxy: Activator, key: str) -
         assert "Invalid payload" not in said or any(words in said for words in CLUSTER_ISSUES), (case["name"], said)
 
 
-def test_cases_that_are_refused(library: Library) -> None:
+def test_cases_that_are_refused(library: Library, built: Built) -> None:
     for case in CASES["invalid"]:
+        if case["options"].get(case["option"]) in built.language.unset:
+            continue
         for call in ["link"] if PAGE_OPTIONS & set(case["options"]) else ["link", "payload"]:
             error = library.error(call, case["options"])
             assert (error["name"], style(error.get("option", ""))) == ("InvalidOption", style(case["option"])), case
@@ -397,7 +399,7 @@ def test_ipv6(library: Library, answering: Callable, cert: Cert) -> None:
         ("vmid", {"vmid": 99}),
         ("type", {"type": "vm"}),
         ("protocol", {"protocol": "spice"}),
-        ("sessionMax", {"sessionMax": 0}),
+        ("sessionMax", {"sessionMax": -1}),
         ("title", {"title": "a\nb"}),
     ],
 )
