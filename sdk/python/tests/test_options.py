@@ -59,9 +59,12 @@ class Options(unittest.TestCase):
         for option, value in wrong:
             with self.subTest(f"{option}={value!r}"):
                 self.invalid(option, **{**GUEST, option: value})
-        for method, more in ((self.proxxy.link, {"expires": 60}), (self.proxxy.payload, {"title": "x"})):
-            with self.assertRaises(TypeError):
-                method(**GUEST, **more)
+        unknown: dict[str, Any] = {"expires": 60}
+        with self.assertRaises(TypeError):
+            self.proxxy.link(**GUEST, **unknown)
+        of_link: dict[str, Any] = {"title": "x"}
+        with self.assertRaises(TypeError):
+            self.proxxy.payload(**GUEST, **of_link)
 
     def test_a_payload_that_is_too_long_for_a_request(self) -> None:
         self.invalid("payload", **GUEST, sub="x" * 12_000)
@@ -94,8 +97,8 @@ class Options(unittest.TestCase):
             with self.subTest(page), self.assertRaises(InvalidOption) as caught:
                 Proxxy(key=KEY, page=page)
             self.assertEqual(caught.exception.option, "page")
-        both: dict[str, Any] = {"key": KEY, "key_file": "x"}
-        for settings in ({}, both):
+        wrong: list[dict[str, Any]] = [{}, {"key": KEY, "key_file": "x"}]
+        for settings in wrong:
             with self.assertRaises(InvalidOption):
                 Proxxy(page=PAGE, **settings)
 

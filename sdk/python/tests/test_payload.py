@@ -61,8 +61,8 @@ class Payload(unittest.TestCase):
         header, _, nonce, cipher, tag = payload.split(".")
         wrong: list[Any] = [None, 1, "", "x", f"{payload}.", f" {payload}", f"{payload}\n"]
         wrong += [".".join([header, "AAAA", nonce, cipher, tag]), ".".join([header, "", nonce, f"{cipher}=", tag])]
-        zipped, nothing = {"alg": "dir", "enc": "A256GCM", "zip": "DEF"}, {"alg": "none", "enc": "A256GCM"}
-        for other in (zipped, nothing, {}):
+        headers: list[dict[str, str]] = [{"alg": "dir", "enc": "A256GCM", "zip": "DEF"}, {"alg": "none"}, {}]
+        for other in headers:
             wrong.append(".".join([encoded(other), "", nonce, cipher, tag]))
         wrong.append(".".join(["x", "", nonce, cipher, tag]))
         for text in wrong:
