@@ -27,6 +27,7 @@ const guest = document.createElement(kind === "vnc" ? "canvas" : "pre");
 guest.tabIndex = 0;
 guest.className = "guest";
 const keyboard = document.createElement("textarea"); // what a screen keyboard types into
+keyboard.setAttribute("aria-label", "Keyboard");
 keyboard.style.cssText = "position: absolute; opacity: 0; width: 1px; height: 1px";
 
 const write =
@@ -101,7 +102,7 @@ const OPEN: Record<string, () => void> = {
   },
   search() {
     press("search");
-    fill(".search input", "systemd");
+    fill(".search input", "nginx");
   },
   notice() {
     view.notify({ words: { word: "notice.typing", values: { done: 812, all: 2000 } }, progress: 0.406, cancel() {} });
@@ -118,7 +119,7 @@ const OPEN: Record<string, () => void> = {
 
 const STATES: Record<string, State> = { connecting: "connecting", reconnecting: "reconnecting", ended: "ended" };
 
-function show(what: string): void {
+function begin(what: string): void {
   const state = what === "refused" ? "ended" : (STATES[what] ?? "connected");
   view.setState(state);
   if (state === "connected") {
@@ -147,7 +148,7 @@ async function run(): Promise<void> {
   view.setTheme((query.get("theme") ?? "auto") as "auto" | "light" | "dark");
   view.setLayout(query.get("layout") ?? "us");
   await view.setLanguage(query.get("lang") ?? "en");
-  show(query.get("show") ?? "connected");
+  begin(query.get("show") ?? "connected");
   Object.assign(window, { view, root, calls, ready: true });
 }
 
