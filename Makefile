@@ -265,8 +265,8 @@ console:
 		rm -rf $(BUILD)/console $(SITE) console/dist/sources; mkdir -p $(BUILD)/console console/dist; \
 		tar -c -C console $(SITE_SOURCES) | tar -x -C $(BUILD)/console; \
 		(cd $(BUILD)/console && \
-			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && \
-			node build.js site >/dev/null); \
+			npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error && \
+			node build.js site) >/dev/null; \
 		mv $(BUILD)/console/dist/site $(SITE); $(site_sums) > console/dist/sources; rm -rf $(BUILD)/console; }
 
 # Without npm, everything else is built. Both goals at once build the pages only once.

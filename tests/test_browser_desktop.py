@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chromium shows a real VNC desktop through proxxy, and text typed into the page arrives
-there."""
+"""Chromium shows a real VNC desktop through proxxy, and text typed into the page arrives there."""
 
 from __future__ import annotations
 

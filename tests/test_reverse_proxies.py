@@ -146,7 +146,8 @@ def shipped(request: pytest.FixtureRequest) -> type[Nginx]:
 NEAR_MISSES = [
     "/console/", "/console/ws", "/console/ws/", "/console/WS", "/console/ws.", "/console/wss", "/console/ws%20",
     "/console//ws", "/console/./ws", "/console/x/../ws", "/console/%77s", "/%63onsole/ws", "/%63onsole/WS",
-    "/console/novnc.html", "/console/none", "/console/page-vnc.ABCDEFGH.js", "/console/none/ws", "//console/ws", "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws",
+    "/console/novnc.html", "/console/none", "/console/page-vnc.ABCDEFGH.js", "/console/none/ws",
+    "//console/ws", "/console/" + "w" * 300, "/console/ws;x", "/console/%6eovnc/ws",
     "/console/ws%2f",
 ]  # fmt: skip
 NAMES = ["payload", "%70ayload", "Payload"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The test vectors of the backend examples are what they say."""
+"""The test vectors and cases of the libraries for backends are what they say."""
 
 from __future__ import annotations
 
@@ -48,3 +48,16 @@ def test_vectors_have_every_case() -> None:
     manual = (TREE / "man" / "proxxy-payload.7").read_text()
     members = {line.split()[2] for line in manual.splitlines() if line.startswith(".It Li ")}
     assert len({name for vector in jwe for name in vector["claims"]} & members) >= 15
+
+
+def test_cases_have_every_member_and_claim() -> None:
+    """An option of the libraries for each member of a payload, and for each parameter of the page."""
+    cases = json.loads((TREE / "sdk" / "cases.json").read_text())
+    manual = (TREE / "man" / "proxxy-payload.7").read_text()
+    members = {line.split()[2] for line in manual.splitlines() if line.startswith(".It Li ")} - {"exp", "iat"}
+    assert {name for case in cases["links"] for name in case["claims"]} == members
+    readme = (TREE / "sdk" / "README.md").read_text()
+    options = {name for case in cases["links"] for name in case["options"]}
+    assert [name for name in options | {"expiresIn"} if f"`{name}`" not in readme] == []
+    wrong = {case["option"] for case in cases["invalid"]}
+    assert options - wrong == {"viewOnly"}  # a type says all of it

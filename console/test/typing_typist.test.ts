@@ -110,6 +110,7 @@ test("a network that delivers all at once fills no queue", async () => {
   const typing = typeText("aB".repeat(300), "us", () => sent++, options);
   await new Promise((done) => setTimeout(done, 5));
   assert.ok(sent >= 64 && sent < QEMU_EVENTS / 2, `${sent} events on their way`);
+  assert.equal(waiting.length, 1);
   stalled = false;
   for (const done of waiting) done();
   await typing;

@@ -1,89 +1,122 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Example of a panel's backend: POST /console/TYPE/VMID answers {"link": …}, a link to the guest's console. It checks
+// first that the customer may open it. GET / is a small panel, which shows the console in a frame.
 package main
 
 import (
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"html/template"
 	"log"
+	"net/http"
 	"os"
-	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
+
+	"proxxy.example/proxxy"
 )
 
-// go run . VMID qemu|lxc USER          link.go
-// go run . ticket NODE VMID qemu|lxc   ticket.go
-// go run . check ../../sdk/vectors.json       checks Seal with the test vectors
+type backend struct {
+	proxxy     *proxxy.Proxxy
+	cluster    string
+	PageOrigin string
+	Guests     []string
+}
+
+var (
+	pathPattern   = regexp.MustCompile(`^/console/(qemu|lxc)/([0-9]{1,9})$`)
+	originPattern = regexp.MustCompile(`^https?://[^/]*`)
+)
+
 func main() {
-	log.SetFlags(0)
-	switch arguments := os.Args[1:]; {
-	case len(arguments) == 2 && arguments[0] == "check":
-		check(arguments[1])
-	case len(arguments) == 4 && arguments[0] == "ticket":
-		guest := Guest{os.Getenv("PROXMOX_HOST"), arguments[1], arguments[3], must(strconv.Atoi(arguments[2]))}
-		var ca []byte
-		if file := os.Getenv("PROXMOX_CA_FILE"); file != "" {
-			ca = must(os.ReadFile(file))
-		}
-		fmt.Println(must(OpenConsole(guest, contents("PROXMOX_TOKEN_FILE"), contents("PROXXY_KEY_FILE"),
-			os.Getenv("PROXXY_PAGE"), ca)))
-	case len(arguments) == 3:
-		fmt.Println(must(ConsoleLink(must(strconv.Atoi(arguments[0])), arguments[1], arguments[2],
-			os.Getenv("PROXXY_CLUSTER"), contents("PROXXY_KEY_FILE"), os.Getenv("PROXXY_PAGE"))))
-	default:
-		log.Fatal("unexpected arguments; see main.go")
-	}
-}
-
-// contents returns the file that the variable names, without its newline.
-func contents(variable string) string {
-	return strings.TrimSpace(string(must(os.ReadFile(os.Getenv(variable)))))
-}
-
-func must[T any](value T, err error) T {
+	page, port := os.Getenv("PROXXY_PAGE"), os.Getenv("PORT")
+	library, err := proxxy.New(proxxy.Options{Page: page, KeyFile: os.Getenv("PROXXY_KEY_FILE")})
 	if err != nil {
 		log.Fatal(err)
 	}
-	return value
+	if port == "" {
+		port = "8080"
+	}
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+port, &backend{library, os.Getenv("PROXXY_CLUSTER"),
+		originPattern.FindString(page), strings.Fields(os.Getenv("GUESTS"))}))
 }
 
-func check(file string) {
-	var all struct {
-		Vectors []struct {
-			Name, Format, Key, Nonce, Header, Plaintext, Payload string
-			Claims                                               map[string]any
+// customerOf is YOURS TO FILL IN. It returns the customer's name if the session of this request may open the guest's
+// console, else "". proxxy opens whatever a link names: this is the only check. Here, everybody may open the guests in
+// GUESTS.
+func (b *backend) customerOf(_ *http.Request, guest string) string {
+	for _, open := range b.Guests {
+		if open == guest {
+			return "alice"
 		}
 	}
-	must(0, json.Unmarshal(must(os.ReadFile(file)), &all))
-	checked := 0
-	for _, v := range all.Vectors {
-		if v.Format != "jwe" {
-			continue
-		}
-		var header struct{ Kid string }
-		must(0, json.Unmarshal([]byte(v.Header), &header))
-		keys := strings.TrimPrefix(header.Kid+":"+v.Key, ":")
-		key := must(hex.DecodeString(v.Key))
-		exact := jwe([]byte(v.Header), []byte(v.Plaintext), key, must(hex.DecodeString(v.Nonce)))
-		for _, payload := range []string{v.Payload, exact, must(Seal(v.Claims, keys))} {
-			if exact != v.Payload || !reflect.DeepEqual(unseal(payload, key), v.Claims) {
-				log.Fatal(v.Name, ": differs")
-			}
-		}
-		checked++
-	}
-	if checked == 0 {
-		log.Fatal("no vectors")
-	}
-	fmt.Println(checked, "vectors")
+	return ""
 }
 
-func unseal(payload string, key []byte) (claims map[string]any) {
-	parts := strings.Split(payload, ".")
-	sealed := append(must(base64url.DecodeString(parts[3])), must(base64url.DecodeString(parts[4]))...)
-	text := must(gcm(key).Open(nil, must(base64url.DecodeString(parts[2])), sealed, []byte(parts[0])))
-	must(0, json.Unmarshal(text, &claims))
-	return claims
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && r.URL.Path == "/" {
+		if err := panel.Execute(w, b); err != nil {
+			log.Print(err)
+		}
+		return
+	}
+	status, answer := http.StatusNotFound, map[string]string{"error": "There is no such page."}
+	if found := pathPattern.FindStringSubmatch(r.URL.Path); found != nil && r.Method == http.MethodPost {
+		vmid, _ := strconv.Atoi(found[2])
+		status, answer = b.openConsole(r, found[1], vmid)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		log.Print(err)
+	}
 }
+
+func (b *backend) openConsole(r *http.Request, kind string, vmid int) (int, map[string]string) {
+	customer := b.customerOf(r, fmt.Sprint(kind, "/", vmid))
+	if customer == "" {
+		return http.StatusForbidden, map[string]string{"error": "You may not open this console."}
+	}
+	link, err := b.proxxy.Link(proxxy.Console{VMID: vmid, Type: kind, Cluster: b.cluster, Sub: customer,
+		Origin: b.PageOrigin, Title: fmt.Sprint(kind, " ", vmid)})
+	var wrong *proxxy.InvalidOptionError
+	switch {
+	case err == nil:
+		return http.StatusOK, map[string]string{"link": link}
+	case errors.As(err, &wrong):
+		return http.StatusBadRequest, map[string]string{"error": wrong.Reason}
+	}
+	log.Print(err) // no error of the library has a secret in it
+	return http.StatusInternalServerError, map[string]string{"error": "Please try again."}
+}
+
+var panel = template.Must(template.New("").Parse(`<!doctype html>
+<meta charset="utf-8">
+<title>Panel</title>
+<p>{{range .Guests}}<button value="{{.}}">{{.}}</button> {{end}}</p>
+<p id="error" role="alert"></p>
+<iframe title="Console" width="1024" height="768" allow="fullscreen; clipboard-read; clipboard-write"></iframe>
+<script type="module">
+  const frame = document.querySelector("iframe");
+  let guest;
+
+  async function open(chosen) {
+    guest = chosen;
+    const answer = await fetch("/console/" + guest, { method: "POST" });
+    const { link, error = "" } = await answer.json();
+    document.querySelector("#error").textContent = error;
+    if (link) frame.src = link;
+  }
+
+  for (const button of document.querySelectorAll("button")) button.onclick = () => open(button.value);
+  // The console needs another link: the last one has expired, or its user wants to open it again.
+  addEventListener("message", ({ source, origin, data }) => {
+    const isConsole = source === frame.contentWindow && origin === {{.PageOrigin}};
+    if (isConsole && data?.type === "proxxy:again") open(guest);
+  });
+</script>
+`))

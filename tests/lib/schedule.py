@@ -24,8 +24,8 @@ ALONE = {
     "test_browser_pages_panel": _BROWSER,
     "test_browser_pages_reconnect": _BROWSER,
     "test_browser_pages_typing": _BROWSER,
+    "test_browser_qemu_typing": "it makes the machine busy, and " + _BROWSER,
     "test_browser_terminal": _BROWSER,
-    "test_browser_qemu_typing": "it makes the machine busy",
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
     "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
@@ -57,6 +57,9 @@ BUSY = {
     "test_jwe_libraries",
     "test_proxmox_tls",
     "test_sandbox",
+    "test_sdk",
+    "test_sdk_packages",
+    "test_shell_example",
     "test_slow_reader",
 }
 
@@ -95,6 +98,8 @@ LONGEST = (
     "test_systemd_sockets",
     "test_systemd",
     "test_debian_package",
+    "test_sdk",
+    "test_shell_example",
     "test_backend_examples",
     "test_relay",
     "test_vanished_peer",

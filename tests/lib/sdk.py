@@ -51,6 +51,7 @@ class Language:
     example_build: list[tuple[str, Command]] = field(default_factory=list)  # after build, for server
     server: Command = field(default_factory=list)  # the example: an HTTP endpoint
     environment: dict[str, str] = field(default_factory=dict)
+    unset: tuple[Any, ...] = ()  # values that are no option that is set: those of an empty field
 
 
 LANGUAGES: dict[str, Language] = {
@@ -68,6 +69,37 @@ LANGUAGES: dict[str, Language] = {
         driver=[PYTHON, "{tree}/tests/sdk/driver.py"],
         server=[PYTHON, "{tree}/examples/python/server.py"],
         environment={"PYTHONPATH": "{tree}/sdk/python", "PYTHONDONTWRITEBYTECODE": "1"},
+    ),
+    "php": Language(
+        copy=["sdk/php", "tests/sdk", "examples/php"],
+        unit=[
+            ("sdk/php", ["sh", "-c", "for file in src/*.php autoload.php; do php -l $file || exit; done"]),
+            ("sdk/php", ["composer", "--no-interaction", "validate", "--strict"]),
+            ("sdk/php", ["php", "tests/run.php"]),
+        ],
+        driver=["php", "{tree}/tests/sdk/driver.php"],
+        example_build=[("examples/php", ["composer", "--no-interaction", "--quiet", "install"])],
+        server=["php", "-S", "127.0.0.1:{port}", "{tree}/examples/php/console.php"],
+        environment={
+            "COMPOSER_HOME": "{tree}/composer",
+            "COMPOSER_ALLOW_SUPERUSER": "1",
+            "COMPOSER_DISABLE_NETWORK": "1",
+        },
+    ),
+    "go": Language(
+        copy=["sdk/go", "tests/sdk", "examples/go"],
+        build=[("tests/sdk/go", ["go", "build", "-buildvcs=false", "-o", "{tree}/driver", "."])],
+        unit=[
+            ("sdk/go", ["sh", "-c", "test -z \"$(gofmt -l . ../../tests/sdk ../../examples/go)\""]),
+            ("sdk/go", ["go", "vet", "."]),
+            ("sdk/go", ["go", "test", "."]),
+        ],
+        driver=["{tree}/driver"],
+        example_build=[("examples/go", ["go", "build", "-buildvcs=false", "-o", "{tree}/server", "."])],
+        server=["{tree}/server"],
+        # There is no dependency, so neither a module proxy nor a module cache.
+        environment={"GOCACHE": "{tree}/go-cache", "GOPATH": "{tree}/gopath", "GOPROXY": "off", "GOFLAGS": ""},
+        unset=("", 0),
     ),
 }
 

@@ -13,11 +13,13 @@ LICENCE = "SPDX-License-Identifier: Apache-2.0"
 LICENCE_LINES = 3  # the licence is in one of a file's first lines
 
 # Generated files, and files whose bytes are fixed.
-NOT_TEXT = re.compile(r"^tests/fuzz/corpus/|(^|/)package-lock\.json$|^sdk/(vectors|cases)\.json$|\.(svg|png)$|(^|/)LICENSE$")
+NOT_TEXT = re.compile(
+    r"^tests/fuzz/corpus/|(^|/)package-lock\.json$|^sdk/(vectors|cases)\.json$|\.(svg|png)$|(^|/)LICENSE$"
+)
 # Files without comments, Markdown, and files of a line or two.
 NO_LICENCE = re.compile(
-    r"\.(md|json|ini|dict|dockerignore)$|(^|/)\.gitignore$|^examples/go/go\.mod$"
-    r"|^debian/(changelog|control|copyright|docs|examples|source/.*)$"
+    r"\.(md|json|ini|dict|dockerignore)$|(^|/)\.gitignore$|(^|/)go\.mod$|(^|/)py\.typed$"
+    r"|^debian/(changelog|control|copyright|docs|examples|links|source/.*)$"
 )
 # Allowed long lines: rows of tables, links' targets, commands, and a header's value that must be on one line.
 LONG_LINES = {

@@ -16,8 +16,8 @@ const EVENT_MS = 15;
 /** So many events may follow at once when a timer came late, as in a tab in the background: once a second there. */
 const MOST_LATE_EVENTS = 64;
 
-/** Events between two questions whether they have arrived. The answer to the last but one is waited for, so at most
- *  twice as many are on their way, and QEMU's queue has room for them if the network delivers them all at once. */
+/** Events between two questions whether they have arrived. Before a question, the answer to the last one is waited for.
+ *  So at most twice as many are on their way, and QEMU has room for them if the network delivers all at once. */
 const EVENTS_PER_ANSWER = 64;
 
 const SHIFT = { keysym: 0xffe1, code: "ShiftLeft" };
@@ -31,7 +31,8 @@ export interface TypingOptions {
   signal?: AbortSignal;
   /** The characters typed so far, of all. */
   progress?(done: number, all: number): void;
-  /** Resolves when the guest's host has everything that was sent before. Without it, nobody knows of a slow network. */
+  /** Resolves when the guest's host has everything that was sent before; not called again until then. Without it, a
+   *  network that stalls and then delivers all at once can make QEMU drop keys. */
   arrived?(): Promise<void>;
   /** Caps Lock is on in the guest. It is switched off for the text, and on again at the end. */
   capsLock?: boolean;
@@ -62,7 +63,7 @@ class Keyboard {
   #down: Key[] = [];
   #due: number; // when the next event may be sent
   #sent = 0;
-  #answer: Promise<void> | undefined;
+  #answer: Promise<void> = Promise.resolve();
   #now: () => number;
   #wait: (milliseconds: number) => Promise<void>;
 
@@ -104,10 +105,9 @@ class Keyboard {
   async #turn(): Promise<void> {
     const { signal, arrived } = this.options;
     if (arrived && this.#sent++ % EVENTS_PER_ANSWER === 0) {
-      const last = this.#answer;
+      await unlessAborted(this.#answer, signal);
       this.#answer = arrived();
       this.#answer.catch(() => {}); // it is waited for later
-      await unlessAborted(last ?? Promise.resolve(), signal);
     }
     for (let early; (early = this.#due - this.#now()) > 0; ) await unlessAborted(this.#wait(early), signal);
     signal?.throwIfAborted();

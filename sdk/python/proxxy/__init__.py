@@ -8,6 +8,14 @@ from ._proxxy import Proxxy
 from .errors import InvalidOption, KeyFileError, ProxmoxError, ProxmoxReason, ProxxyError
 
 __all__ = [
-    *("GuestType", "InvalidOption", "Key", "KeyFileError", "Protocol", "Proxmox", "ProxmoxError", "ProxmoxReason"),
-    *("Proxxy", "ProxxyError"),
+    "GuestType",
+    "InvalidOption",
+    "Key",
+    "KeyFileError",
+    "Protocol",
+    "Proxmox",
+    "ProxmoxError",
+    "ProxmoxReason",
+    "Proxxy",
+    "ProxxyError",
 ]

@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 import re
 
-from jwcrypto.common import JWException, base64url_decode, base64url_encode
-from jwcrypto.jwe import JWE
-from jwcrypto.jwk import JWK
+from jwcrypto.common import JWException, base64url_decode, base64url_encode  # type: ignore # it has no types
+from jwcrypto.jwe import JWE  # type: ignore # it has no types
+from jwcrypto.jwk import JWK  # type: ignore # it has no types
 
 from .errors import InvalidOption
 from ._key import Key, NamedKey
@@ -27,7 +27,8 @@ def seal(text: str, key: Key) -> str:
     header = json.dumps(_HEADER if kid is None else {**_HEADER, "kid": kid}, separators=(",", ":"))
     jwe = JWE(text.encode(), header)
     jwe.add_recipient(_jwk(key.sealing))
-    return jwe.serialize(compact=True)
+    sealed: str = jwe.serialize(compact=True)
+    return sealed
 
 
 def unseal(payload: str, key: Key) -> str:
