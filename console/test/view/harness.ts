@@ -4,7 +4,7 @@
 // show: a state (connecting, connected, reconnecting, ended, refused) or what is open while connected (see OPEN).
 
 import type { Action, Kind, Options } from "../../src/guest.js";
-import type { Controls, State } from "../../src/view.js";
+import type { Controls, Message, State } from "../../src/view.js";
 import { untypable } from "../../src/typing/layouts.js";
 import { View } from "../../src/view/view.js";
 import { drawScreen, TERMINAL_TEXT } from "./picture.js";
@@ -126,12 +126,16 @@ function begin(what: string): void {
     view.setLatency(Number(query.get("latency") ?? 24));
     controls.focus();
   }
-  const lost = [{ word: "lost.reconnecting_in", values: { seconds: 4 } }];
-  if (what === "reconnecting") view.setMessage({ sentence: lost, choices: ["now", "stop"], details: "1006" });
-  if (what === "ended")
-    view.setMessage({ sentence: [{ word: "end.idle" }], choices: ["again"], details: "1000 Console was idle too long" });
-  if (what === "refused")
-    view.setMessage({ sentence: [{ word: "end.link_used" }], choices: ["panel", "close"], details: "1008 Used already" });
+  const messages: Record<string, Message> = {
+    reconnecting: {
+      sentence: [{ word: "lost.reconnecting_in", values: { seconds: 4 } }],
+      choices: ["now", "stop"],
+      details: "1006",
+    },
+    ended: { sentence: [{ word: "end.idle" }], choices: ["again"], details: "1000 Console was idle too long" },
+    refused: { sentence: [{ word: "end.link_used" }], choices: ["panel", "close"], details: "1008 Used already" },
+  };
+  view.setMessage(messages[what] ?? null);
   OPEN[what]?.();
 }
 
