@@ -52,6 +52,7 @@ TIMED = {
 BUSY = {
     "test_backend_examples",
     "test_build",
+    "test_console_units",
     "test_debian_package",
     "test_hostile_node",
     "test_install",

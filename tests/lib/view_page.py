@@ -19,13 +19,11 @@ from urllib.parse import urlencode
 
 from selenium import webdriver
 
-from .activator import TREE
 from .browser import chromium
+from .console_packages import CONSOLE, tool
 from .process import wait_for
 
-CONSOLE = TREE / "console"
 HARNESS = CONSOLE / "test" / "view"
-ESBUILD = CONSOLE / "node_modules" / ".bin" / "esbuild"
 READY_SECONDS = 15.0
 SIZES = {"wide": (1440, 900), "medium": (1024, 768), "tablet": (768, 1024), "phone": (390, 844)}
 TOUCH = ("tablet", "phone")
@@ -50,7 +48,7 @@ class Handler(SimpleHTTPRequestHandler):
 def serve() -> Iterator[str]:
     """Builds the harness and yields its address."""
     with tempfile.TemporaryDirectory(prefix="proxxy-view-") as place:
-        command = [str(ESBUILD), str(HARNESS / "harness.ts"), "--bundle", "--format=esm", "--splitting"]
+        command = [str(tool("esbuild")), str(HARNESS / "harness.ts"), "--bundle", "--format=esm", "--splitting"]
         command += ["--loader:.css=text", "--log-level=warning", f"--outdir={place}"]
         subprocess.run(command, cwd=CONSOLE, check=True)
         Path(place, "harness.html").write_bytes((HARNESS / "harness.html").read_bytes())
