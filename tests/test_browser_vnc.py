@@ -141,7 +141,7 @@ def page(window: webdriver.Remote, bridge: Bridge) -> Page:
 
 @pytest.fixture
 def touch(bridge: Bridge) -> Iterator[Page]:
-    """A phone's browser. It is another one for each test: after its first page Chromium makes a mouse of the fingers."""
+    """A phone's browser, another one for each test: after its first page Chromium makes a mouse of the fingers."""
     with chromium(*PHONE, phone=True) as phone:
         yield Page(phone, bridge)
 
