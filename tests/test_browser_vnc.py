@@ -193,7 +193,8 @@ def test_a_dead_network_is_told_within_ten_seconds(window: webdriver.Remote, tmp
         page.wait_connected()
         page.run("console_.sendKeys(['z'])")
         wait_for(lambda: bridge.keys() == "z+ z-", SECONDS, lambda: bridge.keys())
-        assert page.run("return console_.shadowRoot.querySelectorAll('.screen canvas').length") == 1
+        pictures = "return console_.shadowRoot.querySelectorAll('.screen canvas').length"
+        wait_for(lambda: page.run(pictures) == 1, SECONDS, "the last picture is still there")
 
 
 # --- keys ---------------------------------------------------------------------------------------
