@@ -71,15 +71,14 @@ export function lives(payload: string, credentials: object): boolean {
 /** Takes links out of the address. One object for a page. */
 export class TabLink {
   #place: Place;
+  /** The link's name in the tab's storage, which a page's frames share; "" if none was kept. For the next link, the
+   *  browser makes another entry in the history, whose state is empty. */
+  #name: string;
 
   constructor(place: Place) {
     this.#place = place;
-  }
-
-  /** The link's name in the tab's storage, which a page's frames share. */
-  get #name(): string {
-    const state = this.#place.history.state as { kept?: unknown } | null;
-    return typeof state?.kept === "string" && state.kept.startsWith(KEPT) ? state.kept : "";
+    const state = place.history.state as { kept?: unknown } | null;
+    this.#name = typeof state?.kept === "string" && state.kept.startsWith(KEPT) ? state.kept : "";
   }
 
   /** Returns the address's link, and removes it there; without one, the link that was kept, or "". */
@@ -110,6 +109,7 @@ export class TabLink {
       for (const name of others.sort().slice(0, -KEPT_MAX)) storage.removeItem(name);
       const kept = `${KEPT}${Date.now()}-${Math.random()}`;
       storage.setItem(kept, link);
+      this.#name = kept;
       this.#place.history.replaceState({ kept }, "");
     } catch {
       // then it is not kept
@@ -118,13 +118,13 @@ export class TabLink {
 
   /** The link is of no more use. */
   forget(): void {
-    const name = this.#name;
-    if (!name) return;
+    if (!this.#name) return;
     try {
-      this.#place.sessionStorage.removeItem(name);
+      this.#place.sessionStorage.removeItem(this.#name);
     } catch {
       // then it was never kept
     }
+    this.#name = "";
     this.#place.history.replaceState(null, "");
   }
 }

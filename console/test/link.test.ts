@@ -80,6 +80,7 @@ test("forget() leaves nothing", () => {
 test("another link takes the place of the one that was kept", () => {
   const tab = new TabLink(place);
   tab.take();
+  place.history.replaceState(null, ""); // the state of the browser's next entry
   place.location.hash = "#payload=def";
   assert.equal(tab.take(), "payload=def");
   assert.deepEqual(Object.values(storage), ["payload=def"]);
