@@ -235,7 +235,8 @@ def test_page_without_its_parts(window: webdriver.Remote, site: Site) -> None:
 
 class Bare(Nginx):
     def shipped(self, name: str) -> str:
-        return f"location ~ ^/console/page- {{ return 404; }}\n{super().shipped(name).replace('^~ /console/ ', '/console/ ')}"
+        text = super().shipped(name).replace("^~ /console/ ", "/console/ ")
+        return f"location ~ ^/console/page- {{ return 404; }}\n{text}"
 
 
 def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:

@@ -130,7 +130,8 @@ def test_opens_what_has_a_key_of_its(driver: Driver) -> None:
     """As proxxy does: a key with the payload's kid, or without a name; all keys without a kid."""
     claims = {"vmid": 100, "type": "qemu", "cluster": "pve"}
     library = Library(driver, key=f"old:{'00' * 32},{KID}:{KEY}")
-    for header in ({}, {"kid": KID}):
+    headers: list[dict[str, str]] = [{}, {"kid": KID}]
+    for header in headers:
         assert library.result("open", seal_jwe(claims, KEY, header))["vmid"] == 100
     assert library.error("open", seal_jwe(claims, KEY, {"kid": "old"}))["name"] == "InvalidOption"
 
@@ -367,7 +368,9 @@ def test_no_such_guest(library: Library, standin: StandIn, cert: Cert) -> None:
     assert (error["name"], error["status"], error["reason"]) == ("ProxmoxError", 500, "noGuest")
 
 
-@pytest.mark.parametrize("host, shown", [("::1", "[::1]:8006"), ("[::1]", "[::1]:8006"), ("127.0.0.1:1", "127.0.0.1:1")])
+@pytest.mark.parametrize(
+    "host, shown", [("::1", "[::1]:8006"), ("[::1]", "[::1]:8006"), ("127.0.0.1:1", "127.0.0.1:1")]
+)
 def test_nobody_there(library: Library, cert: Cert, host: str, shown: str) -> None:
     """The last part of an IPv6 address is no port."""
     options = console_at(0, cert.ca, proxmox={"host": host})
@@ -416,8 +419,8 @@ def test_proxmox_is_verified(
     """A server whose certificate is not trusted gets no request, and so no token."""
     port, asked = answering(200, "OK", granted(cert))
     ca = Authority(tmp_path, "another CA").ca if trusts == "another CA" else None
-    more = {"proxmox": {"fingerprint": "a1" * 32}} if trusts == "another fingerprint" else {}
-    error = library.error("openConsole", console_at(port, ca, **more))
+    fingerprint = {"fingerprint": "a1" * 32} if trusts == "another fingerprint" else {}
+    error = library.error("openConsole", console_at(port, ca, proxmox=fingerprint))
     assert (error["name"], error["status"], error["reason"]) == ("ProxmoxError", 0, "unreachable")
     assert "certificate" in error["message"].lower() and asked == []
 

@@ -141,3 +141,81 @@ def test_wheel_is_used(wheel: Path, tmp_path: Path) -> None:
     lines = {line.split(":")[1] for line in done.stdout.splitlines() if ": error: " in line}
     first = PYTHON_PROGRAM.count("\n") + 2
     assert lines == {str(first), str(first + 1), str(first + 2)}, done.stdout
+
+
+# --- PHP and Go ------------------------------------------------------------------------------
+
+PHP_PROGRAM = """\
+<?php
+declare(strict_types=1);
+require __DIR__ . '/LOADER';
+use Proxxy\\{Console, InvalidOption, Proxxy};
+
+$proxxy = new Proxxy(page: 'https://panel.example.com/console/', key: str_repeat('00', 32));
+$guest = ['vmid' => 100, 'type' => 'qemu', 'cluster' => 'pve'];
+$claims = $proxxy->open($proxxy->payload(new Console(...$guest)));
+try {
+    $proxxy->link(new Console(...['vmid' => 1] + $guest));
+} catch (InvalidOption $error) {
+    echo $claims['vmid'], " $error->option\\n";
+}
+"""
+GO_MODULE = """\
+module panel
+
+go 1.19
+
+require proxxy.example/proxxy v0.0.0
+
+replace proxxy.example/proxxy => ../sdk/go
+"""
+GO_PROGRAM = """\
+package main
+
+import (
+    "errors"
+    "fmt"
+    "strings"
+
+    "proxxy.example/proxxy"
+)
+
+func main() {
+    page := "https://panel.example.com/console/"
+    library, _ := proxxy.New(proxxy.Options{Page: page, Key: strings.Repeat("00", 32)})
+    payload, _ := library.Payload(proxxy.Console{VMID: 100, Type: "qemu", Cluster: "pve"})
+    claims, _ := library.Open(payload)
+    _, err := library.Link(proxxy.Console{VMID: 1, Type: "qemu", Cluster: "pve"})
+    var wrong *proxxy.InvalidOptionError
+    if errors.As(err, &wrong) {
+        fmt.Println(claims["vmid"], wrong.Option)
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("loader", ["vendor/autoload.php", "../sdk/php/autoload.php"])
+def test_php_package_is_used(tmp_path: Path, loader: str) -> None:
+    """By Composer, from a path; and without Composer."""
+    built = Built("php", tmp_path)
+    panel = built.tree / "panel"
+    panel.mkdir()
+    if loader.startswith("vendor"):
+        package = {"repositories": [{"type": "path", "url": "../sdk/php"}], "require": {"proxxy/sdk": "@dev"}}
+        (panel / "composer.json").write_text(json.dumps(package))
+        run(["composer", "--no-interaction", "--quiet", "install"], panel, **built.environment())
+    (panel / "use.php").write_text(PHP_PROGRAM.replace("LOADER", loader))
+    assert run(["php", "use.php"], panel) == "100 vmid\n"
+
+
+def test_go_module_can_be_vendored(tmp_path: Path) -> None:
+    built = Built("go", tmp_path)
+    panel = built.tree / "panel"
+    panel.mkdir()
+    (panel / "go.mod").write_text(GO_MODULE)
+    (panel / "main.go").write_text(GO_PROGRAM)
+    run(["go", "mod", "vendor"], panel, **built.environment())
+    (built.tree / "sdk" / "go" / "go.mod").unlink()
+    assert run(["go", "run", "."], panel, **built.environment()) == "100 VMID\n"
+    module = (TREE / "sdk" / "go" / "go.mod").read_text()
+    assert "require" not in module  # only the standard library

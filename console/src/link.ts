@@ -71,14 +71,12 @@ export function lives(payload: string, credentials: object): boolean {
 /** Takes links out of the address. One object for a page. */
 export class TabLink {
   #place: Place;
-  /** The link's name in the tab's storage, which a page's frames share; "" if none was kept. For the next link, the
-   *  browser makes another entry in the history, whose state is empty. */
-  #name: string;
+  #kept: string; // the link's name in the tab's storage, which a page's frames share; "" is none
 
   constructor(place: Place) {
     this.#place = place;
     const state = place.history.state as { kept?: unknown } | null;
-    this.#name = typeof state?.kept === "string" && state.kept.startsWith(KEPT) ? state.kept : "";
+    this.#kept = typeof state?.kept === "string" && state.kept.startsWith(KEPT) ? state.kept : "";
   }
 
   /** Returns the address's link, and removes it there; without one, the link that was kept, or "". */
@@ -95,7 +93,7 @@ export class TabLink {
 
   #recall(): string {
     try {
-      return this.#place.sessionStorage.getItem(this.#name) ?? "";
+      return this.#place.sessionStorage.getItem(this.#kept) ?? "";
     } catch {
       return "";
     }
@@ -109,8 +107,8 @@ export class TabLink {
       for (const name of others.sort().slice(0, -KEPT_MAX)) storage.removeItem(name);
       const kept = `${KEPT}${Date.now()}-${Math.random()}`;
       storage.setItem(kept, link);
-      this.#name = kept;
       this.#place.history.replaceState({ kept }, "");
+      this.#kept = kept;
     } catch {
       // then it is not kept
     }
@@ -118,13 +116,13 @@ export class TabLink {
 
   /** The link is of no more use. */
   forget(): void {
-    if (!this.#name) return;
+    if (!this.#kept) return;
     try {
-      this.#place.sessionStorage.removeItem(this.#name);
+      this.#place.sessionStorage.removeItem(this.#kept);
     } catch {
       // then it was never kept
     }
-    this.#name = "";
+    this.#kept = "";
     this.#place.history.replaceState(null, "");
   }
 }

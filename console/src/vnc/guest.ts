@@ -60,6 +60,8 @@ class VncGuest implements Guest {
         this.#input?.write(text, this.#layout);
       },
       (keys) => this.#input?.press(keys),
+      // A tap on the screen must not put the keyboard away.
+      (shown) => void (this.#session && (this.#session.rfb.focusOnClick = !shown)),
     );
     new Touch(this.#picture, () => this.can("keys"));
     Object.assign(this.#shield.style, { position: "absolute", inset: "0", cursor: "progress" });
@@ -171,8 +173,6 @@ class VncGuest implements Guest {
   keyboard(show: boolean): void {
     if (show) this.#keyboard.show();
     else this.#keyboard.hide();
-    // A tap on the screen must not put the keyboard away.
-    if (this.#session) this.#session.rfb.focusOnClick = !show;
   }
 
   search(): boolean {

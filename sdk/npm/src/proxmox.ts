@@ -88,7 +88,8 @@ async function ask(proxmox: Proxmox, path: string, form: string): Promise<Answer
     return await post(socket, path, address, proxmox.token, form);
   } catch (error) {
     const { code, message, name } = error as NodeJS.ErrnoException;
-    const why = name === "TimeoutError" || name === "AbortError" ? "no answer in time" : certificateWords(code, message);
+    const isLate = name === "TimeoutError" || name === "AbortError";
+    const why = isLate ? "no answer in time" : certificateWords(code, message);
     throw new ProxmoxError(0, "unreachable", `Proxmox at ${address} cannot be reached: ${why}`);
   } finally {
     socket?.destroy();

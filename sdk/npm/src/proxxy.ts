@@ -40,7 +40,10 @@ const TOKEN = /^[^\s!=:]+@[^\s!=:]+![^\s!=:]+=[\x21-\x7e]+$/;
 const TOKEN_MAX = 4000; // bytes
 const PAYLOAD_MAX = 15 * 1024; // bytes: proxxy accepts requests of 16 KiB
 const CONSOLE_SECONDS = 60; // Proxmox waits for 10 s, and its ticket lives for 40 s
-const CONSOLE_OPTIONS = ["node", "vmid", "type", "protocol", "expiresIn", "notBefore", "sub", "jti", "origin", "client"];
+const CONSOLE_OPTIONS = [
+  ...["proxmox", "node", "vmid", "type", "protocol", "expiresIn", "notBefore", "sub", "jti", "origin", "client"],
+  ...["sessionMax", ...PAGE_OPTIONS],
+];
 
 export class Proxxy {
   readonly #key: Key;
@@ -88,7 +91,7 @@ export class Proxxy {
    * It must be opened within 10 seconds, and opens one console. Throws ProxmoxError.
    */
   async openConsole(options: ConsoleOptions): Promise<string> {
-    const { proxmox, ...all } = given(options, ["proxmox", "sessionMax", ...CONSOLE_OPTIONS, ...PAGE_OPTIONS]);
+    const { proxmox, ...all } = given(options, CONSOLE_OPTIONS);
     const parameters = pageParameters(all);
     const { host, token, ca, fingerprint } = readProxmox(proxmox);
     const trust: Given = { ...(ca !== undefined && { ca }), ...(fingerprint !== undefined && { fingerprint }) };
