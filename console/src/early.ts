@@ -27,7 +27,9 @@ function explain(reason: string): void {
   const again = document.createElement("button");
   again.textContent = "Try again";
   again.onclick = () => location.reload();
-  document.querySelector("proxxy-console")?.replaceChildren(INCOMPLETE, again);
+  const details = document.createElement("code");
+  details.textContent = reason;
+  document.querySelector("proxxy-console")?.replaceChildren(INCOMPLETE, again, details);
 }
 
 // The module is not there, or this browser cannot run it.
