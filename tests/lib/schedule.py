@@ -51,7 +51,9 @@ TIMED = {
 # These compile, encrypt or move much data. One for each processor runs at once.
 BUSY = {
     "test_backend_examples",
+    "test_browser_sdk_panels",
     "test_build",
+    "test_console_units",
     "test_debian_package",
     "test_hostile_node",
     "test_install",
