@@ -25,6 +25,7 @@ ALONE = {
     "test_browser_pages_reconnect": _BROWSER,
     "test_browser_pages_typing": _BROWSER,
     "test_browser_qemu_typing": "it makes the machine busy, and " + _BROWSER,
+    "test_browser_slow_network": _BROWSER,
     "test_browser_terminal": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
@@ -50,7 +51,9 @@ TIMED = {
 # These compile, encrypt or move much data. One for each processor runs at once.
 BUSY = {
     "test_backend_examples",
+    "test_browser_sdk_panels",
     "test_build",
+    "test_console_units",
     "test_debian_package",
     "test_hostile_node",
     "test_install",

@@ -8,11 +8,12 @@ export class Clipboard {
   #waits = false;
   #hasFocus: () => boolean;
 
-  /** hasFocus: only the console that is in use writes. */
-  constructor(screen: HTMLElement, hasFocus: () => boolean) {
+  /** hasFocus: only the console that is in use writes. signal: its end. */
+  constructor(screen: HTMLElement, hasFocus: () => boolean, signal: AbortSignal) {
     this.#hasFocus = hasFocus;
+    const options = { capture: true, signal };
     for (const type of ["keydown", "pointerup"])
-      screen.addEventListener(type, () => void (this.#waits && this.#write()), { capture: true });
+      screen.addEventListener(type, () => void (this.#waits && this.#write()), options);
   }
 
   copied(text: string): void {

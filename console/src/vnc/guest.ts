@@ -52,7 +52,7 @@ class VncGuest implements Guest {
     this.#screen = screen;
     this.#credentials = credentials;
     this.#picture = new Picture(screen);
-    this.#clipboard = new Clipboard(screen, () => this.#hasFocus());
+    this.#clipboard = new Clipboard(screen, () => this.#hasFocus(), this.#end.signal);
     this.#keyboard = new ScreenKeyboard(
       screen,
       ({ deleted, text }) => {

@@ -101,7 +101,7 @@ export class Input {
     this.#down.clear();
   }
 
-  /** Stops the typing, and releases all that is down. The typist's own keys are up after this turn of the event loop. */
+  /** Stops the typing, and releases all that is down. The typist's own keys are up before the next task. */
   stop(): void {
     this.#stop?.abort(stopped());
     this.release();
