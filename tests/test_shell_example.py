@@ -341,6 +341,29 @@ def assert_no_secret(example: Example, done: subprocess.CompletedProcess) -> Non
         assert secret not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "host, address",
+    [
+        ("pve1", "pve1:8006"),
+        ("pve1:443", "pve1:443"),
+        ("192.0.2.1", "192.0.2.1:8006"),
+        ("2001:db8::1", "[2001:db8::1]:8006"),
+        ("2001:db8::8006", "[2001:db8::8006]:8006"),
+        ("[2001:db8::1]", "[2001:db8::1]:8006"),
+        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+    ],
+)
+def test_address(example: Example, tmp_path: Path, host: str, address: str) -> None:
+    """The last part of an IPv6 address is no port."""
+    curl = tmp_path / "bin" / "curl"
+    curl.parent.mkdir()
+    curl.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked\n')
+    curl.chmod(0o755)
+    example.run("ticket", "pve01", NAMED, "qemu", PROXMOX_HOST=host, PATH=f"{curl.parent}:{os.environ['PATH']}")
+    url = (tmp_path / "asked").read_text().splitlines()[-1]
+    assert url == f"https://{address}/api2/json/nodes/pve01/qemu/{NAMED}/vncproxy"
+
+
 @pytest.mark.parametrize("trusts", ["the system's CAs", "another CA"])
 def test_proxmox_is_verified(example: Example, answering: Callable, cert: Cert, tmp_path: Path, trusts: str) -> None:
     """A server whose certificate the example does not trust gets no request, and so no token."""
