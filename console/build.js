@@ -156,7 +156,8 @@ async function site() {
   }
   copyFileSync(join(HERE, "pages/favicon.svg"), join(HERE, "dist/site/favicon.svg"));
   writeFileSync(join(HERE, "dist/site/NOTICE.txt"), notice());
-  console.log(`${"dist/site".padEnd(28)}${"raw".padStart(11)}${"gzip".padStart(11)}\n${compress("dist/site").trimEnd()}`);
+  console.log(`${"dist/site".padEnd(28)}${"raw".padStart(11)}${"gzip".padStart(11)}`);
+  console.log(compress("dist/site").trimEnd());
   console.log(`inline script: 'sha256-${createHash("sha256").update(script).digest("base64")}'`);
 }
 
@@ -166,10 +167,8 @@ async function site() {
 function types() {
   const compiler = join(MODULES, "typescript/bin/tsc");
   const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--rootDir", "src"];
-  const done = spawnSync(process.execPath, [compiler, "-p", "tsconfig.npm.json", ...options, "--outDir", "dist/types"], {
-    cwd: HERE,
-    stdio: "inherit",
-  });
+  const command = [compiler, "-p", "tsconfig.npm.json", ...options, "--outDir", "dist/types"];
+  const done = spawnSync(process.execPath, command, { cwd: HERE, stdio: "inherit" });
   if (done.status) throw new Error("tsc failed");
   const wanted = ["index.d.ts"];
   for (const name of wanted) {

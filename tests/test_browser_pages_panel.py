@@ -14,7 +14,17 @@ from selenium.webdriver.common.keys import Keys
 
 from lib.activator import Activator
 from lib.certs import Cert
-from lib.console_pages import MESSAGE, PAGE_SECONDS, Site, choice, make_site, shows, wait_prompt, wait_sentence, wait_text
+from lib.console_pages import (
+    MESSAGE,
+    PAGE_SECONDS,
+    Site,
+    choice,
+    make_site,
+    shows,
+    wait_prompt,
+    wait_sentence,
+    wait_text,
+)
 from lib.process import wait_for
 from lib.rfb import Recorder
 from lib.standin import StandIn

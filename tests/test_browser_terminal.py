@@ -6,7 +6,11 @@ from __future__ import annotations
 import base64
 import ctypes
 import locale
+import os
 import re
+import signal
+import time
+from contextlib import contextmanager
 from typing import Any, Iterator
 
 import pytest
@@ -170,6 +174,7 @@ def test_font_size_changes_the_number_of_columns(page: Page, terminal: ScriptedT
 def test_screen_reader(page: Page, terminal: ScriptedTerminal) -> None:
     tree = "return root.querySelector('.xterm-accessibility-tree')?.textContent.replace(/\\u00a0/g, ' ') ?? ''"
     assert page.element(tree) == ""
+    assert page.element("return root.querySelector('textarea').getAttribute('aria-label')") == "Terminal"
     page.element("element.screenReader = true")
     terminal.say("for your ears\r\n")
     wait_for(lambda: "for your ears" in page.element(tree), PAGE_SECONDS, lambda: page.element(tree))
@@ -336,3 +341,30 @@ def test_latency_is_measured(chrome_page: Page, terminal: ScriptedTerminal) -> N
     chrome_page.press("a")
     wait_for(lambda: told(chrome_page, "latency"), PAGE_SECONDS, "no latency")
     assert 0 <= told(chrome_page, "latency")[0][1]["milliseconds"] < 4000
+
+
+@contextmanager
+def silent(web: Nginx) -> Iterator[None]:
+    """The web server answers nothing and closes nothing, as a network that is gone."""
+    group = os.getpgid(web._process.pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
+
+
+def test_a_network_that_is_gone_is_noticed(chrome_page: Page, terminal: ScriptedTerminal, web: Nginx) -> None:
+    chrome_page.element(WATCH)
+    chrome_page.press("a")
+    wait_for(lambda: told(chrome_page, "latency"), PAGE_SECONDS, "no latency")
+    assert chrome_page.element("return element.state") == "connected"
+    with silent(web):
+        began = time.monotonic()
+        chrome_page.press("b")
+        wait_for(lambda: chrome_page.element("return element.state") != "connected", PAGE_SECONDS, "still connected")
+        assert time.monotonic() - began < 10
+        chrome_page.press("c")
+    wait_for(lambda: "b" in "".join(terminal.inputs), PAGE_SECONDS, "b was on its way")
+    time.sleep(1)
+    assert terminal.heard() == "ab"

@@ -130,7 +130,8 @@ def test_opens_what_has_a_key_of_its(driver: Driver) -> None:
     """As proxxy does: a key with the payload's kid, or without a name; all keys without a kid."""
     claims = {"vmid": 100, "type": "qemu", "cluster": "pve"}
     library = Library(driver, key=f"old:{'00' * 32},{KID}:{KEY}")
-    for header in ({}, {"kid": KID}):
+    headers: list[dict[str, str]] = [{}, {"kid": KID}]
+    for header in headers:
         assert library.result("open", seal_jwe(claims, KEY, header))["vmid"] == 100
     assert library.error("open", seal_jwe(claims, KEY, {"kid": "old"}))["name"] == "InvalidOption"
 
@@ -264,6 +265,7 @@ def console_at(port: int, ca: Path | None, guest: int = NAMED, host: str = "127.
     """The options of openConsole."""
     trust = {"ca": ca.read_text()} if ca else {}
     proxmox = {"host": f"{host}:{port}", "token": TOKEN, **trust, **more.pop("proxmox", {})}
+    proxmox = {name: value for name, value in proxmox.items() if value is not None}
     return {"proxmox": proxmox, "node": "pve01", "vmid": guest, "type": "qemu", **more}
 
 
@@ -367,7 +369,9 @@ def test_no_such_guest(library: Library, standin: StandIn, cert: Cert) -> None:
     assert (error["name"], error["status"], error["reason"]) == ("ProxmoxError", 500, "noGuest")
 
 
-@pytest.mark.parametrize("host, shown", [("::1", "[::1]:8006"), ("[::1]", "[::1]:8006"), ("127.0.0.1:1", "127.0.0.1:1")])
+@pytest.mark.parametrize(
+    "host, shown", [("::1", "[::1]:8006"), ("[::1]", "[::1]:8006"), ("127.0.0.1:1", "127.0.0.1:1")]
+)
 def test_nobody_there(library: Library, cert: Cert, host: str, shown: str) -> None:
     """The last part of an IPv6 address is no port."""
     options = console_at(0, cert.ca, proxmox={"host": host})
@@ -388,6 +392,9 @@ def test_ipv6(library: Library, answering: Callable, cert: Cert) -> None:
         ("host", {"proxmox": {"host": "https://pve01"}}),
         ("token", {"proxmox": {"token": "PVE:alice@pve:1::x"}}),
         ("token", {"proxmox": {"token": "root@pam"}}),
+        ("token", {"proxmox": {"ticket": "PVE:alice@pve:1::x", "csrf": "x"}}),
+        ("ticket", {"proxmox": {"token": None, "ticket": "alice", "csrf": "x"}}),
+        ("csrf", {"proxmox": {"token": None, "ticket": "PVE:alice@pve:1::x"}}),
         ("token", {"proxmox": {"token": "root@pam!a=b\r\nHost: x"}}),
         ("ca", {"proxmox": {"ca": "x"}}),
         ("fingerprint", {"proxmox": {"fingerprint": "a1"}}),
@@ -416,8 +423,8 @@ def test_proxmox_is_verified(
     """A server whose certificate is not trusted gets no request, and so no token."""
     port, asked = answering(200, "OK", granted(cert))
     ca = Authority(tmp_path, "another CA").ca if trusts == "another CA" else None
-    more = {"proxmox": {"fingerprint": "a1" * 32}} if trusts == "another fingerprint" else {}
-    error = library.error("openConsole", console_at(port, ca, **more))
+    fingerprint = {"fingerprint": "a1" * 32} if trusts == "another fingerprint" else {}
+    error = library.error("openConsole", console_at(port, ca, proxmox=fingerprint))
     assert (error["name"], error["status"], error["reason"]) == ("ProxmoxError", 0, "unreachable")
     assert "certificate" in error["message"].lower() and asked == []
 
@@ -497,6 +504,15 @@ def test_link_opens_consoles(
     _, payload, _ = library.link({"vmid": GUEST, "type": type, "cluster": "main", "protocol": protocol, "sub": "alice"})
     for _ in range(2):
         console_works(proxxy, payload, protocol)
+
+
+def test_open_console_as_a_user(driver: Driver, proxxy: Activator, standin: StandIn, cert: Cert, key: str) -> None:
+    """With a user's own ticket, in place of an API token."""
+    user = "root@pam"
+    own = {"token": None, "ticket": standin.access.cookie(user), "csrf": standin.access.csrf_token(user)}
+    options = console_at(standin.port, cert.ca, GUEST, proxmox=own)
+    _, payload, _ = Library(driver, key=key).link(options, "openConsole")
+    console_works(proxxy, payload, "vnc")
 
 
 @pytest.mark.parametrize("type, protocol", FORMS)

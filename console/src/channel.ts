@@ -14,7 +14,7 @@ export class Channel {
   onopen: ((event: Event) => void) | null = null;
   onerror: ((event: Event) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
-  /** When data was last received and last sent, in milliseconds of Date.now(), which goes on while a computer sleeps. */
+  /** When data was last received and sent, in milliseconds of Date.now(), which goes on while a computer sleeps. */
   lastReceived: number;
   lastSent: number;
   bytesReceived = 0;

@@ -29,7 +29,10 @@ interface Command {
 }
 
 /** What "set" changes. */
-const SETTINGS = ["label", "scaling", "quality", "viewOnly", "layout", "bar", "theme", "fontSize", "screenReader", "lang"];
+const SETTINGS = [
+  ...["label", "lang", "layout", "scaling", "quality", "viewOnly"],
+  ...["bar", "theme", "fontSize", "screenReader"],
+];
 /** These have nothing that not every window may know; a panel of another origin got them before it was named. */
 const FOR_ALL = ["connected", "reconnecting", "closed", "again"] as const;
 const FOR_PANELS = { latency: "latency", bell: "bell", clipboard: "clipboard", consoletitle: "title" } as const;
@@ -71,7 +74,8 @@ export class Frame {
   }
 
   #tellAll(name: (typeof FOR_ALL)[number], event: Event): void {
-    const { live: _, ...detail } = (event as ConsoleEvents["closed"]).detail ?? {};
+    const detail: Partial<ConsoleEvents["closed"]["detail"]> = { ...(event as CustomEvent<object>).detail };
+    delete detail.live;
     this.panel?.postMessage({ type: `proxxy:${name}`, ...detail }, "*");
     if (name === "again") event.preventDefault();
   }

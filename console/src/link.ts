@@ -71,15 +71,12 @@ export function lives(payload: string, credentials: object): boolean {
 /** Takes links out of the address. One object for a page. */
 export class TabLink {
   #place: Place;
+  #kept: string; // the link's name in the tab's storage, which a page's frames share; "" is none
 
   constructor(place: Place) {
     this.#place = place;
-  }
-
-  /** The link's name in the tab's storage, which a page's frames share. */
-  get #name(): string {
-    const state = this.#place.history.state as { kept?: unknown } | null;
-    return typeof state?.kept === "string" && state.kept.startsWith(KEPT) ? state.kept : "";
+    const state = place.history.state as { kept?: unknown } | null;
+    this.#kept = typeof state?.kept === "string" && state.kept.startsWith(KEPT) ? state.kept : "";
   }
 
   /** Returns the address's link, and removes it there; without one, the link that was kept, or "". */
@@ -96,7 +93,7 @@ export class TabLink {
 
   #recall(): string {
     try {
-      return this.#place.sessionStorage.getItem(this.#name) ?? "";
+      return this.#place.sessionStorage.getItem(this.#kept) ?? "";
     } catch {
       return "";
     }
@@ -111,6 +108,7 @@ export class TabLink {
       const kept = `${KEPT}${Date.now()}-${Math.random()}`;
       storage.setItem(kept, link);
       this.#place.history.replaceState({ kept }, "");
+      this.#kept = kept;
     } catch {
       // then it is not kept
     }
@@ -118,13 +116,13 @@ export class TabLink {
 
   /** The link is of no more use. */
   forget(): void {
-    const name = this.#name;
-    if (!name) return;
+    if (!this.#kept) return;
     try {
-      this.#place.sessionStorage.removeItem(name);
+      this.#place.sessionStorage.removeItem(this.#kept);
     } catch {
       // then it was never kept
     }
+    this.#kept = "";
     this.#place.history.replaceState(null, "");
   }
 }

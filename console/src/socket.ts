@@ -21,7 +21,7 @@ const REFUSAL_MS = 10_000;
 /** RFC 6455 allows a token here; JWE has no other characters. */
 const TOKEN = /^[\w.-]+$/;
 
-/** proxxy's address, from a page. It is not in the link: nobody's link shall have the page talk to a server of theirs. */
+/** proxxy's address, from a page. Not from the link: nobody's link shall have the page talk to a server of theirs. */
 export function websocketOf(page: Document): string {
   return page.querySelector<HTMLMetaElement>('meta[name="proxxy-websocket"]')?.content ?? "ws";
 }

@@ -8,8 +8,8 @@ export default [
   js.configs.recommended,
   ...typescript.configs.recommended.map((config) => ({ ...config, files: ["**/*.ts"] })),
   {
-    files: ["console/*.js"],
-    languageOptions: { globals: globals.browser },
+    files: ["console/build.js"],
+    languageOptions: { globals: globals.node },
   },
   {
     files: ["**/*.mjs"],

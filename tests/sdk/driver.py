@@ -10,11 +10,12 @@ from typing import Any
 
 from proxxy import InvalidOption, KeyFileError, Proxmox, ProxmoxError, Proxxy
 
+METHODS = {"link": "link", "payload": "payload", "openConsole": "open_console"}
 REASONS = {"no_guest": "noGuest"}
 
 
 def snake(options: dict[str, Any]) -> dict[str, Any]:
-    return {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): value for name, value in options.items()}
+    return {re.sub("([A-Z])", r"_\1", name).lower(): value for name, value in options.items()}
 
 
 def answer(settings: dict[str, Any], call: str, options: Any) -> dict[str, Any]:
@@ -25,8 +26,7 @@ def answer(settings: dict[str, Any], call: str, options: Any) -> dict[str, Any]:
         arguments = snake(options)
         if "proxmox" in arguments:
             arguments["proxmox"] = Proxmox(**arguments["proxmox"])
-        method = {"link": library.link, "payload": library.payload, "openConsole": library.open_console}[call]
-        return {"result": method(**arguments)}
+        return {"result": getattr(library, METHODS[call])(**arguments)}
     except InvalidOption as error:
         return {"error": {"name": "InvalidOption", "option": error.option, "message": str(error)}}
     except KeyFileError as error:

@@ -3,6 +3,7 @@
 
 import type { Channel } from "../channel.js";
 import type { Action, Credentials, Events, Guest, Key, MakeGuest, Options, Typing } from "../guest.js";
+import { load } from "../i18n.js";
 import { copy } from "./copy.js";
 import { Keyboard } from "./keyboard.js";
 import { sequence } from "./keys.js";
@@ -85,7 +86,8 @@ class TerminalGuest implements Guest {
     };
   }
 
-  set({ fontSize, screenReader, viewOnly }: Partial<Options>): void {
+  set({ fontSize, language, screenReader, viewOnly }: Partial<Options>): void {
+    if (language !== undefined) void load(language).then((words) => this.#screen.setLabel(words.word("name.term")));
     if (fontSize !== undefined) this.#screen.setFontSize(fontSize);
     if (screenReader !== undefined) this.#screen.setScreenReader(screenReader);
     if (viewOnly === undefined || viewOnly === this.#viewOnly) return;

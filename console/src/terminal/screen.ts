@@ -87,6 +87,11 @@ export class Screen {
     this.#fit.fit();
   }
 
+  /** What a screen reader calls the field that takes the keys. */
+  setLabel(text: string): void {
+    this.terminal.textarea?.setAttribute("aria-label", text);
+  }
+
   setFontSize(pixels: number): void {
     this.#fontSize = pixels;
     this.fit();

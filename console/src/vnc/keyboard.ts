@@ -45,8 +45,13 @@ export class ScreenKeyboard {
   readonly #field = document.createElement("textarea");
   #before = "";
 
-  /** typed: characters came; pressed: keys that make no text. */
-  constructor(screen: HTMLElement, typed: (change: Change) => void, pressed: (keys: Key[]) => void) {
+  /** typed: characters came; pressed: keys that make no text; shown: it came, or went. */
+  constructor(
+    screen: HTMLElement,
+    typed: (change: Change) => void,
+    pressed: (keys: Key[]) => void,
+    shown: (shown: boolean) => void,
+  ) {
     const field = this.#field;
     Object.assign(field.style, {
       position: "absolute",
@@ -78,7 +83,12 @@ export class ScreenKeyboard {
       event.preventDefault();
       pressed(keys);
     });
-    field.addEventListener("focus", () => this.#fill());
+    field.addEventListener("focus", () => {
+      this.#fill();
+      field.ariaLabel = screen.ariaLabel;
+      shown(true);
+    });
+    field.addEventListener("blur", () => shown(false));
     screen.append(field);
   }
 

@@ -7,7 +7,7 @@ export type Claims = Record<string, unknown>;
 
 const DATE_MAX = 253402300799; // the end of the year 9999
 const CA_MAX = 8192; // bytes
-const ORIGIN_MAX = 267; // bytes
+export const ORIGIN_MAX = 267; // bytes
 const SESSION_MAX = 31536000; // seconds
 const FINGERPRINT = /^(?:[0-9a-f]{64}|(?:[0-9a-f]{2}:){31}[0-9a-f]{2})$/i;
 export const VMID_MAX = 999999999;
@@ -73,7 +73,8 @@ function checkIdentity(claims: Claims, late: boolean) {
   const isToken = (ticket as string).startsWith("PVEAPIToken=");
   if (!isToken && !/^(?:PVE:|pve%3a)/i.test(ticket as string))
     fail("ticket", "is neither PVEAPIToken=USER@REALM!NAME=SECRET nor a user's ticket, which begins with PVE:");
-  if (late && !isToken && !("csrf" in claims)) fail("csrf", "is missing: a user's ticket needs its CSRFPreventionToken");
+  if (late && !isToken && !("csrf" in claims))
+    fail("csrf", "is missing: a user's ticket needs its CSRFPreventionToken");
 }
 
 function checkConsole(claims: Claims, late: boolean) {

@@ -13,7 +13,8 @@ function parseKey(item: string): NamedKey {
   const colon = item.indexOf(":");
   const kid = colon < 0 ? undefined : item.slice(0, colon);
   const hex = item.slice(colon + 1);
-  if (kid !== undefined && !NAME.test(kid)) throw new KeyFileError("a key's name is not 1 to 32 letters, digits or -_.");
+  if (kid !== undefined && !NAME.test(kid))
+    throw new KeyFileError("a key's name is not 1 to 32 letters, digits or -_.");
   if (!HEX.test(hex)) throw new KeyFileError("a key is not 64 hex digits");
   return { kid, bytes: Buffer.from(hex, "hex") };
 }

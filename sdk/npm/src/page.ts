@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The address of a console's page: what it is told in the fragment, which browsers send to no server.
-import { isLine, isText } from "./claims.js";
+import { isLine, isText, ORIGIN_MAX } from "./claims.js";
 import { InvalidOption } from "./errors.js";
 import { isOrigin } from "./host.js";
 import type { Given } from "./options.js";
@@ -25,12 +25,13 @@ function checkPageOptions({ title, again, panel, lang, layout, viewOnly, bar }: 
   const check = (option: string, value: unknown, right: (value: unknown) => boolean, why: string) => {
     if (value !== undefined && !right(value)) throw new InvalidOption(option, why);
   };
-  const isPanels = (value: unknown) => Array.isArray(value) && value.every((item) => isLine(item, 267) && isOrigin(item));
+  const isOne = (value: unknown) => isLine(value, ORIGIN_MAX) && isOrigin(value);
+  const areOrigins = (value: unknown) => Array.isArray(value) && value.every(isOne);
   const matches = (pattern: RegExp) => (value: unknown) => isText(value) && pattern.test(value);
   check("title", title, (value) => value === "" || isLine(value, LINE_MAX), "is not one line of text");
   const isPath = (value: unknown) => isLine(value, LINE_MAX) && /^\/(?![/\\])/.test(value);
   check("again", again, isPath, "is not a path, like /console/100");
-  check("panel", panel, isPanels, "is not a list of origins, like https://panel.example.com");
+  check("panel", panel, areOrigins, "is not a list of origins, like https://panel.example.com");
   check("lang", lang, matches(LANGUAGE), "is not a language, like de or pt-BR");
   check("layout", layout, matches(LAYOUT), "is not the name of a keyboard layout");
   check("viewOnly", viewOnly, (value) => typeof value === "boolean", "is not true or false");

@@ -19,6 +19,7 @@ test("networks have no bits behind their prefix", () => {
   const right = ["192.0.2.0/24", "192.0.2.128/25", "2001:db8::/32", "::/0", "::1", "1:2:3:4:5:6:7:8", "1::/16"];
   right.push("::ffff:192.0.2.0/120", "1:2:3:4:5:6:7::/112", "8000::/1", "192.0.2.1/32", "::1/128");
   for (const network of right) assert(isNetwork(network), network);
-  const wrong = ["192.0.2.1/24", "192.0.2.64/25", "2001:db9::/31", "::ffff:192.0.2.1/120", "::1/127", "192.0.2.0/", "/8"];
-  for (const network of [...wrong, "192.0.2.0/24/1", "fe80::1%eth0", "", "::1/129"]) assert(!isNetwork(network), network);
+  const wrong = ["192.0.2.1/24", "192.0.2.64/25", "2001:db9::/31", "::ffff:192.0.2.1/120", "::1/127", "192.0.2.0/"];
+  wrong.push("192.0.2.0/24/1", "fe80::1%eth0", "", "::1/129", "/8");
+  for (const network of wrong) assert(!isNetwork(network), network);
 });

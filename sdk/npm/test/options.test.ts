@@ -73,8 +73,10 @@ test("keys: the shared cases, as text and as a file", async () => {
   const file = join(folder, "signature.key");
   for (const { text, kid, header } of cases.keys.good) {
     writeFileSync(file, text);
-    for (const settings of [{ key: text, kid }, { keyFile: file, kid }, { key: Key.fromFile(file, kid) }])
-      assert.equal(decodeProtectedHeader(await new Proxxy({ ...settings, page: PAGE }).payload(GUEST)).kid ?? null, header);
+    for (const settings of [{ key: text, kid }, { keyFile: file, kid }, { key: Key.fromFile(file, kid) }]) {
+      const payload = await new Proxxy({ ...settings, page: PAGE }).payload(GUEST);
+      assert.equal(decodeProtectedHeader(payload).kid ?? null, header);
+    }
   }
   for (const { text, kid } of cases.keys.bad) {
     writeFileSync(file, text);

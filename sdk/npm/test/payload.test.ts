@@ -33,7 +33,8 @@ test("opens the vectors", async () => {
 test("opens nothing that proxxy refuses, except where only proxxy knows the clusters", async () => {
   for (const { name, key, payload, plaintext, why } of refused) {
     const opened = proxxyWith(key).open(payload);
-    if (/no cluster file|cluster file of proxxy/.test(why)) assert.deepEqual(await opened, JSON.parse(plaintext!), name);
+    const isOpened = /no cluster file|cluster file of proxxy/.test(why);
+    if (isOpened) assert.deepEqual(await opened, JSON.parse(plaintext!), name);
     else await assert.rejects(opened, { name: "InvalidOption", option: "payload" }, name);
   }
 });
@@ -55,7 +56,7 @@ test("opens no text that is not strict JSON", async () => {
   const key = Key.fromText(KEY);
   const texts = ['{"a":1,"a":2}', '{"a":[{"b":1,"b":2}]}', '{"a":1,"\\u0061":2}', "[]", "1", '{"a":"\\ud800"}'];
   for (const text of [...texts, '{"a":"\\u0000"}', "null"])
-    await assert.rejects(proxxyWith(KEY).open(await seal(text, key)), { message: "payload is not a JSON object" }, text);
+    await assert.rejects(proxxyWith(KEY).open(await seal(text, key)), { message: /is not a JSON object$/ }, text);
   const claims = '{"vmid":100,"type":"qemu","cluster":"a\\"b","exp":1,"x":{"vmid":[{},":",{}]}}';
   await assert.rejects(proxxyWith(KEY).open(await seal(claims, key)), { message: /cluster is not the name/ });
 });

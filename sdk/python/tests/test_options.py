@@ -19,7 +19,7 @@ SECRET = "6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11"
 
 
 def snake(name: str) -> str:
-    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+    return re.sub("([A-Z])", r"_\1", name).lower()
 
 
 def arguments(case: dict[str, Any]) -> dict[str, Any]:
@@ -59,10 +59,12 @@ class Options(unittest.TestCase):
         for option, value in wrong:
             with self.subTest(f"{option}={value!r}"):
                 self.invalid(option, **{**GUEST, option: value})
+        unknown: dict[str, Any] = {"expires": 60}
         with self.assertRaises(TypeError):
-            self.proxxy.link(**GUEST, expires=60)
+            self.proxxy.link(**GUEST, **unknown)
+        of_link: dict[str, Any] = {"title": "x"}
         with self.assertRaises(TypeError):
-            self.proxxy.payload(**GUEST, title="x")
+            self.proxxy.payload(**GUEST, **of_link)
 
     def test_a_payload_that_is_too_long_for_a_request(self) -> None:
         self.invalid("payload", **GUEST, sub="x" * 12_000)
@@ -79,7 +81,8 @@ class Options(unittest.TestCase):
                     self.assertEqual(key.sealing.secret.hex(), KEY)
             for case in CASES["keys"]["bad"]:
                 file.write_text(case["text"])
-                for settings in ({"key": case["text"]}, {"key_file": file}):
+                sources: list[dict[str, Any]] = [{"key": case["text"]}, {"key_file": file}]
+                for settings in sources:
                     with self.subTest(case), self.assertRaises(KeyFileError):
                         Proxxy(**settings, kid=case.get("kid"), page=PAGE)
             file.write_bytes(b"\xff")
@@ -94,7 +97,8 @@ class Options(unittest.TestCase):
             with self.subTest(page), self.assertRaises(InvalidOption) as caught:
                 Proxxy(key=KEY, page=page)
             self.assertEqual(caught.exception.option, "page")
-        for settings in ({}, {"key": KEY, "key_file": "x"}):
+        wrong: list[dict[str, Any]] = [{}, {"key": KEY, "key_file": "x"}]
+        for settings in wrong:
             with self.assertRaises(InvalidOption):
                 Proxxy(page=PAGE, **settings)
 

@@ -24,7 +24,7 @@ def key_of(vector: dict[str, Any]) -> str:
     return f"{kid}:{vector['key']}" if kid else vector["key"]
 
 
-def encoded(header: dict[str, str]) -> str:
+def encoded(header: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
 
 
@@ -61,7 +61,8 @@ class Payload(unittest.TestCase):
         header, _, nonce, cipher, tag = payload.split(".")
         wrong: list[Any] = [None, 1, "", "x", f"{payload}.", f" {payload}", f"{payload}\n"]
         wrong += [".".join([header, "AAAA", nonce, cipher, tag]), ".".join([header, "", nonce, f"{cipher}=", tag])]
-        for other in ({"alg": "dir", "enc": "A256GCM", "zip": "DEF"}, {"alg": "none", "enc": "A256GCM"}, {}):
+        headers: list[dict[str, str]] = [{"alg": "dir", "enc": "A256GCM", "zip": "DEF"}, {"alg": "none"}, {}]
+        for other in headers:
             wrong.append(".".join([encoded(other), "", nonce, cipher, tag]))
         wrong.append(".".join(["x", "", nonce, cipher, tag]))
         for text in wrong:
