@@ -27,7 +27,7 @@ type IdentityOptions =
   | { token: string; ticket?: undefined; csrf?: undefined }
   | { ticket: string; /** The ticket's CSRFPreventionToken. */ csrf: string; token?: undefined };
 
-/** Proxmox's API, and how it is trusted. Without ca and fingerprint: by the system's CAs. */
+/** Proxmox's API, and how it is trusted. Without ca and fingerprint: by the CAs that Node knows. */
 export type ProxmoxOptions = IdentityOptions & {
   /** A name or an address, with :port unless that is 8006; [address]:port for IPv6. */
   host: string;
