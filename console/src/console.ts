@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is inside a <proxxy-console>: the view, and for each link a guest and its session. It passes the view's controls
 // on to the guest, and what the guest and the session tell to the view and to the element.
+import { Clipboard } from "./clipboard.js";
 import { BROKEN } from "./endings.js";
 import { focusIsFree } from "./focus.js";
 import type { Action, Guest, Key, Kind, MakeGuest, Options, Typing } from "./guest.js";
@@ -26,6 +27,7 @@ export class Console implements Controls {
   #kind: Kind;
   #view: View;
   #notices: Notices;
+  #clipboard: Clipboard;
   #guest: Guest | null = null;
   #session: Session | null = null;
   #link = 0; // counts the links, so that what comes late is of no use
@@ -39,6 +41,7 @@ export class Console implements Controls {
     this.#view = new View(root, kind, this);
     this.#notices = new Notices((notice, milliseconds) => this.#view.notify(notice, milliseconds), CLOCK);
     const { signal } = this.#listening;
+    this.#clipboard = new Clipboard(this.#view.screen, signal);
     addEventListener("online", () => this.#online(), { signal });
     addEventListener("offline", () => this.#offline(), { signal });
     addEventListener("beforeunload", (event) => this.#beforeUnload(event), { signal });
@@ -174,8 +177,7 @@ export class Console implements Controls {
   #copied(text: string): void {
     this.#view.setClipboard(text);
     this.#host.emit("clipboard", { text });
-    // The browser may refuse it, or not have it. Then the view's panel has the text.
-    if (document.hasFocus()) navigator.clipboard?.writeText(text).catch(() => {});
+    this.#clipboard.copied(text);
   }
 
   // --- the network, and the page's end ----------------------------------------------------------

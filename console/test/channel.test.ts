@@ -87,3 +87,13 @@ test("a JWE is a subprotocol; a payload that is no token is in the query", () =>
   assert.equal(String(old.url), "wss://panel.example.com/console/ws?payload=a%2Bb%2Fc%3D%3D");
   assert.deepEqual(old.protocols, ["binary"]);
 });
+
+test("behind a Close nothing is sent", () => {
+  const socket = new FakeSocket();
+  const channel = new Channel(socket.socket);
+  socket.open();
+  channel.send("before");
+  channel.close(1000);
+  channel.send("after");
+  assert.deepEqual(socket.sent, ["before"]);
+});

@@ -32,6 +32,8 @@ ALONE = {
     "test_browser_qemu_typing": "it makes the machine busy, and " + _BROWSER,
     "test_browser_slow_network": _BROWSER,
     "test_browser_terminal": _BROWSER,
+    "test_browser_view": _BROWSER,
+    "test_browser_vnc": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
     "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
