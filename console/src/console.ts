@@ -174,8 +174,10 @@ export class Console implements Controls {
   #copied(text: string): void {
     this.#view.setClipboard(text);
     this.#host.emit("clipboard", { text });
+    // A screen does it itself. Only the console that is in use may: the browser's clipboard is the user's.
+    const used = document.hasFocus() && this.#view.screen.querySelector(":focus") !== null;
     // The browser may refuse it, or not have it. Then the view's panel has the text.
-    if (document.hasFocus()) navigator.clipboard?.writeText(text).catch(() => {});
+    if (this.#kind === "term" && used) navigator.clipboard?.writeText(text).catch(() => {});
   }
 
   // --- the network, and the page's end ----------------------------------------------------------
@@ -225,9 +227,9 @@ export class Console implements Controls {
     this.focus();
   }
 
+  /** Letting go is always possible: a terminal would have the modifier again on the next connection. */
   hold(modifier: Key, down: boolean): void {
-    if (this.can("keys")) this.#guest!.hold(modifier, down);
-    this.focus();
+    if (!down || this.can("keys")) this.#guest?.hold(modifier, down);
   }
 
   type(text: string, layout: string): void {

@@ -18,6 +18,7 @@ _UNIT = "journald looks up a record's unit by its process, which has ended by th
 ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
+    "test_browser_element": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
     "test_browser_pages_live": _BROWSER,
     "test_browser_pages_others": _BROWSER,
@@ -51,6 +52,7 @@ TIMED = {
 BUSY = {
     "test_backend_examples",
     "test_build",
+    "test_console_examples",
     "test_debian_package",
     "test_hostile_node",
     "test_install",
