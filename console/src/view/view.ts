@@ -178,10 +178,11 @@ export class View implements ViewLike {
     });
   }
 
-  /** The way out of the screen. A bar that is folded away comes back. */
+  /** The way out of the screen. A bar that is folded away comes back; without one, Tab goes on from the screen. */
   focusBar(): void {
     this.#view.classList.remove("folded");
-    this.#bar.focus();
+    if (this.#view.dataset.bar === "none") (this.#context.root.activeElement as HTMLElement | null)?.blur();
+    else this.#bar.focus();
   }
 
   #onFullScreen = (): void => this.update();
