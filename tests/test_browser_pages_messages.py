@@ -40,12 +40,8 @@ def happen(session: Session, name: str) -> None:
 
 def panels(framed: Framed, who: str) -> tuple[str, dict[str, str]]:
     """Returns the origin of a panel, and what its link has for it."""
-    return {
-        "own": (framed.own, {}),
-        "named": (framed.other, {"panel": framed.other}),
-        "not named": (framed.other, {}),
-        "another is named": (framed.other, {"panel": "https://panel.example.com"}),
-    }[who]
+    more = {"named": {"panel": framed.other}, "another is named": {"panel": "https://panel.example.com"}}
+    return framed.own if who == "own" else framed.other, more.get(who, {})
 
 
 ALLOWED = ["own", "named"]
@@ -118,15 +114,15 @@ def test_commands_to_a_screen(browser: webdriver.Remote, framed: Framed, who: st
     command(browser, "screenshot")
     size = "return heard.find(({ command }) => command === 'screenshot').value.size"
     assert browser.execute_script(size) > 1000
-    command(browser, "set", options={"scaling": "actual", "label": "Mail", "bar": "none", "lang": "de", "theme": "light"})
+    options = {"scaling": "actual", "label": "Mail", "bar": "none", "lang": "de", "theme": "light"}
+    command(browser, "set", options=options)
     command(browser, "disconnect")
     assert wait_told(browser, "closed")["code"] == 1000
     assert command(browser, "connect")["value"] is True
     wait_told(browser, "connected", 2)
     browser.switch_to.frame("frame")
     attributes = "return arguments[0].map((name) => document.querySelector('proxxy-console').getAttribute(name))"
-    names = ["scaling", "label", "bar", "lang", "theme"]
-    assert browser.execute_script(attributes, names) == ["actual", "Mail", "none", "de", "light"]
+    assert browser.execute_script(attributes, list(options)) == list(options.values())
     browser.switch_to.default_content()
     command(browser, "fit")
     browser.switch_to.frame("frame")
@@ -182,11 +178,12 @@ def test_wrong_commands(browser: webdriver.Remote, framed: Framed, wrong: str) -
     assert framed.sessions == 1
 
 
+PLAIN = ("ctrlAltDel", "fit", "fullScreen", "screenshot", "focus", "connect", "disconnect")
 COMMANDS: list[dict[str, Any]] = [
     {"command": "type", "text": "rm -rf /"},
     {"command": "paste", "text": "text"},
     {"command": "sendKeys", "keys": ["Enter"]},
-    *({"command": name} for name in ("ctrlAltDel", "fit", "fullScreen", "screenshot", "focus", "connect", "disconnect")),
+    *({"command": name} for name in PLAIN),
     {"command": "set", "options": {"label": "Mail", "viewOnly": True}},
 ]
 
