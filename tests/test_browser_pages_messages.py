@@ -105,12 +105,13 @@ def test_commands_to_a_screen(browser: webdriver.Remote, framed: Framed, who: st
     wait_told(browser, "connected")
     session = framed.proxxy.sessions[0]
     assert "error" not in command(browser, "type", text="ls -l")
-    assert keys(session) == "ls -l"
+    wait_for(lambda: keys(session) == "ls -l", PAGE_SECONDS, "no keys came")
     command(browser, "sendKeys", keys=["Control", "c"])
     command(browser, "ctrlAltDel")
     wait_for(lambda: keysyms(session)[5:] == [CONTROL, ord("c"), CONTROL, ALT, DELETE], PAGE_SECONDS, "no keys came")
     command(browser, "paste", text="copied")
-    wait_for(lambda: messages(session)[b"\x06"][0].endswith(b"copied"), PAGE_SECONDS, "no text came")
+    cut_text = lambda: b"".join(messages(session).get(b"\x06", []))  # noqa: E731
+    wait_for(lambda: cut_text().endswith(b"copied"), PAGE_SECONDS, "no text came")
     command(browser, "screenshot")
     size = "return heard.find(({ command }) => command === 'screenshot').value.size"
     assert browser.execute_script(size) > 1000
@@ -226,6 +227,6 @@ def test_window_that_a_panel_opened(browser: webdriver.Remote, framed: Framed) -
     wait_told(browser, "connected")
     browser.execute_script("shown.postMessage({ type: 'proxxy:command', command: 'type', text: 'hi', id: 1 }, '*')")
     wait_told(browser, "result")
-    assert keys(framed.proxxy.sessions[0]) == "hi"
+    wait_for(lambda: keys(framed.proxxy.sessions[0]) == "hi", PAGE_SECONDS, "no keys came")
     browser.execute_script("shown.close()")
     wait_for(lambda: len(browser.window_handles) == 1, PAGE_SECONDS, "the window stays")
