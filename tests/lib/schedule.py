@@ -18,8 +18,9 @@ _UNIT = "journald looks up a record's unit by its process, which has ended by th
 ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
-    "test_browser_pages_choices": _BROWSER,
     "test_browser_element": _BROWSER,
+    "test_browser_pages_choices": _BROWSER,
+    "test_browser_elements": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
     "test_browser_pages_focus": _BROWSER,
     "test_browser_pages_links": _BROWSER,
