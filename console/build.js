@@ -32,6 +32,28 @@ const styles = {
   },
 };
 
+/** Tables have one export. esbuild would add one for each member, whose name older browsers cannot export. */
+const tables = {
+  name: "tables",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.json$/ }, ({ path }) => ({ contents: `export default ${readFileSync(path, "utf8")}` }));
+  },
+};
+
+/** noVNC would wait for a test of video decoding at its start, and all of the page with it; older browsers, and
+ *  bundlers with their usual settings, take no such module. RFB asks for the result when it connects. */
+const unawaited = {
+  name: "unawaited",
+  setup({ onLoad }) {
+    const waits = /^(supportsWebCodecsH264Decode) = await (\w+\(\));$/m;
+    onLoad({ filter: /novnc\/core\/util\/browser\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      if (!waits.test(text)) throw new Error(`${path} has changed`);
+      return { contents: text.replace(waits, "$2.then((is) => ($1 = is), () => {});") };
+    });
+  },
+};
+
 const COMMON = {
   absWorkingDir: HERE,
   bundle: true,
@@ -42,7 +64,7 @@ const COMMON = {
   logLevel: "warning",
   // noVNC's package names only its main module; parts of it are used alone.
   alias: { "@novnc/novnc/core": "./node_modules/@novnc/novnc/core" },
-  plugins: [styles],
+  plugins: [styles, tables, unawaited],
   target: BROWSERS,
 };
 const BANNER = { js: "/*! Licences: NOTICE.txt */" };
@@ -95,7 +117,8 @@ function notice() {
   });
   const head =
     "The console's files (Apache-2.0, https://www.apache.org/licenses/LICENSE-2.0) contain the packages below, " +
-    "unchanged\nexcept that comments and spaces are removed. Their source is at the addresses given.";
+    "unchanged\nexcept that comments and spaces are removed, and that noVNC does not wait for its test of H.264 " +
+    "(core/util/browser.js;\nhow is in console/build.js of proxxy's source). Their source is at the addresses given.";
   return `${[head, ...parts].join("\n\n")}\n`;
 }
 

@@ -60,7 +60,8 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
             # The desktop takes the window's size.
             press_tool(browser, "scaling")
             choose_entry(browser, "remote")
-            sizes = lambda: browser.execute_script(SIZES, part(browser, "canvas"), part(browser, ".screen"))  # noqa: E731
+            shown = (part(browser, "canvas"), part(browser, ".screen"))
+            sizes = lambda: browser.execute_script(SIZES, *shown)  # noqa: E731
             wait_for(lambda: sizes()[0] == sizes()[1], DRAW_SECONDS, lambda: f"the desktop is {sizes()}")
 
             # Leaving the page ends its console, although Chromium keeps the page in its back/forward cache.

@@ -241,7 +241,8 @@ def test_page_whose_script_comes_later(window: webdriver.Remote) -> None:
     with LateProxxy() as proxxy, Bare(proxxy.port) as bare:
         window.get(f"{bare.url}/panel")
         window.execute_script(FRAME, bare.url + proxxy.link())
-        heard = lambda: window.execute_script("return heard.filter(({ type }) => type !== 'proxxy:title')")  # noqa: E731
+        script = "return heard.filter(({ type }) => type !== 'proxxy:title')"
+        heard = lambda: window.execute_script(script)  # noqa: E731
         wait_for(lambda: len(heard()) == 1, PAGE_SECONDS, "nothing was told")
         assert (heard()[0]["type"], heard()[0]["code"]) == ("proxxy:closed", 4000)
         assert heard()[0]["reason"].startswith("Cannot load ")

@@ -109,8 +109,8 @@ def test_panel_shows_the_console_and_gets_another_link(browser: webdriver.Remote
     browser.execute_script(AGAIN)
     browser.switch_to.default_content()
     browser.execute_script("postMessage({type: 'proxxy:again'}, '*')")
-    requests = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('/console/qemu')).length"
+    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('/console/qemu')).length"
     wrong.click()  # its answer comes after one to these messages
     error = browser.find_element(By.ID, "error")
     wait_for(lambda: error.text.lower().startswith("vmid"), SECONDS, lambda: f"error: {error.text}")
-    assert link_of(browser) == second and browser.execute_script(requests) == 3
+    assert link_of(browser) == second and browser.execute_script(asked) == 3

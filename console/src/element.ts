@@ -52,6 +52,7 @@ export class ProxxyConsole extends HTMLElement {
   #payload = "";
   #credentials: Credentials = {};
   #due = false; // a console begins when all that was set together is set
+  #left = false; // the page was left while it had a console
   #early: Early | null = null;
   #heard = new Set<string>(); // events that somebody listens to
 
@@ -332,10 +333,14 @@ export class ProxxyConsole extends HTMLElement {
   connectedCallback(): void {
     this.#takeProperties();
     this.#build();
+    addEventListener("pagehide", this.#leave);
+    addEventListener("pageshow", this.#return);
     if (this.#payload) this.#begin();
   }
 
   disconnectedCallback(): void {
+    removeEventListener("pagehide", this.#leave);
+    removeEventListener("pageshow", this.#return);
     this.#console?.end();
     this.#console = null;
   }
@@ -347,6 +352,16 @@ export class ProxxyConsole extends HTMLElement {
     else if (name in OPTIONS) this.#apply(OPTIONS[name]!);
     else this.#show(name);
   }
+
+  /** A browser that keeps the page, for its button "Back", would keep the session. */
+  #leave = (): void => {
+    this.#left = this.state !== "ended";
+    if (this.#left) this.#console?.stop();
+  };
+
+  #return = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted && this.#left) this.#begin();
+  };
 
   /** Those that were set before the browser knew the element hide the ones of this class. */
   #takeProperties(): void {

@@ -18,8 +18,13 @@ _UNIT = "journald looks up a record's unit by its process, which has ended by th
 ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
+    "test_browser_pages_choices": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
+    "test_browser_pages_focus": _BROWSER,
+    "test_browser_pages_links": _BROWSER,
     "test_browser_pages_live": _BROWSER,
+    "test_browser_pages_messages": _BROWSER,
+    "test_browser_pages_network": _BROWSER,
     "test_browser_pages_others": _BROWSER,
     "test_browser_pages_panel": _BROWSER,
     "test_browser_pages_reconnect": _BROWSER,
