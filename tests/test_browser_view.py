@@ -287,3 +287,16 @@ def test_a_spinner_stands_still_where_motion_is_unwanted(desk: webdriver.Remote,
     desk.execute("cdp", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
     assert desk.execute_script(animation) == "none"
     assert desk.find_element(By.ID, "host").is_displayed()
+
+
+def test_a_screen_has_a_name_for_screen_readers(desk: webdriver.Remote, address: str) -> None:
+    show(desk, address)
+    guest = find(desk, ".guest")
+    assert guest.get_attribute("role") == "application"
+    assert guest.accessible_name == "Screen of web-01.example.net"
+
+
+def test_the_clipboard_is_closed_when_the_console_ends(desk: webdriver.Remote, address: str) -> None:
+    show(desk, address, show="clipboard")
+    desk.execute_script("view.setState('ended')")
+    assert not find(desk, ".clipboard").is_displayed()

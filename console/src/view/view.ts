@@ -84,7 +84,7 @@ export class View implements ViewLike {
     if (state === "ended") {
       this.#menu.close("leave");
       this.#search.close();
-      if (this.#type.element.open) this.#type.element.close();
+      for (const { element } of [this.#type, this.#clipboard]) if (element.open) element.close();
     }
     this.#write();
   }
@@ -207,7 +207,7 @@ export class View implements ViewLike {
     this.#view.dataset.state = state;
     const label = this.#label || language.word(`name.${kind}`);
     this.#context.label = label;
-    this.screen.setAttribute("aria-label", language.word("screen.name", { label }));
+    this.#nameScreen(language.word("screen.name", { label }));
     this.#help.textContent = language.word("screen.help");
     this.#handle.setAttribute("aria-label", language.word("bar.unfold"));
     const parts: Part[] = [
@@ -215,6 +215,15 @@ export class View implements ViewLike {
     ];
     for (const part of parts) part.translate();
     this.update();
+  }
+
+  /** A canvas that has the focus has no name of its own, and its keys are the guest's, not a screen reader's. */
+  #nameScreen(name: string): void {
+    this.screen.setAttribute("aria-label", name);
+    for (const canvas of this.screen.querySelectorAll("canvas[tabindex]")) {
+      const attributes = { "role": "application", "aria-label": name, "aria-describedby": "help-text" };
+      for (const [attribute, value] of Object.entries(attributes)) canvas.setAttribute(attribute, value);
+    }
   }
 
   #fold(folded: boolean): void {
