@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from lib.activator import TREE
 from lib.browser import chromium
+from lib.console_pages import choose_entry, part, press_tool
 from lib.desktop import BACKGROUND, TERMINAL_BACKGROUND
 from lib.process import wait_for
 from lib.stage import Stage
@@ -25,14 +25,12 @@ KEY_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 TYPED = "Typed in the browser, read in the guest: 100% #1"
 
-# Pixels of the desktop (1024x768) whose colour is known. noVNC's controls and banner do not cover
-# them.
+# Pixels of the desktop (1024x768) whose colour is known. No control of the page covers them.
 BACKGROUND_POINTS = [(60, 60), (512, 60), (1000, 60), (60, 400), (1000, 400), (60, 700), (1000, 700)]
 TERMINAL_POINTS = [(300, 300), (500, 400), (700, 350)]
-FITS = """
-    const { width, height } = document.querySelector("canvas");
-    const { clientWidth, clientHeight } = document.querySelector("main");
-    return width === clientWidth && height === clientHeight;
+SIZES = """
+    const [canvas, screen] = arguments;
+    return [[canvas.width, canvas.height], [screen.clientWidth, screen.clientHeight]];
 """
 
 
@@ -46,7 +44,7 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
             wait_for(
                 lambda: browser.execute_script("return document.documentElement.classList.contains('connected')"),
                 DRAW_SECONDS,
-                lambda: f"noVNC is not connected:\n{stage.activator.log()}",
+                lambda: f"not connected:\n{stage.activator.log()}",
             )
             wait_for(lambda: is_drawn(browser), DRAW_SECONDS, f"the desktop is not drawn: see {SCREENSHOT}")
 
@@ -59,11 +57,12 @@ def test_a_browser_shows_the_desktop_and_types_into_it(tmp_path: Path) -> None:
             wait_for(lambda: is_drawn(browser), DRAW_SECONDS, f"the desktop is gone: see {SCREENSHOT}")
             assert len(stage.activator.sessions()) == 1
 
-            # With "Fit" the desktop takes the window's size.
-            browser.find_element(By.ID, "fit").click()
-            wait_for(
-                lambda: browser.execute_script(FITS), DRAW_SECONDS, lambda: f"the desktop is {canvas_geometry(browser)}"
-            )
+            # The desktop takes the window's size.
+            press_tool(browser, "scaling")
+            choose_entry(browser, "remote")
+            shown = (part(browser, "canvas"), part(browser, ".screen"))
+            sizes = lambda: browser.execute_script(SIZES, *shown)  # noqa: E731
+            wait_for(lambda: sizes()[0] == sizes()[1], DRAW_SECONDS, lambda: f"the desktop is {sizes()}")
 
             # Leaving the page ends its console, although Chromium keeps the page in its back/forward cache.
             browser.get("about:blank")
@@ -92,14 +91,14 @@ def is_drawn(browser: webdriver.Remote) -> bool:
 
 
 def canvas_geometry(browser: webdriver.Remote) -> tuple[dict[str, float], float]:
-    """The place of noVNC's canvas in the page, and the page's pixels for one pixel of the desktop."""
-    canvas = browser.find_element(By.TAG_NAME, "canvas")
+    """The place of the canvas in the page, and the page's pixels for one pixel of the desktop."""
+    canvas = part(browser, "canvas")
     return canvas.rect, canvas.rect["width"] / canvas.get_property("width")
 
 
 def type_into_terminal(browser: webdriver.Remote, line: str) -> None:
     """Clicks into the terminal first, so that mouse events pass through proxxy too."""
-    canvas = browser.find_element(By.TAG_NAME, "canvas")
+    canvas = part(browser, "canvas")
     rect, scale = canvas_geometry(browser)
     # Selenium's offsets begin at the element's centre.
     x = TERMINAL_POINTS[0][0] * scale - rect["width"] / 2

@@ -14,12 +14,15 @@ from typing import Any, Callable
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from lib.console_pages import BUILD, PAGE_SECONDS, Site, support, wait_connected, wait_sentence
 from lib.consoles import handler_console
+from lib.late_proxxy import LateProxxy
+from lib.live_pages import FRAME, wait_state
 from lib.panel import page
 from lib.process import wait_for
-from lib.web import Nginx
+from lib.web import SITE, Nginx
 
 pytest_plugins = "lib.console_pages"
 
@@ -223,20 +226,55 @@ def test_termproxy_that_closes_at_a_wrong_ticket(browser: webdriver.Remote, site
 
 
 def test_page_without_its_parts(window: webdriver.Remote, site: Site) -> None:
-    """If the page's script is not there, the page says so. It still removes the link from the address."""
+    """If the page's script is not there, the page says so. It still removes the link from the address, and ends the
+    console, which had begun before the script was missed."""
     with Bare(site.relay.port) as bare:
-        for link in (site.desktop(), site.terminal()):
+        for link, name in ((site.desktop(), "vnc"), (site.terminal(), "term")):
             window.get(bare.url + link.removeprefix(site.url))
-            words = "The console cannot be shown: a part of this page is missing."
-            wait_for(lambda: words in window.find_element(By.TAG_NAME, "body").text, PAGE_SECONDS, "nothing is said")
+            assert wait_words(window).startswith(INCOMPLETE)
+            assert re.fullmatch(f"Cannot load .*/console/page-{name}.[0-9A-Z]+.js", find(window, "code").text)
             assert "#" not in window.current_url
             site.relay.wait_sessions(0)
 
 
+def test_page_whose_script_comes_later(window: webdriver.Remote) -> None:
+    with LateProxxy() as proxxy, Bare(proxxy.port) as bare:
+        window.get(f"{bare.url}/panel")
+        window.execute_script(FRAME, bare.url + proxxy.link())
+        script = "return heard.filter(({ type }) => type !== 'proxxy:title')"
+        heard = lambda: window.execute_script(script)  # noqa: E731
+        wait_for(lambda: len(heard()) == 1, PAGE_SECONDS, "nothing was told")
+        assert (heard()[0]["type"], heard()[0]["code"]) == ("proxxy:closed", 4000)
+        assert heard()[0]["reason"].startswith("Cannot load ")
+        window.switch_to.frame("frame")
+        assert wait_words(window).startswith(INCOMPLETE)
+        window.save_screenshot(str(BUILD / "novnc-incomplete.png"))
+        bare.missing.unlink()
+        find(window, "button").click()
+        wait_state(window, "connected")
+
+
+INCOMPLETE = "The console cannot be shown: a part of this page is missing."
+
+
+def find(browser: webdriver.Remote, tag: str) -> WebElement:
+    return browser.find_element(By.CSS_SELECTOR, f"proxxy-console {tag}")
+
+
+def wait_words(browser: webdriver.Remote) -> str:
+    """Waits for what the page says without its script."""
+    wait_state(browser, "ended")
+    return browser.find_element(By.TAG_NAME, "proxxy-console").text
+
+
 class Bare(Nginx):
+    """Has not the pages' scripts, as long as the file `missing` is there."""
+
     def shipped(self, name: str) -> str:
-        text = super().shipped(name).replace("^~ /console/ ", "/console/ ")
-        return f"location ~ ^/console/page- {{ return 404; }}\n{text}"
+        self.missing = self.directory / "missing"
+        self.missing.touch()
+        scripts = f"alias {SITE}/page-; if (-f {self.missing}) {{ return 404; }}"
+        return f"location ^~ /console/page- {{ {scripts} }}\n{super().shipped(name)}"
 
 
 def test_wrong_password_ends_it(browser: webdriver.Remote, site: Site) -> None:

@@ -20,6 +20,7 @@ from lib.console_pages import (
     PAGE_SECONDS,
     choice,
     choices,
+    columns,
     rows,
     terminal_text,
     wait_connected,
@@ -234,9 +235,9 @@ def test_screen_of_a_link_through_proxxy(browser: webdriver.Remote, real: Real) 
 def test_terminal_of_a_link_through_proxxy(browser: webdriver.Remote, real: Real) -> None:
     browser.get(real.link("xterm"))
     wait_prompt(browser, real.site)
-    press(browser, f"stty size; echo on$((1)){Keys.ENTER}")
-    wait_text(browser, f"\n{rows(browser)} ")
+    press(browser, f"stty size; printf '%300s\\n' e | tr ' ' l; echo on$((1)){Keys.ENTER}")
     wait_text(browser, "\non1\n")
+    wait_text(browser, f"\n{rows(browser)} {columns(browser)}\n")
     real.cable.unplug()
     wait_state(browser, "reconnecting")
     real.cable.plug()

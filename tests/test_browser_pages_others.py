@@ -15,6 +15,7 @@ from lib.console_pages import (
     BUILD,
     PAGE_SECONDS,
     choice,
+    columns,
     rows,
     terminal_text,
     wait_connected,
@@ -107,8 +108,9 @@ def test_screen_of_a_link(browser: webdriver.Remote, real: Real) -> None:
 def test_terminal_of_a_link(browser: webdriver.Remote, real: Real) -> None:
     browser.get(real.link("xterm"))
     wait_prompt(browser, real.site)
-    press(browser, f"stty size{Keys.ENTER}")
-    wait_text(browser, f"\n{rows(browser)} ")
+    press(browser, f"stty size; printf '%300s\\n' e | tr ' ' l; echo on$((1)){Keys.ENTER}")
+    wait_text(browser, "\non1\n")
+    wait_text(browser, f"\n{rows(browser)} {columns(browser)}\n")
     real.cable.unplug()
     wait_state(browser, "reconnecting")
     browser.save_screenshot(str(BUILD / f"xterm-reconnecting-{browser.name.lower()}.png"))

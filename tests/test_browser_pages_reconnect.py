@@ -67,12 +67,23 @@ def test_screen_comes_back_after_the_network_was_cut(browser: webdriver.Remote, 
     no_secret_in_sight(browser, live, "novnc")
 
 
+LOST_INPUT = """
+    const element = document.querySelector("proxxy-console");
+    element.paste("lost");
+    element.sendKeys(["x"]);
+    element.type("lost").catch(() => {});
+    element.focus();
+"""
+
+
 def test_terminal_comes_back_after_the_network_was_cut(browser: webdriver.Remote, live: Live) -> None:
     browser.get(live.link("xterm"))
     wait_state(browser, "connected")
     press(browser, "before")
     wait_text(browser, "before")
     lose(browser, live)
+    press(browser, "lost")
+    browser.execute_script(LOST_INPUT)
     press(browser, "lost")
     browser.save_screenshot(str(BUILD / "xterm-reconnecting.png"))
     live.cable.plug()

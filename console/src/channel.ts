@@ -6,7 +6,8 @@
 /** The subprotocol that carries a payload: in no log of a proxy, as the query would be. */
 export const PAYLOAD_PROTOCOL = "proxxy.payload.";
 
-const CLOSED = 3; // WebSocket.CLOSED
+const OPEN = 1; // WebSocket.OPEN
+const CLOSED = 3;
 
 export class Channel {
   binaryType: BinaryType = "arraybuffer";
@@ -76,8 +77,9 @@ export class Channel {
     return this.#now() - Math.max(this.lastReceived, this.lastSent);
   }
 
+  /** Behind a Close nothing is sent: the browser would only warn of it. */
   send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void {
-    if (this.#dropped) return;
+    if (this.readyState > OPEN) return;
     this.lastSent = this.#now();
     this.#socket.send(data as ArrayBufferView<ArrayBuffer>);
   }

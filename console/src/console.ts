@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is inside a <proxxy-console>: the view, and for each link a guest and its session. It passes the view's controls
 // on to the guest, and what the guest and the session tell to the view and to the element.
+import { Calm } from "./calm.js";
+import { Clipboard } from "./clipboard.js";
 import { BROKEN } from "./endings.js";
 import { focusIsFree } from "./focus.js";
 import type { Action, Guest, Key, Kind, MakeGuest, Options, Typing } from "./guest.js";
@@ -15,6 +17,8 @@ import { View } from "./view/view.js";
 
 const OFFLINE_MS = 5_000; // without a byte, after the browser said that it is offline
 const PROGRESS_MS = 250;
+const CALM_MS = 250; // between two bells, titles or copied texts
+const TITLE_MAX = 200; // characters
 /** These need a guest that answers. */
 const INPUT: Action[] = ["keys", "type", "paste", "remote-size", "quality", "screenshot"];
 const HANDS_OFF: Action[] = ["keys", "type", "paste"]; // not in view-only
@@ -26,9 +30,13 @@ export class Console implements Controls {
   #kind: Kind;
   #view: View;
   #notices: Notices;
+  #clipboard: Clipboard;
   #guest: Guest | null = null;
   #session: Session | null = null;
   #link = 0; // counts the links, so that what comes late is of no use
+  #lastBell = -Infinity;
+  #titles = new Calm<string>(CALM_MS, (title) => this.#host.emit("consoletitle", { title }), CLOCK);
+  #copies = new Calm<string>(CALM_MS, (text) => this.#copied(text), CLOCK);
   #typing: Promise<void> = Promise.resolve();
   #typed = false;
   #listening = new AbortController();
@@ -39,6 +47,7 @@ export class Console implements Controls {
     this.#view = new View(root, kind, this);
     this.#notices = new Notices((notice, milliseconds) => this.#view.notify(notice, milliseconds), CLOCK);
     const { signal } = this.#listening;
+    this.#clipboard = new Clipboard(this.#view.screen, signal);
     addEventListener("online", () => this.#online(), { signal });
     addEventListener("offline", () => this.#offline(), { signal });
     addEventListener("beforeunload", (event) => this.#beforeUnload(event), { signal });
@@ -96,6 +105,8 @@ export class Console implements Controls {
     this.#guest?.end();
     this.#session = this.#guest = null;
     this.#typed = false;
+    this.#titles.forget();
+    this.#copies.forget();
     this.#notices.ended();
     this.#view.setMessage(null);
     this.#setState("ended");
@@ -164,20 +175,24 @@ export class Console implements Controls {
         this.#setLatency(milliseconds);
         host.emit("latency", { milliseconds });
       },
-      clipboard: (text) => this.#copied(text),
-      bell: () => host.emit("bell", null),
+      clipboard: (text) => this.#copies.tell(text),
+      bell: () => this.#ring(),
       changed: () => this.#view.update(),
-      title: (title) => host.emit("consoletitle", { title }),
+      title: (title) => this.#titles.tell(title.slice(0, TITLE_MAX).replace(/\p{C}/gu, "")),
     };
+  }
+
+  #ring(): void {
+    const now = performance.now();
+    if (now - this.#lastBell < CALM_MS) return;
+    this.#lastBell = now;
+    this.#host.emit("bell", null);
   }
 
   #copied(text: string): void {
     this.#view.setClipboard(text);
     this.#host.emit("clipboard", { text });
-    // A screen does it itself. Only the console that is in use may: the browser's clipboard is the user's.
-    const used = document.hasFocus() && this.#view.screen.querySelector(":focus") !== null;
-    // The browser may refuse it, or not have it. Then the view's panel has the text.
-    if (this.#kind === "term" && used) navigator.clipboard?.writeText(text).catch(() => {});
+    this.#clipboard.copied(text);
   }
 
   // --- the network, and the page's end ----------------------------------------------------------

@@ -18,17 +18,30 @@ function open(link: string): Early {
 
 const early = (window.proxxyEarly = open(new TabLink(window).take()));
 
-// The module is not there, so this has to say it.
+/** Nothing else of the page can say it. */
+function explain(reason: string): void {
+  early.socket?.close();
+  document.documentElement.className = "ended";
+  const panel = parent === window ? (opener as Window | null) : parent;
+  panel?.postMessage({ type: "proxxy:closed", code: 4000, reason }, "*");
+  const again = document.createElement("button");
+  again.textContent = "Try again";
+  again.onclick = () => location.reload();
+  const details = document.createElement("code");
+  details.textContent = reason;
+  document.querySelector("proxxy-console")?.replaceChildren(INCOMPLETE, again, details);
+}
+
+// The module is not there, or this browser cannot run it.
 addEventListener(
   "error",
-  ({ target }) => {
-    if (!(target instanceof HTMLScriptElement)) return;
-    early.socket?.close();
-    const page = document.documentElement;
-    page.className = "ended";
-    const show = () => (document.querySelector("proxxy-console")!.textContent = INCOMPLETE);
-    if (document.readyState === "loading") addEventListener("DOMContentLoaded", show);
-    else show();
+  ({ target, message }) => {
+    if (customElements.get("proxxy-console")) return;
+    const reason = target instanceof HTMLScriptElement ? `Cannot load ${target.src}` : message;
+    // Other parts of the page, such as its icon, do not matter.
+    if (!reason) return;
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", () => explain(reason));
+    else explain(reason);
   },
   true,
 );

@@ -312,9 +312,9 @@ export class ProxxyConsole extends HTMLElement {
 
   /** @internal */
   options(): Options {
-    const { scaling, quality, viewOnly, fontSize, screenReader } = this;
+    const { scaling, quality, viewOnly, fontSize, screenReader, layout } = this;
     const language = choose([...(this.lang ? [this.lang] : []), ...navigator.languages]);
-    return { scaling, quality, viewOnly, fontSize, screenReader, language };
+    return { scaling, quality, viewOnly, fontSize, screenReader, language, layout };
   }
 
   /** @internal The user chose in the bar. */
@@ -418,7 +418,10 @@ export class ProxxyConsole extends HTMLElement {
     else if (name === "bar") view.setBar(this.bar);
     else if (name === "theme") view.setTheme(this.theme);
     else if (name === "logo") view.setLogo(this.logo);
-    else if (name === "layout") view.setLayout(this.layout);
+    else if (name === "layout") {
+      view.setLayout(this.layout);
+      this.#apply("layout");
+    }
     else if (name === "lang") void view.setLanguage(this.options().language);
   }
 }

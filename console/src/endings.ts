@@ -78,7 +78,7 @@ export function refused(close: Close): boolean {
 
 /** The names of what is said. live: the link opens another console. */
 export function ending({ code, reason, opened, quiet }: Close, live: boolean): string[] {
-  if (code === 1000 && opened && quiet) return ["end.closed", "end.quiet"];
+  if (code === 1000 && opened && quiet) return ["end.quiet"];
   if (code === 1000 && !opened && !live) return ["end.not_begun"];
   return [said(reason) || (opened ? LOST : "end.unreachable")];
 }

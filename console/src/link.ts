@@ -35,7 +35,8 @@ const SESSION_MAX_S = 365 * 86_400;
 function sameOrigin(text: string | null, origin: string): string {
   if (!text || !URL.canParse(text, origin)) return "";
   const url = new URL(text, origin);
-  return url.origin === origin ? url.href : "";
+  // A blob: address has the origin, too.
+  return url.origin === origin && /^https?:$/.test(url.protocol) ? url.href : "";
 }
 
 function origins(values: string[]): string[] {

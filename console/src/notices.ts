@@ -16,6 +16,7 @@ export class Notices {
   #notify: Notify;
   #clock: Clock;
   #cancel: (() => void)[] = [];
+  #cancelLook: () => void = () => {};
   #shown = new Map<string, () => void>();
 
   constructor(notify: Notify, clock: Clock) {
@@ -37,6 +38,7 @@ export class Notices {
   /** There is no connection any more. */
   ended(): void {
     for (const cancel of this.#cancel.splice(0)) cancel();
+    this.#cancelLook();
     this.#set("quiet", null);
     this.#set("time", null);
   }
@@ -52,7 +54,7 @@ export class Notices {
 
   #look(channel: Channel): void {
     this.#set("quiet", channel.silence >= QUIET_MS ? { word: "notice.quiet" } : null);
-    this.#cancel.push(this.#clock.after(LOOK_MS, () => this.#look(channel)));
+    this.#cancelLook = this.#clock.after(LOOK_MS, () => this.#look(channel));
   }
 
   #set(name: string, words: Words | null, milliseconds?: number): void {

@@ -23,7 +23,7 @@ class Page {
     element.addEventListener("state", ({ detail }) => (document.documentElement.className = detail.state));
     element.addEventListener("closed", (event) => this.#closed(event));
     element.addEventListener("consoletitle", ({ detail }) => this.#showTitle(detail.title));
-    if (window.parent === window) element.addEventListener("leave", () => window.close());
+    if (window.parent === window) element.addEventListener("leave", leave);
     // A page that was left must not keep its console in the browser's cache of pages.
     addEventListener("pagehide", () => (element.payload = ""));
     addEventListener("pageshow", (event) => event.persisted && this.start());
@@ -74,6 +74,13 @@ class Page {
     const own = this.#element.kind === "term" || !this.#label ? title : "";
     document.title = [own, this.#label].filter(Boolean).join(" – ") || this.#name;
   }
+}
+
+/** A browser closes only a window that a script opened, or that has shown nothing before. Any other goes back to where
+ *  the user came from. */
+function leave(): void {
+  if (history.length > 1 && !opener) history.back();
+  else close();
 }
 
 /** Runs a page, whose bundle has this guest. */

@@ -18,6 +18,8 @@ declare global {
 }
 
 const REFUSAL_MS = 10_000;
+/** Bytes. A VNC server waits for an answer, but a terminal's program does not. */
+export const HELD_MAX = 16 * 1024 * 1024;
 /** RFC 6455 allows a token here; JWE has no other characters. */
 const TOKEN = /^[\w.-]+$/;
 
@@ -40,7 +42,11 @@ function inQuery(payload: string, url: URL): URL {
 export function openSocket(payload: string, websocket: string, base: string, Socket = WebSocket): WebSocket {
   const url = consoleAddress(websocket, base, "ws");
   if (TOKEN.test(payload)) return new Socket(url, ["binary", PAYLOAD_PROTOCOL + payload]);
-  return new Socket(inQuery(payload, url), ["binary"]);
+  try {
+    return new Socket(inQuery(payload, url), ["binary"]);
+  } catch (error) {
+    throw new Error((error as Error).message.replace(/\?\S*/, "")); // browsers name the address, with its query
+  }
 }
 
 /** Returns why there was no WebSocket; "" if nobody says. proxxy reports errors of a link that it can open in a Close.
@@ -55,6 +61,7 @@ export async function askRefusal(payload: string, websocket: string, base: strin
       signal: AbortSignal.timeout(REFUSAL_MS),
       cache: "no-store",
       credentials: "omit",
+      redirect: "error", // the payload is for proxxy alone
       referrerPolicy: "no-referrer",
     });
     const { error = "", issues = [] } = (await answer.json()) as { error?: string; issues?: { message: string }[] };
@@ -64,11 +71,20 @@ export async function askRefusal(payload: string, websocket: string, base: strin
   }
 }
 
-/** Holds a socket's messages, and its end, until release(). link: what it was opened with. */
+/** Holds a socket's messages, and its end, until release(). link: what it was opened with. A guest that sends more than
+ *  HELD_MAX meanwhile is cut off. */
 export function hold(socket: WebSocket, link = ""): Early {
   const early: Early = { link, socket, held: [], closed: null };
   socket.binaryType = "arraybuffer";
-  socket.onmessage = (event) => early.held.push(event);
+  let bytes = 0;
+  socket.onmessage = (event) => {
+    early.held.push(event);
+    bytes += (event.data as ArrayBuffer).byteLength;
+    if (bytes <= HELD_MAX) return;
+    socket.onmessage = null;
+    early.held.length = 0;
+    socket.close(4000);
+  };
   socket.onclose = (event) => (early.closed = event);
   return early;
 }

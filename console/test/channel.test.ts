@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../src/channel.js";
-import { hold, openSocket, release } from "../src/socket.js";
+import { askRefusal, HELD_MAX, hold, openSocket, release } from "../src/socket.js";
 import { FakeClock, FakeSocket } from "./lib/fakes.js";
 
 const bytes = (event: MessageEvent) => [...new Uint8Array(event.data as ArrayBuffer)];
@@ -41,6 +41,16 @@ test("an early end is noted", () => {
   const early = hold(socket.socket);
   socket.end(1008, "Payload was used already");
   assert.equal(early.closed?.reason, "Payload was used already");
+});
+
+test("a guest that floods the page before its code is there loses the connection", () => {
+  const socket = new FakeSocket();
+  const early = hold(socket.socket);
+  const message = { data: new ArrayBuffer(HELD_MAX / 2) };
+  for (let i = 0; i < 2; i++) socket.dispatchEvent(Object.assign(new Event("message"), message));
+  assert.deepEqual([early.held.length, socket.closed], [2, []]);
+  for (let i = 0; i < 2; i++) socket.receive(1);
+  assert.deepEqual([early.held, socket.closed], [[], [[4000]]]);
 });
 
 test("silence is counted from what passed last, either way", () => {
@@ -86,4 +96,34 @@ test("a JWE is a subprotocol; a payload that is no token is in the query", () =>
   const old = open("a+b/c==");
   assert.equal(String(old.url), "wss://panel.example.com/console/ws?payload=a%2Bb%2Fc%3D%3D");
   assert.deepEqual(old.protocols, ["binary"]);
+});
+
+test("a browser's error about the address does not tell the payload", () => {
+  class Blocked {
+    constructor(url: URL) {
+      throw new Error(`Refused to connect to '${url.href}'`);
+    }
+  }
+  const open = () => openSocket("a+b/c==", "ws", "https://panel.example.com/", Blocked as unknown as typeof WebSocket);
+  assert.throws(open, { message: "Refused to connect to 'wss://panel.example.com/ws" });
+});
+
+test("the question for a refusal follows no redirect with the payload", async (context) => {
+  const requests: RequestInit[] = [];
+  context.mock.method(globalThis, "fetch", (_: unknown, request: RequestInit) => {
+    requests.push(request);
+    return Promise.resolve(Response.json({ error: "Payload has expired" }));
+  });
+  assert.equal(await askRefusal("e30..a.b.c", "ws", "https://panel.example.com/"), "Payload has expired");
+  assert.deepEqual(requests.map(({ redirect }) => redirect), ["error"]);
+});
+
+test("behind a Close nothing is sent", () => {
+  const socket = new FakeSocket();
+  const channel = new Channel(socket.socket);
+  socket.open();
+  channel.send("before");
+  channel.close(1000);
+  channel.send("after");
+  assert.deepEqual(socket.sent, ["before"]);
 });

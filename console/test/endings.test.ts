@@ -50,7 +50,7 @@ test("each sentence is in the language files", () => {
 test("an end without a reason", () => {
   assert.deepEqual(ending(close(1006), true), ["end.lost"]);
   assert.deepEqual(ending(close(1006, "", { opened: false }), true), ["end.unreachable"]);
-  assert.deepEqual(ending(close(1000, "", { quiet: true }), true), ["end.closed", "end.quiet"]);
+  assert.deepEqual(ending(close(1000, "", { quiet: true }), true), ["end.quiet"]);
   assert.deepEqual(ending(close(1000, "", { opened: false }), false), ["end.not_begun"]);
 });
 

@@ -125,7 +125,8 @@ test("what a link can have", () => {
 });
 
 test("what a link cannot have", () => {
-  for (const again of ["https://evil.example/", "//evil.example", "javascript:alert(1)", "data:,x", "http://["]) {
+  const others = ["https://evil.example/", "//evil.example", "javascript:alert(1)", "data:,x", "http://["];
+  for (const again of [...others, `blob:${ORIGIN}/x`, `filesystem:${ORIGIN}/x`]) {
     assert.equal(parseLink(`again=${encodeURIComponent(again)}`, ORIGIN).again, "", again);
   }
   assert.deepEqual(parseLink("panel=*&panel=null&panel=data:,x&panel=file:///", ORIGIN).panels, []);

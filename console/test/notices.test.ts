@@ -68,3 +68,20 @@ test("offline is said until it is over", () => {
   stage.notices.offline(false);
   assert.deepEqual(stage.words, []);
 });
+
+test("a console of days keeps nothing of the looks that are over", () => {
+  const stage = new Stage();
+  const { after } = stage.clock;
+  let cancelled = 0;
+  stage.clock.after = (milliseconds, run) => {
+    const cancel = after(milliseconds, run);
+    return () => {
+      cancelled++;
+      cancel();
+    };
+  };
+  stage.notices.connected(stage.channel, 0);
+  stage.clock.pass(60 * MINUTE);
+  stage.notices.ended();
+  assert.equal(cancelled, 1);
+});

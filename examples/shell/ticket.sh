@@ -39,8 +39,13 @@ open_console() {
 	key=${keys%%,*} key=${key##*:} # seals with the first key, whatever its name
 	printf %s "$key" | grep -Eqx '[0-9A-Fa-f]{64}' || fail 'the key is not 64 hex digits'
 
-	address=$PROXMOX_HOST
-	printf %s "$address" | grep -q ':[0-9]*$' || address=$address:8006
+	case $PROXMOX_HOST in
+	\[*]:*) address=$PROXMOX_HOST ;;
+	\[*) address=$PROXMOX_HOST:8006 ;;
+	*:*:*) address="[$PROXMOX_HOST]:8006" ;; # IPv6: no part of it is a port
+	*:*) address=$PROXMOX_HOST ;;
+	*) address=$PROXMOX_HOST:8006 ;;
+	esac
 	form=websocket=1
 	[ "$type" = lxc ] || form="$form&generate-password=1" # a container's ticket is its password
 	ask

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network cable between a browser and a server on this machine, which a test can unplug."""
+"""A network cable between a browser and a server on this machine, which a test can unplug. It can also be dead while
+nobody notices."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ class Cable:
         self._server_port = server_port
         self._plugged = threading.Event()
         self._plugged.set()
+        self._hanging = threading.Event()
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
@@ -47,7 +49,15 @@ class Cable:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
+    def hang(self) -> None:
+        """From now on all bytes vanish. Connections stay, and others can be made."""
+        self._hanging.set()
+
     def plug(self) -> None:
+        """Connections that have lost bytes end."""
+        if self._hanging.is_set():
+            self.unplug()
+            self._hanging.clear()
         self._plugged.set()
 
     def _start(self, target: object, *arguments: object) -> None:
@@ -73,7 +83,7 @@ class Cable:
                 self._sockets |= {near, far}
             try:
                 if self._plugged.is_set():
-                    splice(near, far)
+                    splice(near, far, vanishes=self._hanging.is_set)
             finally:
                 with self._lock:
                     self._sockets -= {near, far}

@@ -217,8 +217,17 @@ def terminal_text(browser: webdriver.Remote) -> str:
 
 
 def rows(browser: webdriver.Remote) -> int:
-    """How many lines a terminal has."""
-    return len(parts(browser, ".xterm-rows > div"))
+    """How many lines a terminal shows. Where WebGL draws them, they are counted in the text for screen readers."""
+    found = len(parts(browser, ".xterm-rows > div"))
+    if found:
+        return found
+    browser.execute_script("document.querySelector('proxxy-console').screenReader = true")
+    return len(parts(browser, ".xterm-accessibility-tree > div"))
+
+
+def columns(browser: webdriver.Remote) -> int:
+    """How many characters fit into a line, of a terminal that has a text that is longer than one line."""
+    return max(map(len, terminal_text(browser).split("\n")))
 
 
 def wait_prompt(browser: webdriver.Remote, site: Site) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -41,22 +42,24 @@ class QemuGuest:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.vnc = directory / "vnc"
-        self._bytes = directory / "keyboard"
         self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> QemuGuest:
         self.directory.mkdir(exist_ok=True)
+        # In memory: a guest that waits for a disk loses keys, because a keyboard holds 16 bytes.
+        self._bytes = os.memfd_create("keyboard")
         disk = self.directory / "disk"
         disk.write_bytes(SECTOR)
         log = (self.directory / "log").open("wb")
         self._process = spawn(
             [
                 *["qemu-system-x86_64", "-nodefaults", "-machine", "pc,accel=tcg", "-m", "16", "-vga", "std"],
-                *["-display", "none", "-vnc", f"unix:{self.vnc}", "-debugcon", f"file:{self._bytes}"],
+                *["-display", "none", "-vnc", f"unix:{self.vnc}", "-debugcon", f"file:/dev/fd/{self._bytes}"],
                 *["-drive", f"file={disk},format=raw,if=ide,read-only=off"],
             ],
             stdout=log,
             stderr=log,
+            pass_fds=[self._bytes],
         )
         wait_for(self._runs, START_SECONDS, "the guest did not start")
         return self
@@ -64,13 +67,17 @@ class QemuGuest:
     def __exit__(self, *_: object) -> None:
         assert self._process
         stop(self._process)
+        os.close(self._bytes)
 
     def _runs(self) -> bool:
-        return self._bytes.exists() and READY in self._bytes.read_bytes()
+        return READY in self._all()
+
+    def _all(self) -> bytes:
+        return os.pread(self._bytes, os.fstat(self._bytes).st_size, 0)
 
     def scan_codes(self) -> bytes:
         """Returns what the keyboard has sent so far. SeaBIOS writes to the same port, before the guest's program."""
-        return self._bytes.read_bytes().partition(READY)[2]
+        return self._all().partition(READY)[2]
 
 
 def read(scan_codes: bytes, layout: str) -> tuple[str, set[str]]:

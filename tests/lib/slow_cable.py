@@ -10,7 +10,7 @@ import threading
 import time
 
 CHUNK_BYTES = 1400  # about a packet
-REQUEST = re.compile(rb"(?:GET|HEAD|POST) (\S+) HTTP/1\.1\r\n")
+REQUEST = re.compile(rb"GET (\S+) HTTP/1\.1\r\n")
 
 
 class _Link:

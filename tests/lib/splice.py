@@ -6,13 +6,16 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from typing import Callable
 
 BUFFER_BYTES = 65536  # per direction; nothing more is read before these bytes are written
 
+Vanishes = Callable[[], bool]
+
 
 class _Direction:
-    def __init__(self, source: socket.socket, sink: socket.socket, first: bytes = b"") -> None:
-        self.source, self.sink = source, sink
+    def __init__(self, source: socket.socket, sink: socket.socket, vanishes: Vanishes, first: bytes = b"") -> None:
+        self.source, self.sink, self.vanishes = source, sink, vanishes
         self.waiting = memoryview(first)
         self.source_ended = False
         self.ended = False
@@ -22,8 +25,11 @@ class _Direction:
             data = self.source.recv(BUFFER_BYTES)
         except BlockingIOError:
             return
-        self.waiting = memoryview(data)
         self.source_ended = not data
+        if self.vanishes():
+            self.ended = self.source_ended  # the sink is not told
+        else:
+            self.waiting = memoryview(data)
 
     def write(self) -> None:
         """Writes the waiting bytes, then the end of the stream when all bytes before it are written."""
@@ -35,12 +41,14 @@ class _Direction:
             self.sink.shutdown(socket.SHUT_WR)
 
 
-def splice(near: socket.socket, far: socket.socket, first: bytes = b"") -> None:
+def splice(
+    near: socket.socket, far: socket.socket, first: bytes = b"", vanishes: Vanishes = lambda: False
+) -> None:
     """Returns when both directions have ended or a connection fails; the caller closes both sockets. `first` is sent
-    to far before near's bytes."""
+    to far before near's bytes. What comes is dropped while vanishes()."""
     near.setblocking(False)
     far.setblocking(False)
-    directions = (_Direction(near, far, first), _Direction(far, near))
+    directions = (_Direction(near, far, vanishes, first), _Direction(far, near, vanishes))
     with contextlib.suppress(OSError):
         while not all(direction.ended for direction in directions):
             for direction in directions:

@@ -9,19 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from .activator import TREE
-
-CONSOLE = TREE / "console"
-ESBUILD = CONSOLE / "node_modules" / ".bin" / "esbuild"
+from .console_packages import tool
 
 
 def build(name: str, folder: Path) -> Path:
-    if not ESBUILD.exists():
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(command, cwd=CONSOLE, check=True)
     program = folder / f"{name}.mjs"
     source = TREE / "tests" / "typist" / f"{name}.ts"
     options = ["--bundle", "--format=esm", "--platform=node", "--log-level=warning", f"--outfile={program}"]
-    subprocess.run([ESBUILD, source, *options], check=True)
+    subprocess.run([tool("esbuild"), source, *options], check=True)
     return program
 
 

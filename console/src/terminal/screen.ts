@@ -16,8 +16,6 @@ import { useWidths } from "./widths.js";
 
 const SCROLLBACK = 5000;
 const FONT_SIZE = 15;
-const MAX_TITLE = 200;
-const BELL_MS = 250;
 const OSC_CLIPBOARD = 52;
 const FOUND: ISearchOptions["decorations"] = {
   ...{ matchBackground: "#5c4a00", matchOverviewRuler: "#e3b341" },
@@ -45,7 +43,6 @@ export class Screen {
   #styles: CSSStyleSheet[];
   #still = matchMedia("(prefers-reduced-motion: reduce)");
   #fontSize = FONT_SIZE;
-  #lastBell = -Infinity;
 
   constructor(parent: HTMLElement, events: ScreenEvents) {
     this.#root = parent.getRootNode() as Document | ShadowRoot;
@@ -141,12 +138,8 @@ export class Screen {
     this.terminal.onData(events.data);
     this.terminal.onResize(({ cols, rows }) => events.resized(cols, rows));
     this.terminal.onSelectionChange(events.selected);
-    this.terminal.onTitleChange((title) => events.title(title.replace(/\p{C}/gu, "").slice(0, MAX_TITLE)));
-    this.terminal.onBell(() => {
-      if (performance.now() - this.#lastBell < BELL_MS) return;
-      this.#lastBell = performance.now();
-      events.bell();
-    });
+    this.terminal.onTitleChange(events.title);
+    this.terminal.onBell(events.bell);
     this.terminal.parser.registerOscHandler(OSC_CLIPBOARD, (data) => {
       const text = copiedByGuest(data);
       if (text) events.clipboard(text);

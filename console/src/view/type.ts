@@ -6,6 +6,7 @@ import type { Context } from "./context.js";
 import { canReadClipboard, Dialog, pasteInto } from "./dialog.js";
 import { make, makeButton, setFlag, setText } from "./dom.js";
 import { makeIcon } from "./icons.js";
+import { takesInput, type Status } from "./items.js";
 
 const SHOWN_MAX = 40; // characters that are named
 
@@ -23,6 +24,8 @@ export class TypeDialog extends Dialog {
   #paste = makeButton({ class: "plain" }, () => void pasteInto(this.#text));
   #start = makeButton({ class: "main" }, () => this.#type());
   #cancel = makeButton({ class: "plain" }, () => this.element.close());
+
+  #can = false; // the guest takes a text at the moment
 
   constructor(context: Context) {
     super(context, "type", "type.title");
@@ -48,6 +51,11 @@ export class TypeDialog extends Dialog {
   /** The layout that is chosen at first. */
   setLayout(layout: string): void {
     if (LAYOUTS.some(({ id }) => id === layout)) this.#layout.value = layout;
+  }
+
+  update(status: Status): void {
+    this.#can = takesInput(status) && status.can("type");
+    this.#check();
   }
 
   override translate(): void {
@@ -81,6 +89,6 @@ export class TypeDialog extends Dialog {
     if (!untypable.length) this.#warning.replaceChildren();
     else if (!this.#warning.childNodes.length) this.#warning.append(makeIcon("warning"), this.#warningText);
     setText(this.#warningText, this.context.language.word("type.untypable", { characters: named }));
-    setFlag(this.#start, "aria-disabled", !text);
+    setFlag(this.#start, "aria-disabled", !text || !this.#can);
   }
 }

@@ -113,6 +113,7 @@ export class View implements ViewLike {
     const status: Status = { state, options: controls.options(), can: (action) => controls.can(action) };
     this.#bar.update(status);
     this.#clipboard.update(status);
+    this.#type.update(status);
     this.#extra.update(status);
   }
 

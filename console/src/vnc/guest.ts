@@ -5,7 +5,6 @@ import RFB from "@novnc/novnc";
 import type { Channel } from "../channel.js";
 import type { Action, Credentials, Events, Guest, Key, MakeGuest, Options, Typing } from "../guest.js";
 import { Answers } from "./answers.js";
-import { Clipboard } from "./clipboard.js";
 import { showCursor } from "./cursor.js";
 import { Input } from "./input.js";
 import { ScreenKeyboard } from "./keyboard.js";
@@ -41,7 +40,7 @@ class VncGuest implements Guest {
   #options: Partial<Options> = {};
   #picture: Picture;
   #keyboard: ScreenKeyboard;
-  #clipboard: Clipboard;
+  #copied = ""; // by the guest, last
   #session: Session | null = null;
   #auto: AutoQuality = START;
   #layout = "us";
@@ -52,7 +51,6 @@ class VncGuest implements Guest {
     this.#screen = screen;
     this.#credentials = credentials;
     this.#picture = new Picture(screen);
-    this.#clipboard = new Clipboard(screen, () => this.#hasFocus());
     this.#keyboard = new ScreenKeyboard(
       screen,
       ({ deleted, text }) => {
@@ -122,7 +120,7 @@ class VncGuest implements Guest {
       case "paste":
         return uses;
       case "copy":
-        return this.#clipboard.text !== "";
+        return this.#copied !== "";
       case "remote-size":
         return uses && this.#session!.resizes;
       case "quality":
@@ -163,7 +161,7 @@ class VncGuest implements Guest {
   }
 
   selection(): string {
-    return this.#clipboard.text;
+    return this.#copied;
   }
 
   text(): string {
@@ -205,10 +203,6 @@ class VncGuest implements Guest {
     return this.can("keys") ? this.#session!.input : null;
   }
 
-  #hasFocus(): boolean {
-    return document.hasFocus() && this.#screen.querySelector(":focus") !== null;
-  }
-
   #listen(): void {
     const { signal } = this.#end;
     const options = { capture: true, passive: true, signal };
@@ -248,7 +242,7 @@ class VncGuest implements Guest {
     rfb.addEventListener("desktopname", ({ detail }) => session.over || events.title(detail.name));
     rfb.addEventListener("clipboard", ({ detail }) => {
       if (session.over) return;
-      this.#clipboard.copied(detail.text);
+      this.#copied = detail.text;
       events.clipboard(detail.text);
       events.changed();
     });

@@ -101,7 +101,7 @@ export class Input {
     this.#down.clear();
   }
 
-  /** Stops the typing, and releases all that is down. The typist's own keys are up after this turn of the event loop. */
+  /** Stops the typing, and releases all that is down. The typist's own keys are up before the next task. */
   stop(): void {
     this.#stop?.abort(stopped());
     this.release();
@@ -146,7 +146,7 @@ export class Input {
   async #type(text: string, { layout = "us", progress }: Typing, signal: AbortSignal): Promise<void> {
     const send = (keysym: number, code: string, down: boolean) => this.#send({ keysym, code }, down);
     const arrived = text.length > FEW ? () => this.#answers.ask() : undefined;
-    await typeText(text, layout, send, { signal, progress, arrived });
+    await typeText(text, layout, send, { signal, progress, arrived, capsLock: this.#rfb._remoteCapsLock === true });
     signal.throwIfAborted();
   }
 

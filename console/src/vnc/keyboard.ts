@@ -85,6 +85,7 @@ export class ScreenKeyboard {
     });
     field.addEventListener("focus", () => {
       this.#fill();
+      field.ariaLabel = screen.ariaLabel;
       shown(true);
     });
     field.addEventListener("blur", () => shown(false));

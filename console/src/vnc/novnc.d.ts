@@ -43,6 +43,7 @@ declare module "@novnc/novnc" {
     addEventListener<K extends keyof RFBEvents>(type: K, listener: (event: RFBEvents[K]) => void): void;
     // Not part of its interface: see cursor.ts and guest.ts.
     readonly _cursor: Cursor;
+    readonly _remoteCapsLock: boolean | null; // null is unknown
     readonly _supportsSetDesktopSize: boolean;
   }
 }

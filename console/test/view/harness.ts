@@ -4,7 +4,7 @@
 // show: a state (connecting, connected, reconnecting, ended, refused) or what is open while connected (see OPEN).
 
 import type { Action, Kind, Options } from "../../src/guest.js";
-import type { Controls, State } from "../../src/view.js";
+import type { Controls, Message, State } from "../../src/view.js";
 import { untypable } from "../../src/typing/layouts.js";
 import { View } from "../../src/view/view.js";
 import { drawScreen, TERMINAL_TEXT } from "./picture.js";
@@ -27,6 +27,7 @@ const guest = document.createElement(kind === "vnc" ? "canvas" : "pre");
 guest.tabIndex = 0;
 guest.className = "guest";
 const keyboard = document.createElement("textarea"); // what a screen keyboard types into
+keyboard.setAttribute("aria-label", "Keyboard");
 keyboard.style.cssText = "position: absolute; opacity: 0; width: 1px; height: 1px";
 
 const write =
@@ -101,7 +102,7 @@ const OPEN: Record<string, () => void> = {
   },
   search() {
     press("search");
-    fill(".search input", "systemd");
+    fill(".search input", "nginx");
   },
   notice() {
     view.notify({ words: { word: "notice.typing", values: { done: 812, all: 2000 } }, progress: 0.406, cancel() {} });
@@ -118,19 +119,23 @@ const OPEN: Record<string, () => void> = {
 
 const STATES: Record<string, State> = { connecting: "connecting", reconnecting: "reconnecting", ended: "ended" };
 
-function show(what: string): void {
+function begin(what: string): void {
   const state = what === "refused" ? "ended" : (STATES[what] ?? "connected");
   view.setState(state);
   if (state === "connected") {
     view.setLatency(Number(query.get("latency") ?? 24));
     controls.focus();
   }
-  const lost = [{ word: "lost.reconnecting_in", values: { seconds: 4 } }];
-  if (what === "reconnecting") view.setMessage({ sentence: lost, choices: ["now", "stop"], details: "1006" });
-  if (what === "ended")
-    view.setMessage({ sentence: [{ word: "end.idle" }], choices: ["again"], details: "1000 Console was idle too long" });
-  if (what === "refused")
-    view.setMessage({ sentence: [{ word: "end.link_used" }], choices: ["panel", "close"], details: "1008 Used already" });
+  const messages: Record<string, Message> = {
+    reconnecting: {
+      sentence: [{ word: "lost.reconnecting_in", values: { seconds: 4 } }],
+      choices: ["now", "stop"],
+      details: "1006",
+    },
+    ended: { sentence: [{ word: "end.idle" }], choices: ["again"], details: "1000 Console was idle too long" },
+    refused: { sentence: [{ word: "end.link_used" }], choices: ["panel", "close"], details: "1008 Used already" },
+  };
+  view.setMessage(messages[what] ?? null);
   OPEN[what]?.();
 }
 
@@ -147,7 +152,7 @@ async function run(): Promise<void> {
   view.setTheme((query.get("theme") ?? "auto") as "auto" | "light" | "dark");
   view.setLayout(query.get("layout") ?? "us");
   await view.setLanguage(query.get("lang") ?? "en");
-  show(query.get("show") ?? "connected");
+  begin(query.get("show") ?? "connected");
   Object.assign(window, { view, root, calls, ready: true });
 }
 

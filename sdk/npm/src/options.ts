@@ -46,7 +46,7 @@ export interface PageOptions {
   lang?: string;
   /** The guest's keyboard layout, for text that the page types. */
   layout?: string;
-  /** The user sees the console, but cannot type or click. */
+  /** The page begins with View only. The user can switch it off: it is no permission. */
   viewOnly?: boolean;
   /** none: the page has no bar. */
   bar?: "none";

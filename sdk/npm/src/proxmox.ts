@@ -12,7 +12,8 @@ const ANSWER_MAX = 1 << 20; // bytes; Proxmox's answer has about 3 KiB
 
 export interface Proxmox {
   host: string;
-  token: string; // USER@REALM!NAME=SECRET
+  identity: string; // PVEAPIToken=… or PVE:…, as a payload's ticket
+  csrf?: string; // of a user's ticket
   ca?: string;
   fingerprint?: string;
 }
@@ -51,11 +52,13 @@ function connectTLS(proxmox: Proxmox, { name, port = PORT }: Host): Promise<TLSS
   });
 }
 
-function post(socket: TLSSocket, path: string, host: string, token: string, form: string): Promise<Answer> {
+function post(socket: TLSSocket, path: string, host: string, proxmox: Proxmox, form: string): Promise<Answer> {
+  const { identity, csrf } = proxmox;
   return new Promise((resolve, reject) => {
     const headers = {
       Host: host,
-      Authorization: `PVEAPIToken=${token}`,
+      Authorization: csrf === undefined ? identity : `PVEAuthCookie=${identity}`,
+      ...(csrf !== undefined && { CSRFPreventionToken: csrf }),
       "Content-Type": "application/x-www-form-urlencoded",
       "Content-Length": Buffer.byteLength(form),
     };
@@ -85,7 +88,7 @@ async function ask(proxmox: Proxmox, path: string, form: string): Promise<Answer
   let socket: TLSSocket | undefined;
   try {
     socket = await connectTLS(proxmox, host);
-    return await post(socket, path, address, proxmox.token, form);
+    return await post(socket, path, address, proxmox, form);
   } catch (error) {
     const { code, message, name } = error as NodeJS.ErrnoException;
     const isLate = name === "TimeoutError" || name === "AbortError";

@@ -8,7 +8,7 @@ import { Key } from "./key.js";
 import { claimsOf, given, PAYLOAD_OPTIONS, type Given } from "./options.js";
 import type { GuestOptions, GuestType, LimitOptions, LinkOptions, PageOptions, PayloadOptions } from "./options.js";
 import { checkPage, PAGE_OPTIONS, pageParameters } from "./page.js";
-import { requestConsole } from "./proxmox.js";
+import { requestConsole, type Proxmox } from "./proxmox.js";
 
 /** One of key and keyFile is needed. */
 export interface Settings {
@@ -22,22 +22,29 @@ export interface Settings {
   page: string;
 }
 
-/** Proxmox's API, and how it is trusted. Without ca and fingerprint: by the system's CAs. */
-export interface ProxmoxOptions {
+/** An API token, USER@REALM!NAME=SECRET, or a user's ticket, with the privilege VM.Console on the guest. */
+type IdentityOptions =
+  | { token: string; ticket?: undefined; csrf?: undefined }
+  | { ticket: string; /** The ticket's CSRFPreventionToken. */ csrf: string; token?: undefined };
+
+/** Proxmox's API, and how it is trusted. Without ca and fingerprint: by the CAs that Node knows. */
+export type ProxmoxOptions = IdentityOptions & {
   /** A name or an address, with :port unless that is 8006; [address]:port for IPv6. */
   host: string;
-  /** An API token, USER@REALM!NAME=SECRET, with the privilege VM.Console on the guest. */
-  token: string;
   /** The CA of Proxmox's certificate, in PEM. */
   ca?: string;
   /** The SHA-256 fingerprint of Proxmox's certificate. */
   fingerprint?: string;
-}
+};
 
 export type ConsoleOptions = GuestOptions & LimitOptions & PageOptions & { node: string; proxmox: ProxmoxOptions };
 
 const TOKEN = /^[^\s!=:]+@[^\s!=:]+![^\s!=:]+=[\x21-\x7e]+$/;
 const TOKEN_MAX = 4000; // bytes
+const TICKET = /^PVE(?::|%3a)[\x21-\x7e]+$/i;
+const TICKET_MAX = 4096; // bytes
+const CSRF_MAX = 256; // bytes
+const VISIBLE = /^[\x21-\x7e]+$/;
 const PAYLOAD_MAX = 15 * 1024; // bytes: proxxy accepts requests of 16 KiB
 const CONSOLE_SECONDS = 60; // Proxmox waits for 10 s, and its ticket lives for 40 s
 const CONSOLE_OPTIONS = [
@@ -93,17 +100,15 @@ export class Proxxy {
   async openConsole(options: ConsoleOptions): Promise<string> {
     const { proxmox, ...all } = given(options, CONSOLE_OPTIONS);
     const parameters = pageParameters(all);
-    const { host, token, ca, fingerprint } = readProxmox(proxmox);
+    const checked = readProxmox(proxmox);
+    const { host, identity, ca, fingerprint } = checked;
     const trust: Given = { ...(ca !== undefined && { ca }), ...(fingerprint !== undefined && { fingerprint }) };
-    const own = { expiresIn: CONSOLE_SECONDS, jti: true, ...all, ...trust, host, ticket: `PVEAPIToken=${token}` };
+    const own = { expiresIn: CONSOLE_SECONDS, jti: true, ...all, ...trust, host, ticket: identity };
     const { protocol, node, vmid, type } = claimsOf({ ...own, vncticket: "checked before Proxmox is asked", port: 1 });
 
     const guest = { node: node as string, type: type as GuestType, vmid: vmid as number };
     const isTerminal = protocol === "term";
-    const grant = await requestConsole(
-      { host, token, ca, fingerprint },
-      { ...guest, protocol: isTerminal ? "term" : "vnc" },
-    );
+    const grant = await requestConsole(checked, { ...guest, protocol: isTerminal ? "term" : "vnc" });
     // With these, proxxy logs in to the console, and the browser needs neither.
     const login = isTerminal ? { user: grant.user } : { password: grant.password ?? grant.ticket };
     let claims;
@@ -127,11 +132,22 @@ export class Proxxy {
   }
 }
 
-function readProxmox(proxmox: unknown): ProxmoxOptions {
+/** Checks what a payload's claims do not: the rest is checked with these. */
+function readProxmox(proxmox: unknown): Proxmox {
   if (typeof proxmox !== "object" || proxmox === null) throw new InvalidOption("proxmox", "is missing");
-  const all = given(proxmox, ["host", "token", "ca", "fingerprint"]);
+  const all = given(proxmox, ["host", "token", "ticket", "csrf", "ca", "fingerprint"]);
+  const { token, ticket, csrf, ...others } = all;
   if (!("host" in all)) throw new InvalidOption("host", "is missing");
-  if (!isLine(all.token, TOKEN_MAX) || !TOKEN.test(all.token))
-    throw new InvalidOption("token", "is not an API token, USER@REALM!NAME=SECRET");
-  return all as unknown as ProxmoxOptions;
+  if (ticket === undefined) {
+    if (!isLine(token, TOKEN_MAX) || !TOKEN.test(token))
+      throw new InvalidOption("token", "is not an API token, USER@REALM!NAME=SECRET");
+    if (csrf !== undefined) throw new InvalidOption("csrf", "belongs to a user's ticket, which is missing");
+    return { ...others, identity: `PVEAPIToken=${token}` } as Proxmox;
+  }
+  if (token !== undefined) throw new InvalidOption("token", "and ticket cannot be combined");
+  if (!isLine(ticket, TICKET_MAX) || !TICKET.test(ticket))
+    throw new InvalidOption("ticket", "is not a user's ticket, which begins with PVE:");
+  if (!isLine(csrf, CSRF_MAX) || !VISIBLE.test(csrf))
+    throw new InvalidOption("csrf", "is missing: a user's ticket needs its CSRFPreventionToken");
+  return { ...others, identity: ticket, csrf } as Proxmox;
 }

@@ -20,7 +20,11 @@ PORT = 8006
 ANSWER_SECONDS = 10.0  # Proxmox answers a wrong token after 3 s
 ANSWER_MAX = 1 << 20  # bytes; Proxmox's answer has about 3 KiB
 TOKEN_MAX = 4000  # bytes
+TICKET_MAX = 4096  # bytes
+CSRF_MAX = 256  # bytes
 _TOKEN = re.compile(r"[^\s!=:]+@[^\s!=:]+![^\s!=:]+=[\x21-\x7e]+")
+_TICKET = re.compile(r"PVE(?::|%3[Aa])[\x21-\x7e]+")
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,36 @@ class Proxmox:
     """Proxmox's API, and how it is trusted. Without ca and fingerprint: by the system's CAs.
 
     host: a name or an address, with :port unless that is 8006; [address]:port for IPv6.
-    token: an API token, USER@REALM!NAME=SECRET, with the privilege VM.Console on the guest.
+    token: an API token, USER@REALM!NAME=SECRET, with the privilege VM.Console on the guest. Or, in place of it,
+    ticket: a user's ticket, PVE:…, and csrf: its CSRFPreventionToken.
     ca: the CA of Proxmox's certificate, in PEM. fingerprint: the certificate's SHA-256 fingerprint.
     """
 
     host: str
-    token: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
     ca: str | None = None
     fingerprint: str | None = None
+    ticket: str | None = field(default=None, repr=False)
+    csrf: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not is_line(self.token, TOKEN_MAX) or not _TOKEN.fullmatch(self.token):
-            raise InvalidOption("token", "is not an API token, USER@REALM!NAME=SECRET")
+        if self.ticket is None:
+            if not (is_line(self.token, TOKEN_MAX) and _TOKEN.fullmatch(self.token or "")):
+                raise InvalidOption("token", "is not an API token, USER@REALM!NAME=SECRET")
+            if self.csrf is not None:
+                raise InvalidOption("csrf", "belongs to a user's ticket, which is missing")
+            return
+        if self.token is not None:
+            raise InvalidOption("token", "and ticket cannot be combined")
+        if not (is_line(self.ticket, TICKET_MAX) and _TICKET.fullmatch(self.ticket)):
+            raise InvalidOption("ticket", "is not a user's ticket, which begins with PVE:")
+        if not (is_line(self.csrf, CSRF_MAX) and _VISIBLE.fullmatch(self.csrf or "")):
+            raise InvalidOption("csrf", "is missing: a user's ticket needs its CSRFPreventionToken")
+
+    @property
+    def identity(self) -> str:
+        """As a payload's ticket."""
+        return f"PVEAPIToken={self.token}" if self.ticket is None else self.ticket
 
 
 class Grant(NamedTuple):
@@ -87,7 +109,9 @@ def _connect(proxmox: Proxmox, host: Host) -> http.client.HTTPSConnection:
 def _post(proxmox: Proxmox, path: str, form: str) -> _Answer:
     host = parse_host(proxmox.host)
     assert host
-    fields = {"Authorization": f"PVEAPIToken={proxmox.token}", "Content-Type": "application/x-www-form-urlencoded"}
+    fields = {"Authorization": proxmox.identity, "Content-Type": "application/x-www-form-urlencoded"}
+    if proxmox.csrf is not None:
+        fields |= {"Authorization": f"PVEAuthCookie={proxmox.identity}", "CSRFPreventionToken": proxmox.csrf}
     try:
         connection = _connect(proxmox, host)
         try:

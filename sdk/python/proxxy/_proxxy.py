@@ -163,7 +163,7 @@ class Proxxy:
             raise InvalidOption("proxmox", "is not a Proxmox")
         parameters = page_parameters(options)
         trust = given({"ca": proxmox.ca, "fingerprint": proxmox.fingerprint})
-        own: dict[str, Any] = {**options, **trust, "host": proxmox.host, "ticket": f"PVEAPIToken={proxmox.token}"}
+        own: dict[str, Any] = {**options, **trust, "host": proxmox.host, "ticket": proxmox.identity}
         claims_of({**own, "vncticket": "checked before Proxmox is asked", "port": 1})
 
         grant = request_console(proxmox, node, type, vmid, protocol or "vnc")

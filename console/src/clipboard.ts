@@ -3,28 +3,28 @@
 // presses a key or a button, so the text waits for that.
 
 export class Clipboard {
-  /** The last text; "" is none. */
-  text = "";
+  #text = "";
   #waits = false;
-  #hasFocus: () => boolean;
+  #screen: HTMLElement;
 
-  /** hasFocus: only the console that is in use writes. */
-  constructor(screen: HTMLElement, hasFocus: () => boolean) {
-    this.#hasFocus = hasFocus;
+  /** screen: only the console that has the focus writes. signal: its end. */
+  constructor(screen: HTMLElement, signal: AbortSignal) {
+    this.#screen = screen;
+    const options = { capture: true, signal };
     for (const type of ["keydown", "pointerup"])
-      screen.addEventListener(type, () => void (this.#waits && this.#write()), { capture: true });
+      screen.addEventListener(type, () => void (this.#waits && this.#write()), options);
   }
 
   copied(text: string): void {
-    this.text = text;
+    this.#text = text;
     this.#waits = text !== "";
     if (this.#waits) void this.#write();
   }
 
   async #write(): Promise<void> {
-    if (!this.#hasFocus()) return;
+    if (!document.hasFocus() || !this.#screen.matches(":focus-within")) return;
     try {
-      await navigator.clipboard.writeText(this.text);
+      await navigator.clipboard.writeText(this.#text);
       this.#waits = false;
     } catch {
       // The user can copy it from the clipboard's panel.
