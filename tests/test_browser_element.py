@@ -71,17 +71,17 @@ class Panel:
         return self.browser.execute_script(script, *values)
 
     def wait(self, condition: str) -> None:
-        wait_for(lambda: self.run(f"return {condition}"), SECONDS, lambda: f"not {condition}: {self.run('return told')}")
+        wait_for(lambda: self.run(f"return {condition}"), SECONDS, f"not {condition}")
 
     def connect(self, **properties: Any) -> Session:
         """Opens a console, and returns its session."""
-        script = "Object.assign(one, { payload: arguments[0], ...arguments[1] }); window.told ??= []"
+        script = "Object.assign(one, { payload: arguments[0], ...arguments[1] })"
         self.run(script, SEALED + str(len(self.proxxy.sessions)), properties)
         self.wait("one.state === 'connected'")
         return self.proxxy.sessions[-1]
 
     def told(self, *names: str) -> list[Any]:
-        """What events of these names had, after watch()."""
+        """What events of these names had, after WATCH."""
         return [detail for name, detail in self.run("return told") if name in names]
 
     def part(self, selector: str) -> Any:

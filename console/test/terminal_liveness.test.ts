@@ -137,6 +137,6 @@ test("after the end nothing is said", async () => {
 
 test("what is asked for is beside proxxy's address, and without its query", () => {
   const address = (websocket: string) => probeAddress(websocket).href;
-  assert.equal(address("wss://panel.example.com/console/ws?payload=x"), "https://panel.example.com/console/favicon.svg");
+  assert.equal(address("wss://panel.example/console/ws?payload=x"), "https://panel.example/console/favicon.svg");
   assert.equal(address("ws://127.0.0.1:8080/ws"), "http://127.0.0.1:8080/favicon.svg");
 });

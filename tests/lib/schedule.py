@@ -64,6 +64,8 @@ BUSY = {
     "test_build",
     "test_console_units",
     "test_console_examples",
+    "test_console_examples",
+    "test_console_units",
     "test_debian_package",
     "test_hostile_node",
     "test_install",

@@ -96,6 +96,6 @@ export function probeAddress(websocket: string): URL {
 /** Asks the web server before proxxy. Any answer will do, also a refusal, and one that a page of another origin may not
  *  read. */
 export async function probeServer(websocket: string): Promise<void> {
-  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
-  await fetch(probeAddress(websocket), { method: "HEAD", mode: "no-cors", cache: "no-store", credentials: "omit", signal });
+  const request: RequestInit = { method: "HEAD", mode: "no-cors", cache: "no-store", credentials: "omit" };
+  await fetch(probeAddress(websocket), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
 }
