@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The npm package of console/: what is in it, its types, and the panels in console/examples, which are built with it and
-opened in Chromium."""
+"""The npm package of console/: what is in it, its types, and the panels in console/examples, which are built with it
+and opened in Chromium."""
 
 from __future__ import annotations
 

@@ -60,6 +60,10 @@ export class Channel {
     return this.#dropped ? CLOSED : this.#socket.readyState;
   }
 
+  get url(): string {
+    return this.#socket.url;
+  }
+
   get protocol(): string {
     return this.#socket.protocol;
   }

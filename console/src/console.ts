@@ -242,9 +242,9 @@ export class Console implements Controls {
     this.focus();
   }
 
+  /** Letting go is always possible: a terminal would have the modifier again on the next connection. */
   hold(modifier: Key, down: boolean): void {
-    if (this.can("keys")) this.#guest!.hold(modifier, down);
-    this.focus();
+    if (!down || this.can("keys")) this.#guest?.hold(modifier, down);
   }
 
   type(text: string, layout: string): void {

@@ -43,8 +43,6 @@ export interface Events {
   changed(): void;
   /** The guest's own title, such as a terminal's; "" is none. */
   title(text: string): void;
-  /** A modifier of hold() is up again, because the next key used it. */
-  released?(modifier: Key): void;
 }
 
 /** Actions that not every guest can do; the bar disables the others. */
@@ -69,7 +67,7 @@ export interface Guest {
   focus(): void;
   /** Presses the keys in this order, then releases them in the reverse order: ["Control", "Alt", "Delete"]. */
   sendKeys(keys: Key[]): void;
-  /** A modifier that stays down for the next key ("Control", "Alt", "Shift", "Meta"), of the row of extra keys. */
+  /** A modifier of the row of extra keys ("Control", "Alt", "Shift", "Meta") stays down until it is let go. */
   hold(modifier: Key, down: boolean): void;
   /** Types a text key by key. Takes no other input meanwhile; releases every modifier at the end, also of an abort.
    *  Rejects with an AbortError if the signal or the end of the connection stopped it. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Liveness, TICK_MS } from "../src/terminal/liveness.js";
+import { Liveness, probeAddress, TICK_MS } from "../src/terminal/liveness.js";
 
 class Network {
   time = 1_000_000;
@@ -133,4 +133,10 @@ test("after the end nothing is said", async () => {
   network.liveness.end();
   await network.pass(10_000);
   assert.equal(network.lost, 0);
+});
+
+test("what is asked for is beside proxxy's address, and without its query", () => {
+  const address = (websocket: string) => probeAddress(websocket).href;
+  assert.equal(address("wss://panel.example/console/ws?payload=x"), "https://panel.example/console/favicon.svg");
+  assert.equal(address("ws://127.0.0.1:8080/ws"), "http://127.0.0.1:8080/favicon.svg");
 });

@@ -26,7 +26,7 @@ test("a modifier that is pressed twice holds until it is pressed again", () => {
   sticky.press("Alt");
   sticky.used();
   assert.equal(sticky.get("Alt"), "locked");
-  assert.equal(calls.at(-1), "Alt down"); // the guest took it as released
+  assert.deepEqual(calls, ["Alt down"]);
   sticky.press("Alt");
   assert.equal(sticky.get("Alt"), "off");
   assert.equal(calls.at(-1), "Alt up");

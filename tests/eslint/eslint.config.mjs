@@ -12,6 +12,10 @@ export default [
     languageOptions: { globals: globals.node },
   },
   {
+    files: ["console/examples/html/*.js"],
+    languageOptions: { globals: globals.browser },
+  },
+  {
     files: ["**/*.mjs"],
     languageOptions: { globals: globals.node },
   },

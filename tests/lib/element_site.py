@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The npm package of console/, and a panel's site whose pages have its element: files, an endpoint for payloads, and the
-WebSocket, which is passed on to a stand-in for proxxy."""
+"""The npm package of console/, and a panel's site whose pages have its element: files, an endpoint for payloads, and
+the WebSocket, which is passed on to a stand-in for proxxy."""
 
 from __future__ import annotations
 

@@ -183,7 +183,6 @@ class TerminalGuest implements Guest {
 
   #setTyping(typing: boolean): void {
     this.#typing = typing;
-    this.#keyboard.releaseAll();
     this.#events?.changed();
   }
 
@@ -199,11 +198,11 @@ class TerminalGuest implements Guest {
 
   #answers(): void {
     const connection = this.#connection!;
-    const { events, termproxy } = connection;
+    const { channel, events, termproxy } = connection;
     const liveness = new Liveness({
       now: () => performance.now(),
       lastReceived: () => connection.lastReceived,
-      probe: probeServer,
+      probe: () => probeServer(channel.url),
       latency: (milliseconds) => events.latency(milliseconds),
       lost: () => {
         this.#close();

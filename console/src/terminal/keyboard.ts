@@ -44,11 +44,6 @@ export class Keyboard {
     return this.#held;
   }
 
-  releaseAll(): void {
-    this.#held.clear();
-    this.#releasing.clear();
-  }
-
   /** What xterm.js sends for a key, with the modifiers. A phone's keyboard tells of no key, only of its character. */
   typed(text: string): string {
     this.#untold = -Infinity;

@@ -88,8 +88,14 @@ export class Liveness {
   }
 }
 
-/** Asks for the page itself, without its query. Any answer will do, also a refusal. */
-export async function probeServer(): Promise<void> {
-  const request: RequestInit = { method: "HEAD", cache: "no-store", credentials: "omit", redirect: "manual" };
-  await fetch(new URL(location.pathname, location.href), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+/** What is asked for: a small file of the pages, beside proxxy's address. */
+export function probeAddress(websocket: string): URL {
+  return new URL("favicon.svg", websocket.replace(/^ws/, "http"));
+}
+
+/** Asks the web server before proxxy. Any answer will do, also a refusal, and one that a page of another origin may not
+ *  read. */
+export async function probeServer(websocket: string): Promise<void> {
+  const request: RequestInit = { method: "HEAD", mode: "no-cors", cache: "no-store", credentials: "omit" };
+  await fetch(probeAddress(websocket), { ...request, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
 }

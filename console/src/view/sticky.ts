@@ -26,10 +26,9 @@ export class Sticky {
     if (after === "off") this.#hold(modifier, false);
   }
 
-  /** A key was pressed. The guest takes every modifier as released with it. */
+  /** A key was pressed. */
   used(): void {
     this.#release((hold) => hold === "once");
-    for (const [modifier, hold] of this.#held) if (hold === "locked") this.#hold(modifier, true);
   }
 
   reset(): void {
