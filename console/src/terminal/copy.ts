@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text that goes to a clipboard or comes from it: what the user copies and pastes, and what the guest copies with OSC 52.
+// Text for a clipboard and from it: what the user copies and pastes, and what the guest copies with OSC 52.
 
 /** A guest's text is shown and kept: this is enough for any that a person copies. */
 const MAX_BASE64 = 4 * 1024 * 1024;
