@@ -59,7 +59,7 @@ class Server(NamedTuple):
 
     def link(self, guest: str = f"qemu/{GUEST}") -> dict[str, str]:
         """Returns the parameters of the page."""
-        answer = self.request("POST", f"/console/{guest}")
+        answer = self.request("POST", f"/console-link/{guest}")
         assert answer.status == 200 and set(answer.json) == {"link"}, answer
         assert "no-store" in answer.headers["cache-control"]
         url, _, fragment = answer.json["link"].partition("#")
@@ -122,24 +122,25 @@ def test_a_customer_gets_a_link(server: Server, key: str, type: str) -> None:
 
 
 def test_other_customers_get_none(server: Server) -> None:
-    answer = server.request("POST", "/console/qemu/105")
+    answer = server.request("POST", "/console-link/qemu/105")
     assert answer.status == 403 and set(answer.json) == {"error"}
 
 
 def test_wrong_guest_is_an_error_at_the_backend(server: Server) -> None:
     """Proxmox has no guest 99: the library says so before a customer has a link."""
-    answer = server.request("POST", "/console/qemu/99")
+    answer = server.request("POST", "/console-link/qemu/99")
     assert answer.status == 400 and answer.json["error"].lower().startswith("vmid ")
 
 
-@pytest.mark.parametrize("path", ["/console/vm/104", "/console/qemu/x", "/console/qemu/104/x", "/other", "/console/"])
+@pytest.mark.parametrize("path", [
+    "/console-link/vm/104", "/console-link/qemu/x", "/console-link/qemu/104/x", "/other", "/console-link/"])
 def test_other_addresses(server: Server, path: str) -> None:
     assert server.request("POST", path).status == 404
 
 
 def test_a_link_is_made_by_post_alone(server: Server) -> None:
     """Neither an image nor a link on another site makes a link."""
-    answer = server.request("GET", f"/console/qemu/{GUEST}")
+    answer = server.request("GET", f"/console-link/qemu/{GUEST}")
     assert answer.status in (404, 405) and "payload" not in answer.text
 
 

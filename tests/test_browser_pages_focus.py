@@ -42,7 +42,7 @@ ORIGINS = ["own", "other"]
 def in_field(browser: webdriver.Remote) -> str:
     """What stands in the panel's field, which has the focus."""
     assert browser.execute_script("return document.activeElement.id") == "field"
-    return browser.find_element(By.ID, "field").get_property("value")
+    return str(browser.find_element(By.ID, "field").get_property("value"))
 
 
 @pytest.mark.parametrize("origin", ORIGINS)

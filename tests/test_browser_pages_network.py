@@ -24,8 +24,12 @@ OFFLINE = ".notice[data-notice='notice.offline']"
 
 def say(browser: webdriver.Remote, event: str) -> None:
     """As the browser says it. The debugger's own way would end the connections, too."""
-    script = f"Object.defineProperty(navigator, 'onLine', {{ value: {str(event == 'online').lower()}, configurable: true }})"
-    browser.execute_script(f"{script}; dispatchEvent(new Event('{event}'))")
+    script = """
+        const [event] = arguments;
+        Object.defineProperty(navigator, "onLine", { value: event === "online", configurable: true });
+        dispatchEvent(new Event(event));
+    """
+    browser.execute_script(script, event)
 
 
 def received(live: Live, name: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Iterator
 
 import pytest
@@ -24,13 +25,17 @@ from lib.console_pages import (
     wait_sentence,
     wait_text,
 )
-from lib.live_pages import MACHINE, NO_LINK, OFF, USED, Real, kept, press, wait_state
+from lib.framed_pages import FIELD, Framed, told
+from lib.late_proxxy import keys, typed
+from lib.live_pages import MACHINE, NO_LINK, OFF, USED, Live, Real, kept, press, state, wait_state
 from lib.other_browsers import firefox, webkit
 from lib.process import wait_for
 from lib.pve_cluster import RUNNING, STOPPED
 from lib.web import Nginx
 
-pytest_plugins = ("lib.console_pages", "lib.live_pages")
+pytest_plugins = ("lib.console_pages", "lib.live_pages", "lib.framed_pages")
+
+NOTICED_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module", params=[firefox, webkit], ids=["firefox", "webkit"])
@@ -139,3 +144,40 @@ def test_guest_that_is_started(browser: webdriver.Remote, real: Real) -> None:
     guest.status = RUNNING
     choice(browser, "again").click()
     wait_connected(browser, real.site)
+
+
+@pytest.mark.parametrize("name", ["novnc", "xterm"])
+def test_typing_in_a_panel_goes_on_while_the_console_opens(
+    browser: webdriver.Remote, framed: Framed, name: str
+) -> None:
+    framed.open(browser, framed.own, framed.link(name), FIELD)
+    text = ""
+    while len(told(browser, "connected")) < 2:
+        press(browser, "a")
+        text += "a"
+        if len(told(browser, "connected")) == framed.sessions == 1:
+            framed.proxxy.sessions[0].end(1011, "Proxmox: connection lost")
+    press(browser, "end")
+    assert browser.execute_script("return document.getElementById('field').value") == f"{text}end"
+    # The console has the keys as soon as the panel gives them to it.
+    browser.execute_script("frame.contentWindow.postMessage({ type: 'proxxy:command', command: 'focus' }, '*')")
+    wait_for(lambda: browser.execute_script("return document.activeElement.id") == "frame", PAGE_SECONDS, "no focus")
+    press(browser, "guest")
+    came = lambda: (keys if name == "novnc" else typed)(framed.proxxy.sessions[1])  # noqa: E731
+    wait_for(lambda: came() == "guest", PAGE_SECONDS, came)
+
+
+@pytest.mark.parametrize("name", ["novnc", "xterm"])
+def test_dead_network_is_noticed(browser: webdriver.Remote, live: Live, name: str) -> None:
+    browser.get(live.link(name))
+    wait_state(browser, "connected")
+    press(browser, "before")
+    time.sleep(1.0)  # until the picture is drawn
+    live.cable.hang()
+    press(browser, "lost")
+    wait_for(lambda: state(browser) == "reconnecting", NOTICED_SECONDS, lambda: f"still {state(browser)}")
+    live.cable.plug()
+    wait_state(browser, "connected")
+    press(browser, "after")
+    came = lambda: (keys if name == "novnc" else typed)(live.proxxy.sessions[-1])  # noqa: E731
+    wait_for(lambda: came() == "after", PAGE_SECONDS, came)

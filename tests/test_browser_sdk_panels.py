@@ -109,7 +109,7 @@ def test_panel_shows_the_console_and_gets_another_link(browser: webdriver.Remote
     browser.execute_script(AGAIN)
     browser.switch_to.default_content()
     browser.execute_script("postMessage({type: 'proxxy:again'}, '*')")
-    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('/console/qemu')).length"
+    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes('/console-link/')).length"
     wrong.click()  # its answer comes after one to these messages
     error = browser.find_element(By.ID, "error")
     wait_for(lambda: error.text.lower().startswith("vmid"), SECONDS, lambda: f"error: {error.text}")

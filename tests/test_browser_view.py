@@ -151,8 +151,10 @@ def test_the_clipboard_has_both_directions(desk: webdriver.Remote, address: str)
     find(desk, ".clipboard .main").click()
     assert (calls(desk), focused(desk)) == ([["paste", "for the guest"]], "guest")
     press(desk, "clipboard")
+    assert find(desk, '[data-item="clipboard"]').get_attribute("aria-pressed") == "true"
     keys(desk, Keys.ESCAPE)
     assert (find(desk, ".clipboard").is_displayed(), focused(desk)) == (False, "guest")
+    assert find(desk, '[data-item="clipboard"]').get_attribute("aria-pressed") == "false"
 
 
 def test_a_search_says_that_nothing_was_found_and_ends(desk: webdriver.Remote, address: str) -> None:
@@ -224,6 +226,38 @@ def test_a_modifier_of_the_extra_keys_holds_for_a_key(phone: webdriver.Remote, a
     assert find(phone, '[data-item="keyboard"]').get_attribute("aria-pressed") == "true"
 
 
+def test_who_only_looks_has_no_extra_keys(phone: webdriver.Remote, address: str) -> None:
+    show(phone, address)
+    press(phone, "more")
+    find(phone, '[data-entry="viewOnly"]').click()
+    assert not find(phone, ".extra").is_displayed()
+
+
+def test_the_help_is_for_the_device(phone: webdriver.Remote, desk: webdriver.Remote, address: str) -> None:
+    show(phone, address, show="help")
+    assert "pinch" in find(phone, "dialog.help").text
+    show(desk, address, show="help", kind="term")
+    assert "Ctrl+Shift+C" in find(desk, "dialog.help").text and "pinch" not in find(desk, "dialog.help").text
+
+
+def test_no_english_is_shown_before_another_language(desk: webdriver.Remote, address: str) -> None:
+    show(desk, address)
+    before, after = desk.execute_async_script(
+        """const done = arguments[0], shadow = document.createElement("div").attachShadow({ mode: "open" });
+           document.body.append(shadow.host);
+           const controls = { can: () => true, options: () => ({}), focus() {} };
+           const other = new view.constructor(shadow, "vnc", controls);
+           const seen = () => ["tools", "sentence"].map((name) => {
+             const part = shadow.querySelector("." + name);
+             return getComputedStyle(part).visibility === "visible" ? part.textContent : "";
+           });
+           const loading = other.setLanguage("fr"), before = seen();
+           loading.then(() => done([before, seen()]));"""
+    )
+    assert before == ["", ""]
+    assert "Presse-papiers" in after[0] and after[1].startswith("Connexion")
+
+
 def test_the_bar_folds_away_and_comes_back(phone: webdriver.Remote, address: str) -> None:
     show(phone, address, show="fold")
     assert not find(phone, ".bar").is_displayed()
@@ -253,3 +287,16 @@ def test_a_spinner_stands_still_where_motion_is_unwanted(desk: webdriver.Remote,
     desk.execute("cdp", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
     assert desk.execute_script(animation) == "none"
     assert desk.find_element(By.ID, "host").is_displayed()
+
+
+def test_a_screen_has_a_name_for_screen_readers(desk: webdriver.Remote, address: str) -> None:
+    show(desk, address)
+    guest = find(desk, ".guest")
+    assert guest.get_attribute("role") == "application"
+    assert guest.accessible_name == "Screen of web-01.example.net"
+
+
+def test_the_clipboard_is_closed_when_the_console_ends(desk: webdriver.Remote, address: str) -> None:
+    show(desk, address, show="clipboard")
+    desk.execute_script("view.setState('ended')")
+    assert not find(desk, ".clipboard").is_displayed()

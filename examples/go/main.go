@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Example of a panel's backend: POST /console/TYPE/VMID answers {"link": …}, a link to the guest's console. It checks
-// first that the customer may open it. GET / is a small panel, which shows the console in a frame.
+// Example of a panel's backend: POST /console-link/TYPE/VMID answers {"link": …}, a link to the guest's console. It
+// checks first that the customer may open it. GET / is a small panel, which shows the console in a frame.
 package main
 
 import (
@@ -27,7 +27,7 @@ type backend struct {
 }
 
 var (
-	pathPattern   = regexp.MustCompile(`^/console/(qemu|lxc)/([0-9]{1,9})$`)
+	pathPattern   = regexp.MustCompile(`^/console-link/(qemu|lxc)/([0-9]{1,9})$`)
 	originPattern = regexp.MustCompile(`^https?://[^/]*`)
 )
 
@@ -106,7 +106,7 @@ var panel = template.Must(template.New("").Parse(`<!doctype html>
 
   async function open(chosen) {
     guest = chosen;
-    const answer = await fetch("/console/" + guest, { method: "POST" });
+    const answer = await fetch("/console-link/" + guest, { method: "POST" });
     const { link, error = "" } = await answer.json();
     document.querySelector("#error").textContent = error;
     if (link) frame.src = link;

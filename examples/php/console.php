@@ -1,8 +1,8 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
-// Example of a panel's backend: POST /console/TYPE/VMID answers {"link": …}, a link to the guest's console. It checks
-// first that the customer may open it. GET / is a small panel, which shows the console in a frame. To try it, run
-// php -S 127.0.0.1:8080 console.php
+// Example of a panel's backend: POST /console-link/TYPE/VMID answers {"link": …}, a link to the guest's console. It
+// checks first that the customer may open it. GET / is a small panel, which shows the console in a frame. To try it,
+// run php -S 127.0.0.1:8080 console.php
 declare(strict_types=1);
 
 use Proxxy\Console;
@@ -46,7 +46,7 @@ if ($_SERVER['REQUEST_METHOD'] === 'GET' && $_SERVER['REQUEST_URI'] === '/') {
 }
 try {
     [$status, $answer] = $_SERVER['REQUEST_METHOD'] === 'POST'
-        && preg_match('~^/console/(qemu|lxc)/([0-9]{1,9})$~D', $_SERVER['REQUEST_URI'], $found)
+        && preg_match('~^/console-link/(qemu|lxc)/([0-9]{1,9})$~D', $_SERVER['REQUEST_URI'], $found)
         ? openConsole($found[1], (int) $found[2]) : [404, ['error' => 'There is no such page.']];
 } catch (Throwable $error) {
     error_log($error->getMessage()); // no error of the library has a secret in it
@@ -78,7 +78,7 @@ function showPanel(array $guests): void
 
   async function open(chosen) {
     guest = chosen;
-    const answer = await fetch("/console/" + guest, { method: "POST" });
+    const answer = await fetch("/console-link/" + guest, { method: "POST" });
     const { link, error = "" } = await answer.json();
     document.querySelector("#error").textContent = error;
     if (link) frame.src = link;

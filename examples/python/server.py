@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Example of a panel's backend: POST /console/TYPE/VMID answers {"link": …}, a link to the guest's console. It checks
-first that the customer may open it. GET / is a small panel, which shows the console in a frame."""
+"""Example of a panel's backend: POST /console-link/TYPE/VMID answers {"link": …}, a link to the guest's console. It
+checks first that the customer may open it. GET / is a small panel, which shows the console in a frame."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PANEL = """<!doctype html>
 
   async function open(chosen) {
     guest = chosen;
-    const answer = await fetch("/console/" + guest, { method: "POST" });
+    const answer = await fetch("/console-link/" + guest, { method: "POST" });
     const { link, error = "" } = await answer.json();
     document.querySelector("#error").textContent = error;
     if (link) frame.src = link;
@@ -74,7 +74,7 @@ class Panel(BaseHTTPRequestHandler):
             self.answer_json(404, {"error": "There is no such page."})
 
     def do_POST(self) -> None:
-        found = re.fullmatch(r"/console/(qemu|lxc)/([0-9]{1,9})", self.path)
+        found = re.fullmatch(r"/console-link/(qemu|lxc)/([0-9]{1,9})", self.path)
         if not found:
             self.answer_json(404, {"error": "There is no such page."})
             return

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Example of a panel's backend: POST /console/TYPE/VMID answers {"link": …}, a link to the guest's console. It checks
-// first that the customer may open it. GET / is a small panel, which shows the console in a frame.
+// Example of a panel's backend: POST /console-link/TYPE/VMID answers {"link": …}, a link to the guest's console. It
+// checks first that the customer may open it. GET / is a small panel, which shows the console in a frame.
 import { createServer, type IncomingMessage } from "node:http";
 import { InvalidOption, Proxxy, type GuestType } from "@proxxy/sdk";
 
@@ -36,7 +36,7 @@ const panel = `<!doctype html>
 
   async function open(chosen) {
     guest = chosen;
-    const answer = await fetch("/console/" + guest, { method: "POST" });
+    const answer = await fetch("/console-link/" + guest, { method: "POST" });
     const { link, error = "" } = await answer.json();
     document.querySelector("#error").textContent = error;
     if (link) frame.src = link;
@@ -52,7 +52,7 @@ const panel = `<!doctype html>
 `;
 
 const server = createServer(async (request, response) => {
-  const [, type, vmid] = /^\/console\/(qemu|lxc)\/(\d{1,9})$/.exec(request.url ?? "") ?? [];
+  const [, type, vmid] = /^\/console-link\/(qemu|lxc)\/(\d{1,9})$/.exec(request.url ?? "") ?? [];
   if (request.method === "GET" && request.url === "/") {
     response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" }).end(panel);
     return;

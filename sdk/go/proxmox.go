@@ -173,7 +173,7 @@ func (p *Proxmox) post(ctx context.Context, path, form string) (*answer, []byte,
 	address := "https://" + place + "/api2/json/" + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form))
 	if err != nil {
-		return nil, nil, unreachable(place, err)
+		return nil, nil, p.unreachable(place, err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if p.Token != "" {
@@ -184,15 +184,15 @@ func (p *Proxmox) post(ctx context.Context, path, form string) (*answer, []byte,
 	}
 	response, err := p.client().Do(request)
 	if err != nil {
-		return nil, nil, unreachable(place, err)
+		return nil, nil, p.unreachable(place, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
 	if err != nil {
-		return nil, nil, unreachable(place, err)
+		return nil, nil, p.unreachable(place, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, body, refusal(response)
+		return nil, body, p.refusal(response)
 	}
 	var whole struct{ Data *answer }
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
@@ -207,16 +207,16 @@ func badAnswer(words string) error {
 	return &ProxmoxError{Status: http.StatusOK, Reason: Other, Words: words}
 }
 
-func unreachable(place string, err error) error {
+func (p *Proxmox) unreachable(place string, err error) error {
 	var where *url.Error
 	words := err.Error()
 	if errors.As(err, &where) { // without the URL
 		words = where.Err.Error()
 	}
-	return &ProxmoxError{Reason: Unreachable, Words: plain(place + ": " + words), Err: err}
+	return &ProxmoxError{Reason: Unreachable, Words: p.plain(place + ": " + words), Err: err}
 }
 
-func refusal(response *http.Response) error {
+func (p *Proxmox) refusal(response *http.Response) error {
 	reason := Other
 	switch {
 	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden:
@@ -224,7 +224,7 @@ func refusal(response *http.Response) error {
 	case noGuest.MatchString(response.Status):
 		reason = NoGuest
 	}
-	return &ProxmoxError{Status: response.StatusCode, Reason: reason, Words: plain(response.Status)}
+	return &ProxmoxError{Status: response.StatusCode, Reason: reason, Words: p.plain(response.Status)}
 }
 
 // client trusts the options' CA or certificate, or the system's CAs, and follows no redirect.
@@ -253,8 +253,14 @@ func (p *Proxmox) client() *http.Client {
 	}}
 }
 
-// plain makes words for one line of a log.
-func plain(words string) string {
+// plain makes words for one line of a log. A server may repeat what it was sent.
+func (p *Proxmox) plain(words string) string {
+	_, secret, _ := strings.Cut(p.Token, "=")
+	for _, secret := range []string{secret, p.Ticket, p.CSRF} {
+		if secret != "" {
+			words = strings.ReplaceAll(words, secret, "...")
+		}
+	}
 	words = strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7E {
 			return '?'

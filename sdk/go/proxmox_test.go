@@ -191,7 +191,7 @@ func TestOpenConsoleTellsProxmoxsErrors(t *testing.T) {
 func refusedBy(t *testing.T, status int, words string) ProxmoxReason {
 	t.Helper()
 	var refused *ProxmoxError
-	err := refusal(&http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", words)})
+	err := (&Proxmox{}).refusal(&http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", words)})
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), words) {
 		t.Error(err)
 	}

@@ -203,7 +203,7 @@ func (c *Console) fragment() (string, error) {
 	}{
 		{"Title", c.Title, "title is not 1 to 256 bytes of UTF-8 without control characters",
 			func(text string) bool { return len(text) <= titleMax && isPlain(text) }},
-		{"Again", c.Again, "again is not a path of the page's origin, like /console/100",
+		{"Again", c.Again, "again is not a path of the page's origin, like /console-link/100",
 			againPattern.MatchString},
 		{"Bar", c.Bar, "bar is not none", func(text string) bool { return text == "none" }},
 		{"Lang", c.Lang, "lang is not a language, like de or pt-BR", langPattern.MatchString},

@@ -23,7 +23,7 @@ FIELD = """
 """
 FRAME = """
     window.heard = [];
-    const frame = document.createElement("iframe");
+    window.frame = document.createElement("iframe");
     addEventListener("message", ({ source, data }) => source === frame.contentWindow && heard.push(data));
     frame.id = "frame";
     frame.width = 900;

@@ -27,14 +27,14 @@ class Session:
         self.connection = connection
         self.received = bytearray()
         self._lock = threading.Lock()
-        self._ended = False
+        self.ended = False
 
     def send(self, data: bytes, opcode: int = BINARY) -> None:
         """Sends a frame, unless a Close was sent."""
         with self._lock:
-            if not self._ended:
+            if not self.ended:
                 self.connection.send_frame(opcode, data)
-                self._ended = opcode == CLOSE
+                self.ended = opcode == CLOSE
 
     def end(self, code: int, reason: str) -> None:
         self.send(close_payload(code, reason), CLOSE)

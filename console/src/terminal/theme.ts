@@ -8,7 +8,7 @@ const PREFIX = "--proxxy-terminal-";
 /** The names of xterm.js, their custom properties, and what they are without one. Text has a contrast of at least 4.5
  *  to 1 with the background, "black" aside. */
 const COLOURS = {
-  background: ["background", "var(--proxxy-screen, light-dark(#14181e, #0b0e12))"],
+  background: ["background", "var(--proxxy-screen, #0b0e12)"],
   foreground: ["foreground", "var(--proxxy-on-screen, #e6e8eb)"],
   cursor: ["cursor", "#e6e8eb"],
   cursorAccent: ["cursor-text", "#0b0e12"],

@@ -20,11 +20,11 @@ export class ClipboardPanel extends Dialog {
   #paste = makeButton({ class: "plain" }, () => void pasteInto(this.#to));
   #cannot = make("p", { class: "hint" });
   #send = makeButton({ class: "main" }, () => this.#sendIn());
-  #copied: () => void;
+  #told: { copied(): void; closed(): void };
 
-  constructor(context: Context, copied: () => void) {
+  constructor(context: Context, told: { copied(): void; closed(): void }) {
     super(context, "clipboard", "clipboard.title");
-    this.#copied = copied;
+    this.#told = told;
     this.#paste.hidden = !canReadClipboard();
     this.body.append(
       make("div", { class: "label-row" }, this.#fromLabel, this.#copy), this.#from,
@@ -77,6 +77,7 @@ export class ClipboardPanel extends Dialog {
   protected override closed(): void {
     this.#to.value = ""; // it may be a password
     this.#check();
+    this.#told.closed();
   }
 
   #open(): void {
@@ -95,7 +96,7 @@ export class ClipboardPanel extends Dialog {
   async #copyOut(): Promise<void> {
     try {
       await navigator.clipboard.writeText(this.#from.value);
-      this.#copied();
+      this.#told.copied();
     } catch {
       this.#from.focus(); // not allowed: then it is copied by hand
       this.#from.select();

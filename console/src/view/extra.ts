@@ -69,6 +69,7 @@ export class ExtraKeys implements Part {
 
   update(status: Status): void {
     const off = !takesInput(status);
+    this.element.hidden = status.options.viewOnly;
     if (off) this.#sticky.reset();
     for (const button of [...this.#keys.keys(), ...this.#modifiers.keys()]) setFlag(button, "aria-disabled", off);
     this.#showHeld();

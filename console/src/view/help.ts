@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dialog that says how to use the bar and leave the screen by keyboard.
+// The dialog that says how to use the bar, leave the screen by keyboard, and use a touch screen.
 
 import type { Context } from "./context.js";
 import { Dialog } from "./dialog.js";
 import { make, setText } from "./dom.js";
 
-const LINES = ["help.leave", "help.move", "help.back"];
+const KEYBOARD = ["help.leave", "help.move", "help.back"];
+const COPY = ["help.copy"]; // of a terminal, with a keyboard
+const FINGERS = ["help.tap", "help.pinch"]; // of a screen
+const EXTRA_KEYS = ["help.hold"];
 
 export class HelpDialog extends Dialog {
-  #lines = LINES.map(() => make("li"));
+  #lines: [string, HTMLElement][];
 
-  constructor(context: Context) {
+  constructor(context: Context, touch: boolean) {
     super(context, "help", "help.title");
-    this.body.append(make("ul", {}, ...this.#lines));
+    const screen = context.kind === "vnc";
+    const names = touch ? [...(screen ? FINGERS : []), ...EXTRA_KEYS, ...KEYBOARD] : [...(screen ? [] : COPY), ...KEYBOARD];
+    this.#lines = names.map((name) => [name, make("li")]);
+    this.body.append(make("ul", {}, ...this.#lines.map(([, line]) => line)));
     this.foot.hidden = true;
   }
 
@@ -22,6 +28,6 @@ export class HelpDialog extends Dialog {
 
   override translate(): void {
     super.translate();
-    LINES.forEach((name, index) => setText(this.#lines[index], this.context.language.word(name)));
+    for (const [name, line] of this.#lines) setText(line, this.context.language.word(name));
   }
 }

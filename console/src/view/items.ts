@@ -27,7 +27,7 @@ const ITEMS: Item[] = [
   { id: "keyboard", icon: "keyboard", word: "bar.keyboard", type: "toggle", group: 0, keep: 100, touch: true },
   { id: "keys", icon: "keys", word: "bar.keys", type: "menu", group: 1, keep: 90 },
   { id: "type", icon: "type", word: "bar.type", type: "button", group: 1, keep: 70, kind: "vnc" },
-  { id: "clipboard", icon: "clipboard", word: "bar.clipboard", type: "button", group: 1, keep: 80 },
+  { id: "clipboard", icon: "clipboard", word: "bar.clipboard", type: "toggle", group: 1, keep: 80 },
   { id: "scaling", icon: "scaling", word: "bar.scaling", type: "menu", group: 2, keep: 60, kind: "vnc" },
   { id: "quality", icon: "quality", word: "bar.quality", type: "menu", group: 2, keep: 30, kind: "vnc" },
   { id: "smaller", icon: "smaller", word: "bar.smaller", type: "button", group: 2, keep: 51, kind: "term" },

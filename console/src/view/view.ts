@@ -2,7 +2,7 @@
 // All that is seen around a guest's screen, inside the element's shadow root.
 
 import type { Kind } from "../guest.js";
-import { ENGLISH, load } from "../i18n.js";
+import { choose, ENGLISH, load } from "../i18n.js";
 import type { Controls, Message, Notice, State, ViewLike } from "../view.js";
 import barStyle from "./bar.css";
 import { Bar } from "./bar.js";
@@ -25,6 +25,7 @@ import touch from "./touch.css";
 import { TypeDialog } from "./type.js";
 
 const COPIED_MS = 2000;
+const WORDS_MS = 1000; // without the words of another language, before English is shown
 const FONT_MIN = 8; // pixels
 const FONT_MAX = 40;
 
@@ -47,6 +48,7 @@ export class View implements ViewLike {
   #keyboardShown = false;
   #label = "";
   #language = 0; // counts calls of setLanguage(): the last one counts
+  #worded = 0; // ends the time without words; 0 is before it
 
   constructor(root: ShadowRoot, kind: Kind, controls: Controls) {
     const state: State = "connecting";
@@ -55,13 +57,17 @@ export class View implements ViewLike {
     this.#menu = new Menu(context);
     this.#message = new MessageBox(context);
     this.#notices = new Notices(context);
-    this.#clipboard = new ClipboardPanel(context, () => this.notify({ words: { word: "notice.copied" } }, COPIED_MS));
+    this.#clipboard = new ClipboardPanel(context, {
+      copied: () => this.notify({ words: { word: "notice.copied" } }, COPIED_MS),
+      closed: () => this.update(),
+    });
     this.#type = new TypeDialog(context);
-    this.#helpDialog = new HelpDialog(context);
+    const touch = isTouch();
+    this.#helpDialog = new HelpDialog(context, touch);
     this.#search = new SearchField(context, () => this.update());
     this.#extra = new ExtraKeys(context);
     this.#handle = makeButton({ class: "handle" }, () => this.#fold(false), makeIcon("unfold"));
-    this.#bar = new Bar(context, { touch: isTouch(), fullScreen: document.fullscreenEnabled }, {
+    this.#bar = new Bar(context, { touch, fullScreen: document.fullscreenEnabled }, {
       press: (id, from) => this.#press(id, from),
       pressed: (id) => this.#isPressed(id),
       openMenu: (from, name, sections) => this.#menu.toggle(from, name, sections),
@@ -78,7 +84,7 @@ export class View implements ViewLike {
     if (state === "ended") {
       this.#menu.close("leave");
       this.#search.close();
-      if (this.#type.element.open) this.#type.element.close();
+      for (const { element } of [this.#type, this.#clipboard]) if (element.open) element.close();
     }
     this.#write();
   }
@@ -119,10 +125,19 @@ export class View implements ViewLike {
 
   async setLanguage(language: string): Promise<void> {
     const call = ++this.#language;
+    this.#waitForWords(choose([language]));
     const loaded = await load(language);
     if (call !== this.#language) return;
     this.#context.language = loaded;
     this.#write();
+    this.#view.classList.remove("wordless");
+  }
+
+  /** For the first language only: what has the focus must not be hidden. */
+  #waitForWords(language: string): void {
+    if (this.#worded || language === ENGLISH.id) return;
+    this.#view.classList.add("wordless");
+    this.#worded = window.setTimeout(() => this.#view.classList.remove("wordless"), WORDS_MS);
   }
 
   setBar(bar: "full" | "none"): void {
@@ -194,7 +209,7 @@ export class View implements ViewLike {
     this.#view.dataset.state = state;
     const label = this.#label || language.word(`name.${kind}`);
     this.#context.label = label;
-    this.screen.setAttribute("aria-label", language.word("screen.name", { label }));
+    this.#nameScreen(language.word("screen.name", { label }));
     this.#help.textContent = language.word("screen.help");
     this.#handle.setAttribute("aria-label", language.word("bar.unfold"));
     const parts: Part[] = [
@@ -202,6 +217,15 @@ export class View implements ViewLike {
     ];
     for (const part of parts) part.translate();
     this.update();
+  }
+
+  /** A canvas that has the focus has no name of its own, and its keys are the guest's, not a screen reader's. */
+  #nameScreen(name: string): void {
+    this.screen.setAttribute("aria-label", name);
+    for (const canvas of this.screen.querySelectorAll("canvas[tabindex]")) {
+      const attributes = { "role": "application", "aria-label": name, "aria-describedby": "help-text" };
+      for (const [attribute, value] of Object.entries(attributes)) canvas.setAttribute(attribute, value);
+    }
   }
 
   #fold(folded: boolean): void {
@@ -224,6 +248,8 @@ export class View implements ViewLike {
         return options.viewOnly;
       case "screenReader":
         return options.screenReader;
+      case "clipboard":
+        return this.#clipboard.isOpen;
       case "search":
         return this.#search.isOpen;
       default:
@@ -239,7 +265,7 @@ export class View implements ViewLike {
       scaling: () => this.#openMenu(id, from),
       quality: () => this.#openMenu(id, from),
       type: () => this.#type.open(),
-      clipboard: () => this.#clipboard.toggle(),
+      clipboard: () => this.#toggleClipboard(),
       search: () => this.#toggleSearch(),
       help: () => this.#helpDialog.open(),
     };
@@ -276,6 +302,11 @@ export class View implements ViewLike {
     this.#context.controls.set(options);
     this.update();
     this.#context.controls.focus();
+  }
+
+  #toggleClipboard(): void {
+    this.#clipboard.toggle();
+    this.update();
   }
 
   #toggleSearch(): void {

@@ -30,7 +30,6 @@ export class Picture {
     inset: "0",
     display: "grid",
     placeContent: "safe center",
-    overflow: "auto",
     overscrollBehavior: "none",
     touchAction: "none",
   });
@@ -141,6 +140,7 @@ export class Picture {
   layOut(): void {
     const { width, height } = this.#size;
     const exact = width > 0 && (this.#zoom !== null || this.#scaling === "actual");
+    this.pane.style.overflow = exact ? "auto" : "hidden"; // rounded sizes are no reason to scroll
     this.target.style.width = exact ? `${width * this.scale}px` : `${this.pane.clientWidth}px`;
     this.target.style.height = exact ? `${height * this.scale}px` : `${this.pane.clientHeight}px`;
     if (!this.#rfb) return;

@@ -30,7 +30,7 @@ function checkPageOptions({ title, again, panel, lang, layout, viewOnly, bar }: 
   const matches = (pattern: RegExp) => (value: unknown) => isText(value) && pattern.test(value);
   check("title", title, (value) => value === "" || isLine(value, LINE_MAX), "is not one line of text");
   const isPath = (value: unknown) => isLine(value, LINE_MAX) && /^\/(?![/\\])/.test(value);
-  check("again", again, isPath, "is not a path, like /console/100");
+  check("again", again, isPath, "is not a path, like /console-link/100");
   check("panel", panel, areOrigins, "is not a list of origins, like https://panel.example.com");
   check("lang", lang, matches(LANGUAGE), "is not a language, like de or pt-BR");
   check("layout", layout, matches(LAYOUT), "is not the name of a keyboard layout");

@@ -9,6 +9,7 @@ import { authority, parseHost, type Host } from "./host.js";
 const PORT = 8006;
 const ANSWER_MS = 10_000; // Proxmox answers a wrong token after 3 s
 const ANSWER_MAX = 1 << 20; // bytes; Proxmox's answer has about 3 KiB
+const WORDS_MAX = 200; // characters of a server's words
 
 export interface Proxmox {
   host: string;
@@ -42,9 +43,12 @@ function connectTLS(proxmox: Proxmox, { name, port = PORT }: Host): Promise<TLSS
   const isName = /[a-z]/i.test(name) && !name.includes(":");
   return new Promise((resolve, reject) => {
     const socket = connect({ host: name, port, servername: isName ? name : undefined, ...trust });
-    socket.setTimeout(ANSWER_MS, () => socket.destroy(new Error("no answer in time")));
+    // setTimeout() of the socket would begin again with each byte.
+    const timer = setTimeout(() => socket.destroy(new Error("no answer in time")), ANSWER_MS);
+    socket.once("close", () => clearTimeout(timer));
     socket.once("error", reject);
     socket.once("secureConnect", () => {
+      clearTimeout(timer);
       if (wanted && fingerprintOf(socket) !== wanted)
         socket.destroy(new Error("its certificate has another fingerprint"));
       else resolve(socket);
@@ -74,7 +78,7 @@ function post(socket: TLSSocket, path: string, host: string, proxmox: Proxmox, f
       response.on("error", reject);
       response.on("end", () => {
         const { statusCode: status = 0, statusMessage = "" } = response;
-        resolve({ status, words: statusMessage.slice(0, 200), body: Buffer.concat(chunks).toString() });
+        resolve({ status, words: plain(statusMessage, proxmox), body: Buffer.concat(chunks).toString() });
       });
     });
     sent.on("error", reject);
@@ -97,6 +101,13 @@ async function ask(proxmox: Proxmox, path: string, form: string): Promise<Answer
   } finally {
     socket?.destroy();
   }
+}
+
+/** Makes words for one line of a log. A server may repeat what it was sent. */
+function plain(words: string, { identity, csrf }: Proxmox) {
+  const secrets = [identity.replace(/^PVEAPIToken=[^=]*=/, ""), csrf];
+  for (const secret of secrets) if (secret) words = words.replaceAll(secret, "...");
+  return words.replace(/[^\x20-\x7e]/g, "?").slice(0, WORDS_MAX);
 }
 
 /** OpenSSL's words for some certificates do not name the certificate. */

@@ -44,7 +44,7 @@ final class Api
                 $status === 500 && preg_match('/^Configuration file .* does not exist/', $reason) === 1
                     => ProxmoxError::NO_GUEST,
                 default => ProxmoxError::OTHER,
-            }, self::words("$status $reason"));
+            }, $this->words("$status $reason"));
         }
         $answer = json_decode($body, true, 16)['data'] ?? [];
         $ticket = $answer['ticket'] ?? null;
@@ -143,11 +143,15 @@ final class Api
 
     private function unreachable(string $why): ProxmoxError
     {
-        return new ProxmoxError(0, ProxmoxError::UNREACHABLE, self::words("$this->authority: $why"));
+        return new ProxmoxError(0, ProxmoxError::UNREACHABLE, $this->words("$this->authority: $why"));
     }
 
-    private static function words(string $text): string
+    /** Makes words for one line of a log. A server may repeat what it was sent. */
+    private function words(string $text): string
     {
+        $secret = explode('=', (string) $this->proxmox->token, 2)[1] ?? '';
+        $secrets = array_filter([$secret, (string) $this->proxmox->ticket, (string) $this->proxmox->csrf]);
+        $text = str_replace($secrets, '...', $text);
         return substr((string) preg_replace('/[^\x20-\x7e]/', '?', $text), 0, self::REASON_MAX);
     }
 }

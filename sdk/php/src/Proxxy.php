@@ -136,7 +136,7 @@ final class Proxxy
         $checks = [
             'title' => [self::isText($console->title), 'title is not 1 to 256 bytes of UTF-8'],
             'again' => [preg_match('~^/(?![/\\\\])[\x21-\x5b\x5d-\x7e]*$~D', $console->again ?? '/') === 1,
-                "again is not a path of the page's origin, like /console/100"],
+                "again is not a path of the page's origin, like /console-link/100"],
             'panel' => [array_filter($console->panel, static fn ($origin): bool => !is_string($origin)
                 || !preg_match('~^https?://~i', $origin) || !Host::isOrigin($origin)) === [],
                 'panel is not a list of origins, like https://panel.example.com'],

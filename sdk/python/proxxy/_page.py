@@ -49,7 +49,7 @@ def _check(options: Given) -> None:
 
     title, bar = options.get("title"), options.get("bar")
     check("title", title == "" or is_line(title, LINE_MAX), "is not one line of text")
-    check("again", _is_path(options.get("again")), "is not a path, like /console/100")
+    check("again", _is_path(options.get("again")), "is not a path, like /console-link/100")
     check("panel", _are_origins(options.get("panel", ())), "is not a list of origins, like https://panel.example.com")
     check("lang", _matches(_LANGUAGE, options.get("lang")), "is not a language, like de or pt-BR")
     check("layout", _matches(_LAYOUT, options.get("layout")), "is not the name of a keyboard layout")

@@ -8,17 +8,22 @@ import hmac
 import http.client
 import json
 import re
+import socket
 import ssl
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 from ._claims import is_line, is_text
 from ._host import Host, parse_host
 from .errors import InvalidOption, ProxmoxError, ProxmoxReason
 
 PORT = 8006
-ANSWER_SECONDS = 10.0  # Proxmox answers a wrong token after 3 s
+ANSWER_SECONDS = 10.0  # for all of an answer; Proxmox answers a wrong token after 3 s
 ANSWER_MAX = 1 << 20  # bytes; Proxmox's answer has about 3 KiB
+WORDS_MAX = 200  # characters of a server's words
 TOKEN_MAX = 4000  # bytes
 TICKET_MAX = 4096  # bytes
 CSRF_MAX = 256  # bytes
@@ -89,21 +94,34 @@ def _tls(proxmox: Proxmox) -> ssl.SSLContext:
     return context
 
 
-def _connect(proxmox: Proxmox, host: Host) -> http.client.HTTPSConnection:
-    """Connects, and checks the certificate before anything is sent."""
-    port = host.port or PORT
-    connection = http.client.HTTPSConnection(host.name, port, timeout=ANSWER_SECONDS, context=_tls(proxmox))
+def _cut(connection: socket.socket) -> None:
     try:
-        connection.connect()
-        if proxmox.fingerprint is not None:
-            certificate = connection.sock.getpeercert(binary_form=True)
-            digits = hashlib.sha256(certificate or b"").hexdigest()
-            if not hmac.compare_digest(digits, proxmox.fingerprint.replace(":", "").lower()):
-                raise ssl.SSLError("its certificate has another fingerprint")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # SSLSocket's own is not for another thread
+    except OSError:
+        pass  # it has ended
+
+
+@contextmanager
+def _connect(proxmox: Proxmox, host: Host) -> Iterator[http.client.HTTPSConnection]:
+    """Connects, and checks the certificate before anything is sent. Cuts the connection after ANSWER_SECONDS."""
+    context = _tls(proxmox)
+    connection = http.client.HTTPSConnection(host.name, host.port or PORT, context=context)
+    plain = socket.create_connection((connection.host, connection.port), ANSWER_SECONDS)
+    with context.wrap_socket(plain, server_hostname=host.name, do_handshake_on_connect=False) as tls:
+        # A socket's timeout begins again with each byte.
+        timer = threading.Timer(ANSWER_SECONDS, _cut, [tls])
+        timer.daemon = True
+        timer.start()
+        try:
+            tls.do_handshake()
+            if proxmox.fingerprint is not None:
+                digits = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+                if not hmac.compare_digest(digits, proxmox.fingerprint.replace(":", "").lower()):
+                    raise ssl.SSLError("its certificate has another fingerprint")
+            connection.sock = tls
+            yield connection
+        finally:
+            timer.cancel()
 
 
 def _post(proxmox: Proxmox, path: str, form: str) -> _Answer:
@@ -112,18 +130,27 @@ def _post(proxmox: Proxmox, path: str, form: str) -> _Answer:
     fields = {"Authorization": proxmox.identity, "Content-Type": "application/x-www-form-urlencoded"}
     if proxmox.csrf is not None:
         fields |= {"Authorization": f"PVEAuthCookie={proxmox.identity}", "CSRFPreventionToken": proxmox.csrf}
+    deadline = time.monotonic() + ANSWER_SECONDS
     try:
-        connection = _connect(proxmox, host)
-        try:
+        with _connect(proxmox, host) as connection:
             connection.request("POST", path, form, fields)
             response = connection.getresponse()
             body = response.read(ANSWER_MAX)
-        finally:
-            connection.close()
+        if time.monotonic() >= deadline:
+            raise TimeoutError
     except (OSError, http.client.HTTPException) as error:
-        why = f"Proxmox at {host.authority(PORT)} cannot be reached: {_words(error)}"
+        words = "no answer in time" if time.monotonic() >= deadline else _words(error)
+        why = _plain(f"Proxmox at {host.authority(PORT)} cannot be reached: {words}", proxmox)
         raise ProxmoxError(0, "unreachable", why) from None
-    return _Answer(response.status, response.reason[:200], body.decode(errors="replace"))
+    return _Answer(response.status, _plain(response.reason, proxmox), body.decode(errors="replace"))
+
+
+def _plain(words: str, proxmox: Proxmox) -> str:
+    """Makes words for one line of a log. A server may repeat what it was sent."""
+    secrets = proxmox.ticket, proxmox.csrf, (proxmox.token or "").partition("=")[2]
+    for secret in filter(None, secrets):
+        words = words.replace(secret, "...")
+    return re.sub(r"[^\x20-\x7e]", "?", words)[:WORDS_MAX]
 
 
 def _words(error: Exception) -> str:
@@ -149,7 +176,7 @@ def _read_grant(answer: _Answer) -> Grant:
         ticket, port, user, password = data["ticket"], data["port"], data.get("user"), data.get("password")
         if is_text(ticket) and ticket and 1 <= int(port) <= 65535 and _optional(user) and _optional(password):
             return Grant(ticket, port, user or None, password or None)
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         pass
     raise ProxmoxError(answer.status, "other", "Proxmox: the answer has no console ticket")
 
