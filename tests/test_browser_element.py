@@ -269,6 +269,7 @@ def test_methods(panel: Panel) -> None:
     session = panel.connect()
     panel.browser.execute_async_script("one.type('ab c').then(arguments[0])")
     wait_typed(session, "ab c")
+    wait_for(lambda: len(messages(session)[b"\x04"]) == 8, SECONDS, "a key is down")
     session.received.clear()
     panel.run("one.sendKeys(['Control', 'x']); one.ctrlAltDel(); one.paste('pasted')")
     wait_for(lambda: messages(session).get(b"\x06"), SECONDS, "nothing pasted")
