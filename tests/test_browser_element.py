@@ -120,7 +120,7 @@ def wait_typed(session: Session, text: str) -> None:
 
 
 def ended(session: Session) -> bool:
-    return session._ended
+    return session.ended
 
 
 def stays(condition: Callable[[], bool], seconds: float = SHORT) -> bool:
