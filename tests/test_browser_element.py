@@ -394,6 +394,15 @@ def test_again_goes_to_its_address_unless_prevented(panel: Panel) -> None:
     wait_for(lambda: panel.browser.current_url.endswith("/panel?again"), SECONDS, "nothing happens")
 
 
+def test_again_runs_no_script(panel: Panel) -> None:
+    panel.open()
+    panel.connect(again="javascript:document.title = 'taken'")
+    panel.proxxy.sessions[0].end(1008, "Payload has expired: exp was 61 s ago")
+    panel.wait("one.state === 'ended'")
+    panel.part("[data-choice=panel]").click()
+    assert stays(lambda: panel.browser.title != "taken")
+
+
 # --- without a bar ----------------------------------------------------------------------------
 
 
