@@ -16,6 +16,11 @@ export default [
     languageOptions: { globals: globals.browser },
   },
   {
+    files: ["console/examples/**/*.js"],
+    ignores: ["**/vite.config.js"],
+    languageOptions: { globals: globals.browser },
+  },
+  {
     files: ["**/*.mjs"],
     languageOptions: { globals: globals.node },
   },
