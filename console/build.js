@@ -14,7 +14,7 @@ import { build, transform } from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const MODULES = join(HERE, "node_modules");
-const BROWSERS = ["chrome120", "firefox121", "safari17"];
+const BROWSERS = ["chrome123", "firefox121", "safari17.5"];
 const TOOLS = ["esbuild", "typescript"]; // nothing of them is in what is built
 const VNC_LIMIT = 120 * 1024; // bytes, compressed, of the bundle that a screen on a slow network waits for
 const TEXT = /\.(html|js|svg|txt)$/;

@@ -119,10 +119,6 @@ def wait_typed(session: Session, text: str) -> None:
     wait_for(lambda: keys(session) == text, SECONDS, lambda: f"{keys(session)!r}, not {text!r}")
 
 
-def ended(session: Session) -> bool:
-    return session.ended
-
-
 def stays(condition: Callable[[], bool], seconds: float = SHORT) -> bool:
     """Whether it holds for that long."""
     deadline = time.monotonic() + seconds
@@ -144,10 +140,10 @@ def test_two_elements_have_a_session_each(panel: Panel) -> None:
     wait_typed(first, "first")
     wait_typed(second, "second")
     panel.run("two.remove()")
-    wait_for(lambda: ended(second), SECONDS, "the session goes on")
-    assert panel.run("return one.state") == "connected" and not ended(first)
+    wait_for(lambda: second.ended, SECONDS, "the session goes on")
+    assert panel.run("return one.state") == "connected" and not first.ended
     panel.run("one.payload = ''")
-    wait_for(lambda: ended(first), SECONDS, "the session goes on")
+    wait_for(lambda: first.ended, SECONDS, "the session goes on")
     assert len(panel.proxxy.sessions) == 2
 
 
@@ -155,7 +151,7 @@ def test_element_that_is_moved_opens_its_console_again(panel: Panel) -> None:
     panel.open()
     first = panel.connect()
     panel.run("document.body.append(one)")
-    wait_for(lambda: ended(first) and len(panel.proxxy.sessions) == 2, SECONDS, "no other session")
+    wait_for(lambda: first.ended and len(panel.proxxy.sessions) == 2, SECONDS, "no other session")
     panel.wait("one.state === 'connected'")
 
 
@@ -174,7 +170,7 @@ def test_page_that_is_left_ends_the_session_and_back_opens_it(panel: Panel) -> N
     session = panel.connect()
     panel.site.pages["/other"] = PAGE
     panel.browser.get(f"{panel.site.url}/other")
-    wait_for(lambda: ended(session), SECONDS, "the session goes on")
+    wait_for(lambda: session.ended, SECONDS, "the session goes on")
     panel.browser.back()
     if panel.run("return window.ready && one.payload !== ''"):  # else the browser did not keep the page
         panel.wait("one.state === 'connected'")
@@ -255,7 +251,7 @@ def test_attributes_change_while_a_console_is_shown(panel: Panel) -> None:
     dark = panel.part(".bar").value_of_css_property("background-color")
     panel.run("one.theme = 'light'")
     assert panel.part(".bar").value_of_css_property("background-color") != dark
-    assert len(panel.proxxy.sessions) == 1 and not ended(session)
+    assert len(panel.proxxy.sessions) == 1 and not session.ended
 
 
 def test_another_type_is_another_console(panel: Panel) -> None:
@@ -263,7 +259,7 @@ def test_another_type_is_another_console(panel: Panel) -> None:
     first = panel.connect()
     panel.proxxy.guest = terminal
     panel.run("one.setAttribute('type', 'term')")
-    wait_for(lambda: ended(first) and len(panel.proxxy.sessions) == 2, SECONDS, "no other session")
+    wait_for(lambda: first.ended and len(panel.proxxy.sessions) == 2, SECONDS, "no other session")
     panel.wait("one.text().includes('root@guest')")
     assert panel.run("return one.kind") == "term"
 
@@ -273,6 +269,7 @@ def test_methods(panel: Panel) -> None:
     session = panel.connect()
     panel.browser.execute_async_script("one.type('ab c').then(arguments[0])")
     wait_typed(session, "ab c")
+    wait_for(lambda: len(messages(session)[b"\x04"]) == 8, SECONDS, "a key is down")
     session.received.clear()
     panel.run("one.sendKeys(['Control', 'x']); one.ctrlAltDel(); one.paste('pasted')")
     wait_for(lambda: messages(session).get(b"\x06"), SECONDS, "nothing pasted")
@@ -395,6 +392,15 @@ def test_again_goes_to_its_address_unless_prevented(panel: Panel) -> None:
     panel.run("one.removeEventListener('again', prevent)")
     panel.part("[data-choice=panel]").click()
     wait_for(lambda: panel.browser.current_url.endswith("/panel?again"), SECONDS, "nothing happens")
+
+
+def test_again_runs_no_script(panel: Panel) -> None:
+    panel.open()
+    panel.connect(again="javascript:document.title = 'taken'")
+    panel.proxxy.sessions[0].end(1008, "Payload has expired: exp was 61 s ago")
+    panel.wait("one.state === 'ended'")
+    panel.part("[data-choice=panel]").click()
+    assert stays(lambda: panel.browser.title != "taken")
 
 
 # --- without a bar ----------------------------------------------------------------------------

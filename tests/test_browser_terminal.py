@@ -132,6 +132,14 @@ def test_a_program_pastes_in_brackets(page: Page, terminal: ScriptedTerminal) ->
     terminal.wait_heard("\x1b[200~a\rb\x1b[201~")
 
 
+def test_pasted_text_cannot_end_the_paste(page: Page, terminal: ScriptedTerminal) -> None:
+    """A web page can hide such a sequence in what a user copies from it; the shell would run what follows."""
+    terminal.say("\x1b[?2004hasked")
+    page.wait_shown("asked")
+    page.element("element.paste('a\\u001b[201~b\\n')")
+    terminal.wait_heard("\x1b[200~a[201~b\r\x1b[201~")
+
+
 TEXTS = ["aé", "e\u0301", "中文", "한글", "ｱＡ", "─█", "ที่", "नमस्ते", "שָׁלוֹם"]
 TEXTS += ["😀", "🥲", "✅", "👍🏽", "👨‍👩‍👧", "🇩🇪", "❤\ufe0f"]
 
@@ -196,6 +204,17 @@ def test_title_bell_and_clipboard(chrome_page: Page, terminal: ScriptedTerminal)
     assert told(page, "bell") == [["bell", None]]
     page.press("x")
     terminal.wait_heard("x")  # and no answer to the question for our clipboard
+
+
+def test_text_that_the_browser_pastes_cannot_end_the_paste(chrome_page: Page, terminal: ScriptedTerminal) -> None:
+    terminal.say("\x1b[?2004hasked")
+    chrome_page.wait_shown("asked")
+    chrome_page.element(
+        "const clipboardData = new DataTransfer(); clipboardData.setData('text/plain', 'c\\u001b[201~d\\n');"
+        "root.querySelector('.xterm-helper-textarea').dispatchEvent("
+        "new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true, composed: true }))"
+    )
+    terminal.wait_heard("\x1b[200~c[201~d\r\x1b[201~")
 
 
 def test_flood_of_titles_and_copies_does_not_reach_the_panel(chrome_page: Page, terminal: ScriptedTerminal) -> None:

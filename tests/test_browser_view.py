@@ -7,6 +7,7 @@ from typing import Any, Iterator
 
 import pytest
 from lib.browser import chromium
+from lib.process import wait_for
 from lib.view_page import serve, show
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -14,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 PHONE = (390, 844)
+FOCUS_SECONDS = 10.0
 LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "nl", "pl", "tr", "ja", "zh", "ar")
 # Of the buttons that are seen: their names and sizes.
 TARGETS = """return [...root.querySelectorAll("button, summary, select")].filter((button) => button.offsetWidth)
@@ -80,7 +82,7 @@ def test_the_toolbar_is_one_stop_and_arrow_keys_move_in_it(desk: webdriver.Remot
     ActionChains(desk).key_down(Keys.CONTROL).key_down(Keys.ALT).key_down(Keys.SHIFT).key_up(Keys.SHIFT).key_up(
         Keys.ALT
     ).key_up(Keys.CONTROL).perform()
-    assert focused(desk) == "keys"
+    wait_for(lambda: focused(desk) == "keys", FOCUS_SECONDS, lambda: f"{focused(desk)} has the focus")
     keys(desk, Keys.ARROW_RIGHT)
     assert focused(desk) == "type"
     keys(desk, Keys.END)

@@ -23,6 +23,12 @@ const TITLE_MAX = 200; // characters
 const INPUT: Action[] = ["keys", "type", "paste", "remote-size", "quality", "screenshot"];
 const HANDS_OFF: Action[] = ["keys", "type", "paste"]; // not in view-only
 
+/** False also for "", javascript: and data:. */
+function isWebAddress(address: string): boolean {
+  const base = document.baseURI;
+  return address !== "" && URL.canParse(address, base) && /^https?:$/.test(new URL(address, base).protocol);
+}
+
 export class Console implements Controls {
   state: State = "ended";
   latency: number | null = null;
@@ -347,7 +353,7 @@ export class Console implements Controls {
     else if (choice === "stop") this.#session?.stop();
     else if (choice === "again") this.#session?.open();
     else if (choice === "close") this.#host.emit("leave", null);
-    else if (this.#host.emit("again", null) && this.#host.again) location.assign(this.#host.again);
+    else if (this.#host.emit("again", null) && isWebAddress(this.#host.again)) location.assign(this.#host.again);
   }
 
   untypable(text: string, layout: string): string[] {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { copiedByGuest } from "../src/terminal/copy.js";
+import { copiedByGuest, pastable } from "../src/terminal/copy.js";
 import { opens, safeAddress } from "../src/terminal/links.js";
 import { paletteColour, rgb } from "../src/terminal/screenshot.js";
 import { unicode11, Widths } from "../src/terminal/widths.js";
@@ -17,6 +17,11 @@ test("a guest copies a text", () => {
 test("a guest neither reads the clipboard nor sends anything but text", () => {
   for (const data of ["c;?", "c;", "c", "", "c;!", "c;a", "c;/w==", `c;${"A".repeat(5_000_000)}`])
     assert.equal(copiedByGuest(data), null, data.slice(0, 10));
+});
+
+test("nothing that is pasted ends the paste", () => {
+  assert.equal(pastable("a\x1b[201~b\x9b201~\0\x03\x7f"), "a[201~b201~");
+  assert.equal(pastable("a\tb\r\nc é😀\u200d"), "a\tb\r\nc é😀\u200d");
 });
 
 test("only addresses of the web are opened", () => {

@@ -20,7 +20,7 @@ DOCS = TREE / "docs"
 DESKTOP = (1280, 800)
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 GROUND, WORDS = (0xF3, 0xF5, 0xF8), (0x3A, 0x44, 0x52)
-WIDTH, GAP, CAPTION = 1600, 20, 26  # pixels
+WIDTH, GAP, CAPTION = 1900, 24, 30  # pixels
 COLOURS = 256
 LOG = """\
 Nov 02 10:14:58 web-01 systemd[1]: Starting nginx.service...
@@ -36,8 +36,8 @@ ROWS = (
         ("terminal", "medium", "dark", "Terminal, 1024 × 768"),
     ),
     (
-        ("type", "medium", "light", "Text that is typed into the machine"),
-        ("reconnecting", "medium", "dark", "After the connection was lost"),
+        ("type", "medium", "light", "Type text, 1024 × 768"),
+        ("reconnecting", "medium", "dark", "The connection was lost"),
         ("keys", "tablet", "light", "Key combinations, 768 × 1024"),
     ),
     (
@@ -88,7 +88,7 @@ def scale_to_row(pictures: list[Image.Image]) -> list[Image.Image]:
 def make_sheet(rows: list[list[Image.Image]]) -> Image.Image:
     scaled = [scale_to_row(row) for row in rows]
     sheet = Image.new("RGB", (WIDTH, GAP + sum(row[0].height + CAPTION + GAP for row in scaled)), GROUND)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, 15)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, 18)
     top = GAP
     for row, tiles in zip(scaled, ROWS):
         left = GAP
@@ -102,7 +102,7 @@ def make_sheet(rows: list[list[Image.Image]]) -> Image.Image:
 
 def save(picture: Image.Image, path: Path) -> None:
     """Saves it with a palette."""
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=8).save(path, optimize=True)
     print(path.name, f"{path.stat().st_size / 1024:.0f} KiB")
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the console pages: Chromium opens them through nginx and proxxy, with a real desktop and a terminal behind
-a stand-in Proxmox. In tests/, "python3 -m lib.pictures FOLDER" writes every state at four sizes, light and dark;
+"""Pictures of the console pages: Chromium opens them through nginx and proxxy, with a real desktop and a terminal
+behind a stand-in Proxmox. In tests/, "python3 -m lib.pictures FOLDER" writes every state at four sizes, light and dark;
 contact_sheet.py makes those of docs/."""
 
 from __future__ import annotations

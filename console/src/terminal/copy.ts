@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text that goes to a clipboard: what the user copies, and what the guest copies with OSC 52.
+// Text for a clipboard and from it: what the user copies and pastes, and what the guest copies with OSC 52.
 
 /** A guest's text is shown and kept: this is enough for any that a person copies. */
 const MAX_BASE64 = 4 * 1024 * 1024;
@@ -16,6 +16,12 @@ export function copiedByGuest(data: string): string | null {
   } catch {
     return null; // no base64 of UTF-8
   }
+}
+
+/** The text without control characters: the page that it was copied from could have hidden one that ends the paste, so
+ *  that the shell runs what follows. */
+export function pastable(text: string): string {
+  return text.replace(/(?![\t\n\r])\p{Cc}/gu, "");
 }
 
 /** Puts a text into the clipboard, after a key or click of the user. */

@@ -139,7 +139,7 @@ class TerminalGuest implements Guest {
   }
 
   paste(text: string): void {
-    this.#screen.terminal.paste(text);
+    this.#screen.paste(text);
   }
 
   selection(): string {

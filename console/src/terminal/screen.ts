@@ -7,7 +7,7 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
 import xtermStyle from "@xterm/xterm/css/xterm.css";
 
-import { copiedByGuest } from "./copy.js";
+import { copiedByGuest, pastable } from "./copy.js";
 import { Links } from "./links.js";
 import ownStyle from "./style.css";
 import { Theme } from "./theme.js";
@@ -107,6 +107,10 @@ export class Screen {
     return lines.join("\n").trimEnd();
   }
 
+  paste(text: string): void {
+    this.terminal.paste(pastable(text));
+  }
+
   /** Searches from the selection on; "" ends the search. */
   search(text: string, backwards: boolean): boolean {
     if (!text) {
@@ -145,6 +149,11 @@ export class Screen {
       if (text) events.clipboard(text);
       return true;
     });
+    const paste = (event: ClipboardEvent): void => {
+      event.stopPropagation(); // xterm.js would paste all of it
+      this.paste(event.clipboardData?.getData("text/plain") ?? "");
+    };
+    this.#frame.addEventListener("paste", paste, { capture: true });
     // Ctrl and the wheel is the browser's zoom: xterm.js must not see it.
     const zoom = (event: WheelEvent): void => void (event.ctrlKey && event.stopPropagation());
     this.#frame.addEventListener("wheel", zoom, { capture: true, passive: true });

@@ -16,8 +16,8 @@ export class HelpDialog extends Dialog {
   constructor(context: Context, touch: boolean) {
     super(context, "help", "help.title");
     const screen = context.kind === "vnc";
-    const names = touch ? [...(screen ? FINGERS : []), ...EXTRA_KEYS, ...KEYBOARD] : [...(screen ? [] : COPY), ...KEYBOARD];
-    this.#lines = names.map((name) => [name, make("li")]);
+    const first = touch ? [...(screen ? FINGERS : []), ...EXTRA_KEYS] : screen ? [] : COPY;
+    this.#lines = [...first, ...KEYBOARD].map((name) => [name, make("li")]);
     this.body.append(make("ul", {}, ...this.#lines.map(([, line]) => line)));
     this.foot.hidden = true;
   }

@@ -62,12 +62,12 @@ export class View implements ViewLike {
       closed: () => this.update(),
     });
     this.#type = new TypeDialog(context);
-    const touch = isTouch();
-    this.#helpDialog = new HelpDialog(context, touch);
+    const fingers = isTouch();
+    this.#helpDialog = new HelpDialog(context, fingers);
     this.#search = new SearchField(context, () => this.update());
     this.#extra = new ExtraKeys(context);
     this.#handle = makeButton({ class: "handle" }, () => this.#fold(false), makeIcon("unfold"));
-    this.#bar = new Bar(context, { touch, fullScreen: document.fullscreenEnabled }, {
+    this.#bar = new Bar(context, { touch: fingers, fullScreen: document.fullscreenEnabled }, {
       press: (id, from) => this.#press(id, from),
       pressed: (id) => this.#isPressed(id),
       openMenu: (from, name, sections) => this.#menu.toggle(from, name, sections),
