@@ -177,6 +177,8 @@ static int rejected(struct upstream *u, const struct http_response *r)
 	return ERR_UPSTREAM_REFUSED;
 }
 
+static const char endless[] = "its answer does not end";
+
 int upstream_read_more(struct upstream *u, size_t *len, int64_t deadline, const char *late)
 {
 	for (;;) {
@@ -189,7 +191,7 @@ int upstream_read_more(struct upstream *u, size_t *len, int64_t deadline, const 
 			 * without end would never time out. The endpoint is writable, so this does
 			 * not wait. */
 			rc = io_wait(&u->endpoint, POLLOUT, u->client, deadline);
-			return upstream_map_wait(u, rc, "its answer does not end");
+			return upstream_map_wait(u, rc, endless);
 		}
 		if (n != IO_AGAIN)
 			return no_answer(u);
@@ -212,6 +214,7 @@ int upstream_read_head(struct upstream *u, size_t *len, const char *late, struct
 		if (head > 0) {
 			*len -= (size_t)head;
 			memmove(u->early, u->early + head, *len);
+			late = endless; /* it answers, but only in the interim (RFC 9110 section 15.2) */
 			continue;
 		}
 		rc = upstream_read_more(u, len, u->deadline, late);

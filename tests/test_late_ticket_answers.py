@@ -352,6 +352,12 @@ def endless_interim(c: Connection) -> None:
         c.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 
 
+def one_interim(c: Connection) -> None:
+    read_call(c)
+    c.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    c.hang()
+
+
 def endless_spaces(c: Connection) -> None:
     read_call(c)
     c.send(OK + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -375,6 +381,7 @@ def no_upgrade(c: Connection) -> None:
         (half_a_body, "its answer is incomplete"),
         (trickle, "its answer is incomplete"),
         (endless_interim, "its answer does not end"),
+        (one_interim, "its answer does not end"),
         (endless_spaces, "its answer is incomplete"),
         (no_upgrade, "its console does not answer"),
     ],
