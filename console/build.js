@@ -107,11 +107,13 @@ function notice() {
   const parts = packages().map((name) => {
     const folder = join(MODULES, name);
     const about = join(folder, "package.json");
-    const { version = "", license = "" } = existsSync(about) ? JSON.parse(readFileSync(about, "utf8")) : {};
+    const named = existsSync(about) ? JSON.parse(readFileSync(about, "utf8")) : {};
+    const { version = "", license = "", repository = "" } = named;
     const texts = licences(folder).map((path) => readFileSync(path, "utf8").trim());
     if (!texts.length) throw new Error(`${name} has no licence`);
     texts.push(...commentLicences(name));
-    const source = name.includes("/vendor/") ? "" : `Source: https://www.npmjs.com/package/${name}/v/${version}\n\n`;
+    const address = (repository.url ?? repository).replace(/^git\+|\.git$/g, "");
+    const source = address ? `Source: ${address}, version ${version}\n\n` : "";
     const line = "=".repeat(100);
     return `${line}\n${[name, version, license].filter(Boolean).join(" ")}\n${line}\n${source}${texts.join("\n\n")}`;
   });
