@@ -7,7 +7,7 @@ import { BROKEN } from "./endings.js";
 import { focusIsFree } from "./focus.js";
 import type { Action, Guest, Key, Kind, MakeGuest, Options, Typing } from "./guest.js";
 import type { Host, Loader, Opener } from "./host.js";
-import { lives } from "./link.js";
+import { isWeb, lives } from "./link.js";
 import { Notices } from "./notices.js";
 import { CLOCK, Session, type Hooks } from "./session.js";
 import { askRefusal, close, hold, openSocket, release, type Early } from "./socket.js";
@@ -23,10 +23,10 @@ const TITLE_MAX = 200; // characters
 const INPUT: Action[] = ["keys", "type", "paste", "remote-size", "quality", "screenshot"];
 const HANDS_OFF: Action[] = ["keys", "type", "paste"]; // not in view-only
 
-/** False also for "", javascript: and data:. */
+/** False also for "". */
 function isWebAddress(address: string): boolean {
   const base = document.baseURI;
-  return address !== "" && URL.canParse(address, base) && /^https?:$/.test(new URL(address, base).protocol);
+  return address !== "" && URL.canParse(address, base) && isWeb(new URL(address, base));
 }
 
 export class Console implements Controls {

@@ -31,17 +31,21 @@ const KEPT = "proxxy-link-";
 const CREDENTIALS = ["password", "user", "ticket"] as const;
 const SESSION_MAX_S = 365 * 86_400;
 
+/** False for javascript:, data: and blob:, although a blob: address has the page's origin. */
+export function isWeb(url: URL): boolean {
+  return /^https?:$/.test(url.protocol);
+}
+
 /** Returns the address of another link, if it is of the same origin; "" otherwise. */
 function sameOrigin(text: string | null, origin: string): string {
   if (!text || !URL.canParse(text, origin)) return "";
   const url = new URL(text, origin);
-  // A blob: address has the origin, too.
-  return url.origin === origin && /^https?:$/.test(url.protocol) ? url.href : "";
+  return url.origin === origin && isWeb(url) ? url.href : "";
 }
 
 function origins(values: string[]): string[] {
   const urls = values.filter((value) => URL.canParse(value)).map((value) => new URL(value));
-  return urls.filter(({ protocol }) => /^https?:$/.test(protocol)).map(({ origin }) => origin);
+  return urls.filter(isWeb).map(({ origin }) => origin);
 }
 
 export function parseLink(text: string, origin: string): Link {
