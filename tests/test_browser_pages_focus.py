@@ -26,7 +26,7 @@ from lib.console_pages import (
     wait_sentence,
 )
 from lib.framed_pages import FIELD, Framed, told, wait_told
-from lib.late_proxxy import keys, typed
+from lib.late_proxxy import key_events, keys, typed
 from lib.live_pages import Live, wait_sessions, wait_state
 from lib.process import wait_for
 
@@ -215,6 +215,33 @@ def test_view_only(browser: webdriver.Remote, live: Live, name: str, press_it: P
     wait_for(lambda: has_focus(browser), PAGE_SECONDS, "the guest has not the focus")
     press(browser, "yes")
     wait_received(live, name, "yes")
+
+
+def test_view_only_holds_at_once(browser: webdriver.Remote, live: Live) -> None:
+    """A key event that waits already when it is switched on. What was down goes up."""
+    browser.get(live.link())
+    wait_state(browser, "connected")
+    browser.execute_async_script(
+        """
+        const console = document.querySelector("proxxy-console");
+        const canvas = console.shadowRoot.querySelector("canvas");
+        const send = (type, key) => canvas.dispatchEvent(
+            new KeyboardEvent(type, { key, code: `Key${key.toUpperCase()}`, bubbles: true, cancelable: true }));
+        const next = new MessageChannel();
+        next.port1.onmessage = () => {
+          send("keydown", "n");
+          console.viewOnly = false;
+          send("keydown", "y");
+          send("keyup", "y");
+          arguments[0]();
+        };
+        send("keydown", "d");
+        next.port2.postMessage(null);
+        console.viewOnly = true;
+        """
+    )
+    wait_received(live, "novnc", "dy")
+    assert key_events(live.proxxy.sessions[-1]) == ["+d", "-d", "+y", "-y"]
 
 
 def test_guest_has_the_keys_after_typed_text_was_cancelled(browser: webdriver.Remote, live: Live) -> None:

@@ -210,4 +210,8 @@ def test_quiet_session_is_as_small_as_before_its_burst(settings: dict[str, Any],
             for _ in range(8):
                 client.send_frame(BINARY, burst)
                 assert client.read_data(len(burst), 20) == burst
-            assert rested() <= before + 64
+                client.send_frame(PONG, b"")  # on a busy machine a Ping comes in the middle of a burst
+            after = [rested()]
+            while after[-1] > before + 64:
+                assert len(after) < 5, f"{before} KiB before, {after} after"
+                after.append(rested())

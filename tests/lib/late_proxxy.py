@@ -128,10 +128,15 @@ def messages(session: Session) -> dict[bytes, list[bytes]]:
     return found
 
 
+def key_events(session: Session) -> list[str]:
+    """The characters' keys that went down (+) and up (-) on a screen."""
+    events = [struct.unpack(">xBxxI", message) for message in messages(session).get(b"\x04", [])]
+    return ["-+"[down] + chr(keysym) for down, keysym in events if keysym < 0x100]
+
+
 def keys(session: Session) -> str:
     """The characters that were typed into a screen."""
-    pressed = [struct.unpack(">xBxxI", message) for message in messages(session).get(b"\x04", [])]
-    return "".join(chr(keysym) for down, keysym in pressed if down and keysym < 0x100)
+    return "".join(event[1] for event in key_events(session) if event.startswith("+"))
 
 
 def pixels(x: int, y: int, width: int, height: int) -> bytes:

@@ -105,8 +105,8 @@ class VncGuest implements Guest {
     Object.assign(this.#options, options);
     if (options.layout) this.#layout = options.layout;
     if (options.scaling) this.#picture.scaling = options.scaling;
-    input?.stop();
-    if (input) setTimeout(() => this.#apply()); // keys are up by then
+    // First keys go up, then noVNC takes no more; all before the next event.
+    if (input) void input.stop().then(() => this.#apply());
     else this.#apply();
     if (options.viewOnly !== undefined) this.#session?.events.changed();
   }

@@ -34,6 +34,7 @@ export class Input {
   #turn: Promise<unknown> = Promise.resolve();
   #turns = 0; // that have not ended
   #typing = false;
+  #typed: Promise<unknown> = Promise.resolve(); // settles when the typist has let go
   #stop: AbortController | null = null; // of what is being typed
   #waiting: KeyboardEvent[] = [];
   #own = false; // the event is dispatched here
@@ -66,26 +67,10 @@ export class Input {
 
   /** Types a text, after what was to be typed before. */
   type(text: string, typing: Typing = {}): Promise<void> {
-    return this.#inTurn(async () => {
-      const stop = new AbortController();
-      this.#stop = stop;
-      const { signal } = typing;
-      if (signal?.aborted) throw stopped();
-      signal?.addEventListener("abort", () => stop.abort(stopped()), { signal: stop.signal });
-      this.release();
-      this.#sendHeld(false);
-      this.#typing = true;
-      try {
-        await this.#type(text, typing, stop.signal);
-      } catch (error) {
-        this.#waiting = []; // they were meant to follow the whole text
-        throw error;
-      } finally {
-        this.#typing = false;
-        stop.abort();
-        this.#sendHeld(true);
-        this.#follow();
-      }
+    return this.#inTurn(() => {
+      const done = this.#typeNow(text, typing);
+      this.#typed = done.catch(() => {});
+      return done;
     });
   }
 
@@ -101,16 +86,17 @@ export class Input {
     this.#down.clear();
   }
 
-  /** Stops the typing, and releases all that is down. The typist's own keys are up before the next task. */
-  stop(): void {
+  /** Stops the typing, and releases all that is down: the typist's own keys by the promise's end, in this task. */
+  stop(): Promise<unknown> {
     this.#stop?.abort(stopped());
     this.release();
     this.#sendHeld(false);
     this.#held.clear();
+    return this.#typed;
   }
 
   end(): void {
-    this.stop();
+    void this.stop();
     this.#end.abort();
   }
 
@@ -141,6 +127,28 @@ export class Input {
       this.#dispatch(event);
     }
     if (waiting.length === WAITING) this.release(); // their release may be missing
+  }
+
+  async #typeNow(text: string, typing: Typing): Promise<void> {
+    const stop = new AbortController();
+    this.#stop = stop;
+    const { signal } = typing;
+    if (signal?.aborted) throw stopped();
+    signal?.addEventListener("abort", () => stop.abort(stopped()), { signal: stop.signal });
+    this.release();
+    this.#sendHeld(false);
+    this.#typing = true;
+    try {
+      await this.#type(text, typing, stop.signal);
+    } catch (error) {
+      this.#waiting = []; // they were meant to follow the whole text
+      throw error;
+    } finally {
+      this.#typing = false;
+      stop.abort();
+      this.#sendHeld(true);
+      this.#follow();
+    }
   }
 
   async #type(text: string, { layout = "us", progress }: Typing, signal: AbortSignal): Promise<void> {
