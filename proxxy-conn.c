@@ -32,10 +32,10 @@
 #include "lib/uri.h"
 #include "session/algorithms.h"
 #include "session/check.h"
+#include "session/client.h"
 #include "session/log.h"
 #include "session/login.h"
 #include "session/options.h"
-#include "session/peer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
 #include "session/replay.h"
@@ -61,9 +61,9 @@ static struct upstream upstream;
 static struct relay relay;
 static struct session session;
 static struct endpoint client;
+static struct client who; /* is at its other end */
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
-static size_t head_used;                      /* bytes of head that were written to */
-static char client_address[INET6_ADDRSTRLEN]; /* "" when it is not known */
+static size_t head_used; /* bytes of head that were written to */
 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
@@ -112,7 +112,7 @@ static int configure(void)
 
 	if (log_open(config.log) < 0)
 		_exit(EX_OSERR); /* without a log the reason cannot be reported */
-	peer_name(STDIN_FILENO, client_address, session.peer, sizeof(session.peer));
+	client_of_socket(STDIN_FILENO, &config, &who);
 	if (rc == OK)
 		check_warn(&config, log_warning);
 	return rc;
@@ -180,7 +180,7 @@ static int open_payload(const struct http_request *request)
 		 * Treat its Origin as allowed, so that it gets the next error instead. */
 		if (!request->upgrade && !origin.at)
 			origin = (struct slice){ payload.claims.origin, strlen(payload.claims.origin) };
-		rc = access_check(&payload, &config, time(NULL), origin, client_address);
+		rc = access_check(&payload, &config, time(NULL), origin, who.address);
 	}
 	if (rc == OK && *payload.why)
 		log_warning(payload.why);
@@ -280,7 +280,7 @@ static int dial(void)
 	if (payload.claims.session_max && (!config.session_max || payload.claims.session_max < config.session_max))
 		config.session_max = payload.claims.session_max;
 	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, log_place(&session),
-		 session.peer);
+		 *who.name ? who.name : who.peer);
 	systemd_status(status);
 	log_begin(&session);
 	rc = upstream_dial(&upstream, console, &client);
@@ -461,6 +461,7 @@ static int run(void)
 	if (harden() < 0 || io_prepare(STDIN_FILENO) < 0)
 		return EX_OSERR;
 	session.began = io_now();
+	session.client = &who;
 	client = io_endpoint(STDIN_FILENO, NULL);
 	serve();
 	config_wipe_keys(&config);

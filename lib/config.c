@@ -74,17 +74,72 @@ static bool parse_payloads(void *at, const struct setting *s, const char *value)
 	return config->accept_cbc || config->accept_jwe;
 }
 
-static bool parse_log(void *config, const struct setting *s, const char *value)
+/* Stores the index of value in names[0..n) in an int or enum. */
+static bool parse_name(const char *const names[], size_t n, const char *value, int *ret)
 {
-	static const char *const names[] = { "auto", "journal", "syslog", "stderr" };
-
-	(void)s;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < n; i++)
 		if (strcmp(value, names[i]) == 0) {
-			((struct config *)config)->log = (enum log_target)i;
+			*ret = (int)i;
 			return true;
 		}
 	return false;
+}
+
+static bool parse_client_source(void *config, const struct setting *s, const char *value)
+{
+	static const char *const names[] = { "peer",      "proxy-protocol",  "forwarded", "x-forwarded-for",
+					     "x-real-ip", "cf-connecting-ip" };
+	int index = 0;
+
+	(void)s;
+	if (!parse_name(names, sizeof(names) / sizeof(names[0]), value, &index))
+		return false;
+	((struct config *)config)->client_source = (enum client_source)index;
+	return true;
+}
+
+/* A list of networks, and "unix". */
+static bool parse_proxies(void *config, const struct setting *s, const char *value)
+{
+	const char *list = value, *item;
+	char network[64];
+	size_t len;
+
+	while ((item = list_next(&list, &len))) {
+		if (len == 4 && strncmp(item, "unix", len) == 0)
+			continue;
+		if (len >= sizeof(network))
+			return false;
+		memcpy(network, item, len);
+		network[len] = '\0';
+		if (!host_is_network(network))
+			return false;
+	}
+	return settings_parse_text(config, s, value);
+}
+
+static bool parse_store_failure(void *config, const struct setting *s, const char *value)
+{
+	static const char *const names[] = { "refuse", "local" };
+	int index = 0;
+
+	(void)s;
+	if (!parse_name(names, sizeof(names) / sizeof(names[0]), value, &index))
+		return false;
+	((struct config *)config)->store_failure_is_local = index == 1;
+	return true;
+}
+
+static bool parse_log(void *config, const struct setting *s, const char *value)
+{
+	static const char *const names[] = { "auto", "journal", "syslog", "stderr" };
+	int index = 0;
+
+	(void)s;
+	if (!parse_name(names, sizeof(names) / sizeof(names[0]), value, &index))
+		return false;
+	((struct config *)config)->log = (enum log_target)index;
+	return true;
 }
 
 bool config_parse_fingerprints(const char *value, uint8_t fingerprints[][CRYPTO_FINGERPRINT_LEN], size_t *ret_n)
@@ -141,6 +196,32 @@ static const struct setting table[] = {
 	  "Origins whose pages may open consoles, comma-separated: "
 	  "https://panel.example.com. Default: any",
 	  parse_origins, MEMBER(allowed_origins), SIZE(allowed_origins) },
+	{ "PROXXY_CLIENT_ADDRESS", "peer",
+	  "What tells the client's address behind a proxy: proxy-protocol, forwarded, x-forwarded-for, "
+	  "x-real-ip or cf-connecting-ip. With peer, nothing does",
+	  parse_client_source, 0, 0, 0 },
+	{ "PROXXY_TRUSTED_PROXIES", "127.0.0.0/8,::1,unix",
+	  "Proxies that are believed: addresses and networks, comma-separated; unix for UNIX sockets", parse_proxies,
+	  MEMBER(trusted_proxies), SIZE(trusted_proxies) },
+	{ "PROXXY_MAX_SESSIONS", "0", "Sessions at once on this machine; 0 is no limit", NUMBER(max_sessions), 0,
+	  CONFIG_LIMIT_MAX },
+	{ "PROXXY_MAX_PER_CLIENT", "64", "Sessions at once for a client's address; an IPv6 /64 is one. 0 is no limit",
+	  NUMBER(max_per_client), 0, CONFIG_LIMIT_MAX },
+	{ "PROXXY_MAX_PER_GUEST", "64", "Sessions at once for a guest; 0 is no limit", NUMBER(max_per_guest), 0,
+	  CONFIG_LIMIT_MAX },
+	{ "PROXXY_MAX_PER_SUB", "0", "Sessions at once for a payload's sub; 0 is no limit", NUMBER(max_per_sub), 0,
+	  CONFIG_LIMIT_MAX },
+	{ "PROXXY_NEW_PER_MINUTE", "120", "New sessions per minute for a client's address; 0 is no limit",
+	  NUMBER(new_per_minute), 0, CONFIG_LIMIT_MAX },
+	{ "PROXXY_REPLAY_STORE", "",
+	  "Valkey or Redis that several machines share, for single use and PROXXY_MAX_PER_SUB: "
+	  "redis://host:6379/0, rediss://… with TLS, or unix:///path",
+	  settings_parse_text, MEMBER(replay_store), SIZE(replay_store) },
+	{ "PROXXY_STORE_SECRET_FILE", "", "File with the store's password", settings_parse_text,
+	  MEMBER(store_password_file), SIZE(store_password_file) },
+	{ "PROXXY_STORE_FAILURE", "refuse",
+	  "If the store does not answer within 1 s: refuse, or local to use only this machine's state",
+	  parse_store_failure, 0, 0, 0 },
 	{ "PROXXY_UPSTREAM_PORT", "8006", "Proxmox's port, if the payload's host has none", NUMBER(upstream_port), 1,
 	  65535 },
 	{ "PROXXY_CA_FILE", "", "PEM file of the CAs that Proxmox's certificate may chain to. Default: the system's",
@@ -178,6 +259,7 @@ int config_load_settings(struct config *ret_config, char *why, size_t size)
 {
 	memset(ret_config, 0, offsetof(struct config, fingerprints));
 	ret_config->allowed_hosts[0] = ret_config->allowed_origins[0] = ret_config->ca_file[0] = '\0';
+	ret_config->trusted_proxies[0] = ret_config->replay_store[0] = ret_config->store_password_file[0] = '\0';
 	return settings_load(&settings, ret_config, config_path(), why, size);
 }
 

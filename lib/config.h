@@ -18,7 +18,19 @@
 
 enum {
 	CONFIG_FINGERPRINTS_MAX = 64, /* one for each node of a large cluster */
-	CONFIG_LIST_MAX = 2 * 1024,   /* bytes of a list of hosts or origins, with its NUL */
+	CONFIG_LIST_MAX = 2 * 1024,   /* bytes of a list of hosts, origins or networks, with its NUL */
+	CONFIG_STORE_MAX = 512,       /* bytes of PROXXY_REPLAY_STORE, with its NUL */
+	CONFIG_LIMIT_MAX = 4096,      /* of PROXXY_MAX_SESSIONS and the others: limits.h has as many slots */
+};
+
+/* What tells the client's address, if the peer is a trusted proxy. */
+enum client_source {
+	CLIENT_PEER, /* the socket's peer is the client */
+	CLIENT_PROXY_PROTOCOL,
+	CLIENT_FORWARDED,
+	CLIENT_X_FORWARDED_FOR,
+	CLIENT_X_REAL_IP,
+	CLIENT_CF_CONNECTING_IP,
 };
 
 enum log_target { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR };
@@ -36,11 +48,19 @@ struct config {
 	int request_timeout, connect_timeout;         /* seconds */
 	int ping_interval, idle_timeout, session_max; /* seconds; 0 means off */
 	enum log_target log;
+	enum client_source client_source;
+	/* Sessions at once, in total and for one client, guest and sub; new ones per minute and
+	 * client. 0 is no limit. */
+	int max_sessions, max_per_client, max_per_guest, max_per_sub, new_per_minute;
+	bool store_failure_is_local; /* if the store does not answer, the state directory takes its place */
 	char state_directory[256], cluster_directory[256];
 	size_t n_fingerprints;
 	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
 	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* lists as in host.h */
 	char ca_file[SETTINGS_PATH_MAX];                                       /* "" for the system's directory */
+	char trusted_proxies[CONFIG_LIST_MAX];       /* networks, and "unix" for every UNIX socket */
+	char replay_store[CONFIG_STORE_MAX];         /* a URL, which may contain a password; "" for none */
+	char store_password_file[SETTINGS_PATH_MAX]; /* "" for none */
 };
 
 /* Reads all settings and the keys. Overwrites SIGNATURE_KEY in the environment.

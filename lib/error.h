@@ -44,6 +44,14 @@ enum error {
 	ERR_HOST_FORBIDDEN = -25,    /* PROXXY_ALLOWED_HOSTS does not allow the host or its addresses */
 	ERR_PAYLOAD_WITHDRAWN = -26, /* made before PROXXY_NOT_BEFORE */
 
+	/* Limits (limits.h), and the shared store (store.h). The answer has Retry-After. */
+	ERR_LIMIT_CLIENT = -70, /* PROXXY_MAX_PER_CLIENT */
+	ERR_LIMIT_RATE = -71,   /* PROXXY_NEW_PER_MINUTE */
+	ERR_LIMIT_GUEST = -72,  /* PROXXY_MAX_PER_GUEST */
+	ERR_LIMIT_SUB = -73,    /* PROXXY_MAX_PER_SUB */
+	ERR_LIMIT_TOTAL = -74,  /* PROXXY_MAX_SESSIONS */
+	ERR_STORE = -75,        /* PROXXY_REPLAY_STORE does not answer, or not as it should */
+
 	/* Faults of the client after the upgrade. */
 	ERR_CLIENT_GONE = -30,     /* it ended the connection without a Close */
 	ERR_CLIENT_SILENT = -31,   /* it did not answer a Ping */

@@ -113,7 +113,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct record *r, const ch
 /* Adds the fields that say which session it is. */
 static void add_session(struct record *r, const struct session *s)
 {
-	add(r, "PROXXY_PEER=%s", s->peer);
+	add(r, "PROXXY_PEER=%s", s->client->peer);
 	if (s->console) {
 		add(r, "PROXXY_VMID=%" PRIu32, s->console->vmid);
 		add(r, "PROXXY_TYPE=%s", s->console->type);

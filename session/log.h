@@ -12,13 +12,14 @@
 
 #include "lib/config.h"
 #include "lib/payload.h"
+#include "session/client.h"
 #include "ws.h"
 
 enum { LOG_DETAIL_MAX = 256 }; /* bytes of a detail, with its NUL */
 
 /* The facts of one session, for its records. The caller sets the members as it learns them. */
 struct session {
-	char peer[64];                 /* the client's address and port, or "unknown" */
+	const struct client *client;
 	const struct console *console; /* NULL until the payload is opened */
 	const char *cluster;           /* name of the cluster file that is used; NULL or "" if none */
 	char sub[CLAIMS_SUB_MAX + 1];  /* the payload's sub, or "" */
