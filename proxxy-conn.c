@@ -33,6 +33,7 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/limits.h"
 #include "session/log.h"
 #include "session/login.h"
 #include "session/options.h"
@@ -62,6 +63,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
+static struct limits limits;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
 
@@ -142,6 +144,14 @@ static int read_request(struct http_request *ret_request, int configured)
 	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
+}
+
+/* Logs or keeps limits.why, after a call of limits.h that returned rc. Returns rc. */
+static int admitted(int rc)
+{
+	if (*limits.why && rc == OK)
+		log_warning(limits.why);
+	return *limits.why && rc < 0 ? fail(rc, "%s", limits.why) : rc;
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
@@ -381,7 +391,8 @@ static void answer_error(const struct http_request *request, int code)
 	if (!session.upgrade_sent && needs_close(request, code))
 		answer_error_in_close(request, code);
 	else if (!session.upgrade_sent)
-		exchange_answer_error(&client, request, code, detail_for_client(code));
+		exchange_answer_error(&client, request, code, detail_for_client(code),
+				      limits_retry_after(&limits, code));
 	log_refused(&session);
 }
 
@@ -415,9 +426,13 @@ static bool accept_client(void)
 	if (rc == OK && answer_without_payload(&request))
 		return false;
 	if (rc == OK)
+		rc = admitted(limits_admit_client(&limits, &config, &who));
+	if (rc == OK)
 		rc = in_step("start OpenSSL", start_crypto());
 	if (rc == OK)
 		rc = in_step("open the payload", open_payload(&request));
+	if (rc == OK)
+		rc = in_step("admit the console", admitted(limits_admit_console(&limits, &config, &payload)));
 	if (rc == OK)
 		rc = in_step("answer", answer_upgrade(&request));
 	if (rc < 0)
