@@ -6,15 +6,11 @@
  * accept_client() and relay_console() call.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <time.h>
@@ -33,6 +29,7 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/harden.h"
 #include "session/limits.h"
 #include "session/log.h"
 #include "session/login.h"
@@ -76,35 +73,7 @@ static int in_step(const char *step, int rc)
 	return rc == ERR_SYSTEM && !*session.detail ? fail(rc, "cannot %s", step) : rc;
 }
 
-/* --- 1 harden ----------------------------------------------------------------------------- */
-
-/* Disables core dumps, debuggers, new privileges and SIGPIPE, and closes descriptors that the
- * parent left open. Opens fds 0 to 2 if they are closed, so that no socket of ours becomes standard
- * error. Returns 0 or ERR_SYSTEM. */
-static int harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-	int fd;
-
-	closefrom(STDERR_FILENO + 1);
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return ERR_SYSTEM;
-	close(fd);
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef PROXXY_SANITIZE /* the leak sanitizer attaches to its own process with ptrace(2) */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
-	io_catch_sigterm();
-	mallopt(M_ARENA_MAX, 1); /* else the resolver's thread would allocate a heap of its own */
-	return OK;
-}
-
-/* --- 2 configure -------------------------------------------------------------------------- */
+/* --- 1 harden: harden.c; 2 configure ---------------------------------------------------------- */
 
 /* Loads the settings and opens the log. Returns 0, or ERR_CONFIG or ERR_SYSTEM with session.detail:
  * the client still gets an answer. */

@@ -19,7 +19,7 @@
 #include "session/rates.h"
 #include "session/slots.h"
 
-_Static_assert(CONFIG_LIMIT_MAX <= SLOTS_MAX, "each limit that can be set has slots");
+_Static_assert((int)CONFIG_LIMIT_MAX <= (int)SLOTS_MAX, "each limit that can be set has slots");
 
 /* Different numbers, so that a client, say, and a guest do not share slots. */
 enum kind { ALL_SESSIONS = 1, OF_CLIENT, OF_GUEST, OF_SUB };
