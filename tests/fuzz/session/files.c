@@ -74,31 +74,32 @@ bool __wrap_replay_is_used(const struct access *a, const struct config *c)
 	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
 }
 
+/* Returns the result of the limit that the settings choose, if it is the last or first that is judged.
+ * OK with words: it cannot be kept. */
+static int limit(struct limits *l, bool first)
+{
+	static const int results[] = {
+		ERR_LIMIT_CLIENT, ERR_LIMIT_RATE, ERR_LIMIT_TOTAL, OK, ERR_LIMIT_GUEST, ERR_LIMIT_SUB, OK, OK
+	};
+	const unsigned which = world.settings.upstream & 7;
+
+	*l->why = '\0';
+	if (!(world.settings.config & 4) || first != (which < 4))
+		return OK;
+	snprintf(l->why, sizeof(l->why), "PROXXY_MAX: modelled");
+	return results[which];
+}
+
 int __wrap_limits_admit_client(struct limits *l, const struct config *config, const struct client *client)
 {
-	static const int results[] = { ERR_LIMIT_CLIENT, ERR_LIMIT_RATE, ERR_LIMIT_TOTAL, OK };
-	const unsigned which = world.settings.upstream >> 4;
-
-	(void)config;
-	REQUIRE(*client->peer, "a client that client_of_socket() did not see");
-	if (which < 12) /* most sessions */
-		return OK;
-	snprintf(l->why, sizeof(l->why), "modelled");
-	return results[which - 12];
+	REQUIRE(config->n_keys > 0 && *client->peer, "a client of which nothing is known");
+	return limit(l, true);
 }
 
 int __wrap_limits_admit_console(struct limits *l, const struct config *config, const struct access *access)
 {
-	static const int results[] = { ERR_LIMIT_GUEST, ERR_LIMIT_SUB, OK };
-	const unsigned which = world.settings.upstream >> 4;
-
-	(void)config;
-	*l->why = '\0';
-	REQUIRE(access->console.vmid, "a console without a guest");
-	if (which < 9 || which > 11)
-		return OK;
-	snprintf(l->why, sizeof(l->why), "modelled");
-	return results[which - 9];
+	REQUIRE(config->n_keys == 0 && access->console.vmid, "a console without a guest");
+	return limit(l, false);
 }
 
 int __wrap_limits_retry_after(const struct limits *l, int code)
