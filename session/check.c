@@ -14,6 +14,7 @@
 #include "lib/payload.h"
 #include "lib/terminal.h"
 #include "session/algorithms.h"
+#include "session/limits.h"
 #include "session/upstream.h"
 
 void check_warn(const struct config *config, void (*warn)(const char *message))
@@ -116,5 +117,7 @@ int check_settings(void)
 	}
 	check_warn(&config, print_warning);
 	warn_of_defaults(&config);
+	if (!limits_check(&config, why, sizeof(why)))
+		print_warning(terminal_clean(why));
 	return puts("proxxy-conn: the settings, the key and the cluster files are in order") < 0;
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -253,7 +254,8 @@ bool limits_check(const struct config *config, char *why, size_t size)
 	snprintf(path, sizeof(path), "%s/limits", config->state_directory);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		snprintf(path, sizeof(path), "%s", config->state_directory);
-	if (access(path, W_OK | X_OK) == 0)
+	/* systemd makes the state directory when it starts the first session. */
+	if (access(path, W_OK | X_OK) == 0 || (errno == ENOENT && getenv("INVOCATION_ID")))
 		return true;
 	snprintf(why, size, "%.255s cannot be used: %s. Limits are not enforced without it", path, strerror(errno));
 	return false;
