@@ -6,15 +6,11 @@
  * accept_client() and relay_console() call.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <time.h>
@@ -34,6 +30,8 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/harden.h"
+#include "session/limits.h"
 #include "session/log.h"
 #include "session/login.h"
 #include "session/options.h"
@@ -63,6 +61,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
+static struct limits limits;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
 
@@ -75,35 +74,7 @@ static int in_step(const char *step, int rc)
 	return rc == ERR_SYSTEM && !*session.detail ? fail(rc, "cannot %s", step) : rc;
 }
 
-/* --- 1 harden ----------------------------------------------------------------------------- */
-
-/* Disables core dumps, debuggers, new privileges and SIGPIPE, and closes descriptors that the
- * parent left open. Opens fds 0 to 2 if they are closed, so that no socket of ours becomes standard
- * error. Returns 0 or ERR_SYSTEM. */
-static int harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-	int fd;
-
-	closefrom(STDERR_FILENO + 1);
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return ERR_SYSTEM;
-	close(fd);
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef PROXXY_SANITIZE /* the leak sanitizer attaches to its own process with ptrace(2) */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
-	io_catch_sigterm();
-	mallopt(M_ARENA_MAX, 1); /* else the resolver's thread would allocate a heap of its own */
-	return OK;
-}
-
-/* --- 2 configure -------------------------------------------------------------------------- */
+/* --- 1 harden: harden.c; 2 configure ---------------------------------------------------------- */
 
 /* Loads the settings and opens the log. Returns 0, or ERR_CONFIG or ERR_SYSTEM with session.detail:
  * the client still gets an answer. */
@@ -163,6 +134,14 @@ static int read_request(struct http_request *ret_request, int configured)
 	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
+}
+
+/* Logs or keeps limits.why, after a call of limits.h that returned rc. Returns rc. */
+static int admitted(int rc)
+{
+	if (*limits.why && rc == OK)
+		log_warning(limits.why);
+	return *limits.why && rc < 0 ? fail(rc, "%s", limits.why) : rc;
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
@@ -412,7 +391,8 @@ static void answer_error(const struct http_request *request, int code)
 	if (!session.upgrade_sent && needs_close(request, code))
 		answer_error_in_close(request, code);
 	else if (!session.upgrade_sent)
-		exchange_answer_error(&client, request, code, detail_for_client(code));
+		exchange_answer_error(&client, request, code, detail_for_client(code),
+				      limits_retry_after(&limits, code));
 	add_client_hint(code);
 	log_refused(&session);
 }
@@ -447,9 +427,13 @@ static bool accept_client(void)
 	if (rc == OK && answer_without_payload(&request))
 		return false;
 	if (rc == OK)
+		rc = admitted(limits_admit_client(&limits, &config, &who));
+	if (rc == OK)
 		rc = in_step("start OpenSSL", start_crypto());
 	if (rc == OK)
 		rc = in_step("open the payload", open_payload(&request));
+	if (rc == OK)
+		rc = in_step("admit the console", admitted(limits_admit_console(&limits, &config, &payload)));
 	if (rc == OK)
 		rc = in_step("answer", answer_upgrade(&request));
 	if (rc < 0)

@@ -16,6 +16,7 @@
 #include "lib/payload.h"
 #include "lib/terminal.h"
 #include "session/algorithms.h"
+#include "session/limits.h"
 #include "session/upstream.h"
 
 /* True if a list of networks has one with every address. */
@@ -138,5 +139,7 @@ int check_settings(void)
 	}
 	check_warn(&config, print_warning);
 	warn_of_defaults(&config);
+	if (!limits_check(&config, why, sizeof(why)))
+		print_warning(terminal_clean(why));
 	return puts("proxxy-conn: the settings, the key and the cluster files are in order") < 0;
 }
