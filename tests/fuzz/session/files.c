@@ -69,6 +69,14 @@ bool __wrap_replay_is_used(const struct access *a, const struct config *c)
 	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
 }
 
+/* Nothing is counted: the file is not this process's alone. */
+void __wrap_counters_open(const char *state_directory, int64_t now);
+void __wrap_counters_open(const char *state_directory, int64_t now)
+{
+	(void)state_directory;
+	(void)now;
+}
+
 int64_t __wrap_uptime_seconds(void)
 {
 	return 12345;
