@@ -99,8 +99,8 @@ LIB := crypto ws $(filter-out $(BY_HAND),$(basename $(wildcard lib/*.c)))
 PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
 proxxy-status := $(basename $(wildcard status/*.c)) \
-	$(addprefix lib/,error http http_exchange http_list http_protocol http_write io linger pages tls_socket \
-		uri)
+	$(addprefix lib/,counters_file error http http_exchange http_list http_protocol http_write io linger pages \
+		tls_socket uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(BY_HAND) $(LIB)
 proxxy-setup := $(basename $(wildcard setup/*.c)) $(BY_HAND) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
@@ -123,8 +123,8 @@ $(BUILD)/%.o: %.c Makefile
 
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
-unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/framer session/guest_list session/limits \
-	session/rates session/replay session/rfb session/sealed session/slots \
+unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters session/framer session/guest_list \
+	session/limits session/rates session/replay session/rfb session/sealed session/slots \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
