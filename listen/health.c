@@ -51,7 +51,7 @@ static bool send_all(int fd, const void *data, size_t size)
 /* Reads until the answer's status is known. */
 static int read_answer(int fd, const char *name)
 {
-	char answer[sizeof(ANSWER)] = "", words[sizeof(answer) + 32];
+	char answer[sizeof(ANSWER)] = "", words[sizeof(answer) + 40];
 	size_t n = 0;
 	ssize_t got;
 
@@ -68,7 +68,9 @@ static int read_answer(int fd, const char *name)
 	for (size_t i = 0; i < n; i++)
 		if (answer[i] < ' ' || answer[i] > '~')
 			answer[i] = '?';
-	snprintf(words, sizeof(words), "its answer is \"%s...\"", answer);
+	while (n > 0 && answer[n - 1] == ' ')
+		answer[--n] = '\0';
+	snprintf(words, sizeof(words), "its answer begins with \"%s\"", answer);
 	return unhealthy(name, words);
 }
 
