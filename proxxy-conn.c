@@ -29,6 +29,7 @@
 #include "lib/io.h"
 #include "lib/linger.h"
 #include "lib/pages.h"
+#include "lib/proxy_protocol.h"
 #include "lib/uri.h"
 #include "session/algorithms.h"
 #include "session/check.h"
@@ -120,17 +121,34 @@ static int configure(void)
 
 /* --- 3 read request ----------------------------------------------------------------------- */
 
+/* Reads the PROXY header, if the peer must send one, and the request's head. Returns as
+ * exchange_read(). */
+static int read_head(struct http_request *ret_request, size_t *ret_head_len)
+{
+	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
+	int rc = client_read_header(&who, &config, &client, deadline, head, &head_used, session.detail,
+				    sizeof(session.detail));
+
+	return rc < 0 ? rc :
+			exchange_read(&client, client_field(&config), head, sizeof(head), deadline, ret_request,
+				      ret_head_len, &head_used);
+}
+
 /* Reads the request's head. configured is configure()'s result. Returns 0, ERR_CLIENT_GONE, or the
  * first of these errors: of reading, configured, of the content. Ends the process if the client
  * sent nothing. */
 static int read_request(struct http_request *ret_request, int configured)
 {
-	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
 	size_t space, head_len;
-	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len, &head_used);
+	int rc = read_head(ret_request, &head_len);
 
 	if (rc == ERR_CLIENT_GONE && head_used == 0) /* a port probe, or a browser's spare connection */
 		_exit(EX_OK);
+	if (rc == ERR_REQUEST_MALFORMED && proxy_protocol_begins(head, head_used) && configured < 0 &&
+	    config.client_source != CLIENT_PROXY_PROTOCOL)
+		return configured; /* PROXXY_CLIENT_ADDRESS may be among the settings that were not read */
+	if (rc == ERR_REQUEST_MALFORMED && proxy_protocol_begins(head, head_used) && !*session.detail)
+		fail(rc, "%s", client_header_hint(&who, &config));
 	if (rc < 0)
 		return rc;
 	/* The bytes after the head are the client's first frames. */
@@ -139,6 +157,9 @@ static int read_request(struct http_request *ret_request, int configured)
 
 	if (configured < 0)
 		return configured;
+	rc = client_of_request(&who, &config, ret_request, session.detail, sizeof(session.detail));
+	if (rc < 0)
+		return rc;
 	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
@@ -176,6 +197,7 @@ static int open_payload(const struct http_request *request)
 		session.console = &payload.console;
 		session.cluster = payload.cluster.name;
 		memcpy(session.sub, payload.claims.sub, sizeof(session.sub));
+		memcpy(session.jti, payload.claims.jti, sizeof(session.jti));
 		/* A plain GET (the URL opened as a page) has no Origin, and never gets a console.
 		 * Treat its Origin as allowed, so that it gets the next error instead. */
 		if (!request->upgrade && !origin.at)
@@ -274,14 +296,12 @@ static const char *detail_for_client(int code)
 static int dial(void)
 {
 	struct console *console = &payload.console;
-	char status[200];
+	char status[LOG_STATUS_MAX];
 	int rc;
 
 	if (payload.claims.session_max && (!config.session_max || payload.claims.session_max < config.session_max))
 		config.session_max = payload.claims.session_max;
-	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, log_place(&session),
-		 *who.name ? who.name : who.peer);
-	systemd_status(status);
+	systemd_status(log_status(&session, status));
 	log_begin(&session);
 	rc = upstream_dial(&upstream, console, &client);
 	return rc < 0 ? fail(rc, "%s", upstream.detail) : OK;
@@ -374,6 +394,17 @@ static void answer_error_in_close(const struct http_request *request, int code)
 	session.close_code = relay.close_code;
 }
 
+/* Adds to the log's detail why the client's address may not be its own, if code depends on it. */
+static void add_client_hint(int code)
+{
+	const size_t len = strlen(session.detail);
+	char hint[CLIENT_HINT_MAX];
+
+	if ((code == ERR_CLIENT_ADDRESS || code == ERR_LIMIT_CLIENT || code == ERR_LIMIT_RATE) &&
+	    *client_hint(&who, &config, hint))
+		snprintf(session.detail + len, sizeof(session.detail) - len, "%s%s", len > 0 ? "; " : "", hint);
+}
+
 /* Answers code to the client, unless an answer has begun, and logs it. */
 static void answer_error(const struct http_request *request, int code)
 {
@@ -382,6 +413,7 @@ static void answer_error(const struct http_request *request, int code)
 		answer_error_in_close(request, code);
 	else if (!session.upgrade_sent)
 		exchange_answer_error(&client, request, code, detail_for_client(code));
+	add_client_hint(code);
 	log_refused(&session);
 }
 

@@ -17,10 +17,10 @@ enum {
 	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
-int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline, struct http_request *ret_request,
-		  size_t *ret_len, size_t *ret_used)
+int exchange_read(struct endpoint *client, const char *extra, char *head, size_t size, int64_t deadline,
+		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used)
 {
-	struct http_reader reader = { 0 };
+	struct http_reader reader = { .extra = extra };
 	size_t len = 0;
 
 	*ret_used = 0;
