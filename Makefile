@@ -124,7 +124,7 @@ $(BUILD)/%.o: %.c Makefile
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
 unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/framer session/guest_list session/replay \
-	session/rfb session/sealed \
+	session/rfb session/sealed status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
@@ -306,5 +306,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,\
+-include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session unit/status bench,\
 	$(BUILD)/$(folder)/*.d))
