@@ -44,6 +44,8 @@ struct http_request {
 	struct slice ws_payload;  /* the payload in the last one that has a payload; it may be empty */
 	size_t n_ws_payloads;     /* how many have a payload */
 	struct slice payload;     /* Proxxy-Payload */
+	/* Of requests to proxxy-status: Proxxy-Action, Sec-Fetch-Site and Remote-User. */
+	struct slice action, fetch_site, remote_user;
 };
 
 /* A subprotocol that begins with this carries a payload in the rest of its name. Unlike the URL,

@@ -172,7 +172,8 @@ static json_object *parse_string(struct slice text)
 		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 		object = json_tokener_parse_ex(tokener, text.at, (int)text.len);
 	}
-	json_tokener_free(tokener);
+	if (tokener)
+		json_tokener_free(tokener);
 	return object;
 }
 
@@ -213,11 +214,25 @@ static void add_session(json_object *list, const struct entry *entry)
 	json_object_array_add(list, session);
 }
 
+/* Returns the Date field (RFC 9110 section 6.6.1). The page computes from it how long sessions last,
+ * if the browser's clock is wrong. */
+static const char *date_field(void)
+{
+	static char field[64];
+	const time_t now = time(NULL);
+	struct tm utc;
+
+	if (!gmtime_r(&now, &utc) || !strftime(field, sizeof(field), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc))
+		return "";
+	return field;
+}
+
 struct answer sessions_answer(sd_bus *bus)
 {
 	json_object *list = json_object_new_array();
 	sd_bus_message *reply = NULL;
 	struct query q = { 0 };
+	struct answer answer;
 	int rc = sd_bus_call_method(bus, MANAGER, MANAGER_PATH, MANAGER ".Manager", "ListUnitsByPatterns", NULL, &reply,
 				    "asas", 1, "active", 1, "proxxy@*.service");
 
@@ -236,5 +251,7 @@ struct answer sessions_answer(sd_bus *bus)
 		json_object_put(list);
 		return answer_unavailable(rc);
 	}
-	return answer_json(list);
+	answer = answer_json(list);
+	answer.extra = date_field();
+	return answer;
 }
