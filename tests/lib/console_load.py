@@ -18,7 +18,7 @@ from .pve_frames import xor
 from .wire import BINARY, CLOSE, PING, PONG, encode_frame, upgrade_request
 
 OPEN_SECONDS = 10.0  # for a console to open
-ECHO_SECONDS = 0.1  # from one message to the next
+ECHO_SECONDS = 0.1
 OPENING_MAX = 8  # at once, while consoles that stay are opened
 END_SECONDS = 5.0
 PATH = "/console/ws"
@@ -66,6 +66,7 @@ class Load:
     def __init__(self, port: tuple[str, int], tls: ssl.SSLContext, clients: Sequence[str], link: Callable[[], Link]):
         """port: the front's. clients: addresses of this machine, which the browsers use in turn. link() returns the
         link of another guest's console at each call; the guest echoes."""
+        self.every = ECHO_SECONDS  # from one message to the next in consoles that stay
         self._port, self._tls, self._clients, self._link = port, tls, clients, link
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="browsers")
@@ -85,8 +86,8 @@ class Load:
         self._loop.close()
 
     def hold(self, count: int) -> list[Console]:
-        """Opens consoles that stay open. Each sends a message every ECHO_SECONDS, or as soon as the last one's echo has
-        arrived. Returns when all have opened, or have failed to."""
+        """Opens consoles that stay open. Each sends a message after `every` seconds, or as soon as the last one's echo
+        has arrived. Returns when all have opened, or have failed to."""
         return self._call(self._hold(count))
 
     def stream(self, per_second: float) -> None:
@@ -178,7 +179,7 @@ class Load:
             return
         try:
             while stays and not console.leaving:
-                due = time.monotonic() + ECHO_SECONDS
+                due = time.monotonic() + self.every
                 await browser.echo(console)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             console.end = "left"

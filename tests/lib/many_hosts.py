@@ -125,6 +125,11 @@ class Front:
     def end(self) -> None:
         stop_tree(self._process)
 
+    @property
+    def pid(self) -> int:
+        """HAProxy's master. Its children do the work."""
+        return self._process.pid
+
     def reload(self, hosts: list[Host]) -> None:
         """Changes the hosts as "systemctl reload haproxy" does: the old process stays until its last console ends."""
         self._write(hosts)
