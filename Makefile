@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn, build/proxxy-status, build/proxxy-url and build/proxxy-setup
+#   make                 the programs, in build/: proxxy-conn, proxxy-listen, proxxy-status, proxxy-url, proxxy-setup
 #   make check           every test, with what it needs installed first (tests/run)
 #   make check-quick     the unit tests and a session of each kind, in two minutes; see tests/README.md
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
@@ -96,11 +96,12 @@ endif
 # are for the programs that are run by hand.
 BY_HAND := $(basename $(wildcard lib/command.c lib/curl_*.c))
 LIB := crypto ws $(filter-out $(BY_HAND),$(basename $(wildcard lib/*.c)))
-PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
+PROGRAMS := proxxy-conn proxxy-listen proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
+proxxy-listen := $(basename $(wildcard listen/*.c))
 proxxy-status := $(basename $(wildcard status/*.c)) \
-	$(addprefix lib/,error http http_exchange http_list http_protocol http_write io linger pages tls_socket \
-		uri)
+	$(addprefix lib/,counters_file error http http_exchange http_list http_protocol http_write io linger pages \
+		tls_socket uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(BY_HAND) $(LIB)
 proxxy-setup := $(basename $(wildcard setup/*.c)) $(BY_HAND) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
@@ -123,8 +124,8 @@ $(BUILD)/%.o: %.c Makefile
 
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
-unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/framer session/guest_list session/limits \
-	session/rates session/replay session/rfb session/sealed session/slots \
+unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters session/framer session/guest_list \
+	session/limits session/rates session/replay session/rfb session/sealed session/slots \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
@@ -215,7 +216,7 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url setup bench tests tests/unit tests/unit/* \
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session listen status url setup bench tests tests/unit tests/unit/* \
 	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
 compile_commands.json:
@@ -306,5 +307,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,\
+-include $(wildcard $(foreach folder,. lib session listen url setup status unit unit/lib unit/session bench,\
 	$(BUILD)/$(folder)/*.d))

@@ -30,6 +30,7 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/counters.h"
 #include "session/harden.h"
 #include "session/limits.h"
 #include "session/log.h"
@@ -395,11 +396,12 @@ static void answer_error(const struct http_request *request, int code)
 				      limits_retry_after(&limits, code));
 	add_client_hint(code);
 	log_refused(&session);
+	counters_refused(code);
 }
 
 /* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
-/* Logs how the session ended. */
+/* Logs and counts how the session ended. */
 static void sum_up(void)
 {
 	session.outcome = relay.outcome;
@@ -410,6 +412,7 @@ static void sum_up(void)
 		snprintf(session.detail, sizeof(session.detail), "%s%s%.100s", relay.why,
 			 *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
+	counters_ended(relay.outcome, io_now() - session.began, relay.bytes_up, relay.bytes_down);
 }
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -426,6 +429,7 @@ static bool accept_client(void)
 	rc = read_request(&request, rc);
 	if (rc == OK && answer_without_payload(&request))
 		return false;
+	counters_open(config.state_directory, io_now());
 	if (rc == OK)
 		rc = admitted(limits_admit_client(&limits, &config, &who));
 	if (rc == OK)
@@ -451,10 +455,12 @@ static void relay_console(void)
 	if (rc == OK)
 		rc = in_step("log in to the console", log_in());
 	wipe_secrets();
-	if (rc == OK)
+	if (rc == OK) {
+		counters_opened(io_now());
 		relay_run(&relay);
-	else
+	} else {
 		relay_close_only(&relay, rc, upstream.reason);
+	}
 	upstream_close(&upstream);
 	sum_up();
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-status: answers one HTTP request with proxxy's counters, metrics or list of sessions.
- * Health checks and Prometheus send such requests. systemd counts the connections; this program
- * asks it over D-Bus, keeps no state and needs no privilege. proxxy-status.socket starts it for
- * each connection.
+ * Health checks and Prometheus send such requests. systemd counts the connections, and sessions
+ * count in a file; this program asks systemd over D-Bus, reads the file, keeps no state and needs no
+ * privilege. proxxy-status.socket starts it for each connection.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "lib/error.h"
@@ -48,7 +49,8 @@ static bool is_unix_socket(void)
 	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
 }
 
-static struct answer route(const struct http_request *request)
+/* Answers a request. If systemd does not run proxxy, only the metrics can be had. */
+static struct answer route(const struct http_request *request, bool has_systemd)
 {
 	const struct slice path = uri_path(request->target);
 
@@ -65,7 +67,9 @@ static struct answer route(const struct http_request *request)
 			continue;
 		if (routes[i].unix_only && !is_unix_socket())
 			return answer_error(403, "", "Only on the UNIX socket /run/proxxy-status.sock");
-		rc = bus_open(&bus);
+		if (!has_systemd && routes[i].answer != metrics_answer)
+			return answer_error(503, "", "Only under systemd. Without it there is /metrics");
+		rc = has_systemd ? bus_open(&bus) : 0;
 		answer = rc < 0 ? answer_unavailable(rc) : routes[i].answer(bus);
 		sd_bus_flush_close_unref(bus);
 		return answer;
@@ -82,12 +86,13 @@ int main(int argc, char **argv)
 	struct endpoint client;
 	struct answer answer;
 	size_t len, used;
+	const bool no_systemd = argc == 2 && strcmp(argv[1], "--no-systemd") == 0;
 	int rc;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return puts("proxxy-status " PROXXY_VERSION) < 0;
-	if (argc != 1 || io_prepare(STDIN_FILENO) < 0) {
-		fputs("Usage: proxxy-status\n"
+	if (argc != 1 + no_systemd || io_prepare(STDIN_FILENO) < 0) {
+		fputs("Usage: proxxy-status [--no-systemd]\n"
 		      "Answers one HTTP request on the socket at fd 0 with proxxy's counters, metrics or sessions.\n"
 		      "proxxy-status.socket starts it. Manual: proxxy-status(8)\n",
 		      stderr);
@@ -97,7 +102,8 @@ int main(int argc, char **argv)
 	rc = exchange_read(&client, NULL, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len, &used);
 	if (rc == ERR_CLIENT_GONE)
 		return EX_OK;
-	answer = rc < 0 ? answer_error(error_info(rc)->http_status, "", error_info(rc)->words) : route(&request);
+	answer = rc < 0 ? answer_error(error_info(rc)->http_status, "", error_info(rc)->words) :
+			  route(&request, !no_systemd && sd_booted() > 0);
 	if (!answer.body)
 		return EX_OSERR;
 	exchange_answer(&client, answer.status, answer.extra, answer.body, exchange_wants_body(&request));
