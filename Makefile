@@ -156,7 +156,7 @@ INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD
 	$(call put,644,$(BUILD)/$(notdir $(1)),$(2))
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
-EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf nginx.conf Caddyfile
+EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf nginx.conf Caddyfile grafana-dashboard.json prometheus-rules.yml
 # The pages that are installed: their names, as patterns. HASHED have a hash in their names.
 PAGESDIR = $(PREFIX)/share/proxxy/console
 PAGES := $(foreach name,novnc.html xterm.html favicon.svg NOTICE.txt,$(name) $(name).gz)
