@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	client = io_endpoint(STDIN_FILENO, NULL);
-	rc = exchange_read(&client, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len, &used);
+	rc = exchange_read(&client, NULL, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len, &used);
 	if (rc == ERR_CLIENT_GONE)
 		return EX_OK;
 	answer = rc < 0 ? answer_error(error_info(rc)->http_status, "", error_info(rc)->words) :
