@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn, build/proxxy-status, build/proxxy-url and build/proxxy-setup
+#   make                 the programs, in build/: proxxy-conn, proxxy-listen, proxxy-status, proxxy-url, proxxy-setup
 #   make check           every test, with what it needs installed first (tests/run)
 #   make check-quick     the unit tests and a session of each kind, in two minutes; see tests/README.md
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
@@ -96,8 +96,9 @@ endif
 # are for the programs that are run by hand.
 BY_HAND := $(basename $(wildcard lib/command.c lib/curl_*.c))
 LIB := crypto ws $(filter-out $(BY_HAND),$(basename $(wildcard lib/*.c)))
-PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
+PROGRAMS := proxxy-conn proxxy-listen proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
+proxxy-listen := $(basename $(wildcard listen/*.c))
 proxxy-status := $(basename $(wildcard status/*.c)) \
 	$(addprefix lib/,counters_file error http http_exchange http_list http_protocol http_write io linger pages \
 		tls_socket uri)
@@ -215,7 +216,7 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url setup bench tests tests/unit tests/unit/* \
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session listen status url setup bench tests tests/unit tests/unit/* \
 	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
 compile_commands.json:
@@ -306,5 +307,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,\
+-include $(wildcard $(foreach folder,. lib session listen url setup status unit unit/lib unit/session bench,\
 	$(BUILD)/$(folder)/*.d))

@@ -74,14 +74,6 @@ bool __wrap_replay_is_used(const struct access *a, const struct config *c)
 	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
 }
 
-/* Nothing is counted: the file is not this process's alone. */
-void __wrap_counters_open(const char *state_directory, int64_t now);
-void __wrap_counters_open(const char *state_directory, int64_t now)
-{
-	(void)state_directory;
-	(void)now;
-}
-
 /* Returns the result of the limit that the settings choose, if it is the last or first that is judged.
  * OK with words: it cannot be kept. */
 static int limit(struct limits *l, bool first)
@@ -122,6 +114,14 @@ bool __wrap_limits_check(const struct config *config, char *why, size_t size)
 	(void)why;
 	(void)size;
 	return true;
+}
+
+/* Nothing is counted: the file is not this process's alone. */
+void __wrap_counters_open(const char *state_directory, int64_t now);
+void __wrap_counters_open(const char *state_directory, int64_t now)
+{
+	(void)state_directory;
+	(void)now;
 }
 
 int64_t __wrap_uptime_seconds(void)
