@@ -170,7 +170,8 @@ INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
 FRONTS := nginx.conf Caddyfile haproxy.cfg apache.conf traefik.yaml
-EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf unix-socket.conf $(FRONTS)
+EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf unix-socket.conf $(FRONTS) grafana-dashboard.json \
+	prometheus-rules.yml
 # The pages that are installed: their names, as patterns. HASHED have a hash in their names.
 PAGESDIR = $(PREFIX)/share/proxxy/console
 PAGES := $(foreach name,novnc.html xterm.html favicon.svg NOTICE.txt,$(name) $(name).gz)
