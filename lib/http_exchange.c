@@ -13,14 +13,14 @@
 #include "lib/error.h"
 
 enum {
-	ANSWER_HEAD_MAX = 512, /* bytes; the longest is a 426's */
+	ANSWER_HEAD_MAX = 512, /* bytes, without extra lines */
 	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
-int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline, struct http_request *ret_request,
-		  size_t *ret_len, size_t *ret_used)
+int exchange_read(struct endpoint *client, const char *extra, char *head, size_t size, int64_t deadline,
+		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used)
 {
-	struct http_reader reader = { 0 };
+	struct http_reader reader = { .extra = extra };
 	size_t len = 0;
 
 	*ret_used = 0;
@@ -67,7 +67,7 @@ int exchange_send(struct endpoint *client, const char *answer, size_t size)
 
 void exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body)
 {
-	const size_t size = ANSWER_HEAD_MAX + strlen(body);
+	const size_t size = ANSWER_HEAD_MAX + strlen(extra) + strlen(body);
 	char *answer = malloc(size);
 	int n = answer ? http_write_answer(answer, size, status, extra, body, with_body) : 0;
 
