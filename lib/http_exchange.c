@@ -13,7 +13,7 @@
 #include "lib/error.h"
 
 enum {
-	ANSWER_HEAD_MAX = 512, /* bytes; the longest is a 426's */
+	ANSWER_HEAD_MAX = 512, /* bytes, without extra lines */
 	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
@@ -67,7 +67,7 @@ int exchange_send(struct endpoint *client, const char *answer, size_t size)
 
 void exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body)
 {
-	const size_t size = ANSWER_HEAD_MAX + strlen(body);
+	const size_t size = ANSWER_HEAD_MAX + strlen(extra) + strlen(body);
 	char *answer = malloc(size);
 	int n = answer ? http_write_answer(answer, size, status, extra, body, with_body) : 0;
 
@@ -76,12 +76,13 @@ void exchange_answer(struct endpoint *client, int status, const char *extra, con
 	free(answer);
 }
 
-void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail)
+void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail,
+			   int retry_after)
 {
 	const struct error_info *info = error_info(code);
 	const bool tell = *detail;
 	const char *extra = "";
-	char body[ERROR_BODY_MAX];
+	char body[ERROR_BODY_MAX], retry[32];
 
 	if (code == ERR_METHOD)
 		extra = EXCHANGE_ALLOW;
@@ -89,6 +90,10 @@ void exchange_answer_error(struct endpoint *client, const struct http_request *r
 		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 	else if (code == ERR_WEBSOCKET_VERSION)
 		extra = "Sec-WebSocket-Version: 13\r\n";
+	if (retry_after > 0) {
+		snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", retry_after);
+		extra = retry;
+	}
 	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words,
 		 info->http_status, tell ? "{\"message\":\"" : "", detail, tell ? "\"}" : "");
 	if (info->http_status)

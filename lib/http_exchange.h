@@ -43,8 +43,10 @@ void exchange_answer(struct endpoint *client, int status, const char *extra, con
 int exchange_send(struct endpoint *client, const char *answer, size_t size);
 
 /* Answers the request with code's HTTP status and words (error.h), as JSON in the original's
- * format. detail becomes an issue, "" adds none; it must be safe inside a JSON string. Does nothing
- * if code has no status. */
-void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail);
+ * format. detail becomes an issue, "" adds none; it must be safe inside a JSON string. retry_after
+ * becomes Retry-After, in seconds (RFC 9110 section 10.2.3), 0 adds none. Does nothing if code has
+ * no status. */
+void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail,
+			   int retry_after);
 
 #endif
