@@ -231,8 +231,8 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session listen status url setup bench tests tests/unit tests/unit/* \
-	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib listen session status url setup bench tests tests/unit \
+	tests/unit/* tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
 compile_commands.json: $(BUILD)/status/page_files.h
 	@mkdir -p $(BUILD)
