@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from conftest import ECHO, Open, console
+from conftest import ECHO, console
 from lib.activator import TREE, Activator
 from lib.metrics import NO_SYSTEMD, Prometheus, Status, parse, status_program
 from lib.payload import seal, target
@@ -237,7 +237,7 @@ def test_documented_lines_for_xinetd(tmp_path: Path, counted: Activator) -> None
         "server_args": f"{NO_SYSTEMD}\n    env = PROXXY_STATE_DIRECTORY={counted.used}",
     }  # fmt: skip
     for name, value in replaced.items():
-        lines, n = re.subn(rf"(?m)^( *{name} *=).*$", lambda found, new=value: f"{found[1]} {new}", lines)
+        lines, n = re.subn(rf"(?m)^( *{name} *=).*$", rf"\1 {value}", lines)
         assert n == 1, name
     config = tmp_path / "xinetd.conf"
     config.write_text(re.sub(r"(?m)^ *group .*\n", "", lines))
