@@ -6,15 +6,11 @@
  * accept_client() and relay_console() call.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <time.h>
@@ -29,18 +25,23 @@
 #include "lib/io.h"
 #include "lib/linger.h"
 #include "lib/pages.h"
+#include "lib/proxy_protocol.h"
 #include "lib/uri.h"
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/counters.h"
+#include "session/harden.h"
+#include "session/limits.h"
 #include "session/log.h"
 #include "session/login.h"
 #include "session/options.h"
 #include "session/prefault.h"
 #include "session/relay.h"
-#include "session/replay.h"
 #include "session/sandbox.h"
 #include "session/sealed.h"
+#include "session/single_use.h"
+#include "session/store_sub.h"
 #include "session/systemd.h"
 #include "session/upgrade.h"
 #include "session/upstream.h"
@@ -62,6 +63,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
+static struct limits limits;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
 
@@ -74,35 +76,7 @@ static int in_step(const char *step, int rc)
 	return rc == ERR_SYSTEM && !*session.detail ? fail(rc, "cannot %s", step) : rc;
 }
 
-/* --- 1 harden ----------------------------------------------------------------------------- */
-
-/* Disables core dumps, debuggers, new privileges and SIGPIPE, and closes descriptors that the
- * parent left open. Opens fds 0 to 2 if they are closed, so that no socket of ours becomes standard
- * error. Returns 0 or ERR_SYSTEM. */
-static int harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-	int fd;
-
-	closefrom(STDERR_FILENO + 1);
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return ERR_SYSTEM;
-	close(fd);
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef PROXXY_SANITIZE /* the leak sanitizer attaches to its own process with ptrace(2) */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
-	io_catch_sigterm();
-	mallopt(M_ARENA_MAX, 1); /* else the resolver's thread would allocate a heap of its own */
-	return OK;
-}
-
-/* --- 2 configure -------------------------------------------------------------------------- */
+/* --- 1 harden: harden.c; 2 configure ---------------------------------------------------------- */
 
 /* Loads the settings and opens the log. Returns 0, or ERR_CONFIG or ERR_SYSTEM with session.detail:
  * the client still gets an answer. */
@@ -120,17 +94,34 @@ static int configure(void)
 
 /* --- 3 read request ----------------------------------------------------------------------- */
 
+/* Reads the PROXY header, if the peer must send one, and the request's head. Returns as
+ * exchange_read(). */
+static int read_head(struct http_request *ret_request, size_t *ret_head_len)
+{
+	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
+	int rc = client_read_header(&who, &config, &client, deadline, head, &head_used, session.detail,
+				    sizeof(session.detail));
+
+	return rc < 0 ? rc :
+			exchange_read(&client, client_field(&config), head, sizeof(head), deadline, ret_request,
+				      ret_head_len, &head_used);
+}
+
 /* Reads the request's head. configured is configure()'s result. Returns 0, ERR_CLIENT_GONE, or the
  * first of these errors: of reading, configured, of the content. Ends the process if the client
  * sent nothing. */
 static int read_request(struct http_request *ret_request, int configured)
 {
-	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
 	size_t space, head_len;
-	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len, &head_used);
+	int rc = read_head(ret_request, &head_len);
 
 	if (rc == ERR_CLIENT_GONE && head_used == 0) /* a port probe, or a browser's spare connection */
 		_exit(EX_OK);
+	if (rc == ERR_REQUEST_MALFORMED && proxy_protocol_begins(head, head_used) && configured < 0 &&
+	    config.client_source != CLIENT_PROXY_PROTOCOL)
+		return configured; /* PROXXY_CLIENT_ADDRESS may be among the settings that were not read */
+	if (rc == ERR_REQUEST_MALFORMED && proxy_protocol_begins(head, head_used) && !*session.detail)
+		fail(rc, "%s", client_header_hint(&who, &config));
 	if (rc < 0)
 		return rc;
 	/* The bytes after the head are the client's first frames. */
@@ -139,9 +130,20 @@ static int read_request(struct http_request *ret_request, int configured)
 
 	if (configured < 0)
 		return configured;
+	rc = client_of_request(&who, &config, ret_request, session.detail, sizeof(session.detail));
+	if (rc < 0)
+		return rc;
 	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
+}
+
+/* Logs or keeps limits.why, after a call of limits.h that returned rc. Returns rc. */
+static int admitted(int rc)
+{
+	if (*limits.why && rc == OK)
+		log_warning(limits.why);
+	return *limits.why && rc < 0 ? fail(rc, "%s", limits.why) : rc;
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
@@ -176,6 +178,7 @@ static int open_payload(const struct http_request *request)
 		session.console = &payload.console;
 		session.cluster = payload.cluster.name;
 		memcpy(session.sub, payload.claims.sub, sizeof(session.sub));
+		memcpy(session.jti, payload.claims.jti, sizeof(session.jti));
 		/* A plain GET (the URL opened as a page) has no Origin, and never gets a console.
 		 * Treat its Origin as allowed, so that it gets the next error instead. */
 		if (!request->upgrade && !origin.at)
@@ -224,7 +227,11 @@ static int prepare_upgrade(const struct http_request *request)
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = upgrade_check(request);
-	return rc == ERR_UPGRADE_MISSING && replay_is_used(&payload, &config) ? ERR_PAYLOAD_USED : rc;
+	if (rc == ERR_UPGRADE_MISSING) {
+		rc = single_use_look(&payload, &config, session.detail, sizeof(session.detail));
+		rc = rc == OK ? ERR_UPGRADE_MISSING : rc;
+	}
+	return rc;
 }
 
 /* Sends the 101. Returns 0, or why the client did not get all of it. */
@@ -256,8 +263,8 @@ static int answer_upgrade(const struct http_request *request)
 	size = upgrade_write(request, answer);
 	if (size < 0)
 		return size;
-	rc = replay_use_jti(&payload, &config);
-	return rc < 0 ? fail(rc, "%s", payload.why) : send_upgrade(answer, (size_t)size);
+	rc = single_use_take(&payload, &config, session.detail, sizeof(session.detail));
+	return rc < 0 ? rc : send_upgrade(answer, (size_t)size);
 }
 
 /* Returns the detail that the client may get with an error, or "". Only if the payload is
@@ -274,14 +281,12 @@ static const char *detail_for_client(int code)
 static int dial(void)
 {
 	struct console *console = &payload.console;
-	char status[200];
+	char status[LOG_STATUS_MAX];
 	int rc;
 
 	if (payload.claims.session_max && (!config.session_max || payload.claims.session_max < config.session_max))
 		config.session_max = payload.claims.session_max;
-	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, log_place(&session),
-		 *who.name ? who.name : who.peer);
-	systemd_status(status);
+	systemd_status(log_status(&session, status));
 	log_begin(&session);
 	rc = upstream_dial(&upstream, console, &client);
 	return rc < 0 ? fail(rc, "%s", upstream.detail) : OK;
@@ -374,6 +379,17 @@ static void answer_error_in_close(const struct http_request *request, int code)
 	session.close_code = relay.close_code;
 }
 
+/* Adds to the log's detail why the client's address may not be its own, if code depends on it. */
+static void add_client_hint(int code)
+{
+	const size_t len = strlen(session.detail);
+	char hint[CLIENT_HINT_MAX];
+
+	if ((code == ERR_CLIENT_ADDRESS || code == ERR_LIMIT_CLIENT || code == ERR_LIMIT_RATE) &&
+	    *client_hint(&who, &config, hint))
+		snprintf(session.detail + len, sizeof(session.detail) - len, "%s%s", len > 0 ? "; " : "", hint);
+}
+
 /* Answers code to the client, unless an answer has begun, and logs it. */
 static void answer_error(const struct http_request *request, int code)
 {
@@ -381,13 +397,16 @@ static void answer_error(const struct http_request *request, int code)
 	if (!session.upgrade_sent && needs_close(request, code))
 		answer_error_in_close(request, code);
 	else if (!session.upgrade_sent)
-		exchange_answer_error(&client, request, code, detail_for_client(code));
+		exchange_answer_error(&client, request, code, detail_for_client(code),
+				      limits_retry_after(&limits, code));
+	add_client_hint(code);
 	log_refused(&session);
+	counters_refused(code);
 }
 
 /* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
-/* Logs how the session ended. */
+/* Logs and counts how the session ended. */
 static void sum_up(void)
 {
 	session.outcome = relay.outcome;
@@ -398,6 +417,7 @@ static void sum_up(void)
 		snprintf(session.detail, sizeof(session.detail), "%s%s%.100s", relay.why,
 			 *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
+	counters_ended(relay.outcome, io_now() - session.began, relay.bytes_up, relay.bytes_down);
 }
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -411,15 +431,22 @@ static bool accept_client(void)
 
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
+	relay.renew = store_sub_renew;
 	rc = read_request(&request, rc);
 	if (rc == OK && answer_without_payload(&request))
 		return false;
+	counters_open(config.state_directory, io_now());
+	if (rc == OK)
+		rc = admitted(limits_admit_client(&limits, &config, &who));
 	if (rc == OK)
 		rc = in_step("start OpenSSL", start_crypto());
 	if (rc == OK)
 		rc = in_step("open the payload", open_payload(&request));
 	if (rc == OK)
+		rc = in_step("admit the console", admitted(limits_admit_console(&limits, &config, &payload)));
+	if (rc == OK)
 		rc = in_step("answer", answer_upgrade(&request));
+	config_wipe_store(&config);
 	if (rc < 0)
 		answer_error(&request, rc);
 	return rc == OK;
@@ -435,10 +462,12 @@ static void relay_console(void)
 	if (rc == OK)
 		rc = in_step("log in to the console", log_in());
 	wipe_secrets();
-	if (rc == OK)
+	if (rc == OK) {
+		counters_opened(io_now());
 		relay_run(&relay);
-	else
+	} else {
 		relay_close_only(&relay, rc, upstream.reason);
+	}
 	upstream_close(&upstream);
 	sum_up();
 }
@@ -464,6 +493,7 @@ static int run(void)
 	session.client = &who;
 	client = io_endpoint(STDIN_FILENO, NULL);
 	serve();
+	store_sub_leave();
 	config_wipe_keys(&config);
 	access_wipe(&payload);
 	if (!relay.closing) /* else relay.c ended the connection */

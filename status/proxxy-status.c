@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-status: answers one HTTP request with proxxy's counters, metrics or sessions, or with the
- * page for operators. systemd counts the connections; this program asks it over D-Bus, keeps no
- * state and needs no privilege. proxxy-status.socket starts it for each connection. With --end it is
- * the part that ends a session, as another user: see ender.h.
+ * page for operators. systemd counts the connections, and sessions count in a file; this program asks
+ * systemd over D-Bus, reads the file, keeps no state and needs no privilege. proxxy-status.socket
+ * starts it for each connection. With --end it is the part that ends a session, as another user: see
+ * ender.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "lib/error.h"
@@ -96,7 +98,8 @@ static struct answer end_session(const struct http_request *request, struct slic
 	return answer;
 }
 
-static struct answer route(const struct http_request *request)
+/* Answers a request. If systemd does not run proxxy, only the metrics can be had. */
+static struct answer route(const struct http_request *request, bool has_systemd)
 {
 	const struct slice path = uri_path(request->target);
 	struct slice unit;
@@ -114,9 +117,11 @@ static struct answer route(const struct http_request *request)
 
 		if (!slice_is(path, routes[i].path) && !(path.len == 0 && strcmp(routes[i].path, "/") == 0))
 			continue;
+		if (!has_systemd && routes[i].answer != metrics_answer)
+			return answer_error(503, "", "Only under systemd. Without it there is /metrics");
 		if (routes[i].unix_only && !is_operator(request, &answer))
 			return answer;
-		rc = routes[i].needs_bus ? bus_open(&bus) : 0;
+		rc = has_systemd && routes[i].needs_bus ? bus_open(&bus) : 0;
 		answer = rc < 0 ? answer_unavailable(rc) : routes[i].answer(bus);
 		sd_bus_flush_close_unref(bus);
 		return answer;
@@ -133,14 +138,15 @@ int main(int argc, char **argv)
 	struct endpoint client;
 	struct answer answer;
 	size_t len, used;
+	const bool no_systemd = argc == 2 && strcmp(argv[1], "--no-systemd") == 0;
 	int rc;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		return puts("proxxy-status " PROXXY_VERSION) < 0;
 	if (argc == 2 && strcmp(argv[1], "--end") == 0)
 		return ender_serve();
-	if (argc != 1 || io_prepare(STDIN_FILENO) < 0) {
-		fputs("Usage: proxxy-status [--end]\n"
+	if (argc != 1 + no_systemd || io_prepare(STDIN_FILENO) < 0) {
+		fputs("Usage: proxxy-status [--no-systemd | --end]\n"
 		      "Answers one HTTP request on the socket at fd 0 with proxxy's counters, metrics or sessions,\n"
 		      "or with the page for operators. With --end: ends the session that it is told at fd 0.\n"
 		      "proxxy-status.socket starts it. Manual: proxxy-status(8)\n",
@@ -148,10 +154,11 @@ int main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	client = io_endpoint(STDIN_FILENO, NULL);
-	rc = exchange_read(&client, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len, &used);
+	rc = exchange_read(&client, NULL, head, sizeof(head), io_now() + REQUEST_TIMEOUT_MS, &request, &len, &used);
 	if (rc == ERR_CLIENT_GONE)
 		return EX_OK;
-	answer = rc < 0 ? answer_error(error_info(rc)->http_status, "", error_info(rc)->words) : route(&request);
+	answer = rc < 0 ? answer_error(error_info(rc)->http_status, "", error_info(rc)->words) :
+			  route(&request, !no_systemd && sd_booted() > 0);
 	if (!answer.body)
 		return EX_OSERR;
 	exchange_answer(&client, answer.status, answer.extra, answer.body, exchange_wants_body(&request));

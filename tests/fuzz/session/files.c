@@ -9,6 +9,7 @@
 #include "lib/cluster.h"
 #include "lib/config.h"
 #include "lib/error.h"
+#include "session/limits.h"
 #include "session/replay.h"
 #include "tests/fuzz/session/payloads.h"
 #include "tests/fuzz/session/world.h"
@@ -16,6 +17,10 @@
 int __wrap_config_load(struct config *ret, char *why, size_t size);
 int __wrap_replay_use_jti(struct access *a, const struct config *c);
 bool __wrap_replay_is_used(const struct access *a, const struct config *c);
+int __wrap_limits_admit_client(struct limits *l, const struct config *config, const struct client *client);
+int __wrap_limits_admit_console(struct limits *l, const struct config *config, const struct access *access);
+int __wrap_limits_retry_after(const struct limits *l, int code);
+bool __wrap_limits_check(const struct config *config, char *why, size_t size);
 int64_t __wrap_uptime_seconds(void);
 int __wrap_cluster_find(const struct config *c, const char *name, struct cluster *ret, char *why, size_t size);
 int __wrap_cluster_find_host(const struct config *c, const struct console *console, struct cluster *ret, char *why,
@@ -67,6 +72,56 @@ bool __wrap_replay_is_used(const struct access *a, const struct config *c)
 {
 	(void)c;
 	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
+}
+
+/* Returns the result of the limit that the settings choose, if it is the last or first that is judged.
+ * OK with words: it cannot be kept. */
+static int limit(struct limits *l, bool first)
+{
+	static const int results[] = {
+		ERR_LIMIT_CLIENT, ERR_LIMIT_RATE, ERR_LIMIT_TOTAL, OK, ERR_LIMIT_GUEST, ERR_LIMIT_SUB, OK, OK
+	};
+	const unsigned which = world.settings.upstream & 7;
+
+	*l->why = '\0';
+	if (!(world.settings.config & 4) || first != (which < 4))
+		return OK;
+	snprintf(l->why, sizeof(l->why), "PROXXY_MAX: modelled");
+	return results[which];
+}
+
+int __wrap_limits_admit_client(struct limits *l, const struct config *config, const struct client *client)
+{
+	REQUIRE(config->n_keys > 0 && *client->peer, "a client of which nothing is known");
+	return limit(l, true);
+}
+
+int __wrap_limits_admit_console(struct limits *l, const struct config *config, const struct access *access)
+{
+	REQUIRE(config->n_keys == 0 && access->console.vmid, "a console without a guest");
+	return limit(l, false);
+}
+
+int __wrap_limits_retry_after(const struct limits *l, int code)
+{
+	(void)l;
+	return code <= ERR_LIMIT_CLIENT && code >= ERR_STORE ? 10 : 0;
+}
+
+bool __wrap_limits_check(const struct config *config, char *why, size_t size)
+{
+	(void)config;
+	(void)why;
+	(void)size;
+	return true;
+}
+
+/* Nothing is counted: the file is not this process's alone. */
+void __wrap_counters_open(const char *state_directory, int64_t now);
+void __wrap_counters_open(const char *state_directory, int64_t now)
+{
+	(void)state_directory;
+	(void)now;
 }
 
 int64_t __wrap_uptime_seconds(void)

@@ -55,7 +55,7 @@ static void sites(void **state)
 	static const struct {
 		const char *site;
 		bool want;
-	} table[] = { { NULL, true },      { "same-origin", true }, { "same-site", false }, { "cross-site", false },
+	} table[] = { { NULL, true },    { "same-origin", true }, { "same-site", false },   { "cross-site", false },
 		      { "none", false }, { "", false },           { "same-origin2", false } };
 
 	(void)state;

@@ -65,8 +65,8 @@ static const struct {
 	{ "qemu 1 on a for unix; sub \"\", kid \"k\"", "qemu", "1", "a", "unix", "\"\"", "", "\"k\"" },
 	{ "qemu 1 on a for b; jti \"1\"", "qemu", "1", "a", "b", "", "\"1\"", "" },
 	/* Texts that look like the rest of the line stay inside their string. */
-	{ "qemu 1 on a for b; sub \"x\\\", jti \\\"y\", jti \"z\\\\\"", "qemu", "1", "a", "b",
-	  "\"x\\\", jti \\\"y\"", "\"z\\\\\"", "" },
+	{ "qemu 1 on a for b; sub \"x\\\", jti \\\"y\", jti \"z\\\\\"", "qemu", "1", "a", "b", "\"x\\\", jti \\\"y\"",
+	  "\"z\\\\\"", "" },
 	{ "qemu 1 on a for b; sub \"M\xC3\xBCller; <b> on c for d\"", "qemu", "1", "a", "b",
 	  "\"M\xC3\xBCller; <b> on c for d\"", "", "" },
 };
