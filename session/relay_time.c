@@ -184,6 +184,8 @@ int64_t relay_keep_time(struct relay *r)
 	if (!r->closing)
 		check_limits(r, now);
 	next = r->closing ? relay_extend_close(r, now) : next_check(r);
+	if (r->renew && !r->closing)
+		next = io_earlier(next, r->renew(now));
 	clear_activity(&r->up);
 	clear_activity(&r->down);
 	return next;
