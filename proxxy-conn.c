@@ -6,15 +6,11 @@
  * accept_client() and relay_console() call.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <time.h>
@@ -29,13 +25,16 @@
 #include "lib/io.h"
 #include "lib/linger.h"
 #include "lib/pages.h"
-#include "lib/uri.h"
+#include "lib/proxy_protocol.h"
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/harden.h"
+#include "session/limits.h"
 #include "session/log.h"
 #include "session/login.h"
 #include "session/options.h"
+#include "session/plain_answer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
 #include "session/sandbox.h"
@@ -45,7 +44,6 @@
 #include "session/systemd.h"
 #include "session/upgrade.h"
 #include "session/upstream.h"
-#include "session/uptime.h"
 #include "session/wipe.h"
 
 enum {
@@ -63,6 +61,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
+static struct limits limits;
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
 
@@ -75,35 +74,7 @@ static int in_step(const char *step, int rc)
 	return rc == ERR_SYSTEM && !*session.detail ? fail(rc, "cannot %s", step) : rc;
 }
 
-/* --- 1 harden ----------------------------------------------------------------------------- */
-
-/* Disables core dumps, debuggers, new privileges and SIGPIPE, and closes descriptors that the
- * parent left open. Opens fds 0 to 2 if they are closed, so that no socket of ours becomes standard
- * error. Returns 0 or ERR_SYSTEM. */
-static int harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-	int fd;
-
-	closefrom(STDERR_FILENO + 1);
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return ERR_SYSTEM;
-	close(fd);
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef PROXXY_SANITIZE /* the leak sanitizer attaches to its own process with ptrace(2) */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	signal(SIGPIPE, SIG_IGN);
-	io_catch_sigterm();
-	mallopt(M_ARENA_MAX, 1); /* else the resolver's thread would allocate a heap of its own */
-	return OK;
-}
-
-/* --- 2 configure -------------------------------------------------------------------------- */
+/* --- 1 harden: harden.c; 2 configure ---------------------------------------------------------- */
 
 /* Loads the settings and opens the log. Returns 0, or ERR_CONFIG or ERR_SYSTEM with session.detail:
  * the client still gets an answer. */
@@ -121,17 +92,34 @@ static int configure(void)
 
 /* --- 3 read request ----------------------------------------------------------------------- */
 
+/* Reads the PROXY header, if the peer must send one, and the request's head. Returns as
+ * exchange_read(). */
+static int read_head(struct http_request *ret_request, size_t *ret_head_len)
+{
+	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
+	int rc = client_read_header(&who, &config, &client, deadline, head, &head_used, session.detail,
+				    sizeof(session.detail));
+
+	return rc < 0 ? rc :
+			exchange_read(&client, client_field(&config), head, sizeof(head), deadline, ret_request,
+				      ret_head_len, &head_used);
+}
+
 /* Reads the request's head. configured is configure()'s result. Returns 0, ERR_CLIENT_GONE, or the
  * first of these errors: of reading, configured, of the content. Ends the process if the client
  * sent nothing. */
 static int read_request(struct http_request *ret_request, int configured)
 {
-	const int64_t deadline = session.began + config.request_timeout * INT64_C(1000);
 	size_t space, head_len;
-	int rc = exchange_read(&client, head, sizeof(head), deadline, ret_request, &head_len, &head_used);
+	int rc = read_head(ret_request, &head_len);
 
 	if (rc == ERR_CLIENT_GONE && head_used == 0) /* a port probe, or a browser's spare connection */
 		_exit(EX_OK);
+	if (rc == ERR_REQUEST_MALFORMED && proxy_protocol_begins(head, head_used) && configured < 0 &&
+	    config.client_source != CLIENT_PROXY_PROTOCOL)
+		return configured; /* PROXXY_CLIENT_ADDRESS may be among the settings that were not read */
+	if (rc == ERR_REQUEST_MALFORMED && proxy_protocol_begins(head, head_used) && !*session.detail)
+		fail(rc, "%s", client_header_hint(&who, &config));
 	if (rc < 0)
 		return rc;
 	/* The bytes after the head are the client's first frames. */
@@ -140,9 +128,20 @@ static int read_request(struct http_request *ret_request, int configured)
 
 	if (configured < 0)
 		return configured;
+	rc = client_of_request(&who, &config, ret_request, session.detail, sizeof(session.detail));
+	if (rc < 0)
+		return rc;
 	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
+}
+
+/* Logs or keeps limits.why, after a call of limits.h that returned rc. Returns rc. */
+static int admitted(int rc)
+{
+	if (*limits.why && rc == OK)
+		log_warning(limits.why);
+	return *limits.why && rc < 0 ? fail(rc, "%s", limits.why) : rc;
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
@@ -177,6 +176,7 @@ static int open_payload(const struct http_request *request)
 		session.console = &payload.console;
 		session.cluster = payload.cluster.name;
 		memcpy(session.sub, payload.claims.sub, sizeof(session.sub));
+		memcpy(session.jti, payload.claims.jti, sizeof(session.jti));
 		/* A plain GET (the URL opened as a page) has no Origin, and never gets a console.
 		 * Treat its Origin as allowed, so that it gets the next error instead. */
 		if (!request->upgrade && !origin.at)
@@ -193,22 +193,6 @@ static int open_payload(const struct http_request *request)
 }
 
 /* --- 5 answer ----------------------------------------------------------------------------- */
-
-/* Answers a request that needs no payload. Returns false if the request needs one. */
-static bool answer_without_payload(const struct http_request *request)
-{
-	char body[64];
-
-	if (slice_is(request->method, "OPTIONS")) {
-		exchange_answer(&client, 204, EXCHANGE_ALLOW, "", false);
-		return true;
-	}
-	if (!slice_is(uri_path(request->target), "/api/status"))
-		return false;
-	snprintf(body, sizeof(body), "{\"uptime\":%lld}", (long long)uptime_seconds());
-	exchange_answer(&client, 200, "", body, exchange_wants_body(request));
-	return true;
-}
 
 /* Returns 0 if the request can be upgraded, else an error to answer. Makes the TLS context. Does
  * not use the jti. A plain GET gets the error that an upgrade would get, also ERR_PAYLOAD_USED; if
@@ -279,14 +263,12 @@ static const char *detail_for_client(int code)
 static int dial(void)
 {
 	struct console *console = &payload.console;
-	char status[200];
+	char status[LOG_STATUS_MAX];
 	int rc;
 
 	if (payload.claims.session_max && (!config.session_max || payload.claims.session_max < config.session_max))
 		config.session_max = payload.claims.session_max;
-	snprintf(status, sizeof(status), "%s %u on %.100s for %s", console->type, console->vmid, log_place(&session),
-		 *who.name ? who.name : who.peer);
-	systemd_status(status);
+	systemd_status(log_status(&session, status));
 	log_begin(&session);
 	rc = upstream_dial(&upstream, console, &client);
 	return rc < 0 ? fail(rc, "%s", upstream.detail) : OK;
@@ -379,6 +361,17 @@ static void answer_error_in_close(const struct http_request *request, int code)
 	session.close_code = relay.close_code;
 }
 
+/* Adds to the log's detail why the client's address may not be its own, if code depends on it. */
+static void add_client_hint(int code)
+{
+	const size_t len = strlen(session.detail);
+	char hint[CLIENT_HINT_MAX];
+
+	if ((code == ERR_CLIENT_ADDRESS || code == ERR_LIMIT_CLIENT || code == ERR_LIMIT_RATE) &&
+	    *client_hint(&who, &config, hint))
+		snprintf(session.detail + len, sizeof(session.detail) - len, "%s%s", len > 0 ? "; " : "", hint);
+}
+
 /* Answers code to the client, unless an answer has begun, and logs it. */
 static void answer_error(const struct http_request *request, int code)
 {
@@ -386,7 +379,9 @@ static void answer_error(const struct http_request *request, int code)
 	if (!session.upgrade_sent && needs_close(request, code))
 		answer_error_in_close(request, code);
 	else if (!session.upgrade_sent)
-		exchange_answer_error(&client, request, code, detail_for_client(code));
+		exchange_answer_error(&client, request, code, detail_for_client(code),
+				      limits_retry_after(&limits, code));
+	add_client_hint(code);
 	log_refused(&session);
 }
 
@@ -418,12 +413,16 @@ static bool accept_client(void)
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
 	relay.renew = store_sub_renew;
 	rc = read_request(&request, rc);
-	if (rc == OK && answer_without_payload(&request))
+	if (rc == OK && plain_answer(&client, &request))
 		return false;
+	if (rc == OK)
+		rc = admitted(limits_admit_client(&limits, &config, &who));
 	if (rc == OK)
 		rc = in_step("start OpenSSL", start_crypto());
 	if (rc == OK)
 		rc = in_step("open the payload", open_payload(&request));
+	if (rc == OK)
+		rc = in_step("admit the console", admitted(limits_admit_console(&limits, &config, &payload)));
 	if (rc == OK)
 		rc = in_step("answer", answer_upgrade(&request));
 	config_wipe_store(&config);

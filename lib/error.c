@@ -80,7 +80,7 @@ static const struct {
 	  "Too many consoles of this guest are open" } },
 	{ ERR_LIMIT_SUB,          { "limit-sub",          429, 1013, EX_TEMPFAIL,    LOG_NOTICE,
 	  "Too many consoles of this user are open" } },
-	/* Not 429: it is not this client's fault, and a balancer may try another machine after a 503. */
+	/* Not 429: not the client's fault, and after a 503 a balancer may try another machine. */
 	{ ERR_LIMIT_TOTAL,        { "limit-total",        503, 1013, EX_TEMPFAIL,    LOG_WARNING,
 	  "All consoles of this server are in use" } },
 	{ ERR_STORE,              { "store",              503, 1013, EX_UNAVAILABLE, LOG_ERR,

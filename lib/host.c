@@ -67,6 +67,37 @@ bool host_is_address(int family, const char *text)
 	return inet_pton(family, text, address) == 1;
 }
 
+void host_write_address(int family, const void *bytes, char ret_text[INET6_ADDRSTRLEN])
+{
+	struct in6_addr v6;
+
+	if (family == AF_INET6) {
+		memcpy(&v6, bytes, sizeof(v6));
+		if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+			family = AF_INET;
+			bytes = (const uint8_t *)bytes + 12;
+		}
+	}
+	inet_ntop(family, bytes, ret_text, INET6_ADDRSTRLEN);
+}
+
+bool host_parse_address(int family, const char *text, size_t len, char ret_text[INET6_ADDRSTRLEN])
+{
+	char copy[INET6_ADDRSTRLEN];
+	uint8_t address[ADDRESS_MAX];
+
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	if (family == AF_UNSPEC)
+		family = memchr(text, ':', len) ? AF_INET6 : AF_INET;
+	if (strlen(copy) != len || inet_pton(family, copy, address) != 1)
+		return false;
+	host_write_address(family, address, ret_text);
+	return true;
+}
+
 /* --- networks ----------------------------------------------------------------------------- */
 
 /* Parses "address" or "address/bits". Returns false if it is neither, or if the address has bits

@@ -16,6 +16,7 @@
 #ifndef PROXXY_HOST_H
 #define PROXXY_HOST_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -37,6 +38,15 @@ bool host_looks_like_ipv4(const char *name, size_t len);
 /* Returns true if text is an address of that family (AF_INET or AF_INET6) as inet_pton(3) accepts
  * it. */
 bool host_is_address(int family, const char *text);
+
+/* Writes an address (AF_INET: 4 bytes, AF_INET6: 16 bytes) as inet_ntop(3) does, but an IPv4-mapped
+ * IPv6 address as IPv4. */
+void host_write_address(int family, const void *bytes, char ret_text[INET6_ADDRSTRLEN]);
+
+/* Parses text[0..len), an address of that family as inet_pton(3) accepts it, so without a zone. For
+ * AF_UNSPEC it may be of either family. Writes it as host_write_address() does. Returns false if it
+ * is none. */
+bool host_parse_address(int family, const char *text, size_t len, char ret_text[INET6_ADDRSTRLEN]);
 
 /* Return true if every item of the list of hosts, or of the list of origins, is valid. */
 bool host_list_valid(const char *list);

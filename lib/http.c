@@ -91,6 +91,7 @@ static int parse_fields(const char *buf, const char *at, const char *end, bool (
 
 struct request_fields {
 	struct http_request request;
+	const char *extra; /* as in struct http_reader */
 	bool upgrade_websocket;
 	struct slice content_length, transfer_encoding;
 };
@@ -123,13 +124,21 @@ static size_t find_request_field(struct slice name)
 	return i;
 }
 
+static bool is_extra(const char *extra, struct slice name)
+{
+	return extra && slice_is_nocase(name, extra);
+}
+
 static bool take_request_field(const struct field *f, void *context)
 {
 	struct request_fields *c = context;
 	const size_t i = find_request_field(f->name);
 
-	if (i == N_REQUEST_FIELDS)
+	if (i == N_REQUEST_FIELDS) {
+		if (is_extra(c->extra, f->name) && c->request.n_extra++ < HTTP_EXTRA_MAX)
+			c->request.extra[c->request.n_extra - 1] = f->value;
 		return true;
+	}
 	switch (request_fields[i].how) {
 	case ONCE:
 		return set_once((struct slice *)(void *)((char *)c + request_fields[i].at), f->value);
@@ -199,9 +208,10 @@ static const char *find_request(const char *buf, size_t len)
 	return at < buf + len && !http_is_tchar(*at) ? NULL : at;
 }
 
-int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
+/* Does http_parse_request()'s work. extra is as in struct http_reader. */
+static int parse_request(const char *buf, size_t len, const char *extra, struct http_request *ret_request)
 {
-	struct request_fields fields = { .request = { .minor = 0 } };
+	struct request_fields fields = { .request = { .minor = 0 }, .extra = extra };
 	struct http_request *r = &fields.request;
 	const char *at = find_request(buf, len), *end = buf + len;
 	struct slice line;
@@ -233,17 +243,24 @@ int http_parse_request(const char *buf, size_t len, struct http_request *ret_req
 	return rc;
 }
 
+int http_parse_request(const char *buf, size_t len, struct http_request *ret_request)
+{
+	return parse_request(buf, len, NULL, ret_request);
+}
+
 /* --- a request that is read piece by piece -------------------------------------------------- */
 
 /* Decides by the first bytes of a field line. Returns 1 if the line is to be dropped, 0 if it is
  * kept or its name is not complete, or an error. */
-static int is_dropped(struct slice line)
+static int is_dropped(const struct http_reader *s, struct slice line)
 {
 	struct field field;
 
 	if (!memchr(line.at, ':', line.len < HTTP_NAME_MAX + 1 ? line.len : HTTP_NAME_MAX + 1))
 		return line.len > HTTP_NAME_MAX ? ERR_REQUEST_TOO_LARGE : 0;
-	return parse_field(line, &field) ? find_request_field(field.name) == N_REQUEST_FIELDS : ERR_REQUEST_MALFORMED;
+	if (!parse_field(line, &field))
+		return ERR_REQUEST_MALFORMED;
+	return find_request_field(field.name) == N_REQUEST_FIELDS && !is_extra(s->extra, field.name);
 }
 
 /* Checks the lines in the buffer, and removes those that are not needed. Returns 1 after the last
@@ -267,7 +284,7 @@ static int drop_lines(struct http_reader *s, char *buf, size_t *len)
 		if (!found && n > 0 && end[-1] == '\r') /* it may belong to the line's CRLF */
 			n--;
 		if (is_field && !s->dropping && n > 0) {
-			const int rc = is_dropped((struct slice){ line, n });
+			const int rc = is_dropped(s, (struct slice){ line, n });
 
 			if (rc < 0)
 				return rc;
@@ -318,7 +335,7 @@ int http_read_request(struct http_reader *reader, char *buf, size_t *len, struct
 	/* A line whose name is not complete may still be dropped. So it does not count yet. */
 	if (rc == 0 && reader->kept + reader->checked >= HTTP_HEAD_MAX + (reader->kept > 2 ? HTTP_NAME_MAX : 0))
 		return ERR_REQUEST_TOO_LARGE;
-	return reader->kept > before ? http_parse_request(buf, reader->kept, ret_request) : 0;
+	return reader->kept > before ? parse_request(buf, reader->kept, reader->extra, ret_request) : 0;
 }
 
 struct response_fields {

@@ -23,6 +23,7 @@ enum {
 	HTTP_REQUEST_MAX = 64 * 1024,
 	HTTP_FIELDS_MAX = 100, /* header fields, including dropped ones; Apache's limit */
 	HTTP_NAME_MAX = 256,   /* bytes of a request field's name; registered ones have at most 50 */
+	HTTP_EXTRA_MAX = 8,    /* fields of the caller's choice; proxies in a row add at most one each */
 };
 
 /* Slices are parts of the buffer that was parsed. */
@@ -44,17 +45,22 @@ struct http_request {
 	struct slice ws_payload;  /* the payload in the last one that has a payload; it may be empty */
 	size_t n_ws_payloads;     /* how many have a payload */
 	struct slice payload;     /* Proxxy-Payload */
+	/* The values of all fields with struct http_reader's name, in their order, and how many
+	 * there are: those after the HTTP_EXTRA_MAX first ones are counted, but not stored. */
+	struct slice extra[HTTP_EXTRA_MAX];
+	size_t n_extra;
 };
 
 /* A subprotocol that begins with this carries a payload in the rest of its name. Unlike the URL,
  * few proxies log it. */
 #define HTTP_PAYLOAD_PROTOCOL "proxxy.payload."
 
-/* The state of http_read_request() between two calls. Starts as all zero. */
+/* The state of http_read_request() between two calls. Starts as all zero, except for extra. */
 struct http_reader {
-	size_t kept;    /* bytes of whole lines at the start of the buffer that are kept */
-	size_t checked; /* bytes checked of the line after them */
-	size_t dropped; /* bytes of the head that were dropped */
+	const char *extra; /* name of one more field that the caller needs, or NULL */
+	size_t kept;       /* bytes of whole lines at the start of the buffer that are kept */
+	size_t checked;    /* bytes checked of the line after them */
+	size_t dropped;    /* bytes of the head that were dropped */
 	int fields;
 	bool dropping; /* the start of the current line was dropped */
 };

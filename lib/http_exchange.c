@@ -17,10 +17,10 @@ enum {
 	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
-int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline, struct http_request *ret_request,
-		  size_t *ret_len, size_t *ret_used)
+int exchange_read(struct endpoint *client, const char *extra, char *head, size_t size, int64_t deadline,
+		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used)
 {
-	struct http_reader reader = { 0 };
+	struct http_reader reader = { .extra = extra };
 	size_t len = 0;
 
 	*ret_used = 0;
@@ -76,12 +76,13 @@ void exchange_answer(struct endpoint *client, int status, const char *extra, con
 	free(answer);
 }
 
-void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail)
+void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail,
+			   int retry_after)
 {
 	const struct error_info *info = error_info(code);
 	const bool tell = *detail;
 	const char *extra = "";
-	char body[ERROR_BODY_MAX];
+	char body[ERROR_BODY_MAX], retry[32];
 
 	if (code == ERR_METHOD)
 		extra = EXCHANGE_ALLOW;
@@ -89,6 +90,10 @@ void exchange_answer_error(struct endpoint *client, const struct http_request *r
 		extra = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
 	else if (code == ERR_WEBSOCKET_VERSION)
 		extra = "Sec-WebSocket-Version: 13\r\n";
+	if (retry_after > 0) {
+		snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", retry_after);
+		extra = retry;
+	}
 	snprintf(body, sizeof(body), "{\"error\":\"%s\",\"code\":%d,\"issues\":[%s%s%s]}", info->words,
 		 info->http_status, tell ? "{\"message\":\"" : "", detail, tell ? "\"}" : "");
 	if (info->http_status)

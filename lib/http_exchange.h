@@ -15,14 +15,14 @@ enum {
 
 /* Reads a request's head into head[0..size) before the deadline. size is at least EXCHANGE_ROOM.
  * Fields that http_request does not need are dropped while reading, so the head may be up to
- * HTTP_REQUEST_MAX bytes, whatever size is.
+ * HTTP_REQUEST_MAX bytes, whatever size is. extra is as in struct http_reader.
  * Returns the size of the part that was kept; *ret_request points into it. *ret_len is this size
  * plus the bytes that came after the head. Or returns ERR_CLIENT_GONE if the client closed, or sent
  * no byte before the deadline; ERR_REQUEST_TIMEOUT, END_TERMINATED, ERR_SYSTEM, or an error of
  * http_read_request(). *ret_used is always set: how many bytes of head were written. They may hold
  * secrets. */
-int exchange_read(struct endpoint *client, char *head, size_t size, int64_t deadline, struct http_request *ret_request,
-		  size_t *ret_len, size_t *ret_used);
+int exchange_read(struct endpoint *client, const char *extra, char *head, size_t size, int64_t deadline,
+		  struct http_request *ret_request, size_t *ret_len, size_t *ret_used);
 
 /* The methods that both programs accept, as a header line. Health checks, such as HAProxy's, use
  * OPTIONS or HEAD. */
@@ -43,8 +43,10 @@ void exchange_answer(struct endpoint *client, int status, const char *extra, con
 int exchange_send(struct endpoint *client, const char *answer, size_t size);
 
 /* Answers the request with code's HTTP status and words (error.h), as JSON in the original's
- * format. detail becomes an issue, "" adds none; it must be safe inside a JSON string. Does nothing
- * if code has no status. */
-void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail);
+ * format. detail becomes an issue, "" adds none; it must be safe inside a JSON string. retry_after
+ * becomes Retry-After, in seconds (RFC 9110 section 10.2.3), 0 adds none. Does nothing if code has
+ * no status. */
+void exchange_answer_error(struct endpoint *client, const struct http_request *request, int code, const char *detail,
+			   int retry_after);
 
 #endif

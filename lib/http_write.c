@@ -28,6 +28,8 @@ static const char *reason_phrase(int status)
 		return "Request Timeout";
 	case 426:
 		return "Upgrade Required";
+	case 429:
+		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 503:

@@ -13,12 +13,26 @@
 #include <sysexits.h>
 
 #include "lib/error.h"
+#include "lib/list.h"
 #include "lib/payload.h"
 #include "lib/store_url.h"
 #include "lib/terminal.h"
 #include "session/algorithms.h"
+#include "session/limits.h"
 #include "session/store.h"
 #include "session/upstream.h"
+
+/* True if a list of networks has one with every address. */
+static bool has_everyone(const char *list)
+{
+	const char *item;
+	size_t len;
+
+	while ((item = list_next(&list, &len)))
+		if (len >= 2 && memcmp(item + len - 2, "/0", 2) == 0)
+			return true;
+	return false;
+}
 
 void check_warn(const struct config *config, void (*warn)(const char *message))
 {
@@ -28,6 +42,9 @@ void check_warn(const struct config *config, void (*warn)(const char *message))
 	if (!config->accept_jwe)
 		warn("PROXXY_PAYLOADS is cbc: payloads are not authenticated, do not expire, and can be changed on "
 		     "their way");
+	if (config->client_source != CLIENT_PEER && has_everyone(config->trusted_proxies))
+		warn("PROXXY_TRUSTED_PROXIES has every address: anyone who connects can choose the address that the "
+		     "log, the claim client and the limits use");
 }
 
 /* Prints a sentence to standard error. Under systemd it gets a log level, which the journal strips
@@ -37,9 +54,14 @@ static void print_warning(const char *message)
 	fprintf(stderr, "%sproxxy-conn: %s\n", getenv("JOURNAL_STREAM") ? "<4>" : "", message);
 }
 
-/* Warns about settings that sessions do not log, because they are the defaults. */
+/* Warns about settings that sessions do not log: the defaults, and one that only has no effect. */
 static void warn_of_defaults(const struct config *config)
 {
+	const char *proxies = config->trusted_proxies;
+	size_t len;
+
+	if (config->client_source != CLIENT_PEER && !list_next(&proxies, &len))
+		print_warning("PROXXY_CLIENT_ADDRESS has no effect, because PROXXY_TRUSTED_PROXIES is empty");
 	if (config->accept_cbc && !*config->ca_file && !*config->allowed_hosts && config->n_fingerprints == 0)
 		print_warning(
 			"payloads of the format cbc are accepted, Proxmox's certificate may come from any public CA, "
@@ -157,5 +179,7 @@ int check_settings(void)
 	}
 	check_warn(&config, print_warning);
 	warn_of_defaults(&config);
+	if (!limits_check(&config, why, sizeof(why)))
+		print_warning(terminal_clean(why));
 	return puts("proxxy-conn: the settings, the key and the cluster files are in order") < 0;
 }

@@ -32,7 +32,7 @@
 #define ID_REFUSED "f4e5318d3a4c416b8431f45119748846"
 
 enum {
-	FIELDS_MAX = 20,
+	FIELDS_MAX = 24,
 	FIELD_MAX = 512, /* bytes of "NAME=value"; the longest is a detail or a host name */
 };
 
@@ -110,10 +110,23 @@ static void __attribute__((format(printf, 2, 3))) add(struct record *r, const ch
 	terminal_clean(r->fields[r->n++]); /* a terminal may show it */
 }
 
+/* Adds a text of the payload's, if there is one. In a line, values with a space are in quotes: the
+ * text must not end them. */
+static void add_claim(struct record *r, const char *format, const char *text)
+{
+	if (!*text || r->n == FIELDS_MAX)
+		return;
+	add(r, format, text);
+	for (char *quote = r->fields[r->n - 1]; (quote = strchr(quote, '"'));)
+		*quote = '\'';
+}
+
 /* Adds the fields that say which session it is. */
 static void add_session(struct record *r, const struct session *s)
 {
 	add(r, "PROXXY_PEER=%s", s->client->peer);
+	if (*s->client->name)
+		add(r, "PROXXY_CLIENT=%s", s->client->name);
 	if (s->console) {
 		add(r, "PROXXY_VMID=%" PRIu32, s->console->vmid);
 		add(r, "PROXXY_TYPE=%s", s->console->type);
@@ -123,12 +136,8 @@ static void add_session(struct record *r, const struct session *s)
 	}
 	if (s->cluster && *s->cluster)
 		add(r, "PROXXY_CLUSTER=%s", s->cluster);
-	if (*s->sub) {
-		add(r, "PROXXY_SUB=%s", s->sub);
-		/* In a line, values with a space are in quotes: the text must not end them. */
-		for (char *quote = r->fields[r->n - 1]; (quote = strchr(quote, '"'));)
-			*quote = '\'';
-	}
+	add_claim(r, "PROXXY_SUB=%s", s->sub);
+	add_claim(r, "PROXXY_JTI=%s", s->jti);
 	if (s->format)
 		add(r, "PROXXY_FORMAT=%s", s->format);
 	if (s->kid && *s->kid)
@@ -191,13 +200,44 @@ const char *log_place(const struct session *s)
 	return s->cluster && *s->cluster ? s->cluster : s->console->host;
 }
 
+/* Appends a text of the payload's as a JSON string with its name, if there is one. It has no
+ * control characters. */
+static size_t append_claim(char *text, size_t n, const char *name, const char *claim)
+{
+	if (!claim || !*claim)
+		return n;
+	n += (size_t)snprintf(text + n, LOG_STATUS_MAX - n, "%s %s \"", strstr(text, "; ") ? "," : ";", name);
+	for (; *claim; claim++) {
+		if (*claim == '"' || *claim == '\\')
+			text[n++] = '\\';
+		text[n++] = *claim;
+	}
+	text[n++] = '"';
+	text[n] = '\0';
+	return n;
+}
+
+const char *log_status(const struct session *s, char text[LOG_STATUS_MAX])
+{
+	const bool known = *s->client->address;
+	size_t n = (size_t)snprintf(text, LOG_STATUS_MAX, "%s %" PRIu32 " on %.253s%s%s", s->console->type,
+				    s->console->vmid, log_place(s), known ? " for " : "",
+				    known ? s->client->address : "");
+
+	n = append_claim(text, n, "sub", s->sub);
+	n = append_claim(text, n, "jti", s->jti);
+	append_claim(text, n, "kid", s->kid);
+	return terminal_clean(text);
+}
+
 void log_begin(const struct session *s)
 {
-	struct record r = { .n = 0 };
+	struct record r;
 	char message[FIELD_MAX];
 
 	snprintf(message, sizeof(message), "Session began: %s %" PRIu32 " on %s", s->console->type, s->console->vmid,
 		 log_place(s));
+	r.n = 0;
 	add_session(&r, s);
 	emit(LOG_INFO, ID_BEGIN, message, &r);
 }
@@ -212,9 +252,10 @@ static void outcome_words(const struct session *s, char *message, size_t size, c
 void log_end(const struct session *s, int64_t now)
 {
 	const struct error_info *info = error_info(s->outcome);
-	struct record r = { .n = 0 };
+	struct record r;
 	char message[FIELD_MAX];
 
+	r.n = 0;
 	outcome_words(s, message, sizeof(message), "Session ended");
 	add_session(&r, s);
 	add(&r, "PROXXY_OUTCOME=%s", info->name);
@@ -229,9 +270,10 @@ void log_end(const struct session *s, int64_t now)
 void log_refused(const struct session *s)
 {
 	const struct error_info *info = error_info(s->outcome);
-	struct record r = { .n = 0 };
+	struct record r;
 	char message[FIELD_MAX];
 
+	r.n = 0;
 	outcome_words(s, message, sizeof(message), "Request refused");
 	add_session(&r, s);
 	add(&r, "PROXXY_OUTCOME=%s", info->name);
@@ -244,8 +286,9 @@ void log_refused(const struct session *s)
 
 void log_warning(const char *message)
 {
-	struct record r = { .n = 0 };
+	struct record r;
 
+	r.n = 0;
 	emit(LOG_WARNING, NULL, message, &r);
 }
 

@@ -15,7 +15,10 @@
 #include "session/client.h"
 #include "ws.h"
 
-enum { LOG_DETAIL_MAX = 256 }; /* bytes of a detail, with its NUL */
+enum {
+	LOG_DETAIL_MAX = 256,  /* bytes of a detail, with its NUL */
+	LOG_STATUS_MAX = 1280, /* bytes of a status text, with its NUL; in JSON a quote has two bytes */
+};
 
 /* The facts of one session, for its records. The caller sets the members as it learns them. */
 struct session {
@@ -23,6 +26,7 @@ struct session {
 	const struct console *console; /* NULL until the payload is opened */
 	const char *cluster;           /* name of the cluster file that is used; NULL or "" if none */
 	char sub[CLAIMS_SUB_MAX + 1];  /* the payload's sub, or "" */
+	char jti[CLAIMS_JTI_MAX + 1];  /* the payload's jti, or "" */
 	const char *format, *kid;      /* of the payload, and of the key that opened it; NULL or "" if unknown */
 	int64_t began;                 /* io_now() */
 	int outcome;                   /* a code of error.h */
@@ -41,6 +45,11 @@ int log_open(enum log_target target);
 /* Returns where the session's guest is, as exactly as it is known: its node, else the cluster
  * file's name, else the host. */
 const char *log_place(const struct session *session);
+
+/* Writes the line that the list of sessions and systemctl status show:
+ *   qemu 100 on pve01 for 203.0.113.7; sub "alice", jti "a1", kid "main"
+ * Strings are as in JSON. What is not known is left out. Returns text. */
+const char *log_status(const struct session *session, char text[LOG_STATUS_MAX]);
 
 /* Logs that the payload was opened and the console is being connected. */
 void log_begin(const struct session *session);

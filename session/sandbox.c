@@ -27,6 +27,7 @@ int sandbox_enter(void)
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -189,7 +190,16 @@ static void enter_landlock(void)
 
 /* --- limits ------------------------------------------------------------------------------- */
 
-/* Sets resource limits; ignores errors, as the filter forbids the same. */
+static void set_limit(__rlimit_resource_t resource, rlim_t value)
+{
+	const struct rlimit limit = { value, value };
+
+	setrlimit(resource, &limit);
+}
+
+/* Sets resource limits; ignores errors, as the filter forbids the same except writing to files. The
+ * only files that are open for writing are those of the session's slots (limits.h), and the log, if
+ * it is a file: then whoever fills the disk can do it there. */
 static void enter_limits(void)
 {
 	static const struct {
@@ -202,11 +212,12 @@ static void enter_limits(void)
 		{ RLIMIT_MSGQUEUE, 0 }, { RLIMIT_RTPRIO, 0 }, { RLIMIT_SIGPENDING, 0 },
 	};
 
-	for (size_t i = 0; i < COUNT(table); i++) {
-		const struct rlimit limit = { table[i].limit, table[i].limit };
+	struct stat st;
 
-		setrlimit(table[i].resource, &limit);
-	}
+	for (size_t i = 0; i < COUNT(table); i++)
+		set_limit(table[i].resource, table[i].limit);
+	if (fstat(STDERR_FILENO, &st) == 0 && !S_ISREG(st.st_mode))
+		set_limit(RLIMIT_FSIZE, 0);
 }
 
 int sandbox_enter(void)

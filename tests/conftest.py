@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 sys.path.insert(0, str(Path(__file__).parent))
 # Failed assertions in these modules show their values, as in a test file.
@@ -23,6 +24,7 @@ from lib.consoles import handler_console  # noqa: E402
 from lib.payload import seal, target  # noqa: E402
 from lib.pid1 import Machine  # noqa: E402
 from lib.schedule import KINDS, choose  # noqa: E402
+from lib.second_try import OPTIONS, keep, write  # noqa: E402
 from lib.standin import StandIn  # noqa: E402
 from lib.termproxy import termproxy_console  # noqa: E402
 from lib.upstream import Connection, Upstream  # noqa: E402
@@ -33,11 +35,18 @@ ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED sends its vm
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kind", choices=KINDS, help="only the tests of that kind (lib/schedule.py)")
+    for option, meaning in OPTIONS.items():
+        parser.addoption(option, type=Path, metavar="FILE", help=meaning)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    keep(config, items)
     choose(config, items)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    write(config, terminalreporter)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -23,7 +23,7 @@ def test_log_has_begin_and_summary(settings: dict[str, Any], standin: StandIn, k
             client.send_frame(CLOSE, close_payload(1000))
             client.close_code()
         log = proxxy.wait_log("Session ended")
-    who = f"peer={peer} vmid=100 type=lxc node=pve01 host=127.0.0.1 format=cbc"
+    who = f"peer={peer} client={peer} vmid=100 type=lxc node=pve01 host=127.0.0.1 format=cbc"
     assert re.search(rf"^proxxy-conn\[\d+\]: Session began: lxc 100 on pve01 {re.escape(who)}$", log, re.M)
     assert re.search(
         rf"^proxxy-conn\[\d+\]: Session ended: Client closed the console {re.escape(who)}"

@@ -128,8 +128,21 @@ def test_session_has_no_descriptor_that_is_not_its_own(settings: dict[str, Any],
             assert client.read_data(1) == b"x"
             (pid,) = proxxy.sessions()
             open_now = {int(path.name): os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
-    assert sorted(open_now) == [0, 1, 2, 3], open_now
+    # 3 is Proxmox's socket, 4 holds this session's slot (PROXXY_MAX_PER_GUEST).
+    assert sorted(open_now) == [0, 1, 2, 3, 4], open_now
     assert open_now[0] == open_now[1] != open_now[3] and open_now[3].startswith("socket:")
+    assert Path(open_now[4]).parent == proxxy.used / "limits"
+
+
+def test_session_cannot_fill_the_disk(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    """The files of its slots are open for writing, because a lock needs that."""
+    with Xinetd(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+            (pid,) = proxxy.sessions()
+            limits = Path(f"/proc/{pid}/limits").read_text()
+    assert re.search(r"^Max file size +0 +0 ", limits, re.M), limits
 
 
 # --- memory ----------------------------------------------------------------------------------

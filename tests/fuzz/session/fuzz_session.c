@@ -484,7 +484,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&config, 0, sizeof(config));
 	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
-	memset(client_address, 0, sizeof(client_address));
+	memset(&who, 0, sizeof(who));
+	memset(&limits, 0, sizeof(limits));
 	terminated = 0;
 	begin_witness();
 	world_begin(data, size, payloads_sealed(), PAYLOADS);
