@@ -456,7 +456,13 @@ DEVELOPMENT = {  # pkg-config's name: Debian's package
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("file", ["debian/control", "deploy/Dockerfile", "tests/install-packages"])
+def test_image_has_the_libraries_of_proxxy_conn() -> None:
+    dockerfile = read("deploy/Dockerfile")
+    libraries = value_of(r"PACKAGES='(.*?)'", dockerfile).split()
+    assert libraries and [DEVELOPMENT[name] for name in libraries if DEVELOPMENT[name] not in dockerfile.split()] == []
+
+
+@pytest.mark.parametrize("file", ["debian/control", "tests/install-packages"])
 def test_every_library_is_installed_for_a_build(file: str) -> None:
     libraries = value_of(r"^PACKAGES := (.*)$", read("Makefile")).split()
     assert libraries == list(DEVELOPMENT)
