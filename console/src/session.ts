@@ -4,7 +4,8 @@
 import { Channel } from "./channel.js";
 import { busy, ending, LOST, passing, refused, type Close } from "./endings.js";
 import type { Events, Guest } from "./guest.js";
-import type { Early, Refusal } from "./socket.js";
+import type { Refusal } from "./refusal.js";
+import type { Early } from "./socket.js";
 import type { Choice, Message, State, Words } from "./view.js";
 
 const PAUSE_MAX_MS = 30_000; // before another attempt; the first pause is a second, and each one is twice the last

@@ -17,12 +17,10 @@ declare global {
   }
 }
 
-const REFUSAL_MS = 10_000;
-const RETRY_MAX_S = 60; // proxxy's longest Retry-After
 /** Bytes. A VNC server waits for an answer, but a terminal's program does not. */
 export const HELD_MAX = 16 * 1024 * 1024;
 /** RFC 6455 allows a token here; JWE has no other characters. */
-const TOKEN = /^[\w.-]+$/;
+export const TOKEN = /^[\w.-]+$/;
 
 /** proxxy's address, from a page. Not from the link: nobody's link shall have the page talk to a server of theirs. */
 export function websocketOf(page: Document): string {
@@ -35,7 +33,7 @@ export function consoleAddress(websocket: string, base: string, scheme: "ws" | "
   return url;
 }
 
-function inQuery(payload: string, url: URL): URL {
+export function inQuery(payload: string, url: URL): URL {
   url.search = `?payload=${encodeURIComponent(payload)}`;
   return url;
 }
@@ -47,37 +45,6 @@ export function openSocket(payload: string, websocket: string, base: string, Soc
     return new Socket(inQuery(payload, url), ["binary"]);
   } catch (error) {
     throw new Error((error as Error).message.replace(/\?\S*/, "")); // browsers name the address, with its query
-  }
-}
-
-/** Why there was no WebSocket. */
-export interface Refusal {
-  reason: string; // "" if nobody says
-  seconds: number; // until it is worth another attempt (Retry-After); 0 if nobody says
-}
-
-/** Asks why there was no WebSocket. proxxy reports errors of a link that it can open in a Close.
- *  For all other errors, and those of a proxy in between, this sends the request again without an upgrade, which does
- *  not use the link up. A script cannot set the field of subprotocols. */
-export async function askRefusal(payload: string, websocket: string, base: string): Promise<Refusal> {
-  try {
-    const url = consoleAddress(websocket, base, "http");
-    const token = TOKEN.test(payload);
-    const answer = await fetch(token ? url : inQuery(payload, url), {
-      headers: token ? { "Proxxy-Payload": payload } : {},
-      signal: AbortSignal.timeout(REFUSAL_MS),
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error", // the payload is for proxxy alone
-      referrerPolicy: "no-referrer",
-    });
-    // A proxy in between has pages of its own. It may have limits, too (RFC 6585 section 4).
-    const said = (await answer.json().catch(() => ({}))) as { error?: string; issues?: { message: string }[] };
-    const { error = answer.status === 429 ? "Too many requests" : "", issues = [] } = said;
-    const reason = [error, ...issues.map(({ message }) => message)].filter(Boolean).join(": ");
-    return { reason, seconds: Math.min(Number.parseInt(answer.headers.get("retry-after") ?? "") || 0, RETRY_MAX_S) };
-  } catch {
-    return { reason: "", seconds: 0 }; // another origin, or nobody there
   }
 }
 

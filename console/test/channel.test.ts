@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../src/channel.js";
-import { askRefusal, HELD_MAX, hold, openSocket, release } from "../src/socket.js";
+import { askRefusal } from "../src/refusal.js";
+import { HELD_MAX, hold, openSocket, release } from "../src/socket.js";
 import { FakeClock, FakeSocket } from "./lib/fakes.js";
 
 const bytes = (event: MessageEvent) => [...new Uint8Array(event.data as ArrayBuffer)];

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Channel } from "../src/channel.js";
 import type { Events } from "../src/guest.js";
+import type { Refusal } from "../src/refusal.js";
 import { Session, type End, type Hooks } from "../src/session.js";
-import type { Refusal } from "../src/socket.js";
 import type { Choice, Message, State } from "../src/view.js";
 import { FakeClock, FakeSocket, settle } from "./lib/fakes.js";
 
