@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-conn: serves one WebSocket session, from the client's HTTP request to the last log record.
- * systemd, xinetd or systemd-socket-activate starts it for each connection, with the client's
- * socket as fd 0 and 1. This file holds the phases of a session in their order, which run(),
- * accept_client() and relay_console() call.
+ * systemd, xinetd or proxxy-listen starts it for each connection, with the client's socket as fd 0
+ * and 1. This file holds the phases of a session in their order, which run(), accept_client() and
+ * relay_console() call.
  */
 #include <errno.h>
 #include <malloc.h>
