@@ -41,6 +41,17 @@ char *crypto_hex_encode(char *text, const uint8_t *data, size_t len)
 	return text;
 }
 
+int crypto_hash_hex(const void *data, size_t len, char ret_text[2 * CRYPTO_HASH_LEN + 1])
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	unsigned hash_len = 0;
+
+	if (EVP_Digest(data, len, hash, &hash_len, EVP_sha256(), NULL) != 1 || hash_len != CRYPTO_HASH_LEN)
+		return ERR_SYSTEM;
+	crypto_hex_encode(ret_text, hash, CRYPTO_HASH_LEN);
+	return OK;
+}
+
 int crypto_fingerprint(const char *text, size_t len, uint8_t out[CRYPTO_FINGERPRINT_LEN])
 {
 	char digits[2 * CRYPTO_FINGERPRINT_LEN];

@@ -15,6 +15,7 @@ enum {
 	CRYPTO_IV_LEN = 16,          /* bytes: an AES block */
 	CRYPTO_NONCE_LEN = 12,       /* bytes: a GCM nonce (NIST SP 800-38D section 8.2) */
 	CRYPTO_TAG_LEN = 16,         /* bytes: a GCM tag that is not truncated */
+	CRYPTO_HASH_LEN = 32,        /* bytes: SHA-256 */
 	CRYPTO_FINGERPRINT_LEN = 32, /* bytes: SHA-256 */
 };
 
@@ -25,6 +26,10 @@ int crypto_hex(const char *text, size_t len, uint8_t *out, size_t size);
 /* Encodes data[0..len) to text as lower-case hexadecimal digits, NUL-terminated: 2 * len + 1 bytes.
  * Returns a pointer to the NUL. */
 char *crypto_hex_encode(char *text, const uint8_t *data, size_t len);
+
+/* Writes the SHA-256 of data[0..len) as lower-case hexadecimal digits, NUL-terminated. Returns 0 or
+ * ERR_SYSTEM. */
+int crypto_hash_hex(const void *data, size_t len, char ret_text[2 * CRYPTO_HASH_LEN + 1]);
 
 /* Decodes a SHA-256 fingerprint as openssl(1) and pvenode(1) print it: 64 hexadecimal digits, with
  * a colon after every second digit or without colons. Returns 0 or ERR_PAYLOAD_INVALID. */

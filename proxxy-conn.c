@@ -30,6 +30,7 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/counters.h"
 #include "session/harden.h"
 #include "session/limits.h"
 #include "session/log.h"
@@ -37,9 +38,10 @@
 #include "session/options.h"
 #include "session/prefault.h"
 #include "session/relay.h"
-#include "session/replay.h"
 #include "session/sandbox.h"
 #include "session/sealed.h"
+#include "session/single_use.h"
+#include "session/store_sub.h"
 #include "session/systemd.h"
 #include "session/upgrade.h"
 #include "session/upstream.h"
@@ -225,7 +227,11 @@ static int prepare_upgrade(const struct http_request *request)
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = upgrade_check(request);
-	return rc == ERR_UPGRADE_MISSING && replay_is_used(&payload, &config) ? ERR_PAYLOAD_USED : rc;
+	if (rc == ERR_UPGRADE_MISSING) {
+		rc = single_use_look(&payload, &config, session.detail, sizeof(session.detail));
+		rc = rc == OK ? ERR_UPGRADE_MISSING : rc;
+	}
+	return rc;
 }
 
 /* Sends the 101. Returns 0, or why the client did not get all of it. */
@@ -257,8 +263,8 @@ static int answer_upgrade(const struct http_request *request)
 	size = upgrade_write(request, answer);
 	if (size < 0)
 		return size;
-	rc = replay_use_jti(&payload, &config);
-	return rc < 0 ? fail(rc, "%s", payload.why) : send_upgrade(answer, (size_t)size);
+	rc = single_use_take(&payload, &config, session.detail, sizeof(session.detail));
+	return rc < 0 ? rc : send_upgrade(answer, (size_t)size);
 }
 
 /* Returns the detail that the client may get with an error, or "". Only if the payload is
@@ -395,11 +401,12 @@ static void answer_error(const struct http_request *request, int code)
 				      limits_retry_after(&limits, code));
 	add_client_hint(code);
 	log_refused(&session);
+	counters_refused(code);
 }
 
 /* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
-/* Logs how the session ended. */
+/* Logs and counts how the session ended. */
 static void sum_up(void)
 {
 	session.outcome = relay.outcome;
@@ -410,6 +417,7 @@ static void sum_up(void)
 		snprintf(session.detail, sizeof(session.detail), "%s%s%.100s", relay.why,
 			 *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
+	counters_ended(relay.outcome, io_now() - session.began, relay.bytes_up, relay.bytes_down);
 }
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -423,9 +431,11 @@ static bool accept_client(void)
 
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
+	relay.renew = store_sub_renew;
 	rc = read_request(&request, rc);
 	if (rc == OK && answer_without_payload(&request))
 		return false;
+	counters_open(config.state_directory, io_now());
 	if (rc == OK)
 		rc = admitted(limits_admit_client(&limits, &config, &who));
 	if (rc == OK)
@@ -436,6 +446,7 @@ static bool accept_client(void)
 		rc = in_step("admit the console", admitted(limits_admit_console(&limits, &config, &payload)));
 	if (rc == OK)
 		rc = in_step("answer", answer_upgrade(&request));
+	config_wipe_store(&config);
 	if (rc < 0)
 		answer_error(&request, rc);
 	return rc == OK;
@@ -451,10 +462,12 @@ static void relay_console(void)
 	if (rc == OK)
 		rc = in_step("log in to the console", log_in());
 	wipe_secrets();
-	if (rc == OK)
+	if (rc == OK) {
+		counters_opened(io_now());
 		relay_run(&relay);
-	else
+	} else {
 		relay_close_only(&relay, rc, upstream.reason);
+	}
 	upstream_close(&upstream);
 	sum_up();
 }
@@ -480,6 +493,7 @@ static int run(void)
 	session.client = &who;
 	client = io_endpoint(STDIN_FILENO, NULL);
 	serve();
+	store_sub_leave();
 	config_wipe_keys(&config);
 	access_wipe(&payload);
 	if (!relay.closing) /* else relay.c ended the connection */

@@ -13,6 +13,7 @@
 #include "lib/error.h"
 #include "lib/host.h"
 #include "lib/list.h"
+#include "lib/store_url.h"
 
 #define DEFAULT_CONFIG "/etc/proxxy/proxxy.conf"
 
@@ -118,6 +119,21 @@ static bool parse_proxies(void *config, const struct setting *s, const char *val
 	return settings_parse_text(config, s, value);
 }
 
+/* "" or the URL of a store, which may contain a password. */
+static bool parse_store(void *config, const struct setting *s, const char *value)
+{
+	struct store_url url;
+	bool valid;
+
+	if (strcmp(((struct config *)config)->replay_store, value) == 0)
+		return true; /* "" in most cases: do not touch the page */
+	valid = !*value || store_url_parse(value, &url);
+	if (*value)
+		OPENSSL_cleanse(&url, sizeof(url));
+	config_wipe_store(config); /* the value of an earlier file may be longer */
+	return valid && settings_parse_text(config, s, value);
+}
+
 static bool parse_store_failure(void *config, const struct setting *s, const char *value)
 {
 	static const char *const names[] = { "refuse", "local" };
@@ -216,7 +232,7 @@ static const struct setting table[] = {
 	{ "PROXXY_REPLAY_STORE", "",
 	  "Valkey or Redis that several machines share, for single use and PROXXY_MAX_PER_SUB: "
 	  "redis://host:6379/0, rediss://… with TLS, or unix:///path",
-	  settings_parse_text, MEMBER(replay_store), SIZE(replay_store) },
+	  parse_store, MEMBER(replay_store), SIZE(replay_store) },
 	{ "PROXXY_STORE_SECRET_FILE", "", "File with the store's password", settings_parse_text,
 	  MEMBER(store_password_file), SIZE(store_password_file) },
 	{ "PROXXY_STORE_FAILURE", "refuse",
@@ -266,7 +282,10 @@ int config_load_settings(struct config *ret_config, char *why, size_t size)
 int config_load(struct config *ret_config, char *why, size_t size)
 {
 	int rc = config_load_settings(ret_config, why, size);
+	char *store = getenv("PROXXY_REPLAY_STORE");
 
+	if (store)
+		OPENSSL_cleanse(store, strlen(store)); /* the memory that /proc/PID/environ shows */
 	if (rc == OK)
 		return keys_load(ret_config->keys, &ret_config->n_keys, why, size);
 	keys_wipe();
@@ -277,6 +296,11 @@ void config_wipe_keys(struct config *config)
 {
 	OPENSSL_cleanse(config->keys, sizeof(config->keys));
 	config->n_keys = 0;
+}
+
+void config_wipe_store(struct config *config)
+{
+	OPENSSL_cleanse(config->replay_store, strlen(config->replay_store));
 }
 
 void config_print_files(FILE *out)

@@ -63,7 +63,8 @@ struct config {
 	char store_password_file[SETTINGS_PATH_MAX]; /* "" for none */
 };
 
-/* Reads all settings and the keys. Overwrites SIGNATURE_KEY in the environment.
+/* Reads all settings and the keys. Overwrites SIGNATURE_KEY and PROXXY_REPLAY_STORE in the
+ * environment.
  * Returns 0. Otherwise returns ERR_CONFIG, and a sentence for the log in why[0..size) that holds no
  * secret; *ret_config then holds the values that were read before the error. So the caller can log
  * to the configured target and use the configured timeouts. */
@@ -79,6 +80,9 @@ bool config_parse_fingerprints(const char *value, uint8_t fingerprints[][CRYPTO_
 
 /* Overwrites the keys in *config. */
 void config_wipe_keys(struct config *config);
+
+/* Overwrites PROXXY_REPLAY_STORE in *config, which may contain a password. */
+void config_wipe_store(struct config *config);
 
 /* Prints the paths of the existing files that the settings are read from, one per line. */
 void config_print_files(FILE *out);

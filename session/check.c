@@ -5,6 +5,7 @@
  */
 #include "session/check.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,11 @@
 #include "lib/error.h"
 #include "lib/list.h"
 #include "lib/payload.h"
+#include "lib/store_url.h"
 #include "lib/terminal.h"
 #include "session/algorithms.h"
 #include "session/limits.h"
+#include "session/store.h"
 #include "session/upstream.h"
 
 /* True if a list of networks has one with every address. */
@@ -69,6 +72,40 @@ static void warn_of_defaults(const struct config *config)
 		print_warning(
 			"payloads of the format cbc are accepted, which are not authenticated and do not expire. When "
 			"all backends send JWE, set PROXXY_PAYLOADS=jwe");
+}
+
+/* True if the store is on this machine. */
+static bool is_loopback(const struct store_url *url)
+{
+	return strcmp(url->host, "localhost") == 0 ||
+	       (url->host_is_address &&
+		(host_in_network("127.0.0.0/8", url->host) || host_in_network("::1", url->host)));
+}
+
+/* Asks the shared store, if there is one. Returns 0, or an error with words in why[0..size). */
+static int check_store(const struct config *config, char *why, size_t size)
+{
+	static struct store_url url;
+	char error[STORE_WHY_MAX], place[STORE_PLACE_MAX], warning[STORE_PLACE_MAX + 200];
+	const bool is_set = *config->replay_store && store_url_parse(config->replay_store, &url);
+	int rc;
+
+	if (!is_set)
+		return OK;
+	OPENSSL_cleanse(url.password, sizeof(url.password));
+	store_url_place(&url, place);
+	rc = store_check(config, error, sizeof(error));
+	if (rc < 0)
+		return error_why(why, size, rc, "%s%s", rc == ERR_STORE ? "PROXXY_REPLAY_STORE " : "", error);
+	printf("the store at %s answers\n", place);
+	if (!url.tls && !*url.path && !is_loopback(&url)) {
+		snprintf(warning, sizeof(warning),
+			 "PROXXY_REPLAY_STORE %s is used without TLS: who can read the network reads the password, and "
+			 "who can change it lets links be used again. rediss:// has TLS",
+			 place);
+		print_warning(terminal_clean(warning));
+	}
+	return OK;
 }
 
 /* What check_cluster() needs. */
@@ -133,9 +170,12 @@ int check_settings(void)
 		rc = check_tls(&config, &no_payload, why, sizeof(why));
 	if (rc == OK)
 		rc = cluster_each(&config, check_cluster, &check, &cluster, why, sizeof(why));
+	if (rc == OK)
+		rc = check_store(&config, why, sizeof(why));
+	config_wipe_store(&config);
 	if (rc < 0) {
 		print_warning(terminal_clean(why));
-		return EX_CONFIG;
+		return rc == ERR_STORE ? EX_UNAVAILABLE : EX_CONFIG;
 	}
 	check_warn(&config, print_warning);
 	warn_of_defaults(&config);

@@ -6,50 +6,24 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "lib/error.h"
 #include "lib/host.h"
+#include "session/connect.h"
 #include "session/resolve.h"
 #include "session/upstream.h"
 
-/* Waits until connect(2) on fd is done. Returns 0 with its errno, or ETIMEDOUT, in *ret_errno; or
- * as io_wait(). */
-static int finish_connect(const struct upstream *u, int fd, int64_t deadline, int *ret_errno)
-{
-	struct endpoint connecting = io_endpoint(fd, NULL);
-	socklen_t len = sizeof(*ret_errno);
-	int rc = io_wait(&connecting, POLLOUT, u->client, deadline);
-
-	if (rc == IO_TIMEOUT)
-		*ret_errno = ETIMEDOUT;
-	else if (rc == OK)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, ret_errno, &len);
-	return rc == IO_TIMEOUT ? OK : rc;
-}
-
 /* Connects to one address. Returns 0 with u->endpoint, ERR_UPSTREAM_CONNECT with the errno in
  * *ret_errno, or as io_wait(). */
-static int connect_address(struct upstream *u, const struct addrinfo *a, int64_t deadline, int *ret_errno)
+static int use_address(struct upstream *u, const struct addrinfo *a, int64_t deadline, int *ret_errno)
 {
-	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol), rc = OK;
+	int fd, rc = connect_address(a, u->client, deadline, &fd, ret_errno);
 
-	*ret_errno = 0;
-	if (fd < 0 || io_prepare(fd) < 0 || connect(fd, a->ai_addr, a->ai_addrlen) < 0)
-		*ret_errno = errno;
-	if (*ret_errno == EINPROGRESS)
-		rc = finish_connect(u, fd, deadline, ret_errno);
-	if (rc == OK && *ret_errno == 0) {
+	if (rc == OK && *ret_errno == 0)
 		u->endpoint = io_endpoint(fd, NULL);
-		return OK;
-	}
-	if (fd >= 0)
-		close(fd);
-	return rc < 0 ? rc : ERR_UPSTREAM_CONNECT;
+	return rc == OK && *ret_errno != 0 ? ERR_UPSTREAM_CONNECT : rc;
 }
 
 /* True if the session may connect to that address of its host. This is the check after DNS:
@@ -75,7 +49,7 @@ static int connect_any(struct upstream *u, const struct addrinfo *addresses, int
 
 		if (!is_allowed(u, a, verdict))
 			continue;
-		rc = connect_address(u, a, now + (deadline - now) / left--, &error);
+		rc = use_address(u, a, now + (deadline - now) / left--, &error);
 		if (rc != ERR_UPSTREAM_CONNECT)
 			return upstream_map_wait(u, rc, "");
 	}

@@ -25,6 +25,7 @@ void relay_init(struct relay *r, const struct config *config, struct endpoint *c
 	r->client = client;
 	r->upstream = upstream;
 	r->config = config;
+	r->renew = NULL;
 	r->logged_in = false;
 	r->last_received = r->last_sent = r->last_data = io_now();
 	r->ping_pending = false;

@@ -19,6 +19,9 @@ struct relay {
 	struct endpoint *client, *upstream; /* the caller's */
 	struct direction up, down;          /* up: from the client to Proxmox */
 	const struct config *config;
+	/* The caller's; NULL for none. Called with an io_now() while relaying; returns when to call
+	 * it again, or INT64_MAX. It must not wait. */
+	int64_t (*renew)(int64_t now);
 	bool logged_in; /* login.c did the console's login: the relayed bytes begin behind it */
 
 	/* Owned by relay_time.c. Times are io_now(). */

@@ -116,6 +116,14 @@ bool __wrap_limits_check(const struct config *config, char *why, size_t size)
 	return true;
 }
 
+/* Nothing is counted: the file is not this process's alone. */
+void __wrap_counters_open(const char *state_directory, int64_t now);
+void __wrap_counters_open(const char *state_directory, int64_t now)
+{
+	(void)state_directory;
+	(void)now;
+}
+
 int64_t __wrap_uptime_seconds(void)
 {
 	return 12345;
