@@ -26,7 +26,7 @@ LATE_SECONDS = 1.0  # a console that takes longer to open is late
 RECOVERED_SECONDS = 5.0  # after the loss of a host, until no console is late
 GAP_SECONDS = 2.5  # without an echo in a console that goes on; there is one every 0.1 s
 KILLED_SECONDS = 5.0  # until all browsers of a killed host know it
-RETRIES = 6  # net.ipv4.tcp_retries2 as docs/scaling.md recommends: a vanished host is given up after some 25 s
+RETRIES = 5  # net.ipv4.tcp_retries2 as docs/scaling.md recommends: a vanished host is given up after some 13 s
 VANISHED_SECONDS = 60.0
 PATIENCE = 10.0
 
@@ -235,7 +235,7 @@ def timeline(site: Site, at: float, host: Host, begin: float, end: float, step: 
 
 
 def main() -> None:
-    for how, patience, end, step in ((Host.kill, KILLED_SECONDS, 3.0, 0.1), (Host.pull, VANISHED_SECONDS, 30.0, 1.0)):
+    for how, patience, end, step in ((Host.kill, KILLED_SECONDS, 3.0, 0.1), (Host.pull, VANISHED_SECONDS, 16.0, 1.0)):
         with Site() as site:
             host, at = lose(site, how, patience)
             time.sleep(max(0.0, at + end - time.monotonic()))
