@@ -129,7 +129,7 @@ def test_stopped_store_refuses_and_uses_up_nothing(machines: Machines) -> None:
         # A browser reads the reason in a Close.
         code, reason = told_in_close(proxxy, payload, {"Origin": "https://panel.example.com"})
         assert code == 1013 and reason == FAILED[1]
-        assert not list(proxxy.used.iterdir())
+        assert [path.name for path in proxxy.used.iterdir()] == ["limits"]
         store.start()
         assert echoes(proxxy, payload)
 
@@ -518,4 +518,4 @@ def test_entries_are_renewed_and_a_store_that_fails_ends_no_session(machines: Ma
         wait_for(lambda: expiry(paused) >= before[2] + 29, 60, "the entry is not renewed later")
         assert "does not count" not in proxxys[0].log() + proxxys[2].log()
         # The restarted store has lost the first console.
-        consoles.open(proxxys[1])
+        consoles.open(machines.add(restarted.url, PROXXY_MAX_PER_SUB=1))
