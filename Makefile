@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make                 build/proxxy-conn, build/proxxy-status, build/proxxy-url and build/proxxy-setup
+#   make                 the programs, in build/: proxxy-conn, proxxy-listen, proxxy-status, proxxy-url, proxxy-setup
 #   make check           every test, with what it needs installed first (tests/run)
 #   make check-quick     the unit tests and a session of each kind, in two minutes; see tests/README.md
 #   make demo            a desktop in the browser, through proxxy (examples/demo)
@@ -81,7 +81,7 @@ ifeq ($(BREAKIN),1)
   LINK_HARDENING += -Wl,--wrap=sandbox_enter
 endif
 
-ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. $(FORTIFY) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. -I$(BUILD) $(FORTIFY) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(PACKAGE_CFLAGS)
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
@@ -96,11 +96,12 @@ endif
 # are for the programs that are run by hand.
 BY_HAND := $(basename $(wildcard lib/command.c lib/curl_*.c))
 LIB := crypto ws $(filter-out $(BY_HAND),$(basename $(wildcard lib/*.c)))
-PROGRAMS := proxxy-conn proxxy-status proxxy-url proxxy-setup
+PROGRAMS := proxxy-conn proxxy-listen proxxy-status proxxy-url proxxy-setup
 proxxy-conn := proxxy-conn $(basename $(wildcard session/*.c)) $(LIB) $(EXTRA)
+proxxy-listen := $(basename $(wildcard listen/*.c))
 proxxy-status := $(basename $(wildcard status/*.c)) \
-	$(addprefix lib/,error http http_exchange http_list http_protocol http_write io linger pages tls_socket \
-		uri)
+	$(addprefix lib/,counters_file error http http_exchange http_list http_protocol http_write io linger pages \
+		tls_socket uri)
 proxxy-url := $(basename $(wildcard url/*.c)) $(BY_HAND) $(LIB)
 proxxy-setup := $(basename $(wildcard setup/*.c)) $(BY_HAND) $(LIB)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/*/test_*.c))
@@ -121,11 +122,23 @@ $(BUILD)/%.o: %.c Makefile
 	@echo '  CC      $@'
 	@$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
+# The page for operators: its files as C strings, and the hashes that its Content-Security-Policy names.
+PAGE_FILES := $(addprefix status/page/,page.html style.css script.js)
+as_string = echo 'static const char $(1)[] ='; sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n"/' $(2); echo ';'
+as_hash = echo "\#define $(1) \"$$(sha256sum < $(2) | cut -c 1-64 | tr a-f A-F | basenc -d --base16 | base64)\""
+$(BUILD)/status/page_files.h: $(PAGE_FILES) Makefile
+	@mkdir -p $(@D)
+	@{ $(call as_string,page_html,status/page/page.html); $(call as_string,page_style,status/page/style.css); \
+		$(call as_string,page_script,status/page/script.js); \
+		$(call as_hash,PAGE_STYLE_HASH,status/page/style.css); \
+		$(call as_hash,PAGE_SCRIPT_HASH,status/page/script.js); } > $@
+$(BUILD)/status/page.o: $(BUILD)/status/page_files.h
+
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
-unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/framer session/guest_list session/limits \
-	session/rates session/replay session/rfb session/sealed session/slots session/store_protocol \
-	session/store_words \
+unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters session/framer session/guest_list \
+	session/limits session/rates session/replay session/rfb session/sealed session/slots session/store_protocol \
+	session/store_words status/origin status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
@@ -157,14 +170,17 @@ INSTALL_FILE = sed 's@/usr/local/\(s*bin\|share\)@$(PREFIX)/\1@g' $(1) > $(BUILD
 	$(call put,644,$(BUILD)/$(notdir $(1)),$(2))
 # Programs for people are in bin, those that systemd starts in sbin.
 program_dir = $(if $(filter proxxy-url,$(program)),bin,sbin)
-EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf nginx.conf Caddyfile
+FRONTS := nginx.conf Caddyfile haproxy.cfg apache.conf traefik.yaml
+EXAMPLES := proxxy.xinetd full-sandbox.conf direct.conf unix-socket.conf $(FRONTS) grafana-dashboard.json \
+	prometheus-rules.yml
 # The pages that are installed: their names, as patterns. HASHED have a hash in their names.
 PAGESDIR = $(PREFIX)/share/proxxy/console
 PAGES := $(foreach name,novnc.html xterm.html favicon.svg NOTICE.txt,$(name) $(name).gz)
 HASHED := *.????????.js *.????????.js.gz
 OLD_PAGES := console.css console.js novnc.js xterm.js xterm node_modules package.json package-lock.json
 EXAMPLESDIR = $(PREFIX)/share/doc/proxxy/examples
-UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service proxxy-retry@.service
+UNITS := proxxy.socket proxxy@.service proxxy.slice proxxy-status.socket proxxy-status@.service \
+	proxxy-end.socket proxxy-end@.service proxxy-retry@.service
 # The commented settings files, which the programs print. A cross-compiled program cannot run here.
 REFERENCES := proxxy.conf proxxy-url.conf
 reference_of = $(BUILD)/$(if $(filter proxxy.conf,$(1)),proxxy-conn,proxxy-url) --settings > $(BUILD)/$(1)
@@ -216,10 +232,10 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session status url setup bench tests tests/unit tests/unit/* \
-	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib listen session status url setup bench tests tests/unit \
+	tests/unit/* tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
-compile_commands.json:
+compile_commands.json: $(BUILD)/status/page_files.h
 	@mkdir -p $(BUILD)
 	@options=$$(printf '%s\n' $(CC) $(ALL_CPPFLAGS) $(filter-out -Werror,$(ALL_CFLAGS)) | \
 		sed 's/["\\]/\\&/g; s/.*/"&",/' | tr '\n' ' '); separator='['; \
@@ -307,5 +323,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session url setup status unit unit/lib unit/session bench,\
+-include $(wildcard $(foreach folder,. lib session listen url setup status unit unit/lib unit/session unit/status bench,\
 	$(BUILD)/$(folder)/*.d))

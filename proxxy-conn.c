@@ -29,6 +29,7 @@
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
+#include "session/counters.h"
 #include "session/harden.h"
 #include "session/limits.h"
 #include "session/log.h"
@@ -209,11 +210,10 @@ static int prepare_upgrade(const struct http_request *request)
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = upgrade_check(request);
-	if (rc == ERR_UPGRADE_MISSING) {
-		rc = single_use_look(&payload, &config, session.detail, sizeof(session.detail));
-		rc = rc == OK ? ERR_UPGRADE_MISSING : rc;
-	}
-	return rc;
+	if (rc != ERR_UPGRADE_MISSING)
+		return rc;
+	rc = single_use_look(&payload, &config, session.detail, sizeof(session.detail));
+	return rc < 0 ? rc : ERR_UPGRADE_MISSING;
 }
 
 /* Sends the 101. Returns 0, or why the client did not get all of it. */
@@ -383,11 +383,12 @@ static void answer_error(const struct http_request *request, int code)
 				      limits_retry_after(&limits, code));
 	add_client_hint(code);
 	log_refused(&session);
+	counters_refused(code);
 }
 
 /* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
-/* Logs how the session ended. */
+/* Logs and counts how the session ended. */
 static void sum_up(void)
 {
 	session.outcome = relay.outcome;
@@ -398,6 +399,7 @@ static void sum_up(void)
 		snprintf(session.detail, sizeof(session.detail), "%s%s%.100s", relay.why,
 			 *upstream.detail ? ": TLS: " : "", upstream.detail);
 	log_end(&session, io_now());
+	counters_ended(relay.outcome, io_now() - session.began, relay.bytes_up, relay.bytes_down);
 }
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -415,6 +417,7 @@ static bool accept_client(void)
 	rc = read_request(&request, rc);
 	if (rc == OK && plain_answer(&client, &request))
 		return false;
+	counters_open(config.state_directory, io_now());
 	if (rc == OK)
 		rc = admitted(limits_admit_client(&limits, &config, &who));
 	if (rc == OK)
@@ -441,35 +444,32 @@ static void relay_console(void)
 	if (rc == OK)
 		rc = in_step("log in to the console", log_in());
 	wipe_secrets();
-	if (rc == OK)
+	if (rc == OK) {
+		counters_opened(io_now());
 		relay_run(&relay);
-	else
+	} else {
 		relay_close_only(&relay, rc, upstream.reason);
+	}
 	upstream_close(&upstream);
 	sum_up();
-}
-
-static void serve(void)
-{
-	const bool accepted = accept_client();
-
-	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
-	if (!accepted)
-		return;
-	if (head_used > EXCHANGE_ROOM)
-		pages_release(head, sizeof(head));
-	relay_console();
 }
 
 /* Phase 1, and the end of the process. Returns an exit status of sysexits.h. */
 static int run(void)
 {
+	bool accepted;
+
 	if (harden() < 0 || io_prepare(STDIN_FILENO) < 0)
 		return EX_OSERR;
 	session.began = io_now();
 	session.client = &who;
 	client = io_endpoint(STDIN_FILENO, NULL);
-	serve();
+	accepted = accept_client();
+	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
+	if (accepted && head_used > EXCHANGE_ROOM)
+		pages_release(head, sizeof(head));
+	if (accepted)
+		relay_console();
 	store_sub_leave();
 	config_wipe_keys(&config);
 	access_wipe(&payload);

@@ -110,6 +110,9 @@ static const struct {
 	{ "Sec-WebSocket-Version", ONCE, offsetof(struct request_fields, request.ws_version) },
 	{ "Sec-WebSocket-Protocol", PROTOCOL, 0 },
 	{ "Proxxy-Payload", ONCE, offsetof(struct request_fields, request.payload) },
+	{ "Proxxy-Action", ONCE, offsetof(struct request_fields, request.action) },
+	{ "Sec-Fetch-Site", ONCE, offsetof(struct request_fields, request.fetch_site) },
+	{ "Remote-User", ONCE, offsetof(struct request_fields, request.remote_user) },
 	{ "Upgrade", UPGRADE, 0 },
 };
 enum { N_REQUEST_FIELDS = sizeof(request_fields) / sizeof(request_fields[0]) };

@@ -49,6 +49,8 @@ struct http_request {
 	 * there are: those after the HTTP_EXTRA_MAX first ones are counted, but not stored. */
 	struct slice extra[HTTP_EXTRA_MAX];
 	size_t n_extra;
+	/* Of requests to proxxy-status: Proxxy-Action, Sec-Fetch-Site and Remote-User. */
+	struct slice action, fetch_site, remote_user;
 };
 
 /* A subprotocol that begins with this carries a payload in the rest of its name. Unlike the URL,

@@ -13,7 +13,7 @@
 #include "lib/error.h"
 
 enum {
-	ANSWER_HEAD_MAX = 512, /* bytes; the longest is a 426's */
+	ANSWER_HEAD_MAX = 512, /* bytes, without extra lines */
 	ERROR_BODY_MAX = 512,  /* bytes of an error answer's body */
 };
 
@@ -67,7 +67,7 @@ int exchange_send(struct endpoint *client, const char *answer, size_t size)
 
 void exchange_answer(struct endpoint *client, int status, const char *extra, const char *body, bool with_body)
 {
-	const size_t size = ANSWER_HEAD_MAX + strlen(body);
+	const size_t size = ANSWER_HEAD_MAX + strlen(extra) + strlen(body);
 	char *answer = malloc(size);
 	int n = answer ? http_write_answer(answer, size, status, extra, body, with_body) : 0;
 

@@ -10,6 +10,7 @@
 
 #include "lib/error.h"
 #include "lib/pages.h"
+#include "session/counters.h"
 #include "session/relay_close.h"
 
 /* Returns the time so many seconds after from; 0 seconds means never. */
@@ -173,6 +174,7 @@ int64_t relay_keep_time(struct relay *r)
 
 	if (io_terminated())
 		relay_end(r, END_TERMINATED, NULL);
+	counters_relayed(r->up.framer.passed, r->down.framer.passed, now);
 	if (!r->closing)
 		note_activity(r, now);
 	if (!r->closing)

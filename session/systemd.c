@@ -53,7 +53,7 @@ void systemd_record(const char *const fields[], size_t n)
 void systemd_status(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	char message[256];
+	char message[SYSTEMD_STATUS_MAX];
 	int fd = path ? sink_connect(path) : -1;
 
 	if (fd < 0)

@@ -13,6 +13,7 @@
 
 enum {
 	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record as it is sent; log.c's are shorter */
+	SYSTEMD_STATUS_MAX = 2048,      /* bytes of a status as it is sent; systemd reads 4096 */
 };
 
 /* Connects sink.h to the journal, so that records can be sent later from inside the sandbox.
@@ -24,6 +25,7 @@ int systemd_open_journal(void);
 void systemd_record(const char *const fields[], size_t n);
 
 /* Sets the line that systemctl status shows (sd_notify(3)), if the service manager asked for it.
+ * Cuts it off at SYSTEMD_STATUS_MAX.
  * Does not wait: if the manager does not listen now, the line is dropped. */
 void systemd_status(const char *text);
 

@@ -4,8 +4,9 @@
  */
 #include "status/answer.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "status/report.h"
 
 /* Frees object. Returns it as JSON text, which the caller frees, or NULL without memory. */
 static char *to_text(json_object *object)
@@ -34,6 +35,6 @@ struct answer answer_error(int status, const char *extra, const char *words)
 
 struct answer answer_unavailable(int rc)
 {
-	fprintf(stderr, "systemd cannot be queried: %s\n", strerror(-rc));
+	report("systemd cannot be queried: %s", strerror(-rc));
 	return answer_error(503, "", "systemd cannot be queried");
 }

@@ -17,7 +17,8 @@ struct answer {
 /* Frees object. Returns a 200 with it as JSON. */
 struct answer answer_json(json_object *object);
 
-/* Returns an error of the HTTP status, as JSON with words. extra: header lines that each end in CRLF. */
+/* Returns an error of the HTTP status, as JSON with words. extra: header lines that each end in
+ * CRLF. */
 struct answer answer_error(int status, const char *extra, const char *words);
 
 /* Logs the negative errno rc of a query to systemd. Returns a 503. */

@@ -129,7 +129,7 @@ def test_stopped_store_refuses_and_uses_up_nothing(machines: Machines) -> None:
         # A browser reads the reason in a Close.
         code, reason = told_in_close(proxxy, payload, {"Origin": "https://panel.example.com"})
         assert code == 1013 and reason == FAILED[1]
-        assert [path.name for path in proxxy.used.iterdir()] == ["limits"]
+        assert not [path for path in proxxy.used.iterdir() if len(path.name) == 64]
         store.start()
         assert echoes(proxxy, payload)
 
@@ -234,6 +234,12 @@ def test_local_state_takes_the_place_of_a_store_that_fails(machines: Machines) -
         payload = machines.payload("local")
         assert echoes(one, payload) and refusal(one, payload) == USED
         one.wait_log("PROXXY_STORE_FAILURE is local, and the store fails: 127.0.0.1")
+        # The client is not told of the store, and nor is the record of the session's end.
+        with_sub = machines.add(store.url, **local, PROXXY_MAX_PER_SUB=5)
+        used = machines.payload("with sub", sub="alice")
+        assert echoes(with_sub, used) and refusal(with_sub, used) == USED
+        ended = with_sub.wait_log("Session ended").partition("Session ended")[2].partition("\n")[0]
+        assert "client" in ended and str(store.port) not in ended
         # The price of it: each machine accepts the link once.
         assert ask(other, payload)[0] == 101
         store.start()
@@ -293,9 +299,9 @@ def test_password_for_a_store_that_has_none(machines: Machines, store: RedisServ
 
 def documented_rules() -> str:
     """The rules for an ACL user that proxxy.conf(5) gives."""
-    found = re.search(r"^user proxxy on >PASSWORD (.*)$", MANUAL.read_text().replace("\\", ""), re.M)
+    found = re.search(r"^user proxxy on >PASSWORD (.*?)^\.Ed", MANUAL.read_text(), re.M | re.S)
     assert found
-    return found[1]
+    return " ".join(found[1].split())
 
 
 def test_user_with_only_the_documented_rights(machines: Machines) -> None:

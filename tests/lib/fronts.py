@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from .activator import Activator
 from .process import free_port, spawn, stop_tree, wait_for
 
 READY_SECONDS = 15.0
@@ -57,7 +58,7 @@ class Front:
         return path
 
 
-def nginx(directory: Path, port: int, server: str, http: str = "") -> list[str | Path]:
+def nginx(directory: Path, listen: str, server: str, http: str = "") -> list[str | Path]:
     """Returns the command of an nginx that keeps everything in directory. server and http are more lines for its
     configuration's blocks of these names."""
     kinds = ("proxy", "fastcgi", "uwsgi", "scgi")
@@ -76,7 +77,7 @@ def nginx(directory: Path, port: int, server: str, http: str = "") -> list[str |
             client_body_temp_path {directory}/body;
             {paths}
             server {{
-                listen 127.0.0.1:{port};
+                listen {listen};
                 {server}
             }}
         }}
@@ -88,7 +89,17 @@ def nginx(directory: Path, port: int, server: str, http: str = "") -> list[str |
 class PlainNginx(Front):
     def command(self) -> list[str | Path]:
         pass_on = f"location / {{ proxy_pass http://127.0.0.1:{self.proxxy_port}; {self.options} }}"
-        return nginx(self.directory, self.port, pass_on)
+        return nginx(self.directory, f"127.0.0.1:{self.port}", pass_on)
+
+
+def ask_haproxy(stats_socket: Path, command: str) -> str:
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.connect(str(stats_socket))
+        asked.sendall(f"{command}\n".encode())
+        answer = b""
+        while chunk := asked.recv(65536):
+            answer += chunk
+    return answer.decode()
 
 
 class HAProxy(Front):
@@ -117,13 +128,8 @@ class HAProxy(Front):
         return (self.directory / "stats").exists() and super()._listens()
 
     def stats(self) -> dict[str, str]:
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(f"{self.directory}/stats")
-            asked.sendall(b"show stat front 4 -1\n")
-            answer = b""
-            while chunk := asked.recv(65536):
-                answer += chunk
-        names, values = answer.decode().lstrip("# ").splitlines()[:2]
+        shown = ask_haproxy(self.directory / "stats", "show stat front 4 -1")
+        names, values = shown.lstrip("# ").splitlines()[:2]
         return dict(zip(names.split(","), values.split(",")))
 
 
@@ -160,3 +166,15 @@ DefaultRuntimeDir {self.directory}
 """
         )
         return ["/usr/sbin/apache2", "-X", "-d", self.directory, "-f", config]
+
+
+class UnixActivator(Activator):
+    """proxxy behind a UNIX socket, as with unix-socket.conf. The port is closed."""
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "proxxy.sock"
+
+    def command(self) -> list[str | Path]:
+        listen = f"127.0.0.1:{self.port}"
+        return [self.socket if word == listen else word for word in super().command()]

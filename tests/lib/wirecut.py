@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import subprocess
-from typing import Callable, TypeVar
+from typing import Callable, Iterator, TypeVar
 
 T = TypeVar("T")
 
@@ -45,15 +46,8 @@ class Network:
 
     def run(self, make: Callable[[], T]) -> T:
         """Calls make() in the far namespace: sockets made there stay there."""
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
-        try:
-            _setns(there)
+        with inside(f"/run/netns/{self.name}"):
             return make()
-        finally:
-            _setns(here)
-            os.close(here)
-            os.close(there)
 
     def pull(self) -> None:
         """Cuts the network: from now on no packet arrives from the far end, be it a FIN, an RST, an ICMP message
@@ -63,6 +57,20 @@ class Network:
     def plug(self) -> None:
         """Connects the network again."""
         _ip("-n", self.name, "route", "del", "blackhole", f"{HERE}/32")
+
+
+@contextlib.contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """This thread is in that network namespace for as long as the with block lasts: sockets made there stay there."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(namespace, os.O_RDONLY)
+    try:
+        _setns(there)
+        yield
+    finally:
+        _setns(here)
+        os.close(here)
+        os.close(there)
 
 
 def _setns(fd: int) -> None:

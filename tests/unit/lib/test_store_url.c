@@ -97,8 +97,8 @@ static const char *const invalid[] = {
 	"redis://:%00@store",
 	"redis://:%0a@store",
 	"redis://:%7f@store",
-	"redis://store?ca=/x",    /* without TLS it would have no effect */
-	"rediss://store?ca=x",    /* not absolute */
+	"redis://store?ca=/x", /* without TLS it would have no effect */
+	"rediss://store?ca=x", /* not absolute */
 	"rediss://store?ca=",
 	"rediss://store?ca",
 	"rediss://store?db=1",
