@@ -416,6 +416,32 @@ def test_check_says_what_is_wrong_with_the_store(machines: Machines, store: Redi
         assert "read-only replica" in check(machines, replica.url)[1]
 
 
+def test_library_that_is_missing_is_named(machines: Machines, store: RedisServer, tmp_path: Path) -> None:
+    for version in ("0.14", "1.1.0", "1.3.0"):  # the dynamic linker finds these first, and cannot load them
+        (tmp_path / f"libhiredis.so.{version}").write_text("no library")
+    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}) as proxxy:
+        environment = {"PROXXY_CONFIG": str(proxxy.config), "LD_LIBRARY_PATH": str(tmp_path)}
+        done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
+    assert done.returncode == os.EX_CONFIG and "PROXXY_REPLAY_STORE needs libhiredis.so." in done.stderr
+    assert "no library" not in done.stderr
+    session = {"environment": {"LD_LIBRARY_PATH": str(tmp_path)}}
+    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}, **session) as proxxy:
+        assert ask(proxxy, machines.payload("library"))[0] == 500
+        proxxy.wait_log("PROXXY_REPLAY_STORE needs libhiredis.so.")
+        assert echoes(proxxy, seal_jwe(machines.standin.console("qemu", ECHO), machines.key))
+
+
+def test_session_without_a_store_does_not_load_the_library(machines: Machines, store: RedisServer) -> None:
+    def maps(settings: dict[str, Any]) -> str:
+        with Activator(machines.settings | settings) as proxxy:
+            with Client.upgraded(proxxy.port, target(machines.payload(f"maps {len(settings)}"))) as client:
+                client.send_frame(BINARY, b"x")
+                assert client.read_data(1) == b"x"
+                return Path(f"/proc/{proxxy.sessions()[0]}/maps").read_text()
+
+    assert "libhiredis" in maps({"PROXXY_REPLAY_STORE": store.url}) and "libhiredis" not in maps({})
+
+
 # --- sessions of a sub on all machines ------------------------------------------------------------
 
 
