@@ -137,7 +137,8 @@ $(BUILD)/status/page.o: $(BUILD)/status/page_files.h
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
 unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters session/framer session/guest_list \
-	session/limits session/rates session/replay session/rfb session/sealed session/slots status/origin status/session_text \
+	session/limits session/rates session/replay session/rfb session/sealed session/slots session/store_protocol \
+	session/store_words status/origin status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
@@ -231,8 +232,8 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib session listen status url setup bench tests tests/unit tests/unit/* \
-	tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
+SOURCES := $(sort $(wildcard *.c $(foreach folder,lib listen session status url setup bench tests tests/unit \
+	tests/unit/* tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
 compile_commands.json: $(BUILD)/status/page_files.h
 	@mkdir -p $(BUILD)

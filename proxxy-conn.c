@@ -26,7 +26,6 @@
 #include "lib/linger.h"
 #include "lib/pages.h"
 #include "lib/proxy_protocol.h"
-#include "lib/uri.h"
 #include "session/algorithms.h"
 #include "session/check.h"
 #include "session/client.h"
@@ -36,6 +35,7 @@
 #include "session/log.h"
 #include "session/login.h"
 #include "session/options.h"
+#include "session/plain_answer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
 #include "session/sandbox.h"
@@ -45,7 +45,6 @@
 #include "session/systemd.h"
 #include "session/upgrade.h"
 #include "session/upstream.h"
-#include "session/uptime.h"
 #include "session/wipe.h"
 
 enum {
@@ -195,22 +194,6 @@ static int open_payload(const struct http_request *request)
 }
 
 /* --- 5 answer ----------------------------------------------------------------------------- */
-
-/* Answers a request that needs no payload. Returns false if the request needs one. */
-static bool answer_without_payload(const struct http_request *request)
-{
-	char body[64];
-
-	if (slice_is(request->method, "OPTIONS")) {
-		exchange_answer(&client, 204, EXCHANGE_ALLOW, "", false);
-		return true;
-	}
-	if (!slice_is(uri_path(request->target), "/api/status"))
-		return false;
-	snprintf(body, sizeof(body), "{\"uptime\":%lld}", (long long)uptime_seconds());
-	exchange_answer(&client, 200, "", body, exchange_wants_body(request));
-	return true;
-}
 
 /* Returns 0 if the request can be upgraded, else an error to answer. Makes the TLS context. Does
  * not use the jti. A plain GET gets the error that an upgrade would get, also ERR_PAYLOAD_USED; if
@@ -433,7 +416,7 @@ static bool accept_client(void)
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
 	relay.renew = store_sub_renew;
 	rc = read_request(&request, rc);
-	if (rc == OK && answer_without_payload(&request))
+	if (rc == OK && plain_answer(&client, &request))
 		return false;
 	counters_open(config.state_directory, io_now());
 	if (rc == OK)

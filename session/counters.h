@@ -31,7 +31,7 @@ void counters_opened(int64_t now);
  * added yet, at most once in COUNTERS_RELAYED_MS. */
 void counters_relayed(uint64_t up, uint64_t down, int64_t now);
 
-/* Counts the end of a session that lasted so many milliseconds, and relayed so many bytes in all. */
+/* Counts the end of a session that lasted so many milliseconds and relayed so many bytes in all. */
 void counters_ended(int outcome, int64_t duration, uint64_t up, uint64_t down);
 
 #endif

@@ -254,8 +254,9 @@ bool limits_check(const struct config *config, char *why, size_t size)
 	snprintf(path, sizeof(path), "%s/limits", config->state_directory);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		snprintf(path, sizeof(path), "%s", config->state_directory);
-	/* systemd makes the state directory when it starts the first session. */
-	if (access(path, W_OK | X_OK) == 0 || (errno == ENOENT && getenv("INVOCATION_ID")))
+	/* systemd makes the state directory when it starts the first session. Other sessions say in the
+	 * log that it is missing. */
+	if (access(path, W_OK | X_OK) == 0 || errno == ENOENT)
 		return true;
 	snprintf(why, size, "%.255s cannot be used: %s. Limits are not enforced without it", path, strerror(errno));
 	return false;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The built console pages as the shipped configurations of nginx and Caddy serve them."""
+"""The built console pages as the shipped configurations of the reverse proxies serve them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 
 from lib.activator import TREE
 from lib.process import free_port
-from lib.web import SITE, Caddy, Nginx
+from lib.web import SITE, Apache, Caddy, HAProxy, Nginx
 
 PAGES = ("novnc.html", "xterm.html")
 HASHED = re.compile(r"[\w-]+\.[0-9A-Z]{8}\.js")
-CONFIGURATIONS = ("nginx.conf", "Caddyfile")
+CONFIGURATIONS = ("nginx.conf", "Caddyfile", "apache.conf")  # HAProxy and Traefik pass on to nginx
 TYPES = {"html": "text/html", "js": "text/javascript", "txt": "text/plain", "svg": "image/svg+xml"}
 
 
@@ -67,25 +67,27 @@ def test_pages_hold_one_script_of_their_own_and_no_attributes_with_code() -> Non
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_policy_allows_the_script_inside_the_pages(configuration: str) -> None:
-    """The script inside the pages opens the WebSocket. If it changed, its hash belongs into both configurations; "node
+    """The script inside the pages opens the WebSocket. If it changed, its hash belongs into each configuration; "node
     build.js site" in console/ prints it."""
     [policy] = re.findall(r"Content-Security-Policy \"(.*?)\"", (TREE / "deploy" / configuration).read_text())
     digests = {base64.b64encode(hashlib.sha256(inline_script(page).encode()).digest()).decode() for page in PAGES}
     assert re.findall(r"'sha256-(.*?)'", policy) == list(digests)
 
 
-def test_both_configurations_send_the_same_policy() -> None:
+def test_all_configurations_send_the_same_policy() -> None:
+    with_it = [path.name for path in (TREE / "deploy").iterdir() if "script-src" in path.read_text()]
+    assert sorted(with_it) == sorted(CONFIGURATIONS)
     found = [
         re.findall(r"Content-Security-Policy \"(.*?)\"", (TREE / "deploy" / name).read_text())
         for name in CONFIGURATIONS
     ]
-    assert found[0] == found[1] and len(found[0]) == 1
+    assert found[1:] == found[:-1] and len(found[0]) == 1
 
 
 # --- as it is served ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=[Nginx, Caddy, HAProxy, Apache], ids=["nginx", "caddy", "haproxy", "apache"])
 def web(request: pytest.FixtureRequest) -> Iterator[Nginx]:
     with request.param(free_port()) as running:
         yield running

@@ -20,13 +20,13 @@ from typing import Any, Iterator, Mapping, Sequence
 import pytest
 from conftest import ECHO
 from lib.account import unused_account
-from lib.activator import ANYWHERE, TREE, binary
+from lib.activator import ANYWHERE, binary
 from lib.payload import seal, target
 from lib.process import children, descendants, free_port, spawn, wait_for
 from lib.standin import StandIn
 from lib.wire import BINARY, CLOSE, Client, close_payload
 
-LISTEN = TREE / "build" / "proxxy-listen"
+LISTEN = binary().with_name("proxxy-listen")
 CAT = "/bin/cat"  # as a session: echoes what its client sends
 GOODBYE_SECONDS = 30.0  # more than a session and proxxy-listen need together, on a slow machine
 EX_USAGE, EX_UNAVAILABLE, EX_OSERR, EX_NOPERM, EX_CONFIG = 64, 69, 71, 77, 78
@@ -51,7 +51,9 @@ class Acceptor:
         return [pid for pid, name in children(self.pid).items() if name == self._program]
 
     def wait_sessions(self, count: int) -> None:
-        wait_for(lambda: len(self.sessions()) == count, 10, lambda: f"{self.sessions()}, {count} awaited:\n{self.log()}")
+        wait_for(
+            lambda: len(self.sessions()) == count, 10, lambda: f"{self.sessions()}, {count} awaited:\n{self.log()}"
+        )
 
     @property
     def pid(self) -> int:
@@ -202,9 +204,7 @@ def test_drain_waits_for_the_sessions(
         assert "Session ended" in listen.log()
 
 
-def test_sigterm_ends_a_drain(
-    tmp_path: Path, settings: dict[str, Any], standin: StandIn, key: str, port: int
-) -> None:
+def test_sigterm_ends_a_drain(tmp_path: Path, settings: dict[str, Any], standin: StandIn, key: str, port: int) -> None:
     with consoles(tmp_path, settings, f"--listen=127.0.0.1:{port}") as listen, opened(port, standin, key) as client:
         listen.signal(signal.SIGUSR1)
         listen.wait_log("Draining")
@@ -416,7 +416,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_client_that_sends_nothing_has_no_process(tmp_path: Path, port: int) -> None:
-    with acceptor(tmp_path, f"--listen=127.0.0.1:{port}") as listen, connected(port) as silent, connected(port) as other:
+    with acceptor(tmp_path, f"--listen=127.0.0.1:{port}") as listen, connected(port) as silent, connected(
+        port
+    ) as other:
         assert echoes(other)
         listen.wait_sessions(1)
         silent.sendall(b"y")
@@ -662,7 +664,10 @@ def test_health_of_a_proxxy_without_a_key(tmp_path: Path, port: int) -> None:
 
 @pytest.mark.parametrize(
     "answer, words",
-    [(b"", "it closed the connection without an answer"), (b"SSH-2.0-Open\x1b[2JSSH_9", 'its answer begins with "SSH-2.0-Open?"')],
+    [
+        (b"", "it closed the connection without an answer"),
+        (b"SSH-2.0-Open\x1b[2JSSH_9", 'its answer begins with "SSH-2.0-Open?"'),
+    ],
 )
 def test_health_of_something_else(port: int, answer: bytes, words: str) -> None:
     with socket.create_server(("127.0.0.1", port)) as server:

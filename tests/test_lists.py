@@ -437,9 +437,9 @@ def test_manuals_have_every_option_without_a_console() -> None:
 
 def test_manual_has_every_metric_and_member_of_the_status() -> None:
     status, manual = code("status/*.c"), read("man/proxxy-status.8")
-    metrics = set(re.findall(r"\b(proxxy_[a-z_]+) ", status))
+    metrics = set(re.findall(r'"(proxxy_[a-z_]+)"', status))
     members = set(re.findall(r'json_object_object_add\(\w+,\s*"(\w+)"', status))
-    assert len(metrics) == 5 and len(members) > 10
+    assert len(metrics) == 13 and len(members) > 10
     assert metrics == set(re.findall(r"\bproxxy_[a-z_]+\b", manual))
     assert [name for name in members if f'"{name}":' not in manual and f".It Li {name}\n" not in manual] == []
 
@@ -456,7 +456,13 @@ DEVELOPMENT = {  # pkg-config's name: Debian's package
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("file", ["debian/control", "deploy/Dockerfile", "tests/install-packages"])
+def test_image_has_the_libraries_of_proxxy_conn() -> None:
+    dockerfile = read("deploy/Dockerfile")
+    libraries = value_of(r"PACKAGES='(.*?)'", dockerfile).split()
+    assert libraries and [DEVELOPMENT[name] for name in libraries if DEVELOPMENT[name] not in dockerfile.split()] == []
+
+
+@pytest.mark.parametrize("file", ["debian/control", "tests/install-packages"])
 def test_every_library_is_installed_for_a_build(file: str) -> None:
     libraries = value_of(r"^PACKAGES := (.*)$", read("Makefile")).split()
     assert libraries == list(DEVELOPMENT)

@@ -50,9 +50,9 @@ def of(site: Site, host: Host) -> tuple[list[Console], list[Console]]:
     return theirs, [console for console in site.load.live if console not in theirs]
 
 
-def lost(load_new: list[Console], since: float) -> list[Console]:
-    """Returns the new consoles, asked for since then, that were late or never opened."""
-    decided = [console for console in load_new if console.asked >= since and (console.ended or console.opened)]
+def suffered(site: Site, begin: float, end: float) -> list[Console]:
+    """Returns the new consoles, asked for between two times, that were late or never opened."""
+    decided = [console for console in site.load.new if begin <= console.asked < end and console.ended]
     return [console for console in decided if console.is_late(LATE_SECONDS)]
 
 
@@ -88,7 +88,7 @@ def test_lost_host_ends_only_its_own_consoles(how: Callable[[Host], None], patie
         assert len(theirs) >= LIVE // 6 and len(others) >= LIVE // 2
         gap = goes_on(others, at - STEADY_SECONDS)
         ended = max(console.ended for console in theirs) - at
-        late = lost(site.load.new, at - LATE_SECONDS)
+        late = suffered(site, at - LATE_SECONDS, at + RECOVERED_SECONDS + STEADY_SECONDS)
         recovered = max((console.asked - at for console in late), default=0.0)
         slowest = max(console.opened - console.asked for console in site.load.new if console.opened)
         print(f"\n{len(theirs)} consoles ended within {ended:.1f} s. Longest gap in the others: {gap:.2f} s")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from lib.activator import TREE
 
-PROGRAMS = (".", "lib", "session", "setup", "status", "url")
-FOLDERS = "bench|console|debian|deploy|docs|examples|lib|man|session|setup|status|tests|url"
+PROGRAMS = (".", "lib", "listen", "session", "setup", "status", "url")
+FOLDERS = "bench|console|debian|deploy|docs|examples|lib|listen|man|session|setup|status|tests|url"
 DOCUMENTS = [path for pattern in ("*.md", "*/*.md") for path in sorted(TREE.glob(pattern))]
 MAP = (TREE / "HACKING.md").read_text()
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
@@ -60,6 +60,7 @@ def test_each_file_stands_under_its_programs() -> None:
         ("proxxy-conn", "session"),
         ("proxxy-url", "url"),
         ("proxxy-setup", "setup"),
+        ("proxxy-listen", "listen"),
         ("proxxy-status", "status"),
     ):
         assert all(name.startswith(f"{folder}/") or name == f"{program}.c" for name in files[program])

@@ -16,6 +16,7 @@ import pytest
 from conftest import ECHO
 from lib.certs import Cert
 from lib.installed import KEY, deploy, key, wait_instances
+from lib.metrics import parse
 from lib.payload import seal, target
 from lib.pid1 import Machine
 from lib.process import wait_for
@@ -113,8 +114,29 @@ def test_metrics_are_prometheuss(machine: Machine) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
     values = dict(line.split(" ") for line in body.splitlines() if not line.startswith("#"))
     assert values["proxxy_up"] == "1" and abs(int(values["proxxy_start_time_seconds"]) - time.time()) < 300
+    assert int(values["proxxy_sessions_limit"]) == LIMIT
     machine.run(["systemctl", "stop", "proxxy.socket"])
     assert "\nproxxy_up 0\n" in ask("/metrics")[2]
+
+
+def test_sessions_of_all_processes_are_counted(machine: Machine, proxmox: StandIn) -> None:
+    """The counters stay when sessions end and when the socket restarts."""
+
+    def opened() -> float:
+        return parse(ask("/metrics")[2])["proxxy_sessions_opened_total"]
+
+    before = opened()
+    for number in range(1, 3):
+        with Client.upgraded(PORT, target(seal(proxmox.console("qemu", ECHO), key(machine)))) as client:
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+            assert opened() == before + number
+        wait_instances(machine, 0)
+        machine.run(["systemctl", "restart", "proxxy.socket"])
+        assert opened() == before + number
+    modes = machine.run(["stat", "-c", "%n %U:%G %a", "/run/proxxy-counters", "/run/proxxy-counters/counters"]).stdout
+    assert modes == "/run/proxxy-counters proxxy:proxxy 755\n/run/proxxy-counters/counters proxxy:proxxy 644\n"
+    assert machine.run(["stat", "-c", "%a", "/var/lib/proxxy"]).stdout == "700\n"
 
 
 def test_sessions_are_not_told_to_everyone_on_the_machine(machine: Machine) -> None:

@@ -94,7 +94,7 @@
       const value = column.text(session) ?? "";
       setText(text, value);
       cell.classList.toggle("none", value === "");
-      if (["sub", "jti", "kid"].includes(column.name)) text.title = value;
+      if (["place", "sub", "jti", "kid"].includes(column.name)) text.title = value;
     }
     cells[0].cell.classList.toggle("other", session.type === undefined);
     const began = new Date(session.since * 1000);
@@ -182,7 +182,7 @@
       take(list);
       byId("problem").hidden = true;
     } catch (error) {
-      setText(byId("problem"), `The list cannot be loaded: ${error.message}.`);
+      setText(byId("problem"), `The list cannot be loaded: ${error.message}. It is tried again every few seconds.`);
       byId("problem").hidden = false;
     }
     loading = false;

@@ -4,7 +4,7 @@
 #   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
 #   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
 
-FUZZ_TARGETS := http body json payload framer api rfb upstream session
+FUZZ_TARGETS := http body json payload framer api rfb store upstream session
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
 ifeq ($(COVERAGE),1)
@@ -19,19 +19,19 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 
 # fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests.
 # libc answers the session's calls of libc, and of the modules in FUZZ_WORLD.
-FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check client counters direction framer \
-	harden log login options relay relay_close relay_time rfb sandbox sealed silence upgrade wipe) \
+FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check client counters direction framer harden \
+	log login options plain_answer relay relay_close relay_time rfb sandbox sealed silence upgrade wipe) \
 	$(addprefix tests/fuzz/session/,world libc files upstream_fake login_model payloads reference_rfb)
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time \
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \
-	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load replay_use_jti \
-	replay_is_used limits_admit_client limits_admit_console limits_retry_after limits_check counters_open \
-	uptime_seconds cluster_find cluster_find_host RAND_bytes login_run relay_run linger io_begin_tls io_handshake \
-	tls_socket_limit api_request_console
+	algorithms_restrict prefault signal sigaction sigprocmask setrlimit prctl _exit config_load single_use_take \
+	single_use_look store_check store_sub_renew store_sub_leave limits_admit_client limits_admit_console \
+	limits_retry_after limits_check counters_open uptime_seconds cluster_find cluster_find_host RAND_bytes \
+	login_run relay_run linger io_begin_tls io_handshake tls_socket_limit api_request_console
 
 # Which folder each target tests.
-fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session upstream=session \
-	session=session
+fuzz_place := http=lib body=lib json=lib payload=lib framer=session api=session rfb=session store=session \
+	upstream=session session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
 fuzz_http := $(addprefix lib/,error http http_list http_protocol http_write uri)
 fuzz_body := $(addprefix lib/,error http http_body http_list http_protocol uri)
@@ -40,6 +40,7 @@ fuzz_payload := $(LIB)
 fuzz_api := $(LIB) $(addprefix session/,api_answer guest_list)
 fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb tests/fuzz/session/reference_rfb
+fuzz_store := lib/error lib/host lib/store_url session/store_protocol session/store_words
 fuzz_session := $(FUZZ_SESSION)
 fuzz_upstream := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
 	$(addprefix tests/fuzz/session/,world libc payloads)

@@ -17,6 +17,7 @@ LAYERS = {
     "ws.": SHARED,
     "proxxy-conn.c": (*SHARED, "session/"),
     "session/": (*SHARED, "session/"),
+    "listen/": ("listen/",),
     "url/": (*SHARED, "url/"),
     "setup/": (*SHARED, "setup/"),
     "status/": (*SHARED, "status/"),

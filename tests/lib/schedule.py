@@ -60,6 +60,8 @@ TIMED = {
 
 # These compile, encrypt or move much data. One for each processor runs at once.
 BUSY = {
+    "test_containers",
+    "test_kubernetes",
     "test_backend_examples",
     "test_browser_sdk_panels",
     "test_build",
@@ -111,6 +113,7 @@ MACHINE = {
 
 # Files that take long begin first, then groups with many tests.
 LONGEST = (
+    "test_containers",
     "test_systemd_sockets",
     "test_systemd",
     "test_debian_package",

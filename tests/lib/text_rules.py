@@ -27,6 +27,8 @@ LONG_LINES = {
     ".md": re.compile(r"^(\||\[[^\]]*\]: |    )|\]\(\S+\)"),
     "deploy/nginx.conf": re.compile("Content-Security-Policy"),
     "deploy/Caddyfile": re.compile("Content-Security-Policy"),
+    "deploy/apache.conf": re.compile("Content-Security-Policy|CustomLog"),
+    "deploy/haproxy.cfg": re.compile("#hash|log-format"),
 }
 # Indented with spaces alone. C, sh, Go and CSS are indented with tabs.
 SPACES = re.compile(r"\.(py|js|mjs|ts|php|rb|ya?ml|json|html)$")

@@ -7,9 +7,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 import urllib.request
 from pathlib import Path
-from typing import Mapping, Self
+from typing import Mapping, Self, Sequence
 
 from . import fronts
 from .activator import TREE
@@ -122,7 +123,8 @@ RequestReadTimeout header=20-40,minrate=500 body=10,minrate=500
 
 class HAProxy(Nginx):
     """With the nginx that serves the pages, and answers for the panel. With cert, plain_port has the redirection to
-    https. replaced has more changes: text of the configuration -> text."""
+    https. hosts are the ports of several hosts, in place of proxxy on this host; with by_hash, a link's payload selects
+    the host. replaced has more changes: text of the configuration -> text."""
 
     client_address = "proxy-protocol"
     socket_path = "/proxxy.sock"  # below HAProxy's chroot
@@ -132,9 +134,13 @@ class HAProxy(Nginx):
         proxxy_port: int,
         socket: Path | None = None,
         cert: Cert | None = None,
-        replaced: dict[str, str] | None = None,
+        hosts: Sequence[int] = (),
+        by_hash: bool = False,
+        replaced: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(proxxy_port, socket, cert)
+        self._hosts = hosts
+        self._by_hash = by_hash
         self._replaced = replaced or {}
         self.plain_port = free_port()
 
@@ -153,8 +159,27 @@ class HAProxy(Nginx):
         return super().logs() + self._pages.logs()
 
     def command(self) -> list[str | Path]:
-        text = self._adapted((TREE / "deploy" / "haproxy.cfg").read_text(), self._places() | self._replaced)
+        text = self._adapted(self.shipped("haproxy.cfg"), self._replaced)
+        if self._by_hash:  # as the configuration itself says
+            [script] = re.findall(r"#\s+sed -i '(.*)' /etc/haproxy/haproxy.cfg", text)
+            text = subprocess.run(["sed", script], input=text, capture_output=True, text=True, check=True).stdout
         return ["/usr/sbin/haproxy", "-db", "-f", self._write(text)]
+
+    def shipped(self, name: str) -> str:
+        text = (TREE / "deploy" / name).read_text()
+        places = self._places()
+        if self._hosts:
+            text, count = re.subn(r"\tserver (socket|port) .*\n", "", text)
+            assert count == 2
+            for number, port in enumerate(self._hosts, 1):
+                places[f"#server host{number} 192.0.2.{10 + number}:8443"] = f"server host{number} 127.0.0.1:{port}"
+        else:
+            places |= self._this_host()
+        return self._adapted(text, places)
+
+    def _this_host(self) -> dict[str, str]:
+        socket = self.socket.name if self.socket else "none.sock"
+        return {"unix@/proxxy.sock": f"unix@/{socket}", "127.0.0.1:8443": f"127.0.0.1:{self.proxxy_port}"}
 
     def _places(self) -> dict[str, str]:
         """Returns the lines that differ in a test: those with addresses, paths and users."""
@@ -164,8 +189,6 @@ class HAProxy(Nginx):
             "chroot /var/lib/haproxy": f"chroot {chroot}",
             "/run/haproxy/admin.sock": f"{self.directory}/admin.sock",
             "\tuser haproxy\n\tgroup haproxy\n": "",
-            "unix@/proxxy.sock": f"unix@/{self.socket.name if self.socket else 'none.sock'}",
-            "127.0.0.1:8443": f"127.0.0.1:{self.proxxy_port}",
             "127.0.0.1:8080": f"127.0.0.1:{self._pages.port}",
             "127.0.0.1:8000": f"127.0.0.1:{self._pages.port}",
         }

@@ -191,12 +191,13 @@ class Client(Peer):
         *,
         raw: bytes | None = None,
         address: str = "127.0.0.1",
+        source: str = "",
     ) -> Self:
-        """Connect, and send an upgrade request for the target, or the raw bytes, or nothing.
+        """Connect, from the address source, and send an upgrade request for the target, or the raw bytes, or nothing.
 
         headers are added to the upgrade's own or replace them; an empty value removes one.
         """
-        client = cls(socket.create_connection((address, port), TIMEOUT))
+        client = cls(socket.create_connection((address, port), TIMEOUT, (source, 0) if source else None))
         client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target is not None:
             client.send(upgrade_request(port, target, headers or {}))

@@ -10,13 +10,18 @@
 #include "lib/config.h"
 #include "lib/error.h"
 #include "session/limits.h"
-#include "session/replay.h"
+#include "session/single_use.h"
+#include "session/store.h"
+#include "session/store_sub.h"
 #include "tests/fuzz/session/payloads.h"
 #include "tests/fuzz/session/world.h"
 
 int __wrap_config_load(struct config *ret, char *why, size_t size);
-int __wrap_replay_use_jti(struct access *a, const struct config *c);
-bool __wrap_replay_is_used(const struct access *a, const struct config *c);
+int __wrap_single_use_take(const struct access *a, const struct config *c, char *why, size_t size);
+int __wrap_single_use_look(const struct access *a, const struct config *c, char *why, size_t size);
+int __wrap_store_check(const struct config *c, char *why, size_t size);
+int64_t __wrap_store_sub_renew(int64_t now);
+void __wrap_store_sub_leave(void);
 int __wrap_limits_admit_client(struct limits *l, const struct config *config, const struct client *client);
 int __wrap_limits_admit_console(struct limits *l, const struct config *config, const struct access *access);
 int __wrap_limits_retry_after(const struct limits *l, int code);
@@ -58,20 +63,37 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 	return ERR_CONFIG;
 }
 
-int __wrap_replay_use_jti(struct access *a, const struct config *c)
+int __wrap_single_use_take(const struct access *a, const struct config *c, char *why, size_t size)
 {
 	static const int results[] = { OK, OK, ERR_PAYLOAD_USED, ERR_CONFIG };
 	const int rc = *a->claims.jti ? results[world.settings.rest >> 5 & 3] : OK;
 
 	if (rc == ERR_CONFIG)
-		snprintf(a->why, sizeof(a->why), "PROXXY_STATE_DIRECTORY %.60s: modelled", c->state_directory);
+		snprintf(why, size, "PROXXY_STATE_DIRECTORY %.60s: modelled", c->state_directory);
 	return rc;
 }
 
-bool __wrap_replay_is_used(const struct access *a, const struct config *c)
+int __wrap_single_use_look(const struct access *a, const struct config *c, char *why, size_t size)
 {
-	(void)c;
-	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2;
+	(void)c, (void)why, (void)size;
+	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2 ? ERR_PAYLOAD_USED : OK;
+}
+
+/* The settings have no store. */
+int __wrap_store_check(const struct config *c, char *why, size_t size)
+{
+	(void)c, (void)why, (void)size;
+	return OK;
+}
+
+int64_t __wrap_store_sub_renew(int64_t now)
+{
+	(void)now;
+	return INT64_MAX;
+}
+
+void __wrap_store_sub_leave(void)
+{
 }
 
 /* Returns the result of the limit that the settings choose, if it is the last or first that is judged.

@@ -194,7 +194,7 @@ static void many_at_once(void **state)
 	assert_int_equal(read_all().duration.sum_ms, PROCESSES * 999);
 }
 
-/* A file of another version is replaced, and not changed: sessions of that version have it mapped. */
+/* A file of another version is replaced, not changed: sessions of that version have it mapped. */
 static void other_layout_is_replaced(void **state)
 {
 	struct counters old;
