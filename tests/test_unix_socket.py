@@ -206,8 +206,9 @@ def test_front_tells_the_client(settings: dict[str, Any], standin: StandIn, key:
         ("x-forwarded-for", b"", b"X-Forwarded-For: 203.0.113.7, unix:\r\n", "203.0.113.7"),
         ("x-real-ip", b"", b"", None),
     ):
-        for more in ({}, {"PROXXY_TRUSTED_PROXIES": "unix"}):
-            with UnixActivator({**settings, "PROXXY_CLIENT_ADDRESS": source, **more}) as proxxy:
+        told = {**settings, "PROXXY_CLIENT_ADDRESS": source}
+        for changed in (told, {**told, "PROXXY_TRUSTED_PROXIES": "unix"}):
+            with UnixActivator(changed) as proxxy:
                 upgraded(proxxy.socket, seal(standin.console("qemu", ECHO), key), before, lines).sock.close()
                 record = last(proxxy, "Session ended", 1)
                 assert record["peer"] == "unix" and record.get("client") == name
