@@ -52,6 +52,8 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 		.idle_timeout = idles[s.timers >> 2 & 3],
 		.session_max = maxes[s.timers >> 4 & 3],
 		.log = (enum log_target)(s.config & 3),
+		.client_source = s.config & 4 ? (enum client_source)(1 + (s.upstream >> 4) % 5) : CLIENT_PEER,
+		.trusted_proxies = "192.0.2.0/24,unix",
 	};
 	ret->keys[0] = sealing_key;
 	if (s.config & 0x80)
