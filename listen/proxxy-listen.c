@@ -72,7 +72,7 @@ static bool harden(void)
 	close(fd);
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		fcntl(fd, F_SETFD, 0); /* those opened above must stay open in sessions */
-#ifndef PROXXY_SANITIZE /* the leak sanitizer attaches to its own process with ptrace(2) */
+#ifndef PROXXY_SANITIZE                /* the leak sanitizer attaches to its own process with ptrace(2) */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 	return true;

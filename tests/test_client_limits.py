@@ -185,10 +185,11 @@ def test_sessions_go_on_where_limits_cannot_be_kept(settings: dict[str, Any], li
         assert [opens(proxxy, link(), FLOOD, held)[0] for _ in range(2)] == [101, 101]
         log = proxxy.wait_log(f"limits are not enforced: {str(none)[:100]}")
         assert "cannot be used: No such file or directory" in log
+        none.touch()
         environment = {"PATH": os.environ["PATH"], "PROXXY_CONFIG": str(proxxy.config)}
         check = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True, check=False)
         assert check.returncode == 0
-        assert f"{none} cannot be used: No such file or directory. Limits are not enforced without it" in check.stderr
+        assert f"{none}/limits cannot be used: Not a directory. Limits are not enforced without it" in check.stderr
 
 
 def hold(c: Connection) -> None:
