@@ -105,6 +105,7 @@ APART = {"test_vanished_peer"}
 
 # These boot a systemd: one after the other, so that no more than two run at once (test_systemd_sockets has another).
 MACHINE = {
+    "test_fronts_systemd",
     "test_readme_steps",
     "test_status_unit",
     "test_systemd",
