@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decides whose sessions count together, and applies the limits of the settings. proxxy-conn.c calls
- * it before it starts OpenSSL, and again when the payload is open.
+ * Decides whose sessions count together, and applies the limits of the settings. proxxy-conn.c
+ * calls it before it starts OpenSSL, and again when the payload is open.
  */
 #include "session/limits.h"
 
@@ -255,8 +255,8 @@ bool limits_check(const struct config *config, char *why, size_t size)
 	snprintf(path, sizeof(path), "%s/limits", config->state_directory);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		snprintf(path, sizeof(path), "%s", config->state_directory);
-	/* systemd makes the state directory when it starts the first session. Other sessions say in the
-	 * log that it is missing. */
+	/* systemd makes the state directory when it starts the first session. Other sessions say in
+	 * the log that it is missing. */
 	if (access(path, W_OK | X_OK) == 0 || errno == ENOENT)
 		return true;
 	snprintf(why, size, "%.255s cannot be used: %s. Limits are not enforced without it", path, strerror(errno));
