@@ -282,7 +282,7 @@ def test_front_serves_the_pages_over_https(engine: Engine) -> None:
         def get(*arguments: str) -> str:
             return subprocess.run([*enter, *arguments], capture_output=True, text=True, timeout=60).stdout
 
-        page = get("https://localhost/console/novnc.html")
+        page = wait_for(lambda: get("https://localhost/console/novnc.html"), 60, caddy.logs)  # it makes its CA first
         assert page.startswith("HTTP/2 200") and "content-security-policy:" in page.lower()
         assert page.rstrip().endswith("</html>")
         refused = get("https://localhost/console/ws?payload=bad")
