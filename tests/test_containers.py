@@ -120,7 +120,9 @@ def test_image_has_no_systemd_no_compiler_and_no_sources(engine: Engine) -> None
     with engine.run("proxxy", command=("sh", "-c", look), detach=False) as container:
         words = container.logs().split()
     assert not {"systemd", "gcc", "make", "src", "curl"} & set(words)
-    assert {"proxxy-conn", "proxxy-listen", "proxxy", "libssl3t64", "8443", "drwx------"} <= set(words)
+    assert {"proxxy-conn", "proxxy-listen", "proxxy", "libssl3t64", "libhiredis1.1.0", "8443", "drwx------"} <= set(
+        words
+    )
 
 
 def test_no_layer_has_an_env(engine: Engine, tmp_path: Path) -> None:
