@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""proxxy-listen: its signals, what a session inherits, its limits, PID 1, and what it does when the machine has no process
-or descriptor left."""
+"""proxxy-listen: its signals, what a session inherits, its limits, PID 1, and what it does when the machine has no
+process or descriptor left."""
 
 from __future__ import annotations
 
