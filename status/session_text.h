@@ -13,7 +13,7 @@ enum { SESSION_UNIT_MAX = 255 }; /* bytes of a unit's name: systemd's UNIT_NAME_
 /* A session's status text in parts. Those that the text does not have are empty (len 0). */
 struct session_text {
 	struct slice type, vmid, place; /* the guest, and its node (or the cluster or host, if no node is known) */
-	struct slice client;            /* address with port, or without one */
+	struct slice client;            /* its address */
 	struct slice sub, jti, kid;     /* JSON strings with their quotation marks */
 };
 
@@ -22,7 +22,7 @@ struct session_text {
 bool session_is_unit(struct slice name);
 
 /* Splits text, such as
- *     qemu 100 on pve01 for 203.0.113.7:51234; sub "alice", jti "a1", kid "main"
+ *     qemu 100 on pve01 for 203.0.113.7; sub "alice", jti "a1", kid "main"
  * Each of "for …", sub, jti and kid may be missing; they are in this order. Whether the strings are
  * valid JSON is left to the caller; they end at their closing quotation mark.
  * Returns false, and sets nothing, if the text has another form. */

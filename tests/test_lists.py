@@ -464,6 +464,12 @@ def test_image_has_the_libraries_of_proxxy_conn() -> None:
     assert libraries and [DEVELOPMENT[name] for name in libraries if DEVELOPMENT[name] not in dockerfile.split()] == []
 
 
+@pytest.mark.parametrize("file", ["debian/control", "tests/install-packages", "deploy/Dockerfile"])
+def test_hiredis_is_installed_for_a_build(file: str) -> None:
+    """Without its headers proxxy builds too, but cannot use a shared store."""
+    assert "libhiredis-dev" in re.split(r"[\s,'=]+", read(file))
+
+
 @pytest.mark.parametrize("file", ["debian/control", "tests/install-packages"])
 def test_every_library_is_installed_for_a_build(file: str) -> None:
     libraries = value_of(r"^PACKAGES := (.*)$", read("Makefile")).split()

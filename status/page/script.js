@@ -146,7 +146,8 @@
   function tick() {
     for (const { session, row, cells } of rows.values())
       if (row.isConnected) setText(cells[COLUMNS.length - 1].text, durationOf(ageOf(session)));
-    if (loaded) setText(byId("updated"), `Updated ${durationOf(Math.floor((Date.now() - loaded) / 1000))} ago`);
+    const ago = Math.floor((Date.now() - loaded) / 1000);
+    if (loaded) setText(byId("updated"), ago < 1 ? "Updated just now" : `Updated ${durationOf(ago)} ago`);
   }
 
   // --- requests -----------------------------------------------------------------------------

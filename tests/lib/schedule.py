@@ -64,6 +64,7 @@ BUSY = {
     "test_backend_examples",
     "test_browser_sdk_panels",
     "test_build",
+    "test_client_limits",
     "test_console_units",
     "test_console_examples",
     "test_console_examples",
