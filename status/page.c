@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "status/page_files.h"
+#include <status/page_files.h> /* in the build folder */
 
 enum { HOST_MAX = 64 }; /* bytes of this machine's name, with the NUL: HOST_NAME_MAX of Linux */
 
@@ -37,7 +37,8 @@ static void get_host(char host[HOST_MAX])
 			*host = '\0';
 }
 
-/* Returns a copy of text with each mark replaced, which the caller frees, or NULL without memory. */
+/* Returns a copy of text with each mark replaced, which the caller frees, or NULL without
+ * memory. */
 static char *fill(const char *text, const char *mark, const char *with)
 {
 	const size_t mark_len = strlen(mark), with_len = strlen(with);
