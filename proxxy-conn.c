@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-conn: serves one WebSocket session, from the client's HTTP request to the last log record.
- * systemd, xinetd or systemd-socket-activate starts it for each connection, with the client's
- * socket as fd 0 and 1. This file holds the phases of a session in their order, which run(),
- * accept_client() and relay_console() call.
+ * systemd, xinetd or proxxy-listen starts it for each connection, with the client's socket as fd 0
+ * and 1. This file holds the phases of a session in their order, which run(), accept_client() and
+ * relay_console() call.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -210,11 +210,10 @@ static int prepare_upgrade(const struct http_request *request)
 	if (rc < 0)
 		return fail(rc, "%s", upstream.detail);
 	rc = upgrade_check(request);
-	if (rc == ERR_UPGRADE_MISSING) {
-		rc = single_use_look(&payload, &config, session.detail, sizeof(session.detail));
-		rc = rc == OK ? ERR_UPGRADE_MISSING : rc;
-	}
-	return rc;
+	if (rc != ERR_UPGRADE_MISSING)
+		return rc;
+	rc = single_use_look(&payload, &config, session.detail, sizeof(session.detail));
+	return rc < 0 ? rc : ERR_UPGRADE_MISSING;
 }
 
 /* Sends the 101. Returns 0, or why the client did not get all of it. */
@@ -455,27 +454,22 @@ static void relay_console(void)
 	sum_up();
 }
 
-static void serve(void)
-{
-	const bool accepted = accept_client();
-
-	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
-	if (!accepted)
-		return;
-	if (head_used > EXCHANGE_ROOM)
-		pages_release(head, sizeof(head));
-	relay_console();
-}
-
 /* Phase 1, and the end of the process. Returns an exit status of sysexits.h. */
 static int run(void)
 {
+	bool accepted;
+
 	if (harden() < 0 || io_prepare(STDIN_FILENO) < 0)
 		return EX_OSERR;
 	session.began = io_now();
 	session.client = &who;
 	client = io_endpoint(STDIN_FILENO, NULL);
-	serve();
+	accepted = accept_client();
+	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
+	if (accepted && head_used > EXCHANGE_ROOM)
+		pages_release(head, sizeof(head));
+	if (accepted)
+		relay_console();
 	store_sub_leave();
 	config_wipe_keys(&config);
 	access_wipe(&payload);

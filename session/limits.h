@@ -17,8 +17,8 @@
 #include "session/client.h"
 
 enum {
-	LIMITS_WHY_MAX = 240,    /* bytes of why, with its NUL */
-	LIMITS_RETRY_AFTER = 10, /* seconds until a slot may be free: nobody can know */
+	LIMITS_WHY_MAX = 240,   /* bytes of why, with its NUL */
+	LIMITS_RETRY_AFTER = 5, /* seconds; nobody knows when a slot is free. A console ticket lasts 10 s */
 };
 
 /* Of one session. All zero before the first call. */

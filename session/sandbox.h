@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Confines the process once it is connected, whoever started it and as whichever user. Afterwards
- * it can only read, write and poll its two connections, write its log, and end.
+ * it can only read, write and poll its connections, write its log, and end.
  */
 #ifndef PROXXY_SANDBOX_H
 #define PROXXY_SANDBOX_H

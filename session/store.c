@@ -333,7 +333,7 @@ int store_ask(const struct config *config, store_command command, struct store_a
 	return rc;
 }
 
-int store_judge(const struct config *config, int rc, const char *why)
+int store_judge(const struct config *config, int rc, char *why)
 {
 	char message[STORE_WHY_MAX + 120];
 
@@ -343,6 +343,7 @@ int store_judge(const struct config *config, int rc, const char *why)
 	if (!store.warned)
 		log_warning(message);
 	store.warned = true;
+	*why = '\0'; /* it names the store, and would become a part of another reason */
 	return OK;
 }
 

@@ -26,8 +26,9 @@ enum {
 int store_ask(const struct config *config, store_command command, struct store_answer *ret, char *why, size_t size);
 
 /* Decides what a result of store_ask() means for the session. Returns OK if it is ERR_STORE and
- * PROXXY_STORE_FAILURE is local: then logs the first why as a warning. Else returns rc. */
-int store_judge(const struct config *config, int rc, const char *why);
+ * PROXXY_STORE_FAILURE is local: then logs the first why as a warning, and makes why empty. Else
+ * returns rc. */
+int store_judge(const struct config *config, int rc, char *why);
 
 /* Connects as store_ask() does, and tests whether proxxy may write. For --check. Returns as
  * store_ask(). */

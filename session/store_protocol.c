@@ -46,9 +46,8 @@ static void *make_text(const redisReadTask *task, char *text, size_t len)
 {
 	const size_t kept = len < STORE_TEXT_MAX ? len : STORE_TEXT_MAX - 1;
 
-	answer.kind = task->type == REDIS_REPLY_ERROR ? STORE_ERROR : STORE_TEXT;
+	answer = (struct store_answer){ .kind = task->type == REDIS_REPLY_ERROR ? STORE_ERROR : STORE_TEXT };
 	memcpy(answer.text, text, kept);
-	answer.text[kept] = '\0';
 	return &answer;
 }
 
@@ -66,15 +65,14 @@ static void *make_array(const redisReadTask *task, int n)
 static void *make_integer(const redisReadTask *task, long long value)
 {
 	(void)task;
-	answer.kind = STORE_INTEGER;
-	answer.integer = value;
+	answer = (struct store_answer){ .kind = STORE_INTEGER, .integer = value };
 	return &answer;
 }
 
 static void *make_nil(const redisReadTask *task)
 {
 	(void)task;
-	answer.kind = STORE_NIL;
+	answer = (struct store_answer){ .kind = STORE_NIL };
 	return &answer;
 }
 

@@ -75,7 +75,8 @@ int store_sub_enter(const struct access *a, const struct config *config, char *w
 	if (rc < 0)
 		return store_judge(config, rc, why);
 	if (answer.kind != STORE_INTEGER || answer.integer != 1)
-		return error_why(why, size, ERR_LIMIT_SUB, "%d on all machines together", config->max_per_sub);
+		return error_why(why, size, ERR_LIMIT_SUB, "PROXXY_MAX_PER_SUB is %d, on all machines together",
+				 config->max_per_sub);
 	entry.held = true;
 	entry.next = io_now() + STORE_SUB_RENEW_S * INT64_C(1000);
 	return OK;

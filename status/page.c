@@ -18,9 +18,9 @@ enum { HOST_MAX = 64 }; /* bytes of this machine's name, with the NUL: HOST_NAME
  * is no HTML in what the script shows, and Trusted Types make sure of it. */
 static const char fields[] = "Content-Type: text/html; charset=utf-8\r\n"
 			     "Content-Security-Policy: default-src 'none'; script-src 'sha256-" PAGE_SCRIPT_HASH
-			     "'; style-src 'sha256-" PAGE_STYLE_HASH "'; connect-src 'self'; img-src data:; "
-			     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-			     "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
+			     "'; style-src 'sha256-" PAGE_STYLE_HASH "'; connect-src 'self'; base-uri 'none'; "
+			     "form-action 'none'; frame-ancestors 'none'; "
+			     "require-trusted-types-for 'script'; trusted-types 'none'; img-src data:\r\n"
 			     "Referrer-Policy: no-referrer\r\n"
 			     "Cross-Origin-Opener-Policy: same-origin\r\n"
 			     "Cross-Origin-Resource-Policy: same-origin\r\n"

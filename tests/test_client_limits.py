@@ -81,7 +81,7 @@ def test_limit_of_sessions_at_once(settings: dict[str, Any], link: Link, setting
         with first:
             assert opens(proxxy, link(sub="alice"), FLOOD, first)[0] == 101
             assert opens(proxxy, link(sub="alice"), FLOOD, held)[0] == 101
-            assert refused(opens(proxxy, link(sub="alice"), FLOOD, held)) == (status, words, "10")
+            assert refused(opens(proxxy, link(sub="alice"), FLOOD, held)) == (status, words, "5")
             log = proxxy.wait_log(f"outcome={outcome}")
             assert f"Request refused: {words}: {setting} is 2" in log and f"status={status}" in log
             # Another client at another guest is not concerned.
@@ -137,7 +137,7 @@ def plain(proxxy: Activator, payload: str) -> tuple[int, dict[str, str], bytes]:
 def test_page_learns_why_there_was_no_websocket(settings: dict[str, Any], link: Link) -> None:
     with Activator({**settings, **CLIENTS, "PROXXY_MAX_PER_CLIENT": 1}) as proxxy, ExitStack() as held:
         assert opens(proxxy, link(), "127.0.0.1", held)[0] == 101
-        assert refused(plain(proxxy, link())) == (429, "Too many consoles are open from this address", "10")
+        assert refused(plain(proxxy, link())) == (429, "Too many consoles are open from this address", "5")
 
 
 def test_health_checks_are_not_limited(settings: dict[str, Any], link: Link) -> None:

@@ -129,7 +129,7 @@ def test_stopped_store_refuses_and_uses_up_nothing(machines: Machines) -> None:
         # A browser reads the reason in a Close.
         code, reason = told_in_close(proxxy, payload, {"Origin": "https://panel.example.com"})
         assert code == 1013 and reason == FAILED[1]
-        assert not list(proxxy.used.iterdir())
+        assert not [path for path in proxxy.used.iterdir() if len(path.name) == 64]
         store.start()
         assert echoes(proxxy, payload)
 
@@ -234,6 +234,12 @@ def test_local_state_takes_the_place_of_a_store_that_fails(machines: Machines) -
         payload = machines.payload("local")
         assert echoes(one, payload) and refusal(one, payload) == USED
         one.wait_log("PROXXY_STORE_FAILURE is local, and the store fails: 127.0.0.1")
+        # The client is not told of the store, and nor is the record of the session's end.
+        with_sub = machines.add(store.url, **local, PROXXY_MAX_PER_SUB=5)
+        used = machines.payload("with sub", sub="alice")
+        assert echoes(with_sub, used) and refusal(with_sub, used) == USED
+        ended = with_sub.wait_log("Session ended").partition("Session ended")[2].partition("\n")[0]
+        assert "client" in ended and str(store.port) not in ended
         # The price of it: each machine accepts the link once.
         assert ask(other, payload)[0] == 101
         store.start()
@@ -293,9 +299,9 @@ def test_password_for_a_store_that_has_none(machines: Machines, store: RedisServ
 
 def documented_rules() -> str:
     """The rules for an ACL user that proxxy.conf(5) gives."""
-    found = re.search(r"^user proxxy on >PASSWORD (.*)$", MANUAL.read_text().replace("\\", ""), re.M)
+    found = re.search(r"^user proxxy on >PASSWORD (.*?)^\.Ed", MANUAL.read_text(), re.M | re.S)
     assert found
-    return found[1]
+    return " ".join(found[1].split())
 
 
 def test_user_with_only_the_documented_rights(machines: Machines) -> None:
@@ -410,6 +416,32 @@ def test_check_says_what_is_wrong_with_the_store(machines: Machines, store: Redi
         assert "read-only replica" in check(machines, replica.url)[1]
 
 
+def test_library_that_is_missing_is_named(machines: Machines, store: RedisServer, tmp_path: Path) -> None:
+    for version in ("0.14", "1.1.0", "1.3.0"):  # the dynamic linker finds these first, and cannot load them
+        (tmp_path / f"libhiredis.so.{version}").write_text("no library")
+    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}) as proxxy:
+        environment = {"PROXXY_CONFIG": str(proxxy.config), "LD_LIBRARY_PATH": str(tmp_path)}
+        done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
+    assert done.returncode == os.EX_CONFIG and "PROXXY_REPLAY_STORE needs libhiredis.so." in done.stderr
+    assert "no library" not in done.stderr
+    session = {"environment": {"LD_LIBRARY_PATH": str(tmp_path)}}
+    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}, **session) as proxxy:
+        assert ask(proxxy, machines.payload("library"))[0] == 500
+        proxxy.wait_log("PROXXY_REPLAY_STORE needs libhiredis.so.")
+        assert echoes(proxxy, seal_jwe(machines.standin.console("qemu", ECHO), machines.key))
+
+
+def test_session_without_a_store_does_not_load_the_library(machines: Machines, store: RedisServer) -> None:
+    def maps(settings: dict[str, Any]) -> str:
+        with Activator(machines.settings | settings) as proxxy:
+            with Client.upgraded(proxxy.port, target(machines.payload(f"maps {len(settings)}"))) as client:
+                client.send_frame(BINARY, b"x")
+                assert client.read_data(1) == b"x"
+                return Path(f"/proc/{proxxy.sessions()[0]}/maps").read_text()
+
+    assert "libhiredis" in maps({"PROXXY_REPLAY_STORE": store.url}) and "libhiredis" not in maps({})
+
+
 # --- sessions of a sub on all machines ------------------------------------------------------------
 
 
@@ -518,4 +550,4 @@ def test_entries_are_renewed_and_a_store_that_fails_ends_no_session(machines: Ma
         wait_for(lambda: expiry(paused) >= before[2] + 29, 60, "the entry is not renewed later")
         assert "does not count" not in proxxys[0].log() + proxxys[2].log()
         # The restarted store has lost the first console.
-        consoles.open(proxxys[1])
+        consoles.open(machines.add(restarted.url, PROXXY_MAX_PER_SUB=1))

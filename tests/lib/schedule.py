@@ -65,6 +65,7 @@ BUSY = {
     "test_backend_examples",
     "test_browser_sdk_panels",
     "test_build",
+    "test_client_limits",
     "test_console_units",
     "test_console_examples",
     "test_console_examples",
@@ -106,6 +107,7 @@ APART = {"test_vanished_peer"}
 # These boot a systemd: one after the other, so that no more than two run at once (test_systemd_sockets has another).
 MACHINE = {
     "test_operators_page",
+    "test_fronts_systemd",
     "test_readme_steps",
     "test_status_unit",
     "test_systemd",

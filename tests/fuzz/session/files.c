@@ -127,7 +127,7 @@ int __wrap_limits_admit_console(struct limits *l, const struct config *config, c
 int __wrap_limits_retry_after(const struct limits *l, int code)
 {
 	(void)l;
-	return code <= ERR_LIMIT_CLIENT && code >= ERR_STORE ? 10 : 0;
+	return code <= ERR_LIMIT_CLIENT && code >= ERR_STORE ? LIMITS_RETRY_AFTER : 0;
 }
 
 bool __wrap_limits_check(const struct config *config, char *why, size_t size)
