@@ -508,7 +508,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&payload, 0, sizeof(payload));
 	memset(&session, 0, sizeof(session));
 	memset(&who, 0, sizeof(who));
-	memset(&limits, 0, sizeof(limits));
+	limits = (struct limits){ .warn = log_warning };
 	terminated = 0;
 	begin_witness();
 	world_begin(data, size, payloads_sealed(), PAYLOADS);
