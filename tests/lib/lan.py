@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A local network of machines: network namespaces on a bridge, which is in a namespace of its own. This process is on the
-network too, with several addresses. Needs root."""
+"""A local network of machines: network namespaces on a bridge, which is in a namespace of its own. This process is on
+the network too, with several addresses. Needs root."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from typing import Sequence
 from .wirecut import inside
 
 PREFIX = 24
+
+_count = itertools.count()  # of this process's networks
 
 
 def _ip(*words: str) -> str:
@@ -36,9 +39,10 @@ class Lan:
 
     def __init__(self) -> None:
         # From RFC 2544's network for benchmarks; the pid makes addresses and names differ between processes.
-        self._network = f"198.19.{os.getpid() % 256}"
-        self._hub = f"proxxy-lan-{os.getpid()}"
-        self._here = f"pxl{os.getpid()}"
+        count = next(_count)
+        self._network = f"198.19.{(os.getpid() + count) % 256}"
+        self._hub = f"proxxy-lan-{os.getpid()}-{count}"
+        self._here = f"pxl{os.getpid()}-{count}"
         self._machines: list[int] = []
 
     def __enter__(self) -> Lan:
