@@ -11,11 +11,10 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-import yaml
+import yaml  # type: ignore
 from conftest import ECHO, console
 from lib.activator import TREE, Activator
 from lib.certs import Cert
@@ -24,7 +23,7 @@ from lib.payload import protocols, seal, seal_jwe, target
 from lib.process import free_port, wait_for
 from lib.standin import StandIn
 from lib.web import Apache, Caddy, HAProxy, Nginx
-from lib.wire import BINARY, PING, Client, upgrade_request
+from lib.wire import BINARY, Client, upgrade_request
 
 QUIET_SECONDS = 62  # longer than the timeouts that proxies have by default
 

@@ -60,9 +60,10 @@ CONFIG = code("lib/config.c")
 SETTINGS = dict(re.findall(r'\{\s*"([A-Z_]+)",\s*("[^"]*"|\w+),', CONFIG))
 SETTING_MEMBERS = set(re.findall(r"(?:NUMBER|MEMBER)\((\w+)\)", CONFIG)) - {"member"}
 WITHOUT_A_SESSION = {"port"}  # deploy/proxxy reads it
+LIMITS = {"max_sessions", "max_per_client", "max_per_guest", "max_per_sub", "new_per_minute"}
 # Settings that the session's fuzz target does not choose: the directory of used jti; Proxmox's address and the
-# verification of TLS, which the target's own upstream replaces.
-NOT_FUZZED = {"allowed_hosts", "ca_file", "fingerprints", "n_fingerprints", "port", "state_directory"}
+# verification of TLS, which the target's own upstream replaces; limits, whose results it chooses.
+NOT_FUZZED = {"allowed_hosts", "ca_file", "fingerprints", "n_fingerprints", "port", "state_directory", *LIMITS}
 
 
 def test_settings_are_found() -> None:
@@ -372,7 +373,7 @@ def test_every_sentence_has_its_words() -> None:
     """Each alternative of each pattern matches words of proxxy or of a page. If those change, the pattern must too."""
     words = [outcome.words + more for outcome in OUTCOMES for more in ("", ": detail")]
     guests = code("console/src/vnc/*.ts") + code("console/src/terminal/*.ts")
-    pages = re.findall(r'"([^"\n]*)"', guests)
+    pages = re.findall(r'"([^"\n]*)"', guests + code("console/src/refusal.ts"))
     told = words + strings() + pages + ["Proxmox: 401", "Proxmox: 403"]  # upstream.c puts Proxmox's status there
     parts = [part for pattern, _ in SENTENCES for part in pattern.split("|")]
     assert [part for part in parts if not any(re.search(part, text) for text in told)] == []

@@ -84,6 +84,9 @@ static void file_and_environment(void **state)
 				   "PROXXY_STATE_DIRECTORY=/var/lib/a\n"
 				   "PROXXY_ALLOWED_HOSTS=*.example.com, 10.0.0.0/8\n"
 				   "PROXXY_ALLOWED_ORIGINS=https://a\n"
+				   "PROXXY_REPLAY_STORE=redis://:x@store\n"
+				   "PROXXY_STORE_SECRET_FILE=/etc/s\n"
+				   "PROXXY_STORE_FAILURE=local\n"
 				   "PROXXY_LOG=stderr\n"
 				   "PORT=80"),
 			 0);
@@ -106,6 +109,9 @@ static void file_and_environment(void **state)
 	assert_string_equal(config.state_directory, "/var/lib/a");
 	assert_string_equal(config.allowed_hosts, "*.example.com, 10.0.0.0/8");
 	assert_string_equal(config.allowed_origins, "https://a");
+	assert_string_equal(config.replay_store, "redis://:x@store");
+	assert_string_equal(config.store_password_file, "/etc/s");
+	assert_true(config.store_failure_is_local);
 	assert_int_equal(config.log, LOG_TO_STDERR);
 	assert_int_equal(config.port, 80);
 
@@ -203,6 +209,11 @@ static void bad_values(void **state)
 		{ "PROXXY_PING_INTERVAL", { "0", "86400" }, { "", "86401", "off", "-0" } },
 		{ "PROXXY_IDLE_TIMEOUT", { "0", "31536000" }, { "", "31536001", "never" } },
 		{ "PROXXY_SESSION_MAX", { "0", "31536000" }, { "", "31536001", "1h" } },
+		{ "PROXXY_MAX_SESSIONS", { "0", "4096" }, { "", "4097", "-1", "none" } },
+		{ "PROXXY_MAX_PER_CLIENT", { "0", "4096" }, { "", "4097", "-1", "none" } },
+		{ "PROXXY_MAX_PER_GUEST", { "0", "4096" }, { "", "4097", "-1", "none" } },
+		{ "PROXXY_MAX_PER_SUB", { "0", "4096" }, { "", "4097", "-1", "none" } },
+		{ "PROXXY_NEW_PER_MINUTE", { "0", "4096" }, { "", "4097", "-1", "60/m" } },
 		{ "PROXXY_TLS_VERIFY",
 		  { "on", "off", "ON", "oFf" },
 		  { "", "1", "0", "yes", "no", "true", "false", "on ", "offf", "SECRET" } },
@@ -215,6 +226,11 @@ static void bad_values(void **state)
 		  { "-1", "+1", "1.5", "100000000000", "now", "2026-11-26", "1e9", "SECRET" } },
 		{ "PROXXY_CLUSTER_DIRECTORY", { "/", "/etc/a b" }, { "", "etc", "./a", "SECRET" } },
 		{ "PROXXY_STATE_DIRECTORY", { "/", "/var/lib/a b" }, { "", "var", "./a", "SECRET" } },
+		{ "PROXXY_REPLAY_STORE",
+		  { "", "redis://store", "rediss://u:p@store:1/2?ca=/a", "unix:///s?db=3" },
+		  { "store", "http://store", "redis://", "redis://:SECRET@", "unix://s", "redis://store/x" } },
+		{ "PROXXY_STORE_SECRET_FILE", { "", "/etc/a b" }, { NULL } },
+		{ "PROXXY_STORE_FAILURE", { "refuse", "local" }, { "", "Local", "allow", "SECRET" } },
 		{ "PROXXY_ALLOWED_HOSTS",
 		  { "", "pve1", "*.example.com", "10.0.0.0/8,2001:db8::/32", "::1" },
 		  { "*", "a,,b", "pve*", "10.0.0.0/33", "https://a", "SECRET!" } },
