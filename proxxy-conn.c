@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-conn: serves one WebSocket session, from the client's HTTP request to the last log record.
- * systemd, xinetd or systemd-socket-activate starts it for each connection, with the client's
- * socket as fd 0 and 1. This file holds the phases of a session in their order, which run(),
- * accept_client() and relay_console() call.
+ * systemd, xinetd or proxxy-listen starts it for each connection, with the client's socket as fd 0
+ * and 1. This file holds the phases of a session in their order, which run(), accept_client() and
+ * relay_console() call.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -62,7 +62,7 @@ static struct relay relay;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
-static struct limits limits;
+static struct limits limits = { .warn = log_warning };
 static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
 
@@ -135,14 +135,6 @@ static int read_request(struct http_request *ret_request, int configured)
 	if (!exchange_accepts_method(ret_request))
 		return ERR_METHOD;
 	return ret_request->has_body ? fail(ERR_REQUEST_MALFORMED, "a request with a body") : OK;
-}
-
-/* Logs or keeps limits.why, after a call of limits.h that returned rc. Returns rc. */
-static int admitted(int rc)
-{
-	if (*limits.why && rc == OK)
-		log_warning(limits.why);
-	return *limits.why && rc < 0 ? fail(rc, "%s", limits.why) : rc;
 }
 
 /* --- 4 open payload ----------------------------------------------------------------------- */
@@ -419,16 +411,18 @@ static bool accept_client(void)
 		return false;
 	counters_open(config.state_directory, io_now());
 	if (rc == OK)
-		rc = admitted(limits_admit_client(&limits, &config, &who));
+		rc = limits_admit_client(&limits, &config, &who);
 	if (rc == OK)
 		rc = in_step("start OpenSSL", start_crypto());
 	if (rc == OK)
 		rc = in_step("open the payload", open_payload(&request));
 	if (rc == OK)
-		rc = in_step("admit the console", admitted(limits_admit_console(&limits, &config, &payload)));
+		rc = in_step("admit the console", limits_admit_console(&limits, &config, &payload));
 	if (rc == OK)
 		rc = in_step("answer", answer_upgrade(&request));
 	config_wipe_store(&config);
+	if (rc < 0 && *limits.why)
+		fail(rc, "%s", limits.why);
 	if (rc < 0)
 		answer_error(&request, rc);
 	return rc == OK;

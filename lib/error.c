@@ -83,7 +83,7 @@ static const struct {
 	/* Not 429: not the client's fault, and after a 503 a balancer may try another machine. */
 	{ ERR_LIMIT_TOTAL,        { "limit-total",        503, 1013, EX_TEMPFAIL,    LOG_WARNING,
 	  "All consoles of this server are in use" } },
-	{ ERR_STORE,              { "store",              503, 1013, EX_UNAVAILABLE, LOG_ERR,
+	{ ERR_STORE,              { "store",              503, 1013, EX_UNAVAILABLE, LOG_WARNING,
 	  "The store of used payloads does not answer" } },
 	{ ERR_CLIENT_GONE,        { "client-gone",        0,   1001, EX_TEMPFAIL,    LOG_INFO,
 	  "Client dropped the connection" } },

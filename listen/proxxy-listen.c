@@ -25,8 +25,8 @@
 #include "listen/sessions.h"
 
 enum {
-	/* After SIGTERM a session sends its Close and takes 6.5 s at most to end. TimeoutStopSec= in
-	 * proxxy@.service is the same. Docker and Podman kill a container after 10 s. */
+	/* After SIGTERM a session sends its Close and takes 6.5 s at most to end. TimeoutStopSec=
+	 * in proxxy@.service is the same. Docker and Podman kill a container after 10 s. */
 	GOODBYE_MS = 8 * 1000,
 	/* When a process cannot be started, its client waits with an open connection and the others
 	 * wait in the kernel. Then it is cut off, so that a balancer tries another host. */
@@ -72,7 +72,7 @@ static bool harden(void)
 	close(fd);
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		fcntl(fd, F_SETFD, 0); /* those opened above must stay open in sessions */
-#ifndef PROXXY_SANITIZE /* the leak sanitizer attaches to its own process with ptrace(2) */
+#ifndef PROXXY_SANITIZE                /* the leak sanitizer attaches to its own process with ptrace(2) */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 	return true;

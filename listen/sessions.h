@@ -25,8 +25,9 @@ bool sessions_full(void);
  * Returns 0, or an errno of posix_spawn(3): EAGAIN and ENOMEM are those that may pass. */
 int sessions_start(char *const argv[], int connection);
 
-/* Reaps all children that have ended: sessions, and as PID 1 other processes' orphans. Writes a line
- * about each session that a signal ended, unless it is the one sent last by sessions_signal(). */
+/* Reaps all children that have ended: sessions, and as PID 1 other processes' orphans. Writes a
+ * line about each session that a signal ended, unless it is the one sent last by
+ * sessions_signal(). */
 void sessions_reap(void);
 
 /* Sends a signal to every session. */

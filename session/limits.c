@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Decides whose sessions count together, and applies the limits of the settings. proxxy-conn.c calls
- * it before it starts OpenSSL, and again when the payload is open.
+ * Decides whose sessions count together, and applies the limits of the settings. proxxy-conn.c
+ * calls it before it starts OpenSSL, and again when the payload is open.
  */
 #include "session/limits.h"
 
@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -94,12 +93,15 @@ static int64_t clock_now(void)
 	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
-/* Notes in l->why that the limits cannot be kept, with errno. Returns OK: the session goes on. */
+/* Warns that the limits cannot be kept, with errno. Returns OK: the session goes on. */
 static int go_without(struct limits *l, const struct config *config)
 {
+	char message[LIMITS_WHY_MAX];
+
 	l->broken = true;
-	snprintf(l->why, sizeof(l->why), "limits are not enforced: %.100s/limits cannot be used: %.60s",
+	snprintf(message, sizeof(message), "limits are not enforced: %.100s/limits cannot be used: %.60s",
 		 config->state_directory, strerror(errno));
+	l->warn(message);
 	return OK;
 }
 
@@ -215,7 +217,6 @@ int limits_admit_console(struct limits *l, const struct config *config, const st
 {
 	int directory, rc;
 
-	*l->why = '\0';
 	if (l->broken || (!config->max_per_guest && (!config->max_per_sub || !*access->claims.sub)))
 		return OK;
 	directory = open_directory(config);
@@ -254,8 +255,9 @@ bool limits_check(const struct config *config, char *why, size_t size)
 	snprintf(path, sizeof(path), "%s/limits", config->state_directory);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		snprintf(path, sizeof(path), "%s", config->state_directory);
-	/* systemd makes the state directory when it starts the first session. */
-	if (access(path, W_OK | X_OK) == 0 || (errno == ENOENT && getenv("INVOCATION_ID")))
+	/* systemd makes the state directory when it starts the first session. Other sessions say in
+	 * the log that it is missing. */
+	if (access(path, W_OK | X_OK) == 0 || errno == ENOENT)
 		return true;
 	snprintf(why, size, "%.255s cannot be used: %s. Limits are not enforced without it", path, strerror(errno));
 	return false;

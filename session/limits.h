@@ -17,30 +17,29 @@
 #include "session/client.h"
 
 enum {
-	LIMITS_WHY_MAX = 240,    /* bytes of why, with its NUL */
-	LIMITS_RETRY_AFTER = 10, /* seconds until a slot may be free: nobody can know */
+	LIMITS_WHY_MAX = 240,   /* bytes of why, with its NUL */
+	LIMITS_RETRY_AFTER = 5, /* seconds; nobody knows when a slot is free. A console ticket lasts 10 s */
 };
 
-/* Of one session. All zero before the first call. */
+/* Of one session. All zero but warn before the first call. */
 struct limits {
-	int rate_seconds; /* after ERR_LIMIT_RATE: until the client may try again */
-	bool broken;      /* the directory cannot be used */
-	/* For the log: which limit is reached or, after OK, that the limits cannot be kept and are
-	 * not enforced; or "". Holds nothing of the payload, and is safe in JSON. */
-	char why[LIMITS_WHY_MAX];
+	void (*warn)(const char *message); /* is told once if the limits cannot be kept, and are not enforced */
+	int rate_seconds;                  /* after ERR_LIMIT_RATE: until the client may try again */
+	bool broken;                       /* the directory cannot be used */
+	char why[LIMITS_WHY_MAX];          /* for the log: which limit is reached, or ""; safe in JSON */
 };
 
 /* Admits a client: PROXXY_MAX_PER_CLIENT, PROXXY_MAX_SESSIONS, PROXXY_NEW_PER_MINUTE. Those per
  * client do not apply to a proxy, which may stand for many, or to a client without an address. Does
  * not need OpenSSL, so a refusal is cheap.
- * Returns 0, and sets l->why if a limit cannot be kept. Otherwise returns ERR_LIMIT_CLIENT,
+ * Returns 0. Otherwise returns ERR_LIMIT_CLIENT,
  * ERR_LIMIT_TOTAL or ERR_LIMIT_RATE, and sets l->why. */
 int limits_admit_client(struct limits *l, const struct config *config, const struct client *client);
 
 /* Admits a console, whose payload is open: PROXXY_MAX_PER_GUEST, and PROXXY_MAX_PER_SUB if the
  * payload has a sub. A guest is known by its type and vmid, and by its cluster's name or, without a
  * cluster file, by the payload's host.
- * Returns 0 as above, ERR_LIMIT_GUEST or ERR_LIMIT_SUB with l->why, or ERR_SYSTEM if OpenSSL fails. */
+ * Returns 0, ERR_LIMIT_GUEST or ERR_LIMIT_SUB with l->why, or ERR_SYSTEM if OpenSSL fails. */
 int limits_admit_console(struct limits *l, const struct config *config, const struct access *access);
 
 /* Returns the seconds for Retry-After in the answer to an error, or 0 if it gets none: only the

@@ -16,7 +16,7 @@ int options_usage(FILE *out)
 	      "Relays one browser's WebSocket to the console of a guest of Proxmox VE. It is not started by\n"
 	      "hand: systemd (proxxy.socket) or xinetd runs one for each connection, with the client's\n"
 	      "socket on fd 0 and 1. To try it:\n"
-	      "  systemd-socket-activate --inetd -a -l 8443 proxxy-conn\n"
+	      "  proxxy-listen --listen 8443\n"
 	      "\n"
 	      "  --help      this text\n"
 	      "  --version   the version\n"

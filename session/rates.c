@@ -15,16 +15,16 @@
 #define MINUTE INT64_C(60000000) /* microseconds */
 
 enum {
-	/* Another process holds a set's lock for some microseconds. If that process is stopped, this
-	 * one continues without the lock after 20 ms: then two may pass as one. */
+	/* Another process holds a set's lock for some microseconds. If that process is stopped,
+	 * this one continues without the lock after 20 ms: then two may pass as one. */
 	LOCK_ATTEMPTS = 20,
 	LOCK_WAIT_NS = 1000000,
 };
 
 struct entry {
 	uint64_t key;
-	/* If the key passed at regular intervals, the time of its next turn (the algorithm's TAT), in
-	 * microseconds. In the past, and for an empty entry: it has all its tokens. */
+	/* If the key passed at regular intervals, the time of its next turn (the algorithm's TAT),
+	 * in microseconds. In the past, and for an empty entry: it has all its tokens. */
 	int64_t turn;
 };
 
@@ -34,8 +34,8 @@ struct set {
 
 _Static_assert(sizeof(struct set) * RATES_SETS == RATES_FILE_MAX, "the file's size");
 
-/* Returns the key's entry, or else the one that is worth least: that with the earliest turn. Empties
- * it if it is another key's, or from before the machine's last start. */
+/* Returns the key's entry, or else the one that is worth least: that with the earliest turn.
+ * Empties it if it is another key's, or from before the machine's last start. */
 static struct entry *find(struct set *set, uint64_t key, int64_t now)
 {
 	struct entry *found = &set->entries[0];

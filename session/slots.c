@@ -14,8 +14,8 @@
 enum { FILE_BITS = 8, SLOT_BITS = 6 };
 _Static_assert(SLOTS_FILES == 1 << FILE_BITS && SLOTS_PER_FILE == 1 << SLOT_BITS, "a lock's place has 62 bits");
 
-/* Opens the file for the slots of a key from number group * SLOTS_PER_FILE on. Returns a descriptor,
- * or -1 with errno. */
+/* Opens the file for the slots of a key from number group * SLOTS_PER_FILE on. Returns a
+ * descriptor, or -1 with errno. */
 static int open_file(int directory, uint64_t key, int group)
 {
 	const unsigned number = ((unsigned)(key >> (64 - FILE_BITS)) + (unsigned)group) % SLOTS_FILES;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-status: answers one HTTP request with proxxy's counters, metrics or sessions, or with the
- * page for operators. systemd counts the connections, and sessions count in a file; this program asks
- * systemd over D-Bus, reads the file, keeps no state and needs no privilege. proxxy-status.socket
- * starts it for each connection. With --end it is the part that ends a session, as another user: see
- * ender.h.
+ * page for operators. systemd counts the connections, and sessions count in a file; this program
+ * asks systemd over D-Bus, reads the file, keeps no state and needs no privilege.
+ * proxxy-status.socket starts it for each connection. With --end it is the part that ends a
+ * session, as another user: see ender.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +80,12 @@ static bool is_operator(const struct http_request *request, struct answer *ret)
 	return false;
 }
 
-static struct answer end_session(const struct http_request *request, struct slice unit)
+static struct answer no_systemd_answer(void)
+{
+	return answer_error(503, "", "Only under systemd. Without it there is /metrics");
+}
+
+static struct answer end_session(const struct http_request *request, struct slice unit, bool has_systemd)
 {
 	struct answer answer;
 	sd_bus *bus = NULL;
@@ -92,6 +97,8 @@ static struct answer end_session(const struct http_request *request, struct slic
 		return answer_error(405, END_ALLOW, error_info(ERR_METHOD)->words);
 	if (!is_operator(request, &answer))
 		return answer;
+	if (!has_systemd)
+		return no_systemd_answer();
 	rc = bus_open(&bus);
 	answer = rc < 0 ? answer_unavailable(rc) : end_answer(bus, request, unit);
 	sd_bus_flush_close_unref(bus);
@@ -105,7 +112,7 @@ static struct answer route(const struct http_request *request, bool has_systemd)
 	struct slice unit;
 
 	if (end_is_path(path, &unit))
-		return end_session(request, unit);
+		return end_session(request, unit, has_systemd);
 	if (!exchange_accepts_method(request))
 		return answer_error(405, EXCHANGE_ALLOW, error_info(ERR_METHOD)->words);
 	if (slice_is(request->method, "OPTIONS"))
@@ -117,8 +124,8 @@ static struct answer route(const struct http_request *request, bool has_systemd)
 
 		if (!slice_is(path, routes[i].path) && !(path.len == 0 && strcmp(routes[i].path, "/") == 0))
 			continue;
-		if (!has_systemd && routes[i].answer != metrics_answer)
-			return answer_error(503, "", "Only under systemd. Without it there is /metrics");
+		if (!has_systemd && routes[i].needs_bus && routes[i].answer != metrics_answer)
+			return no_systemd_answer();
 		if (routes[i].unix_only && !is_operator(request, &answer))
 			return answer;
 		rc = has_systemd && routes[i].needs_bus ? bus_open(&bus) : 0;

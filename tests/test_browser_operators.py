@@ -52,7 +52,10 @@ def site(desk: webdriver.Remote) -> Iterator[Operators]:
 
 
 def text(browser: webdriver.Remote, id: str) -> str:
-    return str(browser.execute_script("return document.getElementById(arguments[0]).innerText.trim()", id))
+    """Returns the text that is seen there."""
+    seen = """const part = document.getElementById(arguments[0]);
+    return part.checkVisibility() ? part.innerText.trim() : "" """
+    return str(browser.execute_script(seen, id))
 
 
 def cells(browser: webdriver.Remote, column: str) -> list[str]:
@@ -88,15 +91,17 @@ def is_asking(browser: webdriver.Remote) -> bool:
 def test_table_says_who_is_on_which_guest(desk: webdriver.Remote, site: Operators) -> None:
     open_page(desk, site)
     assert cells(desk, "guest") == ["No console yet", "VM 100", "CT 2104", "VM 311", "VM 118", "CT 905", "VM 4021"]
-    assert cells(desk, "client")[:3] == ["", "203.0.113.7:51234", "198.51.100.23:40112"]
+    assert cells(desk, "client")[:3] == ["", "203.0.113.7", "198.51.100.23"]
     assert cells(desk, "place")[1] == "pve01" and cells(desk, "sub")[4] == "Grüne Wiese GmbH"
     assert cells(desk, "jti")[2] == "7a4b" and cells(desk, "kid")[1] == "main"
     assert text(desk, "count") == "7 sessions"
-    assert desk.current_url == site.url and desk.execute_script("return localStorage.length + sessionStorage.length") == 0
+    assert (
+        desk.current_url == site.url and desk.execute_script("return localStorage.length + sessionStorage.length") == 0
+    )
 
 
 def test_text_of_a_session_is_text(desk: webdriver.Remote, site: Operators) -> None:
-    hostile = {name: HOSTILE for name in ("sub", "jti", "kid", "place", "client", "type")}
+    hostile: dict[str, Any] = {name: HOSTILE for name in ("sub", "jti", "kid", "place", "client", "type")}
     site.sessions = [session(1, **hostile), session(2, status=HOSTILE, type=None)]
     open_page(desk, site)
     assert cells(desk, "sub")[:1] == cells(desk, "jti")[:1] == cells(desk, "client")[:1] == [HOSTILE]
@@ -111,11 +116,11 @@ def test_policy_lets_no_other_script_run(desk: webdriver.Remote) -> None:
     with Operators() as site:
         open_page(desk, site)
         desk.execute_script(
-            """for (const [name, value] of [["onclick", "document.title = 'ran'"]]) document.body.setAttribute(name, value);
-            document.body.click();
-            const script = document.createElement("script");
-            try { script.textContent = "document.title = 'ran'" } catch { /* Trusted Types */ }
-            document.body.append(script);"""
+            """const run = "document.title = 'ran'", script = document.createElement("script");
+            const attempts = [() => document.body.setAttribute("onclick", run), () => document.body.click(),
+              () => script.append(run), () => document.body.append(script),
+              () => { document.body.innerHTML = `<img src=x onerror="${run}">` }];
+            for (const attempt of attempts) try { attempt() } catch { /* Trusted Types */ }"""
         )
         assert desk.title.startswith("Sessions")
         blocked = desk.execute_async_script(
@@ -123,7 +128,7 @@ def test_policy_lets_no_other_script_run(desk: webdriver.Remote) -> None:
         )
         assert blocked == "TypeError"
         told = "".join(entry["message"] for entry in desk.get_log("browser"))
-        assert "connect-src" in told and "script-src" in told
+        assert "requires 'TrustedScript'" in told and "violates the document's Content Security Policy" in told
 
 
 def test_filter_and_order(desk: webdriver.Remote, site: Operators) -> None:
@@ -161,7 +166,7 @@ def test_list_refreshes_itself(desk: webdriver.Remote, site: Operators) -> None:
     wait_for(lambda: "CT 555" in cells(desk, "guest"), PAGE_SECONDS, "the list is not refreshed")
     assert "VM 100" not in cells(desk, "guest")
     focused = "return document.activeElement.getAttribute('aria-label')"
-    assert desk.execute_script(focused) == "End the session of CT 2104 for 198.51.100.23:40112"
+    assert desk.execute_script(focused) == "End the session of CT 2104 for 198.51.100.23"
 
 
 def test_hidden_page_asks_for_nothing(desk: webdriver.Remote, site: Operators) -> None:
@@ -179,7 +184,7 @@ def test_end_asks_first(desk: webdriver.Remote, site: Operators) -> None:
     open_page(desk, site)
     press_end(desk, 2)
     asked = text(desk, "ask-what").split("\n")
-    assert asked[:6] == ["Guest", "CT 2104 on pve02", "Client", "198.51.100.23:40112", "User", "bob"]
+    assert asked[:6] == ["Guest", "CT 2104 on pve02", "Client", "198.51.100.23", "User", "bob"]
     assert desk.execute_script("return document.activeElement.id") == "ask-cancel"
     ActionChains(desk).send_keys(Keys.ESCAPE).perform()
     wait_for(lambda: not is_asking(desk), PAGE_SECONDS, "the question stays")
@@ -194,7 +199,7 @@ def test_end(desk: webdriver.Remote, site: Operators) -> None:
     press_end(desk, 2)
     press(desk, "ask-end")
     wait_for(lambda: not is_asking(desk), PAGE_SECONDS, "the question stays")
-    assert text(desk, "said") == "CT 2104 was ended for 198.51.100.23:40112"
+    assert text(desk, "said") == "CT 2104 was ended for 198.51.100.23"
     [(told, fields)] = site.ended
     assert told == unit and fields["Proxxy-Action"] == "end" and fields["Sec-Fetch-Site"] == "same-origin"
     assert fields["Content-Length"] == "0"
@@ -208,7 +213,9 @@ def test_session_that_still_says_goodbye_is_not_ended_twice(desk: webdriver.Remo
     press(desk, "ask-end")
     wait_for(lambda: site.ended, PAGE_SECONDS, "no request")
     site.sessions = kept
-    buttons = "return [...document.querySelectorAll('td.action button')].filter((b) => b.disabled).map((b) => b.textContent)"
+    buttons = (
+        "return [...document.querySelectorAll('td.action button')].filter((b) => b.disabled).map((b) => b.textContent)"
+    )
     wait_for(lambda: desk.execute_script(buttons) == ["Ending …"], PAGE_SECONDS, "the button can be pressed")
 
 
@@ -289,7 +296,7 @@ class _Nginx(Front):
 
     def command(self) -> list[Any]:
         lines = front_lines("nginx", self._machine, password_file(self.directory))
-        return nginx(self.directory, self.port, lines)
+        return nginx(self.directory, f"127.0.0.1:{self.port}", lines)
 
 
 @pytest.fixture(scope="module")
@@ -307,8 +314,8 @@ def test_session_is_ended_through_nginx(machine: Machine, proxmox: StandIn) -> N
         assert client.read_data(1) == b"x"
         [unit] = wait_instances(machine, 1)
         browser.get(f"http://{USER}:{PASSWORD}@127.0.0.1:{front.port}/proxxy-sessions/")
-        peer = "%s:%d" % client.sock.getsockname()
-        wait_for(lambda: cells(browser, "client") == [peer], PAGE_SECONDS, lambda: str(cells(browser, "client")))
+        address = client.sock.getsockname()[0]
+        wait_for(lambda: cells(browser, "client") == [address], PAGE_SECONDS, lambda: str(cells(browser, "client")))
         assert cells(browser, "guest") == [f"VM {ECHO}"]
         press_end(browser)
         press(browser, "ask-end")
@@ -316,4 +323,3 @@ def test_session_is_ended_through_nginx(machine: Machine, proxmox: StandIn) -> N
         wait_for(lambda: cells(browser, "guest") == [], PAGE_SECONDS, "the session is still listed")
         [record] = machine.journal(f"PROXXY_UNIT={unit}")
         assert record["PROXXY_OPERATOR"] == USER
-

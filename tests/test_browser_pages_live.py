@@ -22,6 +22,7 @@ from lib.console_pages import (
     choices,
     columns,
     rows,
+    support,
     terminal_text,
     wait_connected,
     wait_prompt,
@@ -46,8 +47,10 @@ from lib.live_pages import (
     wait_sessions,
     wait_state,
 )
+from lib.payload import seal_jwe, target
 from lib.process import wait_for
 from lib.pve_cluster import RUNNING
+from lib.wire import Client
 
 pytest_plugins = ("lib.console_pages", "lib.live_pages")
 
@@ -282,6 +285,33 @@ def test_link_for_one_use(browser: webdriver.Remote, real: Real) -> None:
     browser.refresh()
     assert wait_sentence(browser) == NO_LINK
     assert real.requested() == 1
+
+
+def test_limit_of_consoles(browser: webdriver.Remote, real: Real) -> None:
+    """The page learns of it in the answer to a second request. The user can try again when proxxy says so, also with
+    a link for one use."""
+    drop_in = real.site.relay.config.with_name("proxxy.conf.d") / "limit.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("PROXXY_TRUSTED_PROXIES=unix\nPROXXY_MAX_PER_CLIENT=1\n")
+    try:
+        other = real.site.standin.console("qemu", MACHINE)
+        with Client.upgraded(real.site.relay.port, target(seal_jwe(other, real.key))):
+            browser.get(real.link("novnc", jti=f"limit-{time.time()}"))
+            said = wait_sentence(browser)
+            assert re.fullmatch(re.escape(LIMIT) + r" You can try again in [1-5] s\.", said), said
+            assert choice(browser, "again").get_attribute("aria-disabled") == "true"
+            browser.save_screenshot(str(BUILD / "console-limit.png"))
+            assert support(browser) == "1006 Too many consoles are open from this address"
+            wait_for(lambda: wait_sentence(browser) == LIMIT, PAGE_SECONDS, lambda: wait_sentence(browser))
+        real.site.relay.wait_sessions(0)
+        choice(browser, "again").click()
+        wait_connected(browser, real.site)
+    finally:
+        drop_in.unlink()
+        drop_in.parent.rmdir()
+
+
+LIMIT = "Too many consoles are open from your network. Please close one, or try again later."
 
 
 def test_guest_that_is_started_through_proxxy(browser: webdriver.Remote, real: Real) -> None:

@@ -111,6 +111,9 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
         assert machine.run(["stat", "-c", "%U:%G %a", KEY]).stdout == "root:proxxy 640\n"
         assert machine.run(["systemctl", "is-enabled", "proxxy.socket"]).stdout == "enabled\n"
         assert machine.run(["systemctl", "is-active", "proxxy.socket"]).stdout == "active\n"
+        for example in ("grafana-dashboard.json", "prometheus-rules.yml"):  # not compressed
+            installed = machine.path(f"/usr/share/doc/proxxy/examples/{example}").read_text()
+            assert installed == (TREE / "deploy" / example).read_text()
         made = key(machine)
         machine.path(SITE).write_text(SITES_OWN)
         with machine.path(SETTINGS).open("a") as settings:
@@ -158,7 +161,7 @@ def test_install_use_upgrade_remove_purge(machine: Machine, packages: list[Path]
     machine.run(["rmdir", "/etc/proxxy"])  # fails if anything else is in it
     left = machine.run(["find", "/etc", "/usr", "/lib/systemd", "/run", "/var/lib/systemd", "-name", "*proxxy*"]).stdout
     assert left == ""
-    assert not machine.path("/var/lib/proxxy").exists()
+    assert not machine.path("/var/lib/proxxy").exists() and not machine.path("/run/proxxy-counters").exists()
     assert machine.run(["getent", "passwd", "proxxy"]).stdout.startswith("proxxy:")
 
 

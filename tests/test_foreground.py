@@ -91,7 +91,7 @@ def test_health_finds_port_and_header_in_the_settings_file(tmp_path: Path, key: 
     port = free_port()
     (tmp_path / ".env").write_text(f"PORT={port}\nSIGNATURE_KEY={key}\nPROXXY_CLIENT_ADDRESS=proxy-protocol\n")
     environment = {"PATH": os.environ["PATH"], "PROXXY_CONN": str(binary())}
-    command = [TREE / "deploy" / "proxxy", "--health"]
+    command = [str(TREE / "deploy" / "proxxy"), "--health"]
     with foreground(tmp_path):
         healthy = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
         assert (healthy.returncode, healthy.stderr) == (0, "")

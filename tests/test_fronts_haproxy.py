@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 from typing import Any, Iterator
 
 import pytest
 from conftest import ECHO, console
 from lib.activator import Activator
+from lib.certs import Cert
 from lib.payload import protocols, seal, seal_jwe, target
 from lib.process import free_port, wait_for
 from lib.standin import StandIn
@@ -151,6 +153,37 @@ def test_draining_a_host(hosts: list[Activator], standin: StandIn, key: str) -> 
                 use(client)
     for host in hosts:
         host.wait_sessions(0, 10)
+
+
+# --- HTTP/2 -----------------------------------------------------------------------------------
+
+# Opens a WebSocket in a stream of HTTP/2 (RFC 8441), as browsers do that have loaded the page over HTTP/2. Sends a
+# frame with one byte and prints the status and the first bytes that come back.
+HTTP2_CLIENT = """
+const [url, ca, offered] = process.argv.slice(1);
+const session = require("node:http2").connect(url, { ca: require("node:fs").readFileSync(ca) });
+session.on("remoteSettings", (settings) => {
+    if (!settings.enableConnectProtocol) process.exit(1);
+    const head = { ":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": "/console/ws" };
+    const stream = session.request({ ...head, "sec-websocket-version": "13", "sec-websocket-protocol": offered });
+    stream.on("response", (answer) => {
+        console.log(answer[":status"]);
+        stream.write(Buffer.from("8281000000" + "0078", "hex"));
+    });
+    stream.on("data", (data) => {
+        console.log(data.toString("hex"));
+        session.destroy();
+    });
+});
+"""
+
+
+def test_console_over_http2(hosts: list[Activator], standin: StandIn, cert: Cert, key: str) -> None:
+    with HAProxy(0, hosts=ports(hosts), cert=cert) as web:
+        offered = protocols(seal_jwe(standin.console("qemu", ECHO), key))
+        command = ["node", "-e", HTTP2_CLIENT, web.url, str(cert.ca), offered]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert done.stdout == "200\n820178\n", done.stderr
 
 
 # --- a link always reaches the same host ------------------------------------------------------

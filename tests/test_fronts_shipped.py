@@ -11,11 +11,10 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-import yaml
+import yaml  # type: ignore
 from conftest import ECHO, console
 from lib.activator import TREE, Activator
 from lib.certs import Cert
@@ -24,7 +23,7 @@ from lib.payload import protocols, seal, seal_jwe, target
 from lib.process import free_port, wait_for
 from lib.standin import StandIn
 from lib.web import Apache, Caddy, HAProxy, Nginx
-from lib.wire import BINARY, PING, Client, upgrade_request
+from lib.wire import BINARY, Client, upgrade_request
 
 QUIET_SECONDS = 62  # longer than the timeouts that proxies have by default
 
@@ -257,3 +256,29 @@ def test_pages_are_served_without_a_log_of_them(shipped: type[Nginx], behind: Ac
             except urllib.error.HTTPError as error:
                 assert error.code == status
         assert "eyJhbGciOi" not in web.logs()
+
+
+# --- Traefik ----------------------------------------------------------------------------------
+
+
+def test_traefik_has_what_the_others_have() -> None:
+    """Debian has no Traefik. This checks the file's structure, and what its comments say about the static
+    configuration, which another file of the site contains."""
+    text = (TREE / "deploy" / "traefik.yaml").read_text()
+    http = yaml.safe_load(text)["http"]
+    for name, router in http["routers"].items():
+        assert router["service"] in http["services"] and set(router["middlewares"]) <= set(http["middlewares"])
+        assert router["tls"] == {} and router["observability"] == {"accessLogs": False}, name
+    assert "Path(`/console/ws`)" in http["routers"]["proxxy"]["rule"]
+    assert http["routers"]["proxxy"]["priority"] > http["routers"]["proxxy-pages"]["priority"]
+    dropped = http["middlewares"]["proxxy-headers"]["headers"]["customRequestHeaders"]
+    assert dropped == dict.fromkeys(("Cookie", "Authorization", "Forwarded", "CF-Connecting-IP"), "")
+    assert http["services"]["proxxy"]["loadBalancer"]["servers"] == [{"url": "http://127.0.0.1:8443"}]
+    assert http["services"]["proxxy"]["loadBalancer"]["healthCheck"]["path"] == "/api/status"
+
+    commented = re.findall(r"^#     (.*)$", text[text.index("#     entryPoints:") :], re.M)
+    static = yaml.safe_load("\n".join(commented))
+    assert static["accessLog"]["fields"]["names"] == {"RequestPath": "drop", "RequestLine": "drop"}
+    assert static["accessLog"]["fields"]["headers"]["defaultMode"] == "drop"
+    [entry] = static["entryPoints"]
+    assert all(router["entryPoints"] == [entry] for router in http["routers"].values())

@@ -8,14 +8,17 @@ To see what happens in each tenth of a second while a host is killed, and while 
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
+import threading
 import time
 from typing import Callable, Iterator
 
 import pytest
 from lib import lan
 from lib.console_load import Console, Link
-from lib.many_hosts import FRONT, Host, Site
+from lib.many_hosts import FRONT, PORT, Host, Site
 from lib.payload import protocols
 from lib.process import wait_for
 from lib.wire import Client, upgrade_request
@@ -47,9 +50,9 @@ def of(site: Site, host: Host) -> tuple[list[Console], list[Console]]:
     return theirs, [console for console in site.load.live if console not in theirs]
 
 
-def lost(load_new: list[Console], since: float) -> list[Console]:
-    """Returns the new consoles, asked for since then, that were late or never opened."""
-    decided = [console for console in load_new if console.asked >= since and (console.ended or console.opened)]
+def suffered(site: Site, begin: float, end: float) -> list[Console]:
+    """Returns the new consoles, asked for between two times, that were late or never opened."""
+    decided = [console for console in site.load.new if begin <= console.asked < end and console.ended]
     return [console for console in decided if console.is_late(LATE_SECONDS)]
 
 
@@ -85,11 +88,12 @@ def test_lost_host_ends_only_its_own_consoles(how: Callable[[Host], None], patie
         assert len(theirs) >= LIVE // 6 and len(others) >= LIVE // 2
         gap = goes_on(others, at - STEADY_SECONDS)
         ended = max(console.ended for console in theirs) - at
-        late = lost(site.load.new, at - LATE_SECONDS)
+        late = suffered(site, at - LATE_SECONDS, at + RECOVERED_SECONDS + STEADY_SECONDS)
         recovered = max((console.asked - at for console in late), default=0.0)
         slowest = max(console.opened - console.asked for console in site.load.new if console.opened)
-        print(f"\n{len(theirs)} consoles ended within {ended:.1f} s; {len(late)} new ones failed or were late, the last ")
-        print(f"asked for {recovered:.1f} s after; the slowest took {slowest:.1f} s; longest gap elsewhere {gap:.2f} s")
+        print(f"\n{len(theirs)} consoles ended within {ended:.1f} s. Longest gap in the others: {gap:.2f} s")
+        print(f"New consoles that were late or failed: {len(late)}, the last after {recovered:.1f} s")
+        print(f"The slowest took {slowest:.1f} s")
         assert recovered < RECOVERED_SECONDS
         later = [console for console in site.load.new if at + RECOVERED_SECONDS < console.asked and console.ended]
         assert len(later) >= PER_SECOND and {console.end for console in later} == {"left"}
@@ -137,6 +141,45 @@ def test_host_is_added() -> None:
         no_new_console_failed(site)
 
 
+@contextlib.contextmanager
+def full_host(site: Site, host: Host) -> Iterator[list[bytes]]:
+    """A host whose systemd has reached MaxConnections=, except that it answers HAProxy's checks. Yields the requests
+    that it closed."""
+    closed: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # the test is over
+                return
+            with connection:
+                request = connection.recv(65536)
+                if b"/api/status" in request:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                else:
+                    closed.append(request)
+
+    with site.lan.on(host.number):
+        listener = socket.create_server((host.address, PORT))
+    thread = threading.Thread(target=serve, name="full host")
+    thread.start()
+    try:
+        yield closed
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        listener.close()
+
+
+def test_new_consoles_of_a_full_host_open_on_others() -> None:
+    with Site(hosts=2) as site, full_host(site, site.hosts[2]) as closed:
+        site.front.reload(site.hosts)
+        tries = site.load.hold(6)
+        assert all(console.opened for console in tries), {console.end for console in tries}
+        assert closed
+
+
 def gets_new_consoles(site: Site, host: Host, since: float) -> None:
     def some() -> bool:
         return any(host.opened(console.vmid) for console in site.load.new if console.asked > since)
@@ -158,12 +201,12 @@ def sharing() -> Iterator[Site]:
 def statuses(site: Site, link: Link) -> list[int]:
     """Tries a link on all hosts at once, without HAProxy's choice; returns their answers."""
     with site.lan.on(FRONT):
-        clients = [Client.connect(8443, address=host.address) for host in site.hosts]
+        clients = [Client.connect(PORT, address=host.address) for host in site.hosts]
     try:
         for client, host in zip(clients, site.hosts):
             client.send(f"PROXY TCP4 192.0.2.7 {site.lan.address(FRONT)} 50000 443\r\n".encode())
             fields = {"Host": "panel.example", "Sec-WebSocket-Protocol": protocols(link.payload)}
-            client.send(upgrade_request(8443, "/console/ws", fields))
+            client.send(upgrade_request(PORT, "/console/ws", fields))
         return [client.read_head(PATIENCE).status for client in clients]
     finally:
         for client in clients:

@@ -259,6 +259,38 @@ def test_documented_lines_for_xinetd(tmp_path: Path, counted: Activator) -> None
         stop(process)
 
 
+# --- containers -------------------------------------------------------------------------------------------------------
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_documented_command_for_containers(counted: Activator, standin: StandIn, key: str) -> None:
+    """proxxy-listen runs proxxy-status, as in a container. It passes its environment on."""
+    match = re.search(r"^    (proxxy-listen --listen 8444 .*)$", MONITORING, re.M)
+    assert match
+    port = free_port()
+    argv = [
+        str(status_program().with_name(word.rpartition("/")[2])) if "proxxy-" in word else word
+        for word in match[1].replace("8444", f"127.0.0.1:{port}").split()
+    ]
+    environment = {**os.environ, "PROXXY_STATE_DIRECTORY": str(counted.used)}
+    process = spawn(argv, env=environment)
+    try:
+        wait_for(lambda: is_listening(port), 10, "proxxy-listen does not listen")
+        with open_console(counted, standin, key) as client:
+            close(client)
+        for _ in range(2):
+            with Client.connect(port, "/metrics") as client:
+                head = client.read_head()
+                samples = parse(client.read(int(head.headers["content-length"])).decode())
+                assert head.status == 200 and samples["proxxy_sessions_opened_total"] == 1
+    finally:
+        stop(process)
+
+
 # --- the alerts -------------------------------------------------------------------------------------------------------
 
 

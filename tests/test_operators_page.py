@@ -8,14 +8,19 @@ import http.client
 import json
 import re
 import socket
+import subprocess
 import time
+from base64 import b64encode
+from pathlib import Path
 from typing import Any, Iterator
 from urllib.parse import quote
 
 import pytest
 from conftest import ECHO
 from lib.certs import Cert
+from lib.fronts import Front
 from lib.installed import deploy, instances, key, show, wait_instances
+from lib.operators_docs import PASSWORD, USER, front_lines
 from lib.payload import seal_jwe, target
 from lib.pid1 import Machine
 from lib.process import wait_for
@@ -70,7 +75,7 @@ def end(machine: Machine, unit: str, headers: dict[str, str] | None = ACTION) ->
 
 
 def open_session(machine: Machine, proxmox: StandIn, **claims: Any) -> Client:
-    payload = seal_jwe(proxmox.console("qemu", ECHO), key(machine), **claims)
+    payload = seal_jwe(proxmox.console("qemu", ECHO), key(machine), {"kid": "main"} if claims else None, **claims)
     client = Client.upgraded(PORT, target(payload))
     client.send_frame(BINARY, b"x")
     assert client.read_data(1) == b"x"
@@ -86,10 +91,10 @@ def test_list_says_who_is_on_which_guest(machine: Machine, proxmox: StandIn) -> 
     with open_session(machine, proxmox, sub=SUB, jti=JTI) as client:
         [unit] = wait_instances(machine, 1)
         [session] = sessions(machine)
-        peer = "%s:%d" % client.sock.getsockname()
         assert session["unit"] == unit and str(session["pid"]) == show(machine, unit, "MainPID")["MainPID"]
+        assert "type" in session, session
         assert (session["type"], session["vmid"], session["place"]) == ("qemu", ECHO, proxmox.node)
-        assert session["client"] == peer and abs(session["since"] - time.time()) < 60
+        assert session["client"] == client.sock.getsockname()[0] and abs(session["since"] - time.time()) < 60
         assert (session["sub"], session["jti"]) == (SUB, JTI)
     wait_instances(machine, 0)
 
@@ -98,7 +103,7 @@ def test_end_tells_client_and_log(machine: Machine, proxmox: StandIn) -> None:
     with open_session(machine, proxmox) as client, open_session(machine, proxmox) as other:
         wait_instances(machine, 2)
         port = client.sock.getsockname()[1]
-        [unit] = [session["unit"] for session in sessions(machine) if session["client"].endswith(f":{port}")]
+        [unit] = [session["unit"] for session in sessions(machine) if session["unit"].endswith(f":{port}.service")]
         assert end(machine, unit, {**ACTION, "Remote-User": "carol\xff"}) == (200, {"unit": unit, "ended": True})
         assert client.close_code() == (1001, "Session was ended by the operator")
         other.send_frame(BINARY, b"y")
@@ -118,7 +123,7 @@ def test_end_is_refused_to_pages_of_other_sites(machine: Machine, proxmox: Stand
     """Without the header field that only a page of the own origin can send, or if the browser says so."""
     with open_session(machine, proxmox) as client:
         [unit] = wait_instances(machine, 1)
-        foreign = [{}, {"Proxxy-Action": ""}, {"Proxxy-Action": "End"}]
+        foreign: list[dict[str, str]] = [{}, {"Proxxy-Action": ""}, {"Proxxy-Action": "End"}]
         foreign += [{**ACTION, "Sec-Fetch-Site": site} for site in ("cross-site", "same-site", "none")]
         foreign += [{**ACTION, "Host": host} for host in ("evil.example", "localhost.evil.example:80")]
         for headers in foreign:
@@ -227,7 +232,9 @@ def test_ender_is_for_proxxy_status_only(machine: Machine) -> None:
     assert machine.run(["stat", "-c", "%U:%G %a", END_SOCKET]).stdout == "proxxy-status:proxxy-status 600\n"
     connect = ["python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({END_SOCKET!r})"]
     for user in ("nobody", "proxxy"):
-        refused = machine.run(["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *connect], check=False)
+        refused = machine.run(
+            ["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *connect], check=False
+        )
         assert refused.returncode != 0 and "Permission denied" in refused.stderr
 
 
@@ -239,7 +246,9 @@ def test_ender_has_no_privilege_and_not_the_key(machine: Machine) -> None:
         [unit] = wait_for(lambda: machine.run(listing).stdout.split()[:1], SETTLE_SECONDS, "no process")
         pid = show(machine, unit, "MainPID")["MainPID"]
         status = machine.path(f"/proc/{pid}/status").read_text()
-    user, group = (machine.run(["id", *option]).stdout.strip() for option in (["-u", "proxxy"], ["-g", "proxxy-status"]))
+    user, group = (
+        machine.run(["id", *option]).stdout.strip() for option in (["-u", "proxxy"], ["-g", "proxxy-status"])
+    )
     assert re.search(rf"^Uid:\t{user}\t{user}\t{user}\t{user}$", status, re.M)
     assert re.search(rf"^Gid:\t{group}\t", status, re.M) and re.search(rf"^Groups:\t{group} $", status, re.M)
     assert "CapEff:\t0000000000000000\n" in status and "NoNewPrivs:\t1\n" in status
@@ -285,7 +294,7 @@ def test_many_sessions_are_all_listed(machine: Machine, proxmox: StandIn) -> Non
     """More than the calls that wait for an answer at a time."""
     clients = [open_session(machine, proxmox, sub=f"user{n}") for n in range(MORE)]
     listed = sessions(machine)
-    assert sorted(session["client"] for session in listed) == sorted("%s:%d" % c.sock.getsockname() for c in clients)
+    assert sorted(session["sub"] for session in listed) == sorted(f"user{n}" for n in range(MORE))
     assert {session["unit"] for session in listed} == set(instances(machine))
     for client in clients:
         client.sock.close()
@@ -304,4 +313,45 @@ def test_without_the_bus_it_is_503(machine: Machine, proxmox: StandIn) -> None:
         wait_for(lambda: ask(machine, "/api/sessions")[0] == 200, SETTLE_SECONDS, "the bus is back, but not the list")
         client.send_frame(BINARY, b"y")
         assert client.read_data(1) == b"y"
+    wait_instances(machine, 0)
+
+
+class _Caddy(Front):
+    """Caddy as docs/operating.md configures it."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(0)
+        self._machine = machine
+
+    def command(self) -> list[str | Path]:
+        hashing = ["/usr/bin/caddy", "hash-password", "--plaintext", PASSWORD]
+        hashed = subprocess.run(hashing, capture_output=True, text=True, check=True, env=self.environment()).stdout
+        site = (
+            f"http://:{self.port} {{\n\tbind 127.0.0.1\n{front_lines('caddyfile', self._machine, hashed.strip())}}}\n"
+        )
+        config = self._write(f"{{\n\tadmin off\n\tauto_https off\n}}\n{site}")
+        return ["/usr/bin/caddy", "run", "--config", config, "--adapter", "caddyfile"]
+
+
+def test_behind_caddy(machine: Machine, proxmox: StandIn) -> None:
+    """Only with the password; under the site's name; the log has the operator's name."""
+
+    def ask_caddy(path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=30)
+        connection.request(method, f"/proxxy-sessions/{path}", headers={"Host": "panel.example.com", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    login = {"Authorization": f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"}
+    with open_session(machine, proxmox) as client, _Caddy(machine) as front:
+        [unit] = wait_instances(machine, 1)
+        path = f"api/sessions/{quote(unit, safe='')}/end"
+        assert ask_caddy("")[0] == ask_caddy("api/sessions")[0] == ask_caddy(path, "POST", **ACTION)[0] == 401
+        assert b"</html>" in ask_caddy("", **login)[1]
+        assert [session["unit"] for session in json.loads(ask_caddy("api/sessions", **login)[1])] == [unit]
+        assert ask_caddy(path, "POST", **login)[0] == 403
+        assert ask_caddy(path, "POST", **login, **ACTION, **{"Remote-User": "mallory"})[0] == 200
+        assert client.close_code()[0] == 1001
+        [record] = machine.journal(f"PROXXY_UNIT={unit}")
+        assert record["PROXXY_OPERATOR"] == USER
     wait_instances(machine, 0)

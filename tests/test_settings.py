@@ -49,7 +49,7 @@ def test_keys_rotate(cert: Cert, standin: StandIn, key: str) -> None:
 
 def test_by_hand_it_explains_itself() -> None:
     run = subprocess.run([binary()], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert run.returncode == 64 and "systemd-socket-activate" in run.stderr and run.stdout == ""
+    assert run.returncode == 64 and "proxxy-listen" in run.stderr and run.stdout == ""
     text = subprocess.run([binary(), "--help"], capture_output=True, text=True, check=True).stdout
     assert len(text.splitlines()) <= 40
     assert max(map(len, text.splitlines())) <= 160

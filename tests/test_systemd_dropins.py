@@ -11,6 +11,7 @@ from conftest import ECHO
 from lib.activator import TREE
 from lib.certs import Cert
 from lib.installed import KEY, deploy, key, wait_instances
+from lib.metrics import parse
 from lib.payload import seal, target
 from lib.pid1 import Machine
 from lib.standin import StandIn
@@ -40,11 +41,19 @@ def check_session(machine: Machine, proxmox: StandIn, with_key: str) -> None:
     wait_instances(machine, 0)
 
 
+def consoles_opened(machine: Machine) -> float:
+    machine.run(["systemctl", "start", "proxxy-status.socket"])
+    metrics = machine.run(["curl", "-s", "http://127.0.0.1:8444/metrics"]).stdout
+    return parse(metrics)["proxxy_sessions_opened_total"]
+
+
 def test_full_sandbox(machine: Machine, proxmox: StandIn) -> None:
     use(machine, (TREE / "deploy" / "full-sandbox.conf").read_text())
     verified = machine.run(["systemd-analyze", "verify", "proxxy@1.service"], check=False)
     assert verified.stdout + verified.stderr == ""
+    before = consoles_opened(machine)
     check_session(machine, proxmox, key(machine))
+    assert consoles_opened(machine) == before + 1
     security = machine.run(["systemd-analyze", "security", "--no-pager", "proxxy@1.service"]).stdout
     assert float(security.splitlines()[-1].split(":")[1].split()[0]) < 2
 

@@ -9,8 +9,9 @@ import type { Action, Guest, Key, Kind, MakeGuest, Options, Typing } from "./gue
 import type { Host, Loader, Opener } from "./host.js";
 import { isWeb, lives } from "./link.js";
 import { Notices } from "./notices.js";
+import { askRefusal } from "./refusal.js";
 import { CLOCK, Session, type Hooks } from "./session.js";
-import { askRefusal, close, hold, openSocket, release, type Early } from "./socket.js";
+import { close, hold, openSocket, release, type Early } from "./socket.js";
 import { untypable } from "./typing/layouts.js";
 import type { Choice, Controls, State } from "./view.js";
 import { View } from "./view/view.js";

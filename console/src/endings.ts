@@ -3,6 +3,12 @@
 // answer. The sentences say what the user can do; the panel's developer gets the details.
 
 const SENTENCES: [RegExp, string][] = [
+  [/^Too many consoles are open from/, "end.limit_client"],
+  [/^Too many consoles were opened|^Too many requests/, "end.limit_rate"],
+  [/^Too many consoles of this guest/, "end.limit_guest"],
+  [/^Too many consoles of this user/, "end.limit_sub"],
+  [/^All consoles of this server/, "end.limit_total"],
+  [/^The store of used payloads/, "end.cannot_open"],
   [/the guest's node is off/, "end.node_off"],
   [/before it sent anything/, "end.guest_off"],
   [/^Console closed/, "end.closed"],
@@ -46,6 +52,8 @@ const ANOTHER_LINK = [
 const LOST_CODES = [1001, 1006, 1011, 1012, 1013, 1014];
 const LOST_REASONS =
   /^$|connection lost|answer a Ping|cannot (connect|be resolved)|no answer in time|does not answer|for the WebSocket/;
+/** A limit, or a shared store: proxxy did not use the link. */
+const BUSY = /^Too many|^All consoles of this server|^The store of used payloads/;
 
 /** How a connection ended. */
 export interface Close {
@@ -61,9 +69,14 @@ export const LOST = "end.lost";
 export const NO_LINK = "end.no_link";
 export const BROKEN = "end.incomplete_page";
 
+/** Whether proxxy has no room for this console now. */
+export function busy({ reason }: Pick<Close, "reason">): boolean {
+  return BUSY.test(reason);
+}
+
 /** Whether the next attempt may have more luck, with a link that lives. */
-export function passing({ code, reason }: Close): boolean {
-  return LOST_CODES.includes(code) && LOST_REASONS.test(reason);
+export function passing(close: Pick<Close, "code" | "reason">): boolean {
+  return LOST_CODES.includes(close.code) && (LOST_REASONS.test(close.reason) || busy(close));
 }
 
 function said(reason: string): string {

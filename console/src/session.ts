@@ -2,8 +2,9 @@
 // A link's console, from the first connection until it ends for good: connects, reconnects with growing pauses, and
 // says how it ended and what can be done then.
 import { Channel } from "./channel.js";
-import { ending, LOST, passing, refused, type Close } from "./endings.js";
+import { busy, ending, LOST, passing, refused, type Close } from "./endings.js";
 import type { Events, Guest } from "./guest.js";
+import type { Refusal } from "./refusal.js";
 import type { Early } from "./socket.js";
 import type { Choice, Message, State, Words } from "./view.js";
 
@@ -44,8 +45,8 @@ export interface Parts {
   hooks: Hooks;
   /** Opens a connection, or returns one that was opened early. */
   open(): Pick<Early, "socket" | "held" | "closed">;
-  /** Why there was no WebSocket; "" if nobody says. */
-  refusal(): Promise<string>;
+  /** Why there was no WebSocket. */
+  refusal(): Promise<Refusal>;
   /** What helps besides the same link. */
   offers(): Choice[];
   clock?: Clock;
@@ -67,8 +68,10 @@ export class Session {
   #random: () => number;
   #channel: Channel | null = null; // null when it has ended
   #begun = false;
+  #unused = false; // proxxy had no room: the link, although it does not live, is as good as before
   #cancelPause: (() => void) | null = null;
   #cancelAttempt: () => void = () => {};
+  #cancelWait: () => void = () => {};
   #attempts = 0; // since the last connection that was steady
   #lost: Pick<Close, "code" | "reason"> | null = null; // how the connection ended, while it reconnects
   #since = 0; // when the guest answered on this connection
@@ -87,8 +90,9 @@ export class Session {
 
   /** Connects, also after an end. Returns false if the link cannot open another console. */
   open(): boolean {
-    if (this.#begun && !this.#live) return false;
+    if (this.#begun && !this.#live && !this.#unused) return false;
     this.#begun = true;
+    this.#unused = false;
     this.#parts.hooks.message(null);
     this.#attempts = 0;
     this.#connect();
@@ -118,7 +122,7 @@ export class Session {
   lose(): void {
     if (!this.#channel) return;
     this.#drop();
-    this.#closed({ code: 1006, reason: "", opened: this.#since > 0, quiet: false });
+    this.#closed({ code: 1006, reason: "", opened: this.#since > 0, quiet: false }, 0);
   }
 
   /** Ends all of it without a word. */
@@ -131,6 +135,7 @@ export class Session {
     this.#cancelPause?.();
     this.#cancelPause = null;
     this.#cancelAttempt();
+    this.#cancelWait();
     const channel = this.#channel;
     this.#channel = null; // the socket's own end may come late
     channel?.drop(code);
@@ -211,39 +216,60 @@ export class Session {
     const opened = this.#since > 0;
     const quiet = channel.silence >= QUIET_MS;
     let reason = fault || event.reason;
-    if (code === 1006 && !opened && !fault) reason = await this.#parts.refusal();
+    let seconds = 0;
+    if (code === 1006 && !opened && !fault) ({ reason, seconds } = await this.#parts.refusal());
     if (channel !== this.#channel) return;
     this.#channel = null;
-    this.#closed({ code, reason, opened, quiet });
+    this.#closed({ code, reason, opened, quiet }, seconds);
   }
 
-  #closed(close: Close): void {
+  /** seconds: proxxy's wish, before another attempt. */
+  #closed(close: Close, seconds: number): void {
     const { code, reason, opened } = close;
     if (opened && this.#clock.now() - this.#since >= STEADY_MS) this.#attempts = 0;
     if (this.#live && passing(close) && (opened || this.#lost)) {
-      this.#pause({ code, reason });
+      this.#pause({ code, reason }, seconds);
       return;
     }
     if (refused(close)) this.#live = false;
+    this.#unused = !opened && busy(close);
     const words = ending(close, this.#live);
-    this.#end(this.#lost && !words.includes(LOST) ? [LOST, ...words] : words, close);
+    this.#end(this.#lost && !words.includes(LOST) ? [LOST, ...words] : words, close, seconds);
   }
 
-  #end(words: string[], { code, reason }: Pick<Close, "code" | "reason">): void {
+  #end(words: string[], close: Pick<Close, "code" | "reason">, seconds = 0): void {
     this.#lost = null;
-    const { hooks, offers } = this.#parts;
+    const { code, reason } = close;
+    const { hooks } = this.#parts;
     hooks.state("ended");
+    if (this.#unused) this.#wait(words, close, this.#clock.now() + seconds * 1000, -1);
+    else this.#showEnd(words, close, 0);
+    hooks.closed({ code, reason, live: this.#live || this.#unused });
+  }
+
+  /** The user may connect again when the time has come. */
+  #wait(words: string[], close: Pick<Close, "code" | "reason">, until: number, shown: number): void {
+    const seconds = Math.max(0, Math.ceil((until - this.#clock.now()) / 1000));
+    if (seconds !== shown) this.#showEnd(words, close, seconds);
+    if (seconds > 0) this.#cancelWait = this.#clock.after(COUNT_MS, () => this.#wait(words, close, until, seconds));
+  }
+
+  #showEnd(words: string[], { code, reason }: Pick<Close, "code" | "reason">, seconds: number): void {
+    const { hooks, offers } = this.#parts;
+    const sentence: Words[] = words.map((word) => ({ word }));
+    if (seconds > 0) sentence.push({ word: "end.again_in", values: { seconds } });
     hooks.message({
-      sentence: words.map((word) => ({ word })),
-      choices: [...(this.#live ? (["again"] as const) : []), ...offers()],
+      sentence,
+      choices: [...(this.#live || this.#unused ? (["again"] as const) : []), ...offers()],
+      ...(seconds > 0 ? { disabled: ["again"] } : {}),
       details: details(code, reason),
     });
-    hooks.closed({ code, reason, live: this.#live });
   }
 
-  #pause(lost: Pick<Close, "code" | "reason">): void {
+  #pause(lost: Pick<Close, "code" | "reason">, seconds: number): void {
     // Consoles that were lost together must not all come back at once.
-    const pause = Math.min(PAUSE_MAX_MS, 1000 * 2 ** this.#attempts++) * (0.5 + this.#random() / 2);
+    const least = Math.min(PAUSE_MAX_MS, 1000 * 2 ** this.#attempts++) * (0.5 + this.#random() / 2);
+    const pause = Math.max(least, seconds * 1000);
     this.#lost = lost;
     const { hooks } = this.#parts;
     hooks.state("reconnecting");

@@ -17,11 +17,10 @@ declare global {
   }
 }
 
-const REFUSAL_MS = 10_000;
 /** Bytes. A VNC server waits for an answer, but a terminal's program does not. */
 export const HELD_MAX = 16 * 1024 * 1024;
 /** RFC 6455 allows a token here; JWE has no other characters. */
-const TOKEN = /^[\w.-]+$/;
+export const TOKEN = /^[\w.-]+$/;
 
 /** proxxy's address, from a page. Not from the link: nobody's link shall have the page talk to a server of theirs. */
 export function websocketOf(page: Document): string {
@@ -34,7 +33,7 @@ export function consoleAddress(websocket: string, base: string, scheme: "ws" | "
   return url;
 }
 
-function inQuery(payload: string, url: URL): URL {
+export function inQuery(payload: string, url: URL): URL {
   url.search = `?payload=${encodeURIComponent(payload)}`;
   return url;
 }
@@ -46,28 +45,6 @@ export function openSocket(payload: string, websocket: string, base: string, Soc
     return new Socket(inQuery(payload, url), ["binary"]);
   } catch (error) {
     throw new Error((error as Error).message.replace(/\?\S*/, "")); // browsers name the address, with its query
-  }
-}
-
-/** Returns why there was no WebSocket; "" if nobody says. proxxy reports errors of a link that it can open in a Close.
- *  For all other errors, and those of a proxy in between, this sends the request again without an upgrade, which does
- *  not use the link up. A script cannot set the field of subprotocols. */
-export async function askRefusal(payload: string, websocket: string, base: string): Promise<string> {
-  try {
-    const url = consoleAddress(websocket, base, "http");
-    const token = TOKEN.test(payload);
-    const answer = await fetch(token ? url : inQuery(payload, url), {
-      headers: token ? { "Proxxy-Payload": payload } : {},
-      signal: AbortSignal.timeout(REFUSAL_MS),
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error", // the payload is for proxxy alone
-      referrerPolicy: "no-referrer",
-    });
-    const { error = "", issues = [] } = (await answer.json()) as { error?: string; issues?: { message: string }[] };
-    return [error, ...issues.map(({ message }) => message)].filter(Boolean).join(": ");
-  } catch {
-    return ""; // another origin, or nobody there
   }
 }
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../src/channel.js";
-import { askRefusal, HELD_MAX, hold, openSocket, release } from "../src/socket.js";
+import { askRefusal } from "../src/refusal.js";
+import { HELD_MAX, hold, openSocket, release } from "../src/socket.js";
 import { FakeClock, FakeSocket } from "./lib/fakes.js";
 
 const bytes = (event: MessageEvent) => [...new Uint8Array(event.data as ArrayBuffer)];
@@ -114,8 +115,23 @@ test("the question for a refusal follows no redirect with the payload", async (c
     requests.push(request);
     return Promise.resolve(Response.json({ error: "Payload has expired" }));
   });
-  assert.equal(await askRefusal("e30..a.b.c", "ws", "https://panel.example.com/"), "Payload has expired");
+  const refusal = await askRefusal("e30..a.b.c", "ws", "https://panel.example.com/");
+  assert.deepEqual(refusal, { reason: "Payload has expired", seconds: 0 });
   assert.deepEqual(requests.map(({ redirect }) => redirect), ["error"]);
+});
+
+const BUSY: [Response, string, number][] = [
+  [Response.json({ error: "Too many" }, { status: 429, headers: { "Retry-After": "17" } }), "Too many", 17],
+  [Response.json({ error: "All" }, { status: 503, headers: { "Retry-After": "86400" } }), "All", 60],
+  [new Response("<html>", { status: 429, headers: { "Retry-After": "Fri, 31 Dec" } }), "Too many requests", 0],
+  [new Response("<html>", { status: 502 }), "", 0],
+];
+
+test("a refusal says when it is worth another attempt, also that of a proxy", async (context) => {
+  const answers = BUSY.map(([answer]) => answer);
+  context.mock.method(globalThis, "fetch", () => Promise.resolve(answers.shift()));
+  for (const [, reason, seconds] of BUSY)
+    assert.deepEqual(await askRefusal("e30..a.b.c", "ws", "https://panel.example.com/"), { reason, seconds });
 });
 
 test("behind a Close nothing is sent", () => {

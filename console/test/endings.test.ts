@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import english from "../languages/en.json";
-import { BROKEN, ending, NO_LINK, passing, refused, type Close } from "../src/endings.js";
+import { BROKEN, busy, ending, NO_LINK, passing, refused, type Close } from "../src/endings.js";
 
 const close = (code: number, reason = "", more: Partial<Close> = {}): Close => ({
   code,
@@ -35,6 +35,13 @@ const REASONS: [string, string][] = [
   ["Proxmox cannot be resolved", "end.host_unreachable"],
   ["Proxmox: connection lost", "end.lost"],
   ["Proxmox said something else", "end.cannot_open"],
+  ["Too many consoles are open from this address", "end.limit_client"],
+  ["Too many consoles were opened from this address in a short time", "end.limit_rate"],
+  ["Too many requests", "end.limit_rate"],
+  ["Too many consoles of this guest are open: PROXXY_MAX_PER_GUEST is 64", "end.limit_guest"],
+  ["Too many consoles of this user are open", "end.limit_sub"],
+  ["All consoles of this server are in use", "end.limit_total"],
+  ["The store of used payloads does not answer", "end.cannot_open"],
 ];
 
 test("reasons have their sentences, in this order", () => {
@@ -43,7 +50,7 @@ test("reasons have their sentences, in this order", () => {
 
 test("each sentence is in the language files", () => {
   const words = REASONS.map(([, word]) => word);
-  words.push(NO_LINK, BROKEN, "end.lost", "end.unreachable", "end.quiet", "end.not_begun");
+  words.push(NO_LINK, BROKEN, "end.lost", "end.unreachable", "end.quiet", "end.not_begun", "end.again_in");
   for (const word of words) assert.ok(word in english, word);
 });
 
@@ -59,6 +66,17 @@ test("what is worth another attempt", () => {
   for (const code of [1000, 1002, 1008, 1009, 4000]) assert.ok(!passing(close(code)), String(code));
   assert.ok(passing(close(1011, "Proxmox: connection lost")));
   assert.ok(!passing(close(1011, "Session reached its maximum length")));
+});
+
+test("a limit is no refusal for good", () => {
+  for (const [reason] of REASONS.slice(-7)) {
+    for (const code of [1006, 1013]) {
+      assert.ok(busy(close(code, reason)), reason);
+      assert.ok(passing(close(code, reason)), reason);
+      assert.ok(!refused(close(code, reason)), reason);
+    }
+  }
+  assert.ok(!busy(close(1011, "Proxmox: no answer in time")) && !busy(close(1006)));
 });
 
 test("a refusal is for good", () => {

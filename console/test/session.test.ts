@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Channel } from "../src/channel.js";
 import type { Events } from "../src/guest.js";
+import type { Refusal } from "../src/refusal.js";
 import { Session, type End, type Hooks } from "../src/session.js";
 import type { Choice, Message, State } from "../src/view.js";
 import { FakeClock, FakeSocket, settle } from "./lib/fakes.js";
@@ -20,7 +21,7 @@ class Stage {
   connected: boolean[] = [];
   ends: End[] = [];
   heard: string[] = [];
-  refusal = "";
+  refusal: Refusal = { reason: "", seconds: 0 };
   random = 1;
   offers: Choice[] = ["panel"];
   clock = new FakeClock();
@@ -208,10 +209,69 @@ test("a link that was refused opens nothing again", async () => {
 
 test("without a WebSocket, the HTTP answer says why", async () => {
   const stage = new Stage();
-  stage.refusal = "Client address is not allowed";
+  stage.refusal.reason = "Client address is not allowed";
   await stage.end(1006);
   assert.deepEqual(stage.words, ["end.link_other_client"]);
   assert.deepEqual(stage.choices, ["panel"]);
+});
+
+const BUSY = "Too many consoles are open from this address";
+
+test("after a limit, the user can try again when proxxy says so, also with a console's ticket", async () => {
+  for (const live of [true, false]) {
+    const stage = new Stage(live);
+    stage.refusal = { reason: BUSY, seconds: 10 };
+    await stage.end(1006);
+    assert.deepEqual(stage.message, {
+      sentence: [{ word: "end.limit_client" }, { word: "end.again_in", values: { seconds: 10 } }],
+      choices: ["again", "panel"],
+      disabled: ["again"],
+      details: `1006 ${BUSY}`,
+    });
+    assert.deepEqual(stage.ends, [{ code: 1006, reason: BUSY, live: true }]);
+    stage.clock.pass(9_500);
+    assert.deepEqual(stage.message?.sentence[1]?.values, { seconds: 1 });
+    stage.clock.pass(600);
+    assert.deepEqual(stage.words, ["end.limit_client"]);
+    assert.deepEqual(stage.choices, ["again", "panel"]);
+    assert.equal(stage.message?.disabled, undefined);
+    stage.clock.pass(60_000);
+    assert.equal(stage.sockets.length, 1); // not by itself
+    assert.equal(stage.session.open(), true);
+    stage.answer();
+    assert.deepEqual(stage.ends.length, 1);
+    await stage.end(1006);
+    assert.equal(stage.session.open(), live); // this time the link was used
+  }
+});
+
+test("a limit in a Close, and a wait that ends with the session", async () => {
+  const stage = new Stage();
+  await stage.end(1013, "Too many consoles of this guest are open");
+  assert.deepEqual(stage.words, ["end.limit_guest"]);
+  assert.deepEqual(stage.choices, ["again", "panel"]);
+  stage.session.open();
+  stage.refusal = { reason: BUSY, seconds: 10 };
+  await stage.end(1006);
+  stage.session.open();
+  stage.clock.pass(20_000);
+  assert.equal(stage.message, null);
+});
+
+test("a limit while it reconnects does not end that: the lost connection may count for a while", async () => {
+  const stage = new Stage();
+  stage.answer();
+  await stage.end(1006);
+  stage.clock.pass(1000);
+  stage.refusal = { reason: BUSY, seconds: 10 };
+  await stage.end(1006);
+  assert.deepEqual(stage.pauses, [1000, 10_000]);
+  stage.clock.pass(10_000);
+  await stage.end(1013, "Too many consoles of this guest are open");
+  assert.deepEqual(stage.pauses, [1000, 10_000, 4000]);
+  stage.clock.pass(4000);
+  stage.answer();
+  assert.deepEqual(stage.connected, [false, true]);
 });
 
 test("a refusal while it reconnects ends that, and says that the connection was lost", async () => {
@@ -310,7 +370,7 @@ test("a socket that ended before the page was there is an end as any other", asy
     guest: { open: () => assert.fail("nothing to show") },
     hooks: { ...silent(), closed: (end: End) => ends.push(end) },
     open: () => ({ socket: stage.socket.socket, held: [], closed }),
-    refusal: () => Promise.resolve(""),
+    refusal: () => Promise.resolve({ reason: "", seconds: 0 }),
     offers: () => [],
     clock: stage.clock,
   };

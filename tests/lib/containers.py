@@ -31,7 +31,7 @@ LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/inf
 # crun needs cgroup v2. Where the host mounts it beside v1, mount it alone, in a mount namespace of our own.
 ENTER = """
 if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
-	umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
 exec "$@"
 """

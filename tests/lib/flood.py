@@ -30,7 +30,7 @@ class Flood:
     """Runs the program for as long as the with block lasts."""
 
     def __init__(self, port: int, target: str, source: str) -> None:
-        argv = [sys.executable, Path(__file__), str(port), target, source]
+        argv = [sys.executable, __file__, str(port), target, source]
         self._process = spawn(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:

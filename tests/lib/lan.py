@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A local network of machines: network namespaces on a bridge, which is in a namespace of its own. This process is on the
-network too, with several addresses. Needs root."""
+"""A local network of machines: network namespaces on a bridge, which is in a namespace of its own. This process is on
+the network too, with several addresses. Needs root."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
 import signal
 import subprocess
@@ -15,11 +17,14 @@ from .wirecut import inside
 
 PREFIX = 24
 
+_count = itertools.count()  # of this process's networks
+
 
 def _ip(*words: str) -> str:
     return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
+@functools.cache
 def missing() -> str:
     """Returns why there can be no such network here, or "" if there can be one."""
     if os.getuid() != 0:
@@ -36,9 +41,10 @@ class Lan:
 
     def __init__(self) -> None:
         # From RFC 2544's network for benchmarks; the pid makes addresses and names differ between processes.
-        self._network = f"198.19.{os.getpid() % 256}"
-        self._hub = f"proxxy-lan-{os.getpid()}"
-        self._here = f"pxl{os.getpid()}"
+        count = next(_count)
+        self._network = f"198.19.{(os.getpid() + count) % 256}"
+        self._hub = f"proxxy-lan-{os.getpid()}-{count}"
+        self._here = f"pxl{os.getpid()}-{count}"
         self._machines: list[int] = []
 
     def __enter__(self) -> Lan:

@@ -60,7 +60,8 @@ class Host:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        argv = [TREE / "build" / "proxxy-listen", "--listen", f"{self.address}:{PORT}", binary()]
+        listen = TREE / "build" / "proxxy-listen"
+        argv: list[str | Path] = [listen, "--listen", f"{self.address}:{PORT}", binary()]
         environment = {**os.environ, "PROXXY_CONFIG": str(self._config)}
         with self._log.open("ab") as log:
             self.process = spawn(self._lan.command(self.number, argv), stdout=log, stderr=log, env=environment)
@@ -177,15 +178,12 @@ class Front:
         text = _replaced(text, r"/etc/haproxy/panel\.pem", str(self._certificate))
         text = _replaced(text, r"(?m)^(\tstats socket )\S+", rf"\g<1>{self._admin}")
         text = _replaced(text, r"(?m)^\tserver (socket|port) .*\n", "")
-        text = _replaced(text, r"(?m)^\t#server host1 .*\n", "".join(f"\t{line}\n" for line in map(_server, hosts)))
+        servers = "".join(f"\tserver {host.name} {host.address}:{PORT}\n" for host in hosts)
+        text = _replaced(text, r"(?m)^\t#(default-server .*\n)(\t#server host.*\n)+", rf"\t\g<1>{servers}")
         if self._hashed:
             text = _replaced(text, r"(?m)^\tbalance leastconn\n", "")
             text = _replaced(text, r"(?m)^\t#hash ", "\t")
         self._config.write_text(text)
-
-
-def _server(host: Host) -> str:
-    return f"server {host.name} {host.address}:{PORT}"
 
 
 def _replaced(text: str, pattern: str, replacement: str) -> str:
@@ -273,7 +271,7 @@ class Site:
         self.lan.machine(STORE)
         address = self.lan.address(STORE)
         options = ["--bind", address, "--port", str(STORE_PORT), "--save", "", "--protected-mode", "no"]
-        argv = ["redis-server", *options, "--dir", self._directory]
+        argv: list[str | Path] = ["redis-server", *options, "--dir", self._directory]
         output = stack.enter_context((self._directory / "store.log").open("wb"))
         stack.callback(stop, spawn(self.lan.command(STORE, argv), stdout=output, stderr=output))
 

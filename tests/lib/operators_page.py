@@ -27,6 +27,7 @@ STATUS = TREE / "build" / "proxxy-status"
 PREFIX = "/proxxy-sessions/"
 PAGE_SECONDS = 30.0
 SETTLED_SECONDS = 0.3
+PICTURE_HEIGHT = 540
 NAME = b"proxxy-01.example.net"
 Session = dict[str, Any]
 
@@ -34,7 +35,7 @@ Session = dict[str, Any]
 def fetch_page() -> tuple[dict[str, str], bytes]:
     """Asks proxxy-status for the page, as if over its UNIX socket. Returns the header fields and the page."""
     ours, theirs = socket.socketpair()
-    with ours, subprocess.Popen([STATUS], stdin=theirs, stdout=theirs) as process:
+    with ours, subprocess.Popen([STATUS], stdin=theirs.fileno(), stdout=theirs.fileno()) as process:
         theirs.close()
         ours.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         ours.shutdown(socket.SHUT_WR)
@@ -52,11 +53,11 @@ def session(number: int, type: str = "qemu", vmid: int = 100, age: int = 60, **m
         "unit": f"proxxy@{number}-192.0.2.1:8443-203.0.113.7:{50000 + number}.service",
         "pid": 4000 + number,
         "since": int(time.time()) - age,
-        "status": f"{type} {vmid} on pve01 for 203.0.113.7:{50000 + number}",
+        "status": f"{type} {vmid} on pve01 for 203.0.113.7",
         "type": type,
         "vmid": vmid,
         "place": "pve01",
-        "client": f"203.0.113.7:{50000 + number}",
+        "client": "203.0.113.7",
         **more,
     }
     return {name: value for name, value in made.items() if value is not None}
@@ -125,12 +126,12 @@ class Operators:
 # --- pictures ---------------------------------------------------------------------------------
 
 GUESTS = (
-    ("qemu", 100, "pve01", "203.0.113.7:51234", "alice@example.net", "0d0f2c5e-9c1b-4f6f-8d52-2f7b1b3a9e11", 47),
-    ("lxc", 2104, "pve02", "198.51.100.23:40112", "bob", "7a4b", 754),
-    ("qemu", 311, "pve01", "[2001:db8:4:1::7]:60122", "customer-8812", "e1c7a0d2", 3905),
-    ("qemu", 118, "pve03", "203.0.113.91:33010", "Grüne Wiese GmbH", "c04d", 7312),
-    ("lxc", 905, "pve02", "192.0.2.44:52301", None, None, 29400),
-    ("qemu", 4021, "cluster-berlin", "198.51.100.7:49152", "dora@example.net", "b51f", 102345),
+    ("qemu", 100, "pve01", "203.0.113.7", "alice@example.net", "0d0f2c5e-9c1b-4f6f-8d52-2f7b1b3a9e11", 47),
+    ("lxc", 2104, "pve02", "198.51.100.23", "bob", "7a4b", 754),
+    ("qemu", 311, "pve01", "2001:db8:4:1:78ec:91f2:3c5d:7", "customer-8812", "e1c7a0d2", 3905),
+    ("qemu", 118, "pve03", "203.0.113.91", "Grüne Wiese GmbH", "c04d", 7312),
+    ("lxc", 905, "pve02", "192.0.2.44", None, None, 29400),
+    ("qemu", 4021, "cluster-berlin", "198.51.100.7", "dora@example.net", "b51f", 102345),
 )
 
 
@@ -158,7 +159,11 @@ def press_end(browser: webdriver.Remote, row: int = 0) -> None:
 def take_all(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with Operators() as site:
-        for name, size, touch in (("desk", (1280, 720), False), ("tablet", (820, 1100), False), ("phone", (390, 844), True)):
+        for name, size, touch in (
+            ("desk", (1280, 720), False),
+            ("tablet", (820, 1100), False),
+            ("phone", (390, 844), True),
+        ):
             with window(*size, touch=touch) as browser:
                 for theme in ("light", "dark"):
 
@@ -172,7 +177,7 @@ def take_all(folder: Path) -> None:
                     open_page(browser, site, theme)
                     png = take("list")
                     if (name, theme) == ("desk", "light"):
-                        save(read(png), DOCS / "operators.png")
+                        save(read(png).crop((0, 0, 1280, PICTURE_HEIGHT)), DOCS / "operators.png")
                     press_end(browser, 1)
                     take("ask")
                     site.sessions = []

@@ -19,6 +19,7 @@ ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
     "test_browser_element": _BROWSER,
+    "test_browser_operators": _BROWSER,
     "test_browser_pages_choices": _BROWSER,
     "test_browser_elements": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
@@ -37,6 +38,7 @@ ALONE = {
     "test_browser_view": _BROWSER,
     "test_browser_vnc": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
+    "test_many_hosts": "HAProxy, three hosts, thirty browsers and Proxmox need both processors, and consoles must open in time",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
     "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
     "test_systemd::test_socket_says_at_its_start_what_should_not_last": _UNIT,
@@ -64,6 +66,7 @@ BUSY = {
     "test_backend_examples",
     "test_browser_sdk_panels",
     "test_build",
+    "test_client_limits",
     "test_console_units",
     "test_console_examples",
     "test_console_examples",
@@ -104,6 +107,8 @@ APART = {"test_vanished_peer"}
 
 # These boot a systemd: one after the other, so that no more than two run at once (test_systemd_sockets has another).
 MACHINE = {
+    "test_operators_page",
+    "test_fronts_systemd",
     "test_readme_steps",
     "test_status_unit",
     "test_systemd",

@@ -52,6 +52,8 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 		.idle_timeout = idles[s.timers >> 2 & 3],
 		.session_max = maxes[s.timers >> 4 & 3],
 		.log = (enum log_target)(s.config & 3),
+		.client_source = s.config & 4 ? (enum client_source)(1 + (s.upstream >> 4) % 5) : CLIENT_PEER,
+		.trusted_proxies = "192.0.2.0/24,unix",
 		.replay_store = "redis://store",
 		.store_password_file = "modelled",
 		.store_failure_is_local = true,
@@ -101,8 +103,7 @@ void __wrap_store_sub_leave(void)
 {
 }
 
-/* Returns the result of the limit that the settings choose, if it is the last or first that is judged.
- * OK with words: it cannot be kept. */
+/* Returns the result that the settings choose, if it is one of the first call or of the second. */
 static int limit(struct limits *l, bool first)
 {
 	static const int results[] = {
@@ -110,10 +111,12 @@ static int limit(struct limits *l, bool first)
 	};
 	const unsigned which = world.settings.upstream & 7;
 
-	*l->why = '\0';
 	if (!(world.settings.config & 4) || first != (which < 4))
 		return OK;
-	snprintf(l->why, sizeof(l->why), "PROXXY_MAX: modelled");
+	if (results[which] == OK)
+		l->warn("limits are not enforced: modelled");
+	else
+		snprintf(l->why, sizeof(l->why), "PROXXY_MAX: modelled");
 	return results[which];
 }
 
@@ -132,7 +135,7 @@ int __wrap_limits_admit_console(struct limits *l, const struct config *config, c
 int __wrap_limits_retry_after(const struct limits *l, int code)
 {
 	(void)l;
-	return code <= ERR_LIMIT_CLIENT && code >= ERR_STORE ? 10 : 0;
+	return code <= ERR_LIMIT_CLIENT && code >= ERR_STORE ? LIMITS_RETRY_AFTER : 0;
 }
 
 bool __wrap_limits_check(const struct config *config, char *why, size_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A temporary directory for the tests of slots, rates and limits, which goes with all that is in it.
+ * A temporary directory for the tests of slots, rates and limits. It is removed at the end.
  */
 #ifndef PROXXY_TESTS_DIRECTORY_H
 #define PROXXY_TESTS_DIRECTORY_H

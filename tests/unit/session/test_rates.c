@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests rates.h: when a key may pass, also in many processes at once, and what a full set, a restart
- * of the machine and a file with any content do.
+ * Tests rates.h: when a key may pass, also in many processes at once, and what a full set, a
+ * restart of the machine and a file with any content do.
  */
 #include "tests/unit/session/directory.h"
 

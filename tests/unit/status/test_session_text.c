@@ -57,8 +57,8 @@ static void unit_names(void **state)
 static const struct {
 	const char *text, *type, *vmid, *place, *client, *sub, *jti, *kid;
 } whole[] = {
-	{ "qemu 100 on pve01 for 203.0.113.7:51234; sub \"alice\", jti \"a1\", kid \"main\"", "qemu", "100", "pve01",
-	  "203.0.113.7:51234", "\"alice\"", "\"a1\"", "\"main\"" },
+	{ "qemu 100 on pve01 for 203.0.113.7; sub \"alice\", jti \"a1\", kid \"main\"", "qemu", "100", "pve01",
+	  "203.0.113.7", "\"alice\"", "\"a1\"", "\"main\"" },
 	{ "lxc 4294967295 on [2001:db8::1] for [::1]:5", "lxc", "4294967295", "[2001:db8::1]", "[::1]:5", "", "", "" },
 	{ "qemu 1 on a", "qemu", "1", "a", "", "", "", "" },
 	{ "qemu 1 on a; kid \"k\"", "qemu", "1", "a", "", "", "", "\"k\"" },
