@@ -45,7 +45,11 @@ static bool needs_header(void)
 
 static bool send_all(int fd, const void *data, size_t size)
 {
-	return send(fd, data, size, MSG_NOSIGNAL) == (ssize_t)size; /* a new socket has room for it */
+	const ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+
+	if (sent >= 0 && (size_t)sent < size)
+		errno = EAGAIN; /* the timeout passed; a new socket has room for all of it */
+	return sent == (ssize_t)size;
 }
 
 /* Reads until the answer's status is known. */

@@ -176,7 +176,8 @@ static int take_program(struct options *o, char **rest)
 	}
 	o->program[len] = '\0';
 	slash = strrchr(o->program, '/');
-	strcpy(slash ? slash + 1 : o->program, PROGRAM_DEFAULT); /* its size was kept free above */
+	/* Its size was kept free above. */
+	memcpy(slash ? slash + 1 : o->program, PROGRAM_DEFAULT, sizeof(PROGRAM_DEFAULT));
 	o->own_argv[0] = o->program;
 	o->argv = o->own_argv;
 	return OPTIONS_RUN;

@@ -53,12 +53,19 @@ void systemd_record(const char *const fields[], size_t n)
 void systemd_status(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	char message[SYSTEMD_STATUS_MAX];
+	char message[SYSTEMD_STATUS_MAX] = "STATUS=";
+	size_t len = strlen(message);
 	int fd = path ? sink_connect(path) : -1;
 
 	if (fd < 0)
 		return;
-	snprintf(message, sizeof(message), "STATUS=%s", text);
-	send(fd, message, strlen(message), MSG_NOSIGNAL);
+	/* systemd splits the message into lines with extract_first_word(), for which a backslash
+	 * quotes the next character. */
+	for (; *text && len < sizeof(message) - 1; text++) {
+		if (*text == '\\')
+			message[len++] = '\\';
+		message[len++] = *text;
+	}
+	send(fd, message, len, MSG_NOSIGNAL);
 	close(fd);
 }

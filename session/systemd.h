@@ -13,7 +13,7 @@
 
 enum {
 	SYSTEMD_RECORD_MAX = 16 * 1024, /* bytes of a record as it is sent; log.c's are shorter */
-	SYSTEMD_STATUS_MAX = 2048,      /* bytes of a status as it is sent; systemd reads 4096 */
+	SYSTEMD_STATUS_MAX = 3072,      /* bytes of a status as it is sent; systemd reads 4096 */
 };
 
 /* Connects sink.h to the journal, so that records can be sent later from inside the sandbox.

@@ -19,6 +19,7 @@
 #include "status/bus.h"
 #include "status/ender.h"
 #include "status/origin.h"
+#include "status/report.h"
 #include "status/session_text.h"
 
 #define BEFORE "/api/sessions/"
@@ -115,7 +116,8 @@ static int ask_ender(const char *unit, char answer[ENDER_ANSWER_MAX])
 
 /* --- the log ------------------------------------------------------------------------------ */
 
-/* Copies the operator's name for the log. A byte that is not visible ASCII or a space becomes '?'. */
+/* Copies the operator's name for the log. A byte that is not visible ASCII or a space becomes
+ * '?'. */
 static void copy_name(struct slice name, char ret[OPERATOR_MAX + 1])
 {
 	const size_t len = name.len < OPERATOR_MAX ? name.len : OPERATOR_MAX;
@@ -160,7 +162,7 @@ static struct answer answer_ended(const char *unit)
 
 static struct answer no_ender(int rc)
 {
-	fprintf(stderr, "%s cannot be asked: %s\n", ENDER_SOCKET, strerror(-rc));
+	report("%s cannot be asked: %s", ENDER_SOCKET, strerror(-rc));
 	return answer_error(503, "", "Sessions cannot be ended: proxxy-end.socket does not answer");
 }
 

@@ -11,8 +11,8 @@
 #include "lib/http.h"
 #include "status/answer.h"
 
-/* If path is /api/sessions/UNIT/end, sets *ret_unit to UNIT as it stands there, percent-encoded, and
- * returns true. UNIT has no slash. */
+/* If path is /api/sessions/UNIT/end, sets *ret_unit to UNIT as it stands there, percent-encoded,
+ * and returns true. UNIT has no slash. */
 bool end_is_path(struct slice path, struct slice *ret_unit);
 
 /* Ends the session of that unit, percent-encoded. Logs who asked for it: the Remote-User field, as

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Ends one session for proxxy-status. systemd says which process the session has; a pidfd makes
- * sure that no other process gets the signal; and the kernel lets this user signal its own processes
- * only, which are sessions.
+ * sure that no other process gets the signal; and the kernel lets this user signal its own
+ * processes only, which are sessions.
  */
 #include "status/ender.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +19,7 @@
 #include "lib/error.h"
 #include "lib/io.h"
 #include "status/bus.h"
+#include "status/report.h"
 #include "status/session_text.h"
 
 enum {
@@ -137,7 +137,7 @@ static void wait_end(const char *unit, int pidfd)
 		n = io_poll_until(&fds, 1, deadline);
 	while (n < 0 && errno == EINTR && io_now() < deadline);
 	if (n <= 0 && send_signal(pidfd, SIGKILL) == 0)
-		fprintf(stderr, "%s did not end within %d s of SIGTERM: sent SIGKILL\n", unit, END_MS / 1000);
+		report("%s did not end within %d s of SIGTERM: sent SIGKILL", unit, END_MS / 1000);
 	close(pidfd);
 }
 
@@ -158,7 +158,7 @@ int ender_serve(void)
 	if (pidfd < 0)
 		answer = pidfd == -ESRCH ? ENDER_GONE : ENDER_FAILED;
 	if (pidfd < 0 && pidfd != -ESRCH)
-		fprintf(stderr, "%s cannot be ended: %s\n", unit, strerror(-pidfd));
+		report("%s cannot be ended: %s", unit, strerror(-pidfd));
 	io_write_all(&client, answer, strlen(answer), io_now() + REQUEST_TIMEOUT_MS);
 	shutdown(STDIN_FILENO, SHUT_RDWR);
 	if (pidfd >= 0)

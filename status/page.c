@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "status/page_files.h"
+#include <status/page_files.h> /* in the build folder */
 
 enum { HOST_MAX = 64 }; /* bytes of this machine's name, with the NUL: HOST_NAME_MAX of Linux */
 
@@ -18,9 +18,9 @@ enum { HOST_MAX = 64 }; /* bytes of this machine's name, with the NUL: HOST_NAME
  * is no HTML in what the script shows, and Trusted Types make sure of it. */
 static const char fields[] = "Content-Type: text/html; charset=utf-8\r\n"
 			     "Content-Security-Policy: default-src 'none'; script-src 'sha256-" PAGE_SCRIPT_HASH
-			     "'; style-src 'sha256-" PAGE_STYLE_HASH "'; connect-src 'self'; img-src data:; "
-			     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-			     "require-trusted-types-for 'script'; trusted-types 'none'\r\n"
+			     "'; style-src 'sha256-" PAGE_STYLE_HASH "'; connect-src 'self'; base-uri 'none'; "
+			     "form-action 'none'; frame-ancestors 'none'; "
+			     "require-trusted-types-for 'script'; trusted-types 'none'; img-src data:\r\n"
 			     "Referrer-Policy: no-referrer\r\n"
 			     "Cross-Origin-Opener-Policy: same-origin\r\n"
 			     "Cross-Origin-Resource-Policy: same-origin\r\n"
@@ -37,7 +37,8 @@ static void get_host(char host[HOST_MAX])
 			*host = '\0';
 }
 
-/* Returns a copy of text with each mark replaced, which the caller frees, or NULL without memory. */
+/* Returns a copy of text with each mark replaced, which the caller frees, or NULL without
+ * memory. */
 static char *fill(const char *text, const char *mark, const char *with)
 {
 	const size_t mark_len = strlen(mark), with_len = strlen(with);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * proxxy-status: answers one HTTP request with proxxy's counters, metrics or sessions, or with the
- * page for operators. systemd counts the connections, and sessions count in a file; this program asks
- * systemd over D-Bus, reads the file, keeps no state and needs no privilege. proxxy-status.socket
- * starts it for each connection. With --end it is the part that ends a session, as another user: see
- * ender.h.
+ * page for operators. systemd counts the connections, and sessions count in a file; this program
+ * asks systemd over D-Bus, reads the file, keeps no state and needs no privilege.
+ * proxxy-status.socket starts it for each connection. With --end it is the part that ends a
+ * session, as another user: see ender.h.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,8 +17,9 @@ struct session_text {
 	struct slice sub, jti, kid;     /* JSON strings with their quotation marks */
 };
 
-/* Returns true if name is that of a session: an instance of proxxy@.service, as systemd names one
- * for a connection (systemd.socket(5), Accept=). Names of other units, paths and escapes are none. */
+/* Returns true if name is that of a session: an instance of proxxy@.service, as systemd names
+ * one for a connection (systemd.socket(5), Accept=). Names of other units, paths and escapes are
+ * none. */
 bool session_is_unit(struct slice name);
 
 /* Splits text, such as

@@ -40,7 +40,8 @@ struct query {
 
 /* --- queries to systemd ------------------------------------------------------------------- */
 
-/* Reads the answer to a Get of a property of that type. Returns > 0, or <= 0 if there is no value. */
+/* Reads the answer to a Get of a property of that type. Returns > 0, or <= 0 if there is no
+ * value. */
 static int read_answer(sd_bus_message *m, struct entry *entry, char type, void *ret)
 {
 	const char contents[] = { type, '\0' };
@@ -214,8 +215,8 @@ static void add_session(json_object *list, const struct entry *entry)
 	json_object_array_add(list, session);
 }
 
-/* Returns the Date field (RFC 9110 section 6.6.1). The page computes from it how long sessions last,
- * if the browser's clock is wrong. */
+/* Returns the Date field (RFC 9110 section 6.6.1). The page computes from it how long sessions
+ * last, if the browser's clock is wrong. */
 static const char *date_field(void)
 {
 	static char field[64];

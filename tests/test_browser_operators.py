@@ -95,11 +95,13 @@ def test_table_says_who_is_on_which_guest(desk: webdriver.Remote, site: Operator
     assert cells(desk, "place")[1] == "pve01" and cells(desk, "sub")[4] == "Grüne Wiese GmbH"
     assert cells(desk, "jti")[2] == "7a4b" and cells(desk, "kid")[1] == "main"
     assert text(desk, "count") == "7 sessions"
-    assert desk.current_url == site.url and desk.execute_script("return localStorage.length + sessionStorage.length") == 0
+    assert (
+        desk.current_url == site.url and desk.execute_script("return localStorage.length + sessionStorage.length") == 0
+    )
 
 
 def test_text_of_a_session_is_text(desk: webdriver.Remote, site: Operators) -> None:
-    hostile = {name: HOSTILE for name in ("sub", "jti", "kid", "place", "client", "type")}
+    hostile: dict[str, Any] = {name: HOSTILE for name in ("sub", "jti", "kid", "place", "client", "type")}
     site.sessions = [session(1, **hostile), session(2, status=HOSTILE, type=None)]
     open_page(desk, site)
     assert cells(desk, "sub")[:1] == cells(desk, "jti")[:1] == cells(desk, "client")[:1] == [HOSTILE]
@@ -211,7 +213,9 @@ def test_session_that_still_says_goodbye_is_not_ended_twice(desk: webdriver.Remo
     press(desk, "ask-end")
     wait_for(lambda: site.ended, PAGE_SECONDS, "no request")
     site.sessions = kept
-    buttons = "return [...document.querySelectorAll('td.action button')].filter((b) => b.disabled).map((b) => b.textContent)"
+    buttons = (
+        "return [...document.querySelectorAll('td.action button')].filter((b) => b.disabled).map((b) => b.textContent)"
+    )
     wait_for(lambda: desk.execute_script(buttons) == ["Ending …"], PAGE_SECONDS, "the button can be pressed")
 
 
@@ -292,7 +296,7 @@ class _Nginx(Front):
 
     def command(self) -> list[Any]:
         lines = front_lines("nginx", self._machine, password_file(self.directory))
-        return nginx(self.directory, self.port, lines)
+        return nginx(self.directory, f"127.0.0.1:{self.port}", lines)
 
 
 @pytest.fixture(scope="module")
@@ -319,4 +323,3 @@ def test_session_is_ended_through_nginx(machine: Machine, proxmox: StandIn) -> N
         wait_for(lambda: cells(browser, "guest") == [], PAGE_SECONDS, "the session is still listed")
         [record] = machine.journal(f"PROXXY_UNIT={unit}")
         assert record["PROXXY_OPERATOR"] == USER
-

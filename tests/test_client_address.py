@@ -464,7 +464,8 @@ def test_status_text(
             payload = seal_jwe(standin.console("qemu", ECHO), key, header, **claims)
             with session(proxxy, payload, lines=line("X-Real-IP", told)):
                 text = manager.recv(65536).decode()
-    assert text == f"STATUS={status}"
+    escaped = status.replace("\\", "\\\\")  # systemd drops one of two
+    assert text == f"STATUS={escaped}"
     for quoted in re.findall(r'"(?:[^"\\]|\\.)*"', status):
         json.loads(quoted)
 

@@ -40,6 +40,7 @@ CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile
 # Of libraries and our programs, above Debian's image.
 ADDED_MAX = 16 * 1000 * 1000
 STOP_SECONDS = 10  # after which Docker and Podman kill a container
+IMAGES = {"proxxy": "proxxy", "front": "proxxy-front"}  # by the Dockerfile's targets
 CONFINED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/var/lib/proxxy:mode=1777")
 
 
@@ -49,11 +50,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         with Engine() as engine:
             engine.import_debian()
             subprocess.run(["make", "-s", "-C", TREE, "console"], check=True)
-            engine.build(DOCKERFILE, "proxxy", TREE, "proxxy")
+            engine.build(DOCKERFILE, IMAGES["proxxy"], TREE, "proxxy")
             folder = tmp_path_factory.mktemp("caddy")
             (folder / "Dockerfile").write_text(CADDY_LINES)
             engine.build(folder / "Dockerfile", CADDY, folder)
-            engine.build(DOCKERFILE, "proxxy-front", TREE, "front")
+            engine.build(DOCKERFILE, IMAGES["front"], TREE, "front")
             yield engine
     except Unable as error:
         pytest.skip(f"containers: {error}")
@@ -120,7 +121,9 @@ def test_image_has_no_systemd_no_compiler_and_no_sources(engine: Engine) -> None
     with engine.run("proxxy", command=("sh", "-c", look), detach=False) as container:
         words = container.logs().split()
     assert not {"systemd", "gcc", "make", "src", "curl"} & set(words)
-    assert {"proxxy-conn", "proxxy-listen", "proxxy", "libssl3t64", "8443", "drwx------"} <= set(words)
+    assert {"proxxy-conn", "proxxy-listen", "proxxy", "libssl3t64", "libhiredis1.1.0", "8443", "drwx------"} <= set(
+        words
+    )
 
 
 def test_no_layer_has_an_env(engine: Engine, tmp_path: Path) -> None:
@@ -214,7 +217,7 @@ def test_container_drains_as_kubernetes_does(engine: Engine, proxmox: StandIn, c
 
 # --- with the front, as compose.yaml says -------------------------------------------------------
 
-OTHER_KEYS = {"image", "build", "restart", "env_file", "healthcheck", "ports", "pids_limit", "depends_on"}
+OTHER_KEYS = {"build", "restart", "env_file", "healthcheck", "ports", "pids_limit", "depends_on"}
 
 
 def service(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -242,14 +245,19 @@ def composed(engine: Engine, env: Mapping[str, str], *more: str) -> Iterator[tup
     file.write_text("".join(f"{name}={value}\n" for name, value in env.items()))
     back, front = service("proxxy", env), service("front", env)
     with engine.run(
-        back["image"], f"--env-file={file}", *options(back), *more, command=tuple(back["command"]), name="proxxy"
+        IMAGES[back["build"]["target"]],
+        f"--env-file={file}",
+        *options(back),
+        *more,
+        command=tuple(back["command"]),
+        name="proxxy",
     ) as proxxy:
         wait_for(lambda: proxxy.logs().count("Listening on") == 2, 20, proxxy.logs)
         test = back["healthcheck"]["test"]
         assert test[0] == "CMD" and proxxy.exec(*test[1:]).returncode == 0
         network = [option.replace("none", "container:proxxy") for option in more if option.startswith("--network")]
         admin = f"--env=CADDY_ADMIN=127.0.0.1:{free_port()}"  # other tests may run a Caddy
-        with engine.run(front["image"], *options(front), admin, *network) as caddy:
+        with engine.run(IMAGES[front["build"]["target"]], *options(front), admin, *network) as caddy:
             wait_for(lambda: "serving initial configuration" in caddy.logs(), 20, caddy.logs)
             yield proxxy, caddy
     engine.podman("volume", "rm", "--all", "--force")
@@ -282,7 +290,7 @@ def test_front_serves_the_pages_over_https(engine: Engine) -> None:
         def get(*arguments: str) -> str:
             return subprocess.run([*enter, *arguments], capture_output=True, text=True, timeout=60).stdout
 
-        page = get("https://localhost/console/novnc.html")
+        page = wait_for(lambda: get("https://localhost/console/novnc.html"), 60, caddy.logs)  # it makes its CA first
         assert page.startswith("HTTP/2 200") and "content-security-policy:" in page.lower()
         assert page.rstrip().endswith("</html>")
         refused = get("https://localhost/console/ws?payload=bad")

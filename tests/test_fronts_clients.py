@@ -29,7 +29,7 @@ def shipped(request: pytest.FixtureRequest) -> type[Nginx]:
 
 @pytest.fixture(scope="module", params=[Activator, UnixActivator], ids=["port", "socket"])
 def proxxy(request: pytest.FixtureRequest, shipped: type[Nginx], settings: dict[str, Any]) -> Iterator[Activator]:
-    told = {"PROXXY_CLIENT_ADDRESS": shipped.client_address, "PROXXY_TRUSTED_PROXIES": TRUSTED}
+    told: dict[str, Any] = {"PROXXY_CLIENT_ADDRESS": shipped.client_address, "PROXXY_TRUSTED_PROXIES": TRUSTED}
     with request.param({**settings, **told, "PROXXY_MAX_PER_CLIENT": 2}) as proxxy:
         yield proxxy
 
@@ -58,7 +58,7 @@ def logged_client(proxxy: Activator, sub: str) -> str:
     return client
 
 
-SAID = {
+SAID: dict[str, dict[str, str]] = {
     "nothing": {},
     "fields": {name: FORGED for name in ("X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP")}
     | {"Forwarded": f"for={FORGED}"},

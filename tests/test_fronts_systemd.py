@@ -11,6 +11,7 @@ from typing import Iterator
 
 import pytest
 from conftest import ECHO
+from lib.activator import TREE
 from lib.certs import Cert
 from lib.installed import deploy, key, wait_instances
 from lib.payload import seal_jwe, target
@@ -68,7 +69,13 @@ def port_answers() -> bool:
 
 
 def test_socket_beside_the_port(machine: Machine, proxmox: StandIn) -> None:
-    listen(machine)
+    """With the document's commands. Another program of the machine cannot use the socket."""
+    text = (TREE / "docs" / "reverse-proxies.md").read_text().partition("\n## The UNIX socket\n")[2]
+    commands = re.findall(r"^    sudo ((?:.*\\\n)*.*)$", text.partition("\n## ")[0], re.M)
+    assert len(commands) == 3
+    for command in commands:
+        machine.run(["sh", "-c", command.replace("/usr/share", "/usr/local/share")])
+    assert machine.path(DROP_IN).read_text() == example(machine, "unix-socket.conf")
     assert connects(machine, "root") and connects(machine, "www-data") and port_answers()
     assert not connects(machine, "nobody") and not connects(machine, "proxxy")
     warned = machine.run(["journalctl", "-u", "proxxy.socket", "-p", "warning", "-o", "cat"]).stdout

@@ -8,19 +8,25 @@ import http.client
 import json
 import re
 import socket
+import subprocess
 import time
+from base64 import b64encode
+from pathlib import Path
 from typing import Any, Iterator
 from urllib.parse import quote
 
 import pytest
 from conftest import ECHO
+from lib.activator import TREE
 from lib.certs import Cert
+from lib.fronts import Front
 from lib.installed import deploy, instances, key, show, wait_instances
+from lib.operators_docs import PASSWORD, USER, front_lines
 from lib.payload import seal_jwe, target
 from lib.pid1 import Machine
 from lib.process import wait_for
 from lib.standin import StandIn
-from lib.wire import BINARY, Client
+from lib.wire import BINARY, Client, upgrade_request
 
 PORT, STATUS_PORT = 8443, 8444
 SOCKET, END_SOCKET = "/run/proxxy-status.sock", "/run/proxxy-end.sock"
@@ -87,6 +93,7 @@ def test_list_says_who_is_on_which_guest(machine: Machine, proxmox: StandIn) -> 
         [unit] = wait_instances(machine, 1)
         [session] = sessions(machine)
         assert session["unit"] == unit and str(session["pid"]) == show(machine, unit, "MainPID")["MainPID"]
+        assert "type" in session, session
         assert (session["type"], session["vmid"], session["place"]) == ("qemu", ECHO, proxmox.node)
         assert session["client"] == client.sock.getsockname()[0] and abs(session["since"] - time.time()) < 60
         assert (session["sub"], session["jti"]) == (SUB, JTI)
@@ -117,7 +124,7 @@ def test_end_is_refused_to_pages_of_other_sites(machine: Machine, proxmox: Stand
     """Without the header field that only a page of the own origin can send, or if the browser says so."""
     with open_session(machine, proxmox) as client:
         [unit] = wait_instances(machine, 1)
-        foreign = [{}, {"Proxxy-Action": ""}, {"Proxxy-Action": "End"}]
+        foreign: list[dict[str, str]] = [{}, {"Proxxy-Action": ""}, {"Proxxy-Action": "End"}]
         foreign += [{**ACTION, "Sec-Fetch-Site": site} for site in ("cross-site", "same-site", "none")]
         foreign += [{**ACTION, "Host": host} for host in ("evil.example", "localhost.evil.example:80")]
         for headers in foreign:
@@ -226,7 +233,9 @@ def test_ender_is_for_proxxy_status_only(machine: Machine) -> None:
     assert machine.run(["stat", "-c", "%U:%G %a", END_SOCKET]).stdout == "proxxy-status:proxxy-status 600\n"
     connect = ["python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({END_SOCKET!r})"]
     for user in ("nobody", "proxxy"):
-        refused = machine.run(["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *connect], check=False)
+        refused = machine.run(
+            ["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *connect], check=False
+        )
         assert refused.returncode != 0 and "Permission denied" in refused.stderr
 
 
@@ -238,7 +247,9 @@ def test_ender_has_no_privilege_and_not_the_key(machine: Machine) -> None:
         [unit] = wait_for(lambda: machine.run(listing).stdout.split()[:1], SETTLE_SECONDS, "no process")
         pid = show(machine, unit, "MainPID")["MainPID"]
         status = machine.path(f"/proc/{pid}/status").read_text()
-    user, group = (machine.run(["id", *option]).stdout.strip() for option in (["-u", "proxxy"], ["-g", "proxxy-status"]))
+    user, group = (
+        machine.run(["id", *option]).stdout.strip() for option in (["-u", "proxxy"], ["-g", "proxxy-status"])
+    )
     assert re.search(rf"^Uid:\t{user}\t{user}\t{user}\t{user}$", status, re.M)
     assert re.search(rf"^Gid:\t{group}\t", status, re.M) and re.search(rf"^Groups:\t{group} $", status, re.M)
     assert "CapEff:\t0000000000000000\n" in status and "NoNewPrivs:\t1\n" in status
@@ -280,6 +291,32 @@ def test_sockets_start_and_stop_together(machine: Machine) -> None:
     assert show(machine, "proxxy-end.socket", "ActiveState")["ActiveState"] == "active"
 
 
+def test_session_on_a_unix_socket(machine: Machine, proxmox: StandIn) -> None:
+    """Its unit is named after the client's process, and its client has no address."""
+    drop_in = "/etc/systemd/system/proxxy.socket.d/unix-socket.conf"
+    machine.run(["install", "-D", "-m", "644", TREE / "deploy" / "unix-socket.conf", drop_in])
+    machine.run(["systemctl", "daemon-reload"])
+    machine.run(["systemctl", "restart", "proxxy.socket"])
+    try:
+        payload = seal_jwe(proxmox.console("qemu", ECHO), key(machine))
+        with Client(socket.socket(socket.AF_UNIX)) as client:
+            client.sock.connect(str(machine.path("/run/proxxy/proxxy.sock")))
+            client.send(upgrade_request(PORT, target(payload), {}))
+            assert client.read_head().status == 101
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+            [unit] = wait_instances(machine, 1)
+            [session] = sessions(machine)
+            assert session["unit"] == unit and session["vmid"] == ECHO and "client" not in session
+            assert end(machine, unit)[0] == 200
+            assert client.close_code()[0] == 1001
+        wait_instances(machine, 0)
+    finally:
+        machine.run(["rm", drop_in])
+        machine.run(["systemctl", "daemon-reload"])
+        machine.run(["systemctl", "restart", "proxxy.socket"])
+
+
 def test_many_sessions_are_all_listed(machine: Machine, proxmox: StandIn) -> None:
     """More than the calls that wait for an answer at a time."""
     clients = [open_session(machine, proxmox, sub=f"user{n}") for n in range(MORE)]
@@ -303,4 +340,45 @@ def test_without_the_bus_it_is_503(machine: Machine, proxmox: StandIn) -> None:
         wait_for(lambda: ask(machine, "/api/sessions")[0] == 200, SETTLE_SECONDS, "the bus is back, but not the list")
         client.send_frame(BINARY, b"y")
         assert client.read_data(1) == b"y"
+    wait_instances(machine, 0)
+
+
+class _Caddy(Front):
+    """Caddy as docs/operating.md configures it."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(0)
+        self._machine = machine
+
+    def command(self) -> list[str | Path]:
+        hashing = ["/usr/bin/caddy", "hash-password", "--plaintext", PASSWORD]
+        hashed = subprocess.run(hashing, capture_output=True, text=True, check=True, env=self.environment()).stdout
+        site = (
+            f"http://:{self.port} {{\n\tbind 127.0.0.1\n{front_lines('caddyfile', self._machine, hashed.strip())}}}\n"
+        )
+        config = self._write(f"{{\n\tadmin off\n\tauto_https off\n}}\n{site}")
+        return ["/usr/bin/caddy", "run", "--config", config, "--adapter", "caddyfile"]
+
+
+def test_behind_caddy(machine: Machine, proxmox: StandIn) -> None:
+    """Only with the password; under the site's name; the log has the operator's name."""
+
+    def ask_caddy(path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=30)
+        connection.request(method, f"/proxxy-sessions/{path}", headers={"Host": "panel.example.com", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    login = {"Authorization": f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"}
+    with open_session(machine, proxmox) as client, _Caddy(machine) as front:
+        [unit] = wait_instances(machine, 1)
+        path = f"api/sessions/{quote(unit, safe='')}/end"
+        assert ask_caddy("")[0] == ask_caddy("api/sessions")[0] == ask_caddy(path, "POST", **ACTION)[0] == 401
+        assert b"</html>" in ask_caddy("", **login)[1]
+        assert [session["unit"] for session in json.loads(ask_caddy("api/sessions", **login)[1])] == [unit]
+        assert ask_caddy(path, "POST", **login)[0] == 403
+        assert ask_caddy(path, "POST", **login, **ACTION, **{"Remote-User": "mallory"})[0] == 200
+        assert client.close_code()[0] == 1001
+        [record] = machine.journal(f"PROXXY_UNIT={unit}")
+        assert record["PROXXY_OPERATOR"] == USER
     wait_instances(machine, 0)

@@ -4,54 +4,26 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import signal
 import socket
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from conftest import ECHO
-from lib.activator import Activator, binary
 from lib.answers import ask, echoes, refusal, told_in_close
-from lib.certs import Authority
-from lib.payload import seal_jwe, target
-from lib.process import free_port, memory, wait_for
+from lib.payload import seal_jwe
+from lib.process import free_port, wait_for
 from lib.redis_server import RedisServer, installed
+from lib.shared_store import FAILED, USED, Machines
 from lib.standin import StandIn
-from lib.wire import BINARY, Client
-
-USED = (403, "Payload was used already", "")
-FAILED = (503, "The store of used payloads does not answer", "")
-PASSWORD = "pass word:@/%&"  # every character that a URL must escape
-ESCAPED = "pass%20word%3A%40%2F%25%26"
-MANUAL = Path(__file__).parents[1] / "man" / "proxxy.conf.5"
 
 
 @pytest.fixture(scope="module", params=installed() or ["redis-server"])
 def store(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     with RedisServer(program=request.param) as store:
         yield store
-
-
-class Machines:
-    """Several proxxys, each with a state directory of its own, that share a store."""
-
-    def __init__(self, settings: dict[str, Any], standin: StandIn, key: str) -> None:
-        self.settings, self.standin, self.key = settings, standin, key
-        self.stack = ExitStack()
-
-    def add(self, url: str, **settings: object) -> Activator:
-        return self.stack.enter_context(Activator(self.settings | {"PROXXY_REPLAY_STORE": url} | settings))
-
-    def payload(self, jti: str, **claims: Any) -> str:
-        return seal_jwe(self.standin.console("qemu", ECHO), self.key, jti=jti, **claims)
 
 
 @pytest.fixture
@@ -98,9 +70,7 @@ def test_payload_without_jti_asks_no_store(machines: Machines) -> None:
     assert echoes(proxxy, seal_jwe(machines.standin.console("qemu", ECHO), machines.key))
 
 
-def test_machine_refuses_what_it_opened_even_if_the_store_lost_its_data(
-    machines: Machines, store: RedisServer
-) -> None:
+def test_machine_refuses_what_it_opened_even_if_the_store_lost_its_data(machines: Machines, store: RedisServer) -> None:
     one, other = machines.add(store.url), machines.add(store.url)
     payload = machines.payload("flushed")
     assert echoes(one, payload)
@@ -246,308 +216,3 @@ def test_local_state_takes_the_place_of_a_store_that_fails(machines: Machines) -
         assert refusal(one, payload) == USED
         with_store = machines.payload("again")
         assert echoes(one, with_store) and refusal(other, with_store) == USED
-
-
-# --- access ---------------------------------------------------------------------------------------
-
-
-def test_password_in_url_file_and_credential(machines: Machines, tmp_path: Path) -> None:
-    with RedisServer(f'requirepass "{PASSWORD}"') as store:
-        at = f"127.0.0.1:{store.port}"
-        wrong, right = tmp_path / "wrong", tmp_path / "right"
-        wrong.write_text("wrong")
-        right.write_text(f"{PASSWORD}\n")
-        credentials = tmp_path / "credentials"
-        credentials.mkdir()
-        (credentials / "replay-store-password").write_text(PASSWORD)
-        opened = [
-            machines.add(f"redis://:{ESCAPED}@{at}"),
-            machines.add(f"redis://{at}", PROXXY_STORE_SECRET_FILE=right),
-            machines.add(f"redis://default@{at}", PROXXY_STORE_SECRET_FILE=right),
-        ]
-        for n, proxxy in enumerate(opened):
-            assert echoes(proxxy, machines.payload(f"password {n}"))
-        settings = machines.settings | {"PROXXY_REPLAY_STORE": f"redis://{at}", "PROXXY_STORE_SECRET_FILE": wrong}
-        with Activator(settings, environment={"CREDENTIALS_DIRECTORY": str(credentials)}) as proxxy:
-            assert echoes(proxxy, machines.payload("credential"))
-        refused = {
-            f"redis://{at}": "it wants a password: set PROXXY_STORE_SECRET_FILE",
-            f"redis://:x@{at}": "it refuses the user or the password",
-            f"redis://nobody:{ESCAPED}@{at}": "it refuses the user or the password",
-        }
-        for url, words in refused.items():
-            proxxy = machines.add(url)
-            assert refusal(proxxy, machines.payload("refused")) == FAILED
-            assert "word" not in proxxy.wait_log(words).replace("password", "")
-
-
-def test_password_file_that_cannot_be_read_is_an_error_of_the_settings(machines: Machines, tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
-    for name in ("missing", "empty"):
-        proxxy = machines.add("redis://127.0.0.1:1", PROXXY_STORE_SECRET_FILE=tmp_path / name)
-        assert ask(proxxy, machines.payload("file"))[0] == 500
-        proxxy.wait_log("no password for the store: ")
-    proxxy = machines.add("redis://alice@127.0.0.1:%d" % free_port(), PROXXY_STORE_FAILURE="local")
-    assert echoes(proxxy, machines.payload("no server"))
-
-
-def test_password_for_a_store_that_has_none(machines: Machines, store: RedisServer) -> None:
-    proxxy = machines.add(store.url.replace("//", "//:x@"))
-    assert refusal(proxxy, machines.payload("surplus")) == FAILED
-    proxxy.wait_log("it has no password, so proxxy must have none")
-
-
-def documented_rules() -> str:
-    """The rules for an ACL user that proxxy.conf(5) gives."""
-    found = re.search(r"^user proxxy on >PASSWORD (.*?)^\.Ed", MANUAL.read_text(), re.M | re.S)
-    assert found
-    return " ".join(found[1].split())
-
-
-def test_user_with_only_the_documented_rights(machines: Machines) -> None:
-    rules = documented_rules()
-    with RedisServer(f"user proxxy on >secret {rules}", "user other on >secret resetkeys ~x:* +@all") as store:
-        at = f"127.0.0.1:{store.port}"
-        proxxy = machines.add(f"redis://proxxy:secret@{at}/2", PROXXY_MAX_PER_SUB=2)
-        payload = machines.payload("acl", sub="alice")
-        assert ask(proxxy, payload, {"Upgrade": "", "Connection": "close"})[0] == 426
-        assert echoes(proxxy, payload)
-        assert "NOPERM" in store.ask("-n", 2, "--user", "proxxy", "KEYS", "*", password="secret")
-        other = machines.add(f"redis://other:secret@{at}", PROXXY_MAX_PER_SUB=2)
-        for sub in ("", "alice"):
-            assert refusal(other, machines.payload(f"keys {sub}", sub=sub)) == FAILED
-        wait_for(lambda: other.log().count("its user may not use a command or key") == 2, 5, other.log)
-        assert (0, "") == check(machines, f"redis://proxxy:secret@{at}/2")
-
-
-def test_unix_socket_and_database(machines: Machines, store: RedisServer) -> None:
-    store.ask("FLUSHALL")
-    proxxy = machines.add(f"unix://{store.socket}?db=3")
-    assert echoes(proxxy, machines.payload("socket"))
-    assert store.ask("-n", 3, "DBSIZE") == "1" and store.ask("DBSIZE") == "0"
-    assert refusal(machines.add(f"{store.url}/3"), machines.payload("socket")) == USED
-    proxxy = machines.add(f"{store.url}/99")
-    assert refusal(proxxy, machines.payload("database")) == FAILED
-    proxxy.wait_log("it has no database of that number")
-
-
-def test_tls_with_a_ca_of_its_own(machines: Machines, authority: Authority, tmp_path: Path) -> None:
-    cert = authority.leaf("store")
-    files = [f"tls-cert-file {cert.cert}", f"tls-key-file {cert.key}", f"tls-ca-cert-file {cert.ca}"]
-    port = free_port()
-    url = f"rediss://127.0.0.1:{port}"
-    with RedisServer(*files, "tls-auth-clients no", tls_port=port) as store:
-        proxxy, other = machines.add(f"{url}?ca={cert.ca}", PROXXY_MAX_PER_SUB=2), machines.add(store.url)
-        payload = machines.payload("tls", sub="alice")
-        assert echoes(proxxy, payload) and refusal(other, payload) == USED
-        # PROXXY_CA_FILE and PROXXY_TLS_VERIFY are for Proxmox only.
-        for more in ({}, {"PROXXY_TLS_VERIFY": "off"}):
-            untrusting = machines.add(url, **more)
-            assert refusal(untrusting, machines.payload("untrusted")) == FAILED
-            untrusting.wait_log("TLS: its CA is not known")
-        plain = machines.add(f"rediss://127.0.0.1:{store.port}?ca={cert.ca}")
-        assert refusal(plain, machines.payload("plain")) == FAILED
-        plain.wait_log(": it does not answer TLS within 1 s")
-    with RedisServer(*files, tls_port=port):
-        proxxy = machines.add(f"{url}?ca={cert.ca}")
-        assert refusal(proxxy, machines.payload("certificate")) == FAILED
-        proxxy.wait_log("certificate required (tls-auth-clients in its configuration)")
-    proxxy = machines.add(f"{url}?ca=/dev/null", PROXXY_STORE_FAILURE="local")
-    with RedisServer(*files, tls_port=port):
-        assert ask(proxxy, machines.payload("file"))[0] == 500
-    proxxy.wait_log("ca=/dev/null: no certificate can be read from it")
-
-
-# --- secrets --------------------------------------------------------------------------------------
-
-
-def test_session_keeps_no_password_of_the_store(machines: Machines, tmp_path: Path, store: RedisServer) -> None:
-    secret = "5ecretOfTheStore"
-    with RedisServer(f"requirepass {secret}") as guarded:
-        url = guarded.url.replace("//", f"//:{secret}@")
-        file = tmp_path / "password"
-        file.write_text(secret)
-        in_file = {"PROXXY_MAX_PER_SUB": 3, "PROXXY_STORE_SECRET_FILE": file}
-        with ExitStack() as stack:
-            started = [
-                stack.enter_context(Activator(machines.settings, environment={"PROXXY_REPLAY_STORE": url})),
-                machines.add(url, PROXXY_MAX_PER_SUB=3),
-                machines.add(guarded.url, **in_file),
-            ]
-            for n, proxxy in enumerate(started):
-                with Client.upgraded(proxxy.port, target(machines.payload(f"secret {n}", sub="alice"))) as client:
-                    client.send_frame(BINARY, b"x")
-                    assert client.read_data(1) == b"x"
-                    [pid] = proxxy.sessions()
-                    shown = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
-                    assert secret.encode() not in shown
-                    if "sanitize" not in str(binary()):  # the sanitizers keep what was freed
-                        assert not [line for line, text in memory(pid) if secret.encode() in text]
-                assert secret not in proxxy.log()
-
-
-# --- --check --------------------------------------------------------------------------------------
-
-
-def check(machines: Machines, url: str, **settings: object) -> tuple[int, str]:
-    """Runs proxxy-conn --check; returns its exit status and what it says about the store."""
-    lines = {"PROXXY_PAYLOADS": "jwe", "PROXXY_REPLAY_STORE": url, **machines.settings, **settings}
-    with Activator(lines) as proxxy:
-        environment = {"PROXXY_CONFIG": str(proxxy.config), "PATH": os.environ["PATH"]}
-        done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
-    return done.returncode, done.stderr
-
-
-def test_check_says_what_is_wrong_with_the_store(machines: Machines, store: RedisServer) -> None:
-    assert check(machines, store.url) == (0, "")
-    port = free_port()
-    status, told = check(machines, f"redis://alice:secret@127.0.0.1:{port}")
-    assert status == os.EX_UNAVAILABLE and told == (
-        f"proxxy-conn: PROXXY_REPLAY_STORE 127.0.0.1:{port}: Connection refused\n"
-    )
-    status, told = check(machines, "redis://alice:secret@")
-    assert status == os.EX_CONFIG and "PROXXY_REPLAY_STORE has an invalid value" in told and "secret" not in told
-    with RedisServer("requirepass x") as guarded:
-        status, told = check(machines, guarded.url)
-        assert status == os.EX_UNAVAILABLE and "it wants a password" in told
-        status, told = check(machines, f"redis://alice@127.0.0.1:{guarded.port}")
-        assert status == os.EX_CONFIG and "there is no password" in told
-    with RedisServer(f"replicaof 127.0.0.1 {store.port}") as replica:
-        assert "read-only replica" in check(machines, replica.url)[1]
-
-
-def test_library_that_is_missing_is_named(machines: Machines, store: RedisServer, tmp_path: Path) -> None:
-    for version in ("0.14", "1.1.0", "1.3.0"):  # the dynamic linker finds these first, and cannot load them
-        (tmp_path / f"libhiredis.so.{version}").write_text("no library")
-    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}) as proxxy:
-        environment = {"PROXXY_CONFIG": str(proxxy.config), "LD_LIBRARY_PATH": str(tmp_path)}
-        done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
-    assert done.returncode == os.EX_CONFIG and "PROXXY_REPLAY_STORE needs libhiredis.so." in done.stderr
-    assert "no library" not in done.stderr
-    session = {"environment": {"LD_LIBRARY_PATH": str(tmp_path)}}
-    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}, **session) as proxxy:
-        assert ask(proxxy, machines.payload("library"))[0] == 500
-        proxxy.wait_log("PROXXY_REPLAY_STORE needs libhiredis.so.")
-        assert echoes(proxxy, seal_jwe(machines.standin.console("qemu", ECHO), machines.key))
-
-
-def test_session_without_a_store_does_not_load_the_library(machines: Machines, store: RedisServer) -> None:
-    def maps(settings: dict[str, Any]) -> str:
-        with Activator(machines.settings | settings) as proxxy:
-            with Client.upgraded(proxxy.port, target(machines.payload(f"maps {len(settings)}"))) as client:
-                client.send_frame(BINARY, b"x")
-                assert client.read_data(1) == b"x"
-                return Path(f"/proc/{proxxy.sessions()[0]}/maps").read_text()
-
-    assert "libhiredis" in maps({"PROXXY_REPLAY_STORE": store.url}) and "libhiredis" not in maps({})
-
-
-# --- sessions of a sub on all machines ------------------------------------------------------------
-
-
-def entry_of(store: RedisServer) -> str:
-    return "proxxy:sub:" + hashlib.sha256(b":alice").hexdigest()
-
-
-class Consoles:
-    """Opens consoles of the sub alice, and keeps them open."""
-
-    def __init__(self, machines: Machines) -> None:
-        self.machines, self.count = machines, 0
-
-    def payload(self, **claims: Any) -> str:
-        self.count += 1
-        return self.machines.payload(f"console {self.count} {time.monotonic()}", **{"sub": "alice", **claims})
-
-    def open(self, proxxy: Activator, **claims: Any) -> Client:
-        client = Client.upgraded(proxxy.port, target(self.payload(**claims)))
-        self.machines.stack.callback(client.sock.close)
-        client.send_frame(BINARY, b"x")
-        assert client.read_data(1) == b"x"
-        return client
-
-
-@pytest.fixture
-def consoles(machines: Machines) -> Consoles:
-    return Consoles(machines)
-
-
-def test_sub_is_limited_on_all_machines_together(
-    machines: Machines, consoles: Consoles, store: RedisServer
-) -> None:
-    store.ask("FLUSHALL")
-    one, other = (machines.add(store.url, PROXXY_MAX_PER_SUB=2) for _ in range(2))
-    first, _ = consoles.open(one), consoles.open(other)
-    refused = consoles.payload()
-    for proxxy in (one, other):
-        assert refusal(proxxy, refused)[:2] == (429, "Too many consoles of this user are open")
-    consoles.open(other, sub="bob")
-    assert store.ask("ZCARD", entry_of(store)) == "2"
-    first.sock.close()
-    wait_for(lambda: store.ask("ZCARD", entry_of(store)) == "1", 5, "the entry of a session that ended stays")
-    # The refusal did not use up the link.
-    assert echoes(one, refused)
-
-
-def test_entry_of_a_killed_session_expires(machines: Machines, consoles: Consoles, store: RedisServer) -> None:
-    store.ask("FLUSHALL")
-    proxxy = machines.add(store.url, PROXXY_MAX_PER_SUB=1)
-    consoles.open(proxxy)
-    [pid] = proxxy.sessions()
-    os.kill(pid, signal.SIGKILL)
-    proxxy.wait_sessions(0)
-    assert 0 < int(store.ask("TTL", entry_of(store))) <= 90
-    [member, score] = store.ask("ZRANGE", entry_of(store), 0, -1, "WITHSCORES").split()
-    assert re.fullmatch("[0-9a-f]{32}", member)
-    assert 0 < float(score) - time.time() <= 91
-    assert refusal(proxxy, consoles.payload())[0] == 429
-    store.ask("ZADD", entry_of(store), int(time.time()) - 1, member)  # in place of 90 s
-    consoles.open(proxxy)
-    assert store.ask("ZCARD", entry_of(store)) == "1"
-
-
-def test_link_that_is_refused_leaves_no_entry(machines: Machines, consoles: Consoles, store: RedisServer) -> None:
-    store.ask("FLUSHALL")
-    proxxy = machines.add(store.url, PROXXY_MAX_PER_SUB=2)
-    other = machines.add(store.url, PROXXY_MAX_PER_SUB=2)
-    payload = consoles.payload()
-    assert echoes(proxxy, payload)
-    assert refusal(other, payload) == USED
-    wait_for(lambda: store.ask("EXISTS", entry_of(store)) == "0", 5, "an entry stays")
-
-
-def test_connection_stays_open_only_for_an_entry(machines: Machines, consoles: Consoles, store: RedisServer) -> None:
-    before = int(store.ask("CLIENT", "LIST").count("\n"))
-    consoles.open(machines.add(store.url))
-    consoles.open(machines.add(store.url, PROXXY_MAX_PER_SUB=9), sub="")
-    wait_for(lambda: store.ask("CLIENT", "LIST").count("\n") == before, 5, "a connection stays open")
-    consoles.open(machines.add(store.url, PROXXY_MAX_PER_SUB=9))
-    wait_for(lambda: store.ask("CLIENT", "LIST").count("\n") == before + 1, 5, "no connection stays open")
-
-
-def test_entries_are_renewed_and_a_store_that_fails_ends_no_session(machines: Machines, consoles: Consoles) -> None:
-    """Three consoles, each with a store of its own: one that works, one that restarts, one that is paused."""
-    with RedisServer() as working, RedisServer() as restarted, RedisServer() as paused:
-        stores = [working, restarted, paused]
-        proxxys = [machines.add(store.url, PROXXY_MAX_PER_SUB=1) for store in stores]
-        clients = [consoles.open(proxxy) for proxxy in proxxys]
-
-        def expiry(store: RedisServer) -> float:
-            return float(store.ask("ZRANGE", entry_of(store), 0, -1, "WITHSCORES").split()[1])
-
-        before = [expiry(store) for store in stores]
-        restarted.end()
-        restarted.start()
-        paused.pause()
-        wait_for(lambda: expiry(working) >= before[0] + 29, 60, "the entry is not renewed")
-        proxxys[1].wait_log("This session does not count any more for PROXXY_MAX_PER_SUB on other machines", 60)
-        assert "it closed the connection" in proxxys[1].log()
-        for client in clients:
-            client.send_frame(BINARY, b"y")
-            assert client.read_data(1) == b"y"
-        # The renewal waits in the paused store's connection.
-        paused.resume()
-        wait_for(lambda: expiry(paused) >= before[2] + 29, 60, "the entry is not renewed later")
-        assert "does not count" not in proxxys[0].log() + proxxys[2].log()
-        # The restarted store has lost the first console.
-        consoles.open(machines.add(restarted.url, PROXXY_MAX_PER_SUB=1))

@@ -100,9 +100,9 @@ def test_sessions_say_who_is_where(machine: Machine, proxmox: StandIn) -> None:
         assert client.read_data(1) == b"x"
         [unit] = wait_instances(machine, 1)
         [session] = ask_sessions(machine)
-        peer = "%s:%d" % client.sock.getsockname()
-        assert session["unit"] == unit
-        assert session["status"] == f"qemu {ECHO} on {proxmox.node} for {peer}"
+        address, port = client.sock.getsockname()
+        assert session["unit"] == unit and unit.endswith(f"-{address}:{port}.service")
+        assert session["status"] == f"qemu {ECHO} on {proxmox.node} for {address}"
         assert machine.path(f"/proc/{session['pid']}/comm").read_text() == "proxxy-conn\n"
         assert abs(session["since"] - time.time()) < 30
 
@@ -151,10 +151,10 @@ def test_unix_socket_is_for_root_and_the_group(machine: Machine) -> None:
 
 
 def test_other_requests_get_clear_errors(machine: Machine) -> None:
-    assert ask("/")[0] == 404 and "/metrics" in ask("/")[2]["error"]
+    assert ask("/other")[0] == 404 and "/metrics" in ask("/other")[2]["error"]
     status, _, body = ask("/metrics", "POST")
     assert status == 405 and body["code"] == 405
-    assert ask("/metrics", "HEAD")[0] == ask("/api/status", "HEAD")[0] == 200 and ask("/", "HEAD")[0] == 404
+    assert ask("/metrics", "HEAD")[0] == ask("/api/status", "HEAD")[0] == 200 and ask("/other", "HEAD")[0] == 404
     assert ask("/", "OPTIONS") == (204, "", "")
     with Client.connect(STATUS_PORT, raw=b"nonsense\r\n\r\n") as client:
         assert client.read_head().status == 400

@@ -15,8 +15,10 @@
 
   // --- words --------------------------------------------------------------------------------
 
-  const guestOf = (session) =>
-    session.type === undefined ? session.status || "No console yet" : `${TYPES[session.type] ?? session.type} ${session.vmid}`;
+  function guestOf({ type, vmid, status }) {
+    return type === undefined ? status || "No console yet" : `${TYPES[type] ?? type} ${vmid}`;
+  }
+  const forClient = ({ client }) => (client ? ` for ${client}` : "");
   const two = (number) => String(number).padStart(2, "0");
 
   function durationOf(seconds) {
@@ -26,10 +28,14 @@
     return minutes ? `${minutes} min ${two(seconds % 60)} s` : `${seconds} s`;
   }
 
+  // To make one takes longer than to use it a thousand times.
+  const ofToday = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const ofAnyDay = new Intl.DateTimeFormat([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const whole = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "long" });
+
   function timeOf(date) {
-    const today = date.toDateString() === new Date().toDateString();
-    const day = today ? {} : { day: "numeric", month: "short" };
-    return date.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", second: today ? "2-digit" : undefined });
+    const midnight = new Date().setHours(0, 0, 0, 0);
+    return (date.getTime() >= midnight ? ofToday : ofAnyDay).format(date);
   }
 
   const counted = (number) => (number === 1 ? "1 session" : `${number.toLocaleString()} sessions`);
@@ -74,7 +80,8 @@
   function makeRow(session) {
     const cells = COLUMNS.map((column) => {
       const text = make(column.name === "since" ? "time" : "bdi");
-      return { column, text, cell: make("td", { class: column.name, role: "cell", "data-label": column.label }, text) };
+      const cell = make("td", { class: column.name, role: "cell", "data-label": column.label }, text);
+      return { column, text, cell };
     });
     const button = make("button", { type: "button" });
     const row = make("tr", { role: "row" }, ...cells.map(({ cell }) => cell));
@@ -99,29 +106,31 @@
     cells[0].cell.classList.toggle("other", session.type === undefined);
     const began = new Date(session.since * 1000);
     const since = cells.find(({ column }) => column.name === "since").text;
-    since.dateTime = began.toISOString();
-    since.title = began.toLocaleString();
+    const dateTime = began.toISOString();
+    if (since.dateTime !== dateTime) Object.assign(since, { dateTime, title: whole.format(began) });
     setText(button, ending.has(session.unit) ? "Ending …" : "End");
     button.disabled = ending.has(session.unit);
-    button.setAttribute("aria-label", `End the session of ${guestOf(session)}${session.client ? ` for ${session.client}` : ""}`);
-    made.searched = [guestOf(session), session.status, session.unit, ...["place", "client", "sub", "jti", "kid"].map((n) => session[n])]
-      .join("\n")
-      .toLowerCase();
+    button.setAttribute("aria-label", `End the session of ${guestOf(session)}${forClient(session)}`);
+    const { status, unit, place, client, sub, jti, kid } = session;
+    made.searched = [guestOf(session), status, unit, place, client, sub, jti, kid].join("\n").toLowerCase();
   }
 
   /** Shows the rows that the filter lets through, in their order. A row that stays in its place keeps the focus. */
   function show() {
     const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = sessions.filter(({ unit }) => words.every((word) => rows.get(unit).searched.includes(word))).sort(compare);
+    const isFound = ({ unit }) => words.every((word) => rows.get(unit).searched.includes(word));
+    const found = sessions.filter(isFound).sort(compare);
     const body = byId("rows");
     const wanted = new Set(found.map(({ unit }) => rows.get(unit).row));
     const focused = document.activeElement?.closest("tr");
     for (const row of [...body.children]) if (!wanted.has(row)) row.remove();
-    found.forEach(({ unit }, index) => {
+    let next = body.firstElementChild;
+    for (const { unit } of found) {
       const { row } = rows.get(unit);
-      if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
-    });
-    if (focused && body.contains(focused) === false && focused.parentNode === null) byId("filter").focus();
+      if (row === next) next = next.nextElementSibling;
+      else body.insertBefore(row, next);
+    }
+    if (focused && !focused.isConnected) byId("filter").focus();
     byId("table").hidden = found.length === 0;
     byId("empty").hidden = found.length > 0;
     byId("clear").hidden = sessions.length === 0;
@@ -159,10 +168,12 @@
   /** Returns the answer's JSON. Throws an Error with the server's words, or ours. */
   async function request(path, options) {
     const stop = AbortSignal.timeout(TIMEOUT_MS);
-    const answer = await fetch(BASE + path, { cache: "no-store", redirect: "manual", signal: stop, ...options }).catch((error) => {
+    const asking = fetch(BASE + path, { cache: "no-store", redirect: "manual", signal: stop, ...options });
+    const answer = await asking.catch((error) => {
       throw new Error(error.name === "TimeoutError" ? "The server does not answer" : "The server cannot be reached");
     });
-    if (answer.status === 401 || answer.type === "opaqueredirect") throw new Error("You are not logged in. Reload the page");
+    const isLoggedOut = answer.status === 401 || answer.type === "opaqueredirect";
+    if (isLoggedOut) throw new Error("You are not logged in. Reload the page");
     const json = await answer.json().catch(() => undefined);
     if (!answer.ok) throw new Error(json?.error ?? `The server answered ${answer.status}`);
     if (json === undefined) throw new Error("The server's answer is not JSON. Reload the page");
@@ -203,8 +214,9 @@
       ["User", session.sub],
       ["Open for", durationOf(ageOf(session))],
     ];
+    const known = facts.filter(([, value]) => value);
     byId("ask-what").replaceChildren(
-      ...facts.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, make("bdi", {}, value))]),
+      ...known.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, make("bdi", {}, value))]),
     );
     byId("ask-problem").hidden = true;
     byId("ask-end").disabled = false;
@@ -237,7 +249,7 @@
     ending.add(session.unit);
     if (rows.has(session.unit)) fillRow(rows.get(session.unit));
     byId("ask").close();
-    say(`${guestOf(session)} was ended${session.client ? ` for ${session.client}` : ""}`);
+    say(`${guestOf(session)} was ended${forClient(session)}`);
     setTimeout(load, 500);
   }
 

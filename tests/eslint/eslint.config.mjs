@@ -12,7 +12,7 @@ export default [
     languageOptions: { globals: globals.node },
   },
   {
-    files: ["console/examples/html/*.js"],
+    files: ["console/examples/html/*.js", "status/page/*.js"],
     languageOptions: { globals: globals.browser },
   },
   {

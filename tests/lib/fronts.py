@@ -58,7 +58,7 @@ class Front:
         return path
 
 
-def nginx(directory: Path, listen: str, server: str, http: str = "") -> list[str | Path]:
+def nginx(directory: Path, port: int, server: str, http: str = "", tls: bool = False) -> list[str | Path]:
     """Returns the command of an nginx that keeps everything in directory. server and http are more lines for its
     configuration's blocks of these names."""
     kinds = ("proxy", "fastcgi", "uwsgi", "scgi")
@@ -77,7 +77,7 @@ def nginx(directory: Path, listen: str, server: str, http: str = "") -> list[str
             client_body_temp_path {directory}/body;
             {paths}
             server {{
-                listen {listen};
+                listen 127.0.0.1:{port}{' ssl' if tls else ''};
                 {server}
             }}
         }}
@@ -89,7 +89,7 @@ def nginx(directory: Path, listen: str, server: str, http: str = "") -> list[str
 class PlainNginx(Front):
     def command(self) -> list[str | Path]:
         pass_on = f"location / {{ proxy_pass http://127.0.0.1:{self.proxxy_port}; {self.options} }}"
-        return nginx(self.directory, f"127.0.0.1:{self.port}", pass_on)
+        return nginx(self.directory, self.port, pass_on)
 
 
 def ask_haproxy(stats_socket: Path, command: str) -> str:

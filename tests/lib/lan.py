@@ -5,6 +5,7 @@ the network too, with several addresses. Needs root."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
@@ -23,6 +24,7 @@ def _ip(*words: str) -> str:
     return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
+@functools.cache
 def missing() -> str:
     """Returns why there can be no such network here, or "" if there can be one."""
     if os.getuid() != 0:

@@ -35,7 +35,7 @@ Session = dict[str, Any]
 def fetch_page() -> tuple[dict[str, str], bytes]:
     """Asks proxxy-status for the page, as if over its UNIX socket. Returns the header fields and the page."""
     ours, theirs = socket.socketpair()
-    with ours, subprocess.Popen([STATUS], stdin=theirs, stdout=theirs) as process:
+    with ours, subprocess.Popen([STATUS], stdin=theirs.fileno(), stdout=theirs.fileno()) as process:
         theirs.close()
         ours.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         ours.shutdown(socket.SHUT_WR)
@@ -159,7 +159,11 @@ def press_end(browser: webdriver.Remote, row: int = 0) -> None:
 def take_all(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with Operators() as site:
-        for name, size, touch in (("desk", (1280, 720), False), ("tablet", (820, 1100), False), ("phone", (390, 844), True)):
+        for name, size, touch in (
+            ("desk", (1280, 720), False),
+            ("tablet", (820, 1100), False),
+            ("phone", (390, 844), True),
+        ):
             with window(*size, touch=touch) as browser:
                 for theme in ("light", "dark"):
 

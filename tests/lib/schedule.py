@@ -19,6 +19,7 @@ ALONE = {
     "test_bench_programs": "it measures what the machine can do",
     "test_browser_desktop": _BROWSER,
     "test_browser_element": _BROWSER,
+    "test_browser_operators": _BROWSER,
     "test_browser_pages_choices": _BROWSER,
     "test_browser_elements": _BROWSER,
     "test_browser_pages_ends": _BROWSER,
@@ -106,6 +107,7 @@ APART = {"test_vanished_peer"}
 
 # These boot a systemd: one after the other, so that no more than two run at once (test_systemd_sockets has another).
 MACHINE = {
+    "test_operators_page",
     "test_fronts_systemd",
     "test_readme_steps",
     "test_status_unit",

@@ -71,8 +71,8 @@ class Nginx(Front):
         panel = f'location = /panel {{ default_type text/html; return 200 "{PANEL}"; }}'
         tls = f"ssl_certificate {self.cert.cert}; ssl_certificate_key {self.cert.key};" if self.cert else ""
         server = f"{tls} include {snippet}; {panel}"
-        address = f"127.0.0.1:{self.port}{' ssl' if self.cert else ''}"
-        return fronts.nginx(self.directory, address, server, "include /etc/nginx/mime.types;")
+        http = "include /etc/nginx/mime.types;"
+        return fronts.nginx(self.directory, self.port, server, http, tls=self.cert is not None)
 
 
 class Caddy(Nginx):

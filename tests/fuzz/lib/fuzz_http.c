@@ -10,6 +10,7 @@
 
 #include "lib/error.h"
 #include "lib/http.h"
+#include "lib/http_list.h"
 #include "lib/uri.h"
 
 enum {
@@ -239,20 +240,28 @@ static bool same(struct slice a, struct slice b)
 	return !a.at == !b.at && a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+static bool same_extra(const struct http_request *a, const struct http_request *b)
+{
+	for (size_t i = 0; i < HTTP_EXTRA_MAX; i++)
+		if (!same(a->extra[i], b->extra[i]))
+			return false;
+	return a->n_extra == b->n_extra;
+}
+
 static bool same_request(const struct http_request *a, const struct http_request *b)
 {
 	return same(a->method, b->method) && same(a->target, b->target) && same(a->host, b->host) &&
 	       same(a->origin, b->origin) && same(a->ws_key, b->ws_key) && same(a->ws_version, b->ws_version) &&
 	       same(a->ws_protocol, b->ws_protocol) && same(a->ws_payload, b->ws_payload) &&
 	       same(a->payload, b->payload) && a->n_ws_payloads == b->n_ws_payloads && a->minor == b->minor &&
-	       a->upgrade == b->upgrade && a->has_body == b->has_body;
+	       a->upgrade == b->upgrade && a->has_body == b->has_body && same_extra(a, b);
 }
 
 /* Reads in pieces of that size. *ret_behind is the number of bytes after the head. */
-static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, struct http_request *ret,
-		       size_t *ret_behind)
+static int read_pieces(const char *buf, size_t len, size_t piece, const char *extra, char *kept,
+		       struct http_request *ret, size_t *ret_behind)
 {
-	struct http_reader reader = { 0 };
+	struct http_reader reader = { .extra = extra };
 	size_t n_kept = 0, n;
 
 	for (size_t at = 0; at < len; at += n) {
@@ -274,6 +283,23 @@ static int read_pieces(const char *buf, size_t len, size_t piece, char *kept, st
 	return 0;
 }
 
+/* Requires that r has all fields of its extra name that the head has, and stores them in *whole,
+ * which was read without. */
+static void require_extra(const struct http_request *r, const char *extra, const char *head, size_t n,
+			  struct http_request *whole)
+{
+	size_t count = 0;
+	const struct slice last = extra ? find_field(head, n, extra, &count) : (struct slice){ NULL, 0 };
+
+	REQUIRE(r->n_extra == count, "%zu fields of %zu", r->n_extra, count);
+	for (size_t i = 0; i < HTTP_EXTRA_MAX; i++)
+		REQUIRE(!r->extra[i].at == (i >= count), "field %zu of %zu", i, count);
+	if (count > 0 && count <= HTTP_EXTRA_MAX)
+		REQUIRE(same(r->extra[count - 1], http_trim(last)), "the last field");
+	memcpy(whole->extra, r->extra, sizeof(whole->extra));
+	whole->n_extra = r->n_extra;
+}
+
 /* A request that is read in pieces of any size gives the same result as one that is read at once.
  * Only the limits differ: those for reading at once are lower, and only pieces limit a name. */
 static void in_pieces(const char *buf, size_t len, size_t piece)
@@ -282,13 +308,16 @@ static void in_pieces(const char *buf, size_t len, size_t piece)
 	size_t behind = 0, behind_again = 0;
 	char *kept = malloc(PIECES_ROOM), *kept_again = malloc(PIECES_ROOM);
 	const int rc = http_parse_request(buf, len, &whole);
-	const int got = read_pieces(buf, len, piece, kept, &r, &behind);
-	const int at_once = read_pieces(buf, len, PIECES_ROOM, kept_again, &again, &behind_again);
+	const char *extra = piece % 2 ? "X-Forwarded-For" : NULL;
+	const int got = read_pieces(buf, len, piece, extra, kept, &r, &behind);
+	const int at_once = read_pieces(buf, len, PIECES_ROOM, extra, kept_again, &again, &behind_again);
 
 	REQUIRE((got > 0) == (at_once > 0) && (got == 0) == (at_once == 0), "%d in pieces of %zu, %d at once", got,
 		piece, at_once);
 	REQUIRE(got <= 0 || (got == at_once && behind == behind_again && same_request(&r, &again)), "pieces of %zu",
 		piece);
+	if (rc > 0 && got > 0)
+		require_extra(&r, extra, buf, (size_t)rc, &whole);
 	if (rc > 0 && got != ERR_REQUEST_TOO_LARGE)
 		REQUIRE(got > 0 && got <= rc && behind == len - (size_t)rc && same_request(&r, &whole),
 			"%d in pieces of %zu, %d whole", got, piece, rc);

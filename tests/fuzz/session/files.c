@@ -52,6 +52,11 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 		.idle_timeout = idles[s.timers >> 2 & 3],
 		.session_max = maxes[s.timers >> 4 & 3],
 		.log = (enum log_target)(s.config & 3),
+		.client_source = s.config & 4 ? (enum client_source)(1 + (s.upstream >> 4) % 5) : CLIENT_PEER,
+		.trusted_proxies = "192.0.2.0/24,unix",
+		.replay_store = "redis://store",
+		.store_password_file = "modelled",
+		.store_failure_is_local = true,
 	};
 	ret->keys[0] = sealing_key;
 	if (s.config & 0x80)
@@ -68,6 +73,9 @@ int __wrap_single_use_take(const struct access *a, const struct config *c, char 
 	static const int results[] = { OK, OK, ERR_PAYLOAD_USED, ERR_CONFIG };
 	const int rc = *a->claims.jti ? results[world.settings.rest >> 5 & 3] : OK;
 
+	REQUIRE(*c->replay_store && *c->store_password_file && c->store_failure_is_local, "a store that is wiped");
+	if (rc == ERR_CONFIG && world.settings.config & 2)
+		return error_why(why, size, ERR_STORE, "store:6379: modelled");
 	if (rc == ERR_CONFIG)
 		snprintf(why, size, "PROXXY_STATE_DIRECTORY %.60s: modelled", c->state_directory);
 	return rc;
@@ -79,7 +87,6 @@ int __wrap_single_use_look(const struct access *a, const struct config *c, char 
 	return *a->claims.jti && (world.settings.rest >> 5 & 3) == 2 ? ERR_PAYLOAD_USED : OK;
 }
 
-/* The settings have no store. */
 int __wrap_store_check(const struct config *c, char *why, size_t size)
 {
 	(void)c, (void)why, (void)size;

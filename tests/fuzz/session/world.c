@@ -79,7 +79,8 @@ PER_BYTE static void client_sends(const uint8_t *bytes, size_t n)
 		} else {
 			arrive(p, bytes + i, 1);
 		}
-		world.head_sent |= p->sent >= 4 && memcmp(p->bytes + p->sent - 4, "\r\n\r\n", 4) == 0;
+		/* PROXY protocol's version 2 begins with these bytes too. */
+		world.head_sent |= p->sent > 4 && memcmp(p->bytes + p->sent - 4, "\r\n\r\n", 4) == 0;
 	}
 }
 

@@ -192,12 +192,42 @@ static void key_in_the_environment(void **state)
 		assert_int_equal(((const char *)config.keys)[i], 0);
 }
 
+/* Nor does the URL of the store, which may contain a password; config_wipe_store() ends the copy. */
+static void store_in_the_environment(void **state)
+{
+	const char *const broken[] = { "1", "SECRET" }; /* PORT: valid, and an error */
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(broken); i++) {
+		const char *url;
+		size_t len;
+
+		clean(NULL);
+		setenv("PORT", broken[i], 1);
+		setenv("PROXXY_REPLAY_STORE", "redis://:SECRET@store", 1);
+		url = getenv("PROXXY_REPLAY_STORE");
+		len = strlen(url);
+		load();
+		for (size_t c = 0; c < len; c++)
+			CHECK_INT(url[c], 0, "PORT=%s: character %zu of the URL", broken[i], c);
+	}
+	clean(NULL);
+	/* A longer value of an earlier file leaves nothing behind a shorter one. */
+	assert_int_equal(load_conf("PROXXY_REPLAY_STORE=redis://:SECRETSECRET@store\nPROXXY_REPLAY_STORE=redis://a"),
+			 0);
+	assert_string_equal(config.replay_store, "redis://a");
+	config_wipe_store(&config);
+	for (size_t c = 0; c < sizeof("redis://:SECRETSECRET@store"); c++)
+		CHECK_INT(config.replay_store[c], 0, "character %zu of the copy", c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(key_lists, clean),
 		cmocka_unit_test_setup(key_sources, clean),
 		cmocka_unit_test_setup(key_in_the_environment, clean),
+		cmocka_unit_test_setup(store_in_the_environment, clean),
 	};
 
 	return RUN_WITH_FILES(tests);
