@@ -213,7 +213,8 @@ static void store_in_the_environment(void **state)
 	}
 	clean(NULL);
 	/* A longer value of an earlier file leaves nothing behind a shorter one. */
-	assert_int_equal(load_conf("PROXXY_REPLAY_STORE=redis://:SECRETSECRET@store\nPROXXY_REPLAY_STORE=redis://a"), 0);
+	assert_int_equal(load_conf("PROXXY_REPLAY_STORE=redis://:SECRETSECRET@store\nPROXXY_REPLAY_STORE=redis://a"),
+			 0);
 	assert_string_equal(config.replay_store, "redis://a");
 	config_wipe_store(&config);
 	for (size_t c = 0; c < sizeof("redis://:SECRETSECRET@store"); c++)
