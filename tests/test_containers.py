@@ -40,6 +40,7 @@ CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile
 # Of libraries and our programs, above Debian's image.
 ADDED_MAX = 16 * 1000 * 1000
 STOP_SECONDS = 10  # after which Docker and Podman kill a container
+IMAGES = {"proxxy": "proxxy", "front": "proxxy-front"}  # by the Dockerfile's targets
 CONFINED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/var/lib/proxxy:mode=1777")
 
 
@@ -49,11 +50,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         with Engine() as engine:
             engine.import_debian()
             subprocess.run(["make", "-s", "-C", TREE, "console"], check=True)
-            engine.build(DOCKERFILE, "proxxy", TREE, "proxxy")
+            engine.build(DOCKERFILE, IMAGES["proxxy"], TREE, "proxxy")
             folder = tmp_path_factory.mktemp("caddy")
             (folder / "Dockerfile").write_text(CADDY_LINES)
             engine.build(folder / "Dockerfile", CADDY, folder)
-            engine.build(DOCKERFILE, "proxxy-front", TREE, "front")
+            engine.build(DOCKERFILE, IMAGES["front"], TREE, "front")
             yield engine
     except Unable as error:
         pytest.skip(f"containers: {error}")
@@ -216,7 +217,7 @@ def test_container_drains_as_kubernetes_does(engine: Engine, proxmox: StandIn, c
 
 # --- with the front, as compose.yaml says -------------------------------------------------------
 
-OTHER_KEYS = {"image", "build", "restart", "env_file", "healthcheck", "ports", "pids_limit", "depends_on"}
+OTHER_KEYS = {"build", "restart", "env_file", "healthcheck", "ports", "pids_limit", "depends_on"}
 
 
 def service(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -244,14 +245,19 @@ def composed(engine: Engine, env: Mapping[str, str], *more: str) -> Iterator[tup
     file.write_text("".join(f"{name}={value}\n" for name, value in env.items()))
     back, front = service("proxxy", env), service("front", env)
     with engine.run(
-        back["image"], f"--env-file={file}", *options(back), *more, command=tuple(back["command"]), name="proxxy"
+        IMAGES[back["build"]["target"]],
+        f"--env-file={file}",
+        *options(back),
+        *more,
+        command=tuple(back["command"]),
+        name="proxxy",
     ) as proxxy:
         wait_for(lambda: proxxy.logs().count("Listening on") == 2, 20, proxxy.logs)
         test = back["healthcheck"]["test"]
         assert test[0] == "CMD" and proxxy.exec(*test[1:]).returncode == 0
         network = [option.replace("none", "container:proxxy") for option in more if option.startswith("--network")]
         admin = f"--env=CADDY_ADMIN=127.0.0.1:{free_port()}"  # other tests may run a Caddy
-        with engine.run(front["image"], *options(front), admin, *network) as caddy:
+        with engine.run(IMAGES[front["build"]["target"]], *options(front), admin, *network) as caddy:
             wait_for(lambda: "serving initial configuration" in caddy.logs(), 20, caddy.logs)
             yield proxxy, caddy
     engine.podman("volume", "rm", "--all", "--force")

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ECHO
 from lib.account import unused_account
 from lib.activator import ANYWHERE, TREE, binary
 from lib.listen import CAT, acceptor, as_account, check, connected, consoles, echoes, is_cut_off, is_silent, opened
+from lib.payload import seal, target
 from lib.process import children, free_port, wait_for
 from lib.standin import StandIn
 from lib.wire import CLOSE, Client, close_payload
@@ -217,6 +219,17 @@ def test_limit_leaves_room_for_answers_above_the_sessions_limit(
     """proxxy-conn answers a client above PROXXY_MAX_SESSIONS with 503; a client who waits would learn nothing."""
     with acceptor(tmp_path, f"--listen=127.0.0.1:{port}", environment=environment) as listen:
         assert f"at most {processes} processes" in listen.log()
+
+
+def test_client_above_the_sessions_limit_gets_an_answer(
+    tmp_path: Path, settings: dict[str, Any], standin: StandIn, key: str, port: int
+) -> None:
+    limited = {**settings, "PROXXY_MAX_SESSIONS": 1}
+    with consoles(tmp_path, limited, f"--listen=127.0.0.1:{port}"), opened(port, standin, key) as first:
+        with Client.connect(port, target(seal(standin.console("qemu", ECHO), key))) as second:
+            head = second.read_head()
+            assert head.status == 503 and int(head.headers["retry-after"]) > 0
+        check(first)
 
 
 def test_no_process_left_cuts_clients_off_and_goes_on(tmp_path: Path, port: int) -> None:

@@ -325,7 +325,7 @@ def test_documents_quote_what_proxxy_says() -> None:
 # --- records ----------------------------------------------------------------------------------
 
 LOG = code("session/log.c")
-FIELDS = set(re.findall(r'add\(&?r,\s*"([A-Z_]+)=', LOG))
+FIELDS = set(re.findall(r'\badd(?:_claim)?\(&?r,\s*"([A-Z_]+)=', LOG))
 
 
 def test_manual_has_every_field() -> None:

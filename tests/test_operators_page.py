@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 from conftest import ECHO
+from lib.activator import TREE
 from lib.certs import Cert
 from lib.fronts import Front
 from lib.installed import deploy, instances, key, show, wait_instances
@@ -25,7 +26,7 @@ from lib.payload import seal_jwe, target
 from lib.pid1 import Machine
 from lib.process import wait_for
 from lib.standin import StandIn
-from lib.wire import BINARY, Client
+from lib.wire import BINARY, Client, upgrade_request
 
 PORT, STATUS_PORT = 8443, 8444
 SOCKET, END_SOCKET = "/run/proxxy-status.sock", "/run/proxxy-end.sock"
@@ -288,6 +289,32 @@ def test_sockets_start_and_stop_together(machine: Machine) -> None:
     assert not machine.path(END_SOCKET).exists()
     machine.run(["systemctl", "start", "proxxy-status.socket"])
     assert show(machine, "proxxy-end.socket", "ActiveState")["ActiveState"] == "active"
+
+
+def test_session_on_a_unix_socket(machine: Machine, proxmox: StandIn) -> None:
+    """Its unit is named after the client's process, and its client has no address."""
+    drop_in = "/etc/systemd/system/proxxy.socket.d/unix-socket.conf"
+    machine.run(["install", "-D", "-m", "644", TREE / "deploy" / "unix-socket.conf", drop_in])
+    machine.run(["systemctl", "daemon-reload"])
+    machine.run(["systemctl", "restart", "proxxy.socket"])
+    try:
+        payload = seal_jwe(proxmox.console("qemu", ECHO), key(machine))
+        with Client(socket.socket(socket.AF_UNIX)) as client:
+            client.sock.connect(str(machine.path("/run/proxxy/proxxy.sock")))
+            client.send(upgrade_request(PORT, target(payload), {}))
+            assert client.read_head().status == 101
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
+            [unit] = wait_instances(machine, 1)
+            [session] = sessions(machine)
+            assert session["unit"] == unit and session["vmid"] == ECHO and "client" not in session
+            assert end(machine, unit)[0] == 200
+            assert client.close_code()[0] == 1001
+        wait_instances(machine, 0)
+    finally:
+        machine.run(["rm", drop_in])
+        machine.run(["systemctl", "daemon-reload"])
+        machine.run(["systemctl", "restart", "proxxy.socket"])
 
 
 def test_many_sessions_are_all_listed(machine: Machine, proxmox: StandIn) -> None:

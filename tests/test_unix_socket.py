@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions over a UNIX socket: everything works as over TCP, without TCP's options and without an address."""
+"""Sessions over a UNIX socket: everything works as over TCP, without TCP's options and without an address.
+test_fronts_systemd.py has the drop-in for the units."""
 
 from __future__ import annotations
 
@@ -15,20 +16,15 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from conftest import ECHO, console
-from lib.activator import TREE
 from lib.certs import Cert
 from lib.fronts import UnixActivator
-from lib.installed import deploy, wait_instances
-from lib.installed import key as installed_key
 from lib.payload import seal, seal_jwe, target
-from lib.pid1 import Machine
 from lib.process import wait_for
 from lib.standin import StandIn
 from lib.upstream import Connection, Upstream
 from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload, encode_frame, upgrade_request
 
 MIB = 1 << 20
-SOCKET = "/run/proxxy/proxxy.sock"  # of deploy/unix-socket.conf
 
 
 def connect(path: Path, raw: bytes = b"") -> Client:
@@ -210,8 +206,9 @@ def test_front_tells_the_client(settings: dict[str, Any], standin: StandIn, key:
         ("x-forwarded-for", b"", b"X-Forwarded-For: 203.0.113.7, unix:\r\n", "203.0.113.7"),
         ("x-real-ip", b"", b"", None),
     ):
-        for more in ({}, {"PROXXY_TRUSTED_PROXIES": "unix"}):
-            with UnixActivator({**settings, "PROXXY_CLIENT_ADDRESS": source, **more}) as proxxy:
+        told = {**settings, "PROXXY_CLIENT_ADDRESS": source}
+        for changed in (told, {**told, "PROXXY_TRUSTED_PROXIES": "unix"}):
+            with UnixActivator(changed) as proxxy:
                 upgraded(proxxy.socket, seal(standin.console("qemu", ECHO), key), before, lines).sock.close()
                 record = last(proxxy, "Session ended", 1)
                 assert record["peer"] == "unix" and record.get("client") == name
@@ -240,43 +237,3 @@ def test_claim_for_an_address_is_refused(
         with connect(proxxy.socket, upgrade_request(80, target(payload), {})) as client:
             assert client.read_head().status == 403
         assert f"another client address; {words} peer=unix" in proxxy.wait_log("Request refused")
-
-
-# --- with the units --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def machine(cert: Cert) -> Iterator[Machine]:
-    with Machine() as booted, booted.network():
-        deploy(booted, cert, PROXXY_CLIENT_ADDRESS="x-real-ip")
-        drop_in = booted.path("/etc/systemd/system/proxxy.socket.d/unix-socket.conf")
-        drop_in.parent.mkdir(parents=True)
-        text = (TREE / "deploy" / "unix-socket.conf").read_text()
-        # The last commented lines remove the port.
-        drop_in.write_text(
-            text.replace("#ListenStream=\n", "ListenStream=\n").replace(
-                f"#ListenStream={SOCKET}", f"ListenStream={SOCKET}"
-            )
-        )
-        booted.run(["systemctl", "daemon-reload"])
-        booted.run(["systemctl", "restart", "proxxy.socket"])
-        yield booted
-
-
-def test_units_with_the_drop_in(machine: Machine, proxmox: StandIn) -> None:
-    path = machine.path(SOCKET)
-    with upgraded(
-        path, seal(proxmox.console("qemu", ECHO), installed_key(machine)), lines=b"X-Real-IP: 203.0.113.7\r\n"
-    ) as client:
-        client.send_frame(BINARY, b"x" * 200_000)
-        assert client.read_data(200_000, 10) == b"x" * 200_000
-        [unit] = wait_instances(machine, 1)
-        status = machine.run(["systemctl", "show", "-P", "StatusText", unit]).stdout
-        assert status.endswith(" for 203.0.113.7\n"), status
-        client.send_frame(CLOSE, close_payload(1000))
-        assert client.close_code(10) == (1000, "")
-    wait_instances(machine, 0)
-    [record] = [one for one in machine.journal("PROXXY_PEER=unix") if "PROXXY_OUTCOME" in one]
-    assert record["PROXXY_CLIENT"] == "203.0.113.7" and record["PROXXY_OUTCOME"] == "client-closed"
-    with pytest.raises(ConnectionRefusedError):
-        Client.connect(8443)

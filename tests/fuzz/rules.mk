@@ -4,7 +4,7 @@
 #   make fuzz             build/fuzz/fuzz_*: clang, libFuzzer, ASan and UBSan
 #   make fuzz COVERAGE=1  the same in build/fuzz/coverage, to see what the corpus reaches
 
-FUZZ_TARGETS := http body proxy forwarded json payload framer api rfb store upstream session
+FUZZ_TARGETS := http body proxy forwarded json payload framer api rfb store status upstream session
 FUZZ_CC ?= clang
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -DPROXXY_SANITIZE
 ifeq ($(COVERAGE),1)
@@ -30,8 +30,8 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	login_run relay_run linger io_begin_tls io_handshake tls_socket_limit api_request_console
 
 # Which folder each target tests.
-fuzz_place := http=lib body=lib proxy=lib forwarded=lib json=lib payload=lib framer=session api=session rfb=session store=session \
-	upstream=session session=session
+fuzz_place := http=lib body=lib proxy=lib forwarded=lib json=lib payload=lib framer=session api=session rfb=session \
+	store=session status=status upstream=session session=session
 fuzz_source = tests/fuzz/$(patsubst $(1)=%,%,$(filter $(1)=%,$(fuzz_place)))/fuzz_$(1)
 fuzz_http := $(addprefix lib/,error http http_list http_protocol http_write uri)
 fuzz_body := $(addprefix lib/,error http http_body http_list http_protocol uri)
@@ -43,6 +43,7 @@ fuzz_api := $(LIB) $(addprefix session/,api_answer guest_list)
 fuzz_framer := lib/error session/framer ws
 fuzz_rfb := session/rfb tests/fuzz/session/reference_rfb
 fuzz_store := lib/error lib/host lib/store_url session/store_protocol session/store_words
+fuzz_status := status/session_text
 fuzz_session := $(FUZZ_SESSION)
 fuzz_upstream := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api api_answer guest_list upstream) \
 	$(addprefix tests/fuzz/session/,world libc payloads)

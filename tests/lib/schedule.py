@@ -81,11 +81,14 @@ BUSY = {
     "test_sdk_packages",
     "test_shell_example",
     "test_slow_reader",
+    "test_unix_socket::test_back_pressure_downwards",
+    "test_unix_socket::test_back_pressure_upwards",
 }
 
 # Files whose tests share no state: each function may run in another process. The tests of any other file stay in one,
 # so that they share its fixtures.
 SPLIT = {
+    "test_client_address",
     "test_hostile_node",
     "test_pings",
     "test_proxmox_connect",

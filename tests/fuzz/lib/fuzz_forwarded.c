@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n = 0, items;
 	int rc;
 
-	/* Each value has its own memory, for the address sanitizer; none has a control character. */
+	/* Each value has its own memory, for the address sanitizer, and no control character. */
 	while (n < VALUES_MAX && (n == 0 || at < end)) {
 		const char *line = memchr(at, '\n', (size_t)(end - at)), *stop = line ? line : end;
 
@@ -146,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		REQUIRE(items > 0 && strcmp(want, r.address) == 0, "%s, not %s", r.address, want);
 	}
-	/* A proxy adds a field: whatever was before, the result is its address, or there is none. */
+	/* A proxy adds a field: whatever was before, the result is its address or an error. */
 	if (n < VALUES_MAX && (source == CLIENT_X_FORWARDED_FOR || source == CLIENT_FORWARDED)) {
 		const char *added = source == CLIENT_FORWARDED ? "for=203.0.113.7" : "203.0.113.7";
 

@@ -26,6 +26,8 @@ static void check_defaults(void)
 	assert_string_equal(config.state_directory, "/var/lib/proxxy");
 	assert_string_equal(config.allowed_hosts, "");
 	assert_string_equal(config.allowed_origins, "");
+	assert_int_equal(config.client_source, CLIENT_PEER);
+	assert_string_equal(config.trusted_proxies, "127.0.0.0/8,::1,unix");
 	assert_int_equal(config.upstream_port, 8006);
 	assert_int_equal(config.port, 8443);
 	assert_int_equal(config.request_timeout, 10);
@@ -84,6 +86,8 @@ static void file_and_environment(void **state)
 				   "PROXXY_STATE_DIRECTORY=/var/lib/a\n"
 				   "PROXXY_ALLOWED_HOSTS=*.example.com, 10.0.0.0/8\n"
 				   "PROXXY_ALLOWED_ORIGINS=https://a\n"
+				   "PROXXY_CLIENT_ADDRESS=x-real-ip\n"
+				   "PROXXY_TRUSTED_PROXIES=unix, 10.0.0.0/8\n"
 				   "PROXXY_REPLAY_STORE=redis://:x@store\n"
 				   "PROXXY_STORE_SECRET_FILE=/etc/s\n"
 				   "PROXXY_STORE_FAILURE=local\n"
@@ -109,6 +113,8 @@ static void file_and_environment(void **state)
 	assert_string_equal(config.state_directory, "/var/lib/a");
 	assert_string_equal(config.allowed_hosts, "*.example.com, 10.0.0.0/8");
 	assert_string_equal(config.allowed_origins, "https://a");
+	assert_int_equal(config.client_source, CLIENT_X_REAL_IP);
+	assert_string_equal(config.trusted_proxies, "unix, 10.0.0.0/8");
 	assert_string_equal(config.replay_store, "redis://:x@store");
 	assert_string_equal(config.store_password_file, "/etc/s");
 	assert_true(config.store_failure_is_local);
@@ -226,6 +232,13 @@ static void bad_values(void **state)
 		  { "-1", "+1", "1.5", "100000000000", "now", "2026-11-26", "1e9", "SECRET" } },
 		{ "PROXXY_CLUSTER_DIRECTORY", { "/", "/etc/a b" }, { "", "etc", "./a", "SECRET" } },
 		{ "PROXXY_STATE_DIRECTORY", { "/", "/var/lib/a b" }, { "", "var", "./a", "SECRET" } },
+		{ "PROXXY_CLIENT_ADDRESS",
+		  { "peer", "proxy-protocol", "forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip" },
+		  { "", "Peer", "proxy", "x-forwarded", "peer,forwarded", "SECRET" } },
+		{ "PROXXY_TRUSTED_PROXIES",
+		  { "", "unix", "127.0.0.1", "10.0.0.0/8, 2001:db8::/32 ,unix", "0.0.0.0/0,::/0" },
+		  { "Unix", "proxy.example.com", "10.0.0.1/8", "127.0.0.1,,::1", "127.0.0.1 ::1", "fe80::1%eth0",
+		    "SECRET" } },
 		{ "PROXXY_REPLAY_STORE",
 		  { "", "redis://store", "rediss://u:p@store:1/2?ca=/a", "unix:///s?db=3" },
 		  { "store", "http://store", "redis://", "redis://:SECRET@", "unix://s", "redis://store/x" } },

@@ -330,11 +330,52 @@ static void origins(void **state)
 		CHECK(!host_origins_valid(guard_copy(&in, bad[i], strlen(bad[i]) + 1)), "%s", bad[i]);
 }
 
+static void addresses(void **state)
+{
+	static const struct {
+		int family;
+		const char *text, *want; /* NULL if it is none */
+	} table[] = {
+		{ AF_INET, "203.0.113.7", "203.0.113.7" },
+		{ AF_UNSPEC, "203.0.113.7", "203.0.113.7" },
+		{ AF_INET6, "2001:DB8:0::7", "2001:db8::7" },
+		{ AF_UNSPEC, "2001:db8::0007", "2001:db8::7" },
+		{ AF_UNSPEC, "::ffff:203.0.113.7", "203.0.113.7" },
+		{ AF_INET6, "0:0:0:0:0:FFFF:CB00:7107", "203.0.113.7" },
+		{ AF_INET6, "::203.0.113.7", "::203.0.113.7" }, /* compatible, not mapped */
+		{ AF_INET6, "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
+		  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
+		{ AF_INET, "::ffff:203.0.113.7", NULL },
+		{ AF_INET6, "203.0.113.7", NULL },
+		{ AF_UNSPEC, "", NULL },
+		{ AF_UNSPEC, "203.0.113", NULL },
+		{ AF_UNSPEC, "203.0.113.07", NULL },
+		{ AF_UNSPEC, " 203.0.113.7", NULL },
+		{ AF_UNSPEC, "fe80::1%1", NULL },
+		{ AF_UNSPEC, "fe80::1%eth0", NULL },
+		{ AF_UNSPEC, "[::1]", NULL },
+		{ AF_UNSPEC, "1:2:3:4:5:6:7:8:9", NULL },
+		{ AF_UNSPEC, "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000", NULL },
+	};
+	char text[INET6_ADDRSTRLEN];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(table); i++) {
+		const size_t len = strlen(table[i].text);
+		const bool is_address =
+			host_parse_address(table[i].family, guard_copy(&in, table[i].text, len), len, text);
+
+		CHECK(is_address == (table[i].want != NULL), "%s", table[i].text);
+		CHECK(!is_address || strcmp(text, table[i].want) == 0, "%s: %s", table[i].text, text);
+	}
+	CHECK(!host_parse_address(AF_INET, "203.0.113.7\0", 12, text), "a NUL");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists),    cmocka_unit_test(verdicts), cmocka_unit_test(special_addresses),
-		cmocka_unit_test(networks), cmocka_unit_test(origins),
+		cmocka_unit_test(networks), cmocka_unit_test(origins),  cmocka_unit_test(addresses),
 	};
 
 	return RUN(tests);

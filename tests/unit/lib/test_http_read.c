@@ -106,9 +106,55 @@ static void large_requests(void **state)
 	}
 }
 
+/* Reads text with X-Forwarded-For as the extra field. */
+static int read_extra(const char *text, size_t len, size_t piece, struct http_request *ret)
+{
+	static char buf[HTTP_HEAD_MAX + 4096];
+	struct http_reader reader = { .extra = "X-Forwarded-For" };
+	size_t n_kept = 0, n;
+	int rc = 0;
+
+	for (size_t at = 0; at < len && rc == 0; at += n) {
+		n = len - at < piece ? len - at : piece;
+		memcpy(buf + n_kept, text + at, n);
+		n_kept += n;
+		rc = http_read_request(&reader, buf, &n_kept, ret);
+	}
+	return rc;
+}
+
+static void extra_fields(void **state)
+{
+	static const char text[] = A "X-Forwarded-For: a \r\nAccept: b\r\nX-FORWARDED-FOR:\r\nX-Forwarded-Fo: c\r\n"
+				     "X-Forwarded-Fors: d\r\nX-Real-IP: e\r\nx-forwarded-for: f, g\r\n\r\n";
+	struct http_request r;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(pieces); i++) {
+		memset(&r, 0xEE, sizeof(r));
+		CHECK(read_extra(text, sizeof(text) - 1, pieces[i], &r) > 0, "pieces of %zu", pieces[i]);
+		CHECK_INT(r.n_extra, 3, "pieces of %zu", pieces[i]);
+		CHECK(slice_is(r.extra[0], "a") && slice_is(r.extra[1], "") && slice_is(r.extra[2], "f, g") &&
+			      !r.extra[3].at,
+		      "pieces of %zu", pieces[i]);
+	}
+	/* Fields of other names are dropped, and parsing at once knows none. */
+	CHECK(http_parse_request(text, sizeof(text) - 1, &r) > 0 && r.n_extra == 0 && !r.extra[0].at, "at once");
+	for (int n = 1; n <= 20; n++) {
+		const size_t len = make_many("X-Forwarded-For: a\r\n", n + 1);
+
+		CHECK(read_extra(large, len, 1000, &r) > 0, "%d fields", n);
+		CHECK_INT(r.n_extra, n, "%d fields", n);
+		CHECK(n < HTTP_EXTRA_MAX || slice_is(r.extra[HTTP_EXTRA_MAX - 1], "a"), "%d fields", n);
+	}
+	/* The field counts for the part of the head that is kept. */
+	CHECK_INT(read_extra(large, make_large(A, "X-Forwarded-For", HTTP_HEAD_MAX + 300, "\r\n\r\n"), 4096, &r),
+		  ERR_REQUEST_TOO_LARGE, "a long field");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(large_requests) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(large_requests), cmocka_unit_test(extra_fields) };
 
 	return RUN(tests);
 }

@@ -190,8 +190,8 @@ static void malformed(void **state)
 		{ TEXT("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 		       "65535 65535 \r\n"),
 		  line },
-		{ TEXT("PROXY TCP4                                                                                      "
-		       "                                                                                        \r\n"),
+		{ TEXT("PROXY TCP4 0000000000000000000000000000000000000000000000000000000000000000000000000000"
+		       "000000000000000000000000000000000000000000\r\n"),
 		  line },
 		{ TEXT("PROXY \r\n"), "its protocol is missing" },
 		{ TEXT("PROXY  TCP4 1.1.1.1 2.2.2.2 1 2\r\n"), "its protocol is missing" },
