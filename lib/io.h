@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Non-blocking reads and writes on a connection (TCP or a UNIX socket), with or without TLS, and
- * waiting with a deadline. The monotonic clock and SIGTERM belong to the waiting. linger.h ends a connection.
+ * waiting with a deadline. The monotonic clock and SIGTERM belong to the waiting. linger.h ends a
+ * connection.
  */
 #ifndef PROXXY_IO_H
 #define PROXXY_IO_H
