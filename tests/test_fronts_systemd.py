@@ -137,7 +137,21 @@ def test_only_the_front_reaches_proxxy(machine: Machine, proxmox: StandIn, name:
         machine.path(FRONT_CONF).unlink()
 
 
-def check_console(machine: Machine, proxmox: StandIn, sub: str) -> None:
+def test_without_the_socket_the_port_is_used(machine: Machine, proxmox: StandIn) -> None:
+    """As the README's two commands leave the machine."""
+    machine.path(DROP_IN).unlink(missing_ok=True)
+    machine.path(FRONT_CONF).write_text("PROXXY_CLIENT_ADDRESS=x-real-ip\n")
+    machine.run(["systemctl", "daemon-reload"])
+    machine.run(["systemctl", "restart", "proxxy.socket"])
+    nginx(machine)
+    machine.run(["systemctl", "start", "nginx"], timeout=120)
+    try:
+        check_console(machine, proxmox, "port", "127.0.0.1")
+    finally:
+        machine.run(["systemctl", "stop", "nginx"])
+
+
+def check_console(machine: Machine, proxmox: StandIn, sub: str, peer: str = "unix") -> None:
     """Opens a console as soon as the front listens. The log has the client's address."""
     wait_for(lambda: _listens(), ANSWERS_SECONDS, f"{sub} does not listen")
     payload = seal_jwe(proxmox.console("qemu", ECHO), key(machine), sub=sub)
@@ -155,7 +169,7 @@ def check_console(machine: Machine, proxmox: StandIn, sub: str) -> None:
     records = machine.journal(f"PROXXY_SUB={sub}")
     assert len(records) == 2  # begin and end
     for record in records:
-        assert record["PROXXY_PEER"] == "unix" and record["PROXXY_CLIENT"].partition(":")[0] == CLIENT
+        assert record["PROXXY_PEER"].partition(":")[0] == peer and record["PROXXY_CLIENT"].partition(":")[0] == CLIENT
 
 
 def _listens() -> bool:

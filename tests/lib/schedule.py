@@ -38,7 +38,7 @@ ALONE = {
     "test_browser_view": _BROWSER,
     "test_browser_vnc": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
-    "test_many_hosts": "HAProxy, three hosts, thirty browsers and Proxmox need both processors, and consoles must open in time",
+    "test_many_hosts": "HAProxy, three hosts and thirty browsers need both processors, and consoles must open in time",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
     "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
     "test_systemd::test_socket_says_at_its_start_what_should_not_last": _UNIT,

@@ -171,6 +171,7 @@ class HAProxy(Nginx):
         if self._hosts:
             text, count = re.subn(r"\tserver (socket|port) .*\n", "", text)
             assert count == 2
+            places["#default-server observe"] = "default-server observe"
             for number, port in enumerate(self._hosts, 1):
                 places[f"#server host{number} 192.0.2.{10 + number}:8443"] = f"server host{number} 127.0.0.1:{port}"
         else:
