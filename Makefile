@@ -323,5 +323,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session listen url setup status unit unit/lib unit/session unit/status bench,\
-	$(BUILD)/$(folder)/*.d))
+-include $(wildcard $(foreach folder,. lib session listen url setup status unit $(addprefix unit/,lib session status) \
+	bench,$(BUILD)/$(folder)/*.d))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Non-blocking reads and writes on a TCP connection, with or without TLS, and waiting with a
- * deadline. The monotonic clock and SIGTERM belong to the waiting. linger.h ends a connection.
+ * Non-blocking reads and writes on a connection (TCP or a UNIX socket), with or without TLS, and
+ * waiting with a deadline. The monotonic clock and SIGTERM belong to the waiting. linger.h ends a connection.
  */
 #ifndef PROXXY_IO_H
 #define PROXXY_IO_H
@@ -101,7 +101,8 @@ ssize_t io_write(struct endpoint *e, const void *buf, size_t size);
 size_t io_backlog(const struct endpoint *e);
 
 /* Returns how many bytes written to e its peer's kernel has not acknowledged: io_backlog() and what
- * the kernel still has (SIOCOUTQ), with TLS's overhead. */
+ * the kernel still has (SIOCOUTQ), with TLS's overhead. For a UNIX socket, these are the bytes of
+ * memory that hold what the peer has not read, which are more: at least 768 for each write. */
 size_t io_unacknowledged(const struct endpoint *e);
 
 /* Asks the kernel about e's connection (TCP_INFO). Returns false for a socket that is not TCP. */

@@ -11,8 +11,8 @@
 #include "lib/io.h"
 
 /* Connects to a. Ends early if watched (NULL: nobody) leaves. deadline is an io_now().
- * Returns 0 with *ret_errno: 0, then *ret_fd is connected; ETIMEDOUT at the deadline; or connect(2)'s
- * or socket(2)'s. Otherwise returns as io_wait(). */
+ * Returns 0 with *ret_errno: 0, then *ret_fd is connected; ETIMEDOUT at the deadline; or that of
+ * socket(2) or connect(2). Otherwise returns as io_wait(). */
 int connect_address(const struct addrinfo *a, const struct endpoint *watched, int64_t deadline, int *ret_fd,
 		    int *ret_errno);
 

@@ -45,15 +45,15 @@ static int64_t expiry(const struct access *a)
 static int ask_store(const struct access *a, const struct config *config, bool take, char *why, size_t size)
 {
 	char id[ID_MAX], key[KEY_MAX] = PREFIX, seconds[24];
-	struct store_answer answer;
+	store_command set = { "SET", key, "1", "NX", "EX", seconds }, exists = { "EXISTS", key };
+	struct store_answer answer = { 0 };
 	bool free;
 	int rc = crypto_hash_hex(id, make_id(a, id), key + strlen(PREFIX));
 
 	if (rc < 0)
 		return rc;
 	snprintf(seconds, sizeof(seconds), "%lld", (long long)(expiry(a) - time(NULL) + STORE_SLACK));
-	rc = take ? store_ask(config, (store_command){ "SET", key, "1", "NX", "EX", seconds }, &answer, why, size) :
-		    store_ask(config, (store_command){ "EXISTS", key }, &answer, why, size);
+	rc = store_ask(config, take ? set : exists, &answer, why, size);
 	if (rc < 0)
 		return store_judge(config, rc, why);
 	free = take ? answer.kind == STORE_TEXT : answer.kind == STORE_INTEGER && answer.integer == 0;

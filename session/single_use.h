@@ -19,8 +19,8 @@
  * connection is then open afterwards, else there is none. Call this last, when nothing else can
  * refuse the client.
  * Returns 0 if the jti was free, or if there is none. Returns ERR_LIMIT_SUB, ERR_PAYLOAD_USED,
- * ERR_PAYLOAD_EXPIRED, ERR_SYSTEM, ERR_CONFIG with a sentence for the log in why[0..size), or with a
- * store as store_ask(). */
+ * ERR_PAYLOAD_EXPIRED, ERR_SYSTEM, ERR_CONFIG with a sentence for the log in why[0..size), or with
+ * a store as store_ask(). */
 int single_use_take(const struct access *a, const struct config *config, char *why, size_t size);
 
 /* Returns what single_use_take() would return for the jti now, but 0 for an error of the directory.

@@ -279,19 +279,20 @@ static int exchange(store_command command, struct store_answer *ret)
 static int log_in(void)
 {
 	const bool has_user = *store.url.user;
-	struct store_answer answer;
 	char database[8];
+	store_command auth = { "AUTH", has_user ? store.url.user : store.url.password,
+			       has_user ? store.url.password : NULL };
+	store_command choose = { "SELECT", database };
+	struct store_answer answer = { 0 };
 	int rc = OK;
 
 	if (has_user && !*store.url.password)
 		return fail(ERR_CONFIG, "PROXXY_REPLAY_STORE has a user, but there is no password");
-	if (has_user)
-		rc = exchange((store_command){ "AUTH", store.url.user, store.url.password }, &answer);
-	else if (*store.url.password)
-		rc = exchange((store_command){ "AUTH", store.url.password }, &answer);
+	if (*store.url.password)
+		rc = exchange(auth, &answer);
 	snprintf(database, sizeof(database), "%u", store.url.database);
 	if (rc == OK && store.url.database > 0)
-		rc = exchange((store_command){ "SELECT", database }, &answer);
+		rc = exchange(choose, &answer);
 	return rc;
 }
 

@@ -115,11 +115,11 @@ static bool find(const char *name, void *ret_function, size_t size)
 {
 	void *function = dlsym(hiredis.library, name);
 
-	memcpy(ret_function, &function, size);
+	memcpy(ret_function, (const void *)&function, size);
 	return function != NULL;
 }
 
-#define FIND(name) find(#name, &hiredis.name, sizeof(hiredis.name))
+#define FIND(name) find(#name, (void *)&hiredis.name, sizeof(hiredis.name))
 
 /* Returns false if the library is missing, or lacks a function. */
 static bool load(void)

@@ -22,9 +22,9 @@ enum {
 
 #define PREFIX "proxxy:sub:"
 
-/* Renews the member ARGV[1] of the set KEYS[1] for ARGV[2] seconds, on the store's clock. Adds it if
- * it is missing, unless the set has ARGV[3] members already (0: no limit). Returns 1, or 0 at the
- * limit. The key expires with its last member. */
+/* Adds the member ARGV[1] to the set KEYS[1], or renews it, for ARGV[2] s on the store's clock.
+ * Does nothing if the set has ARGV[3] members already (0: no limit), and returns 0, else 1. The key
+ * expires with its last member. */
 static const char script[] = "local now = tonumber(redis.call('TIME')[1])\n"
 			     "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)\n"
 			     "local limit = tonumber(ARGV[3])\n"

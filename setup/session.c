@@ -63,10 +63,11 @@ static void become_session(const struct passwd *user, const char *path, int fd, 
 {
 	char *argv[] = { (char *)(uintptr_t)path, NULL };
 
+	/* PROXXY_CLIENT_ADDRESS: no proxy is before this session, so nothing sends a PROXY header. */
 	signal(SIGPIPE, SIG_DFL);
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0 ||
 	    initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 || setuid(user->pw_uid) < 0 ||
-	    chdir("/") < 0 || setenv("PROXXY_LOG", "stderr", 1) < 0)
+	    chdir("/") < 0 || setenv("PROXXY_LOG", "stderr", 1) < 0 || setenv("PROXXY_CLIENT_ADDRESS", "peer", 1) < 0)
 		_exit(127);
 	execv(path, argv);
 	_exit(127);

@@ -296,7 +296,7 @@ class _Nginx(Front):
 
     def command(self) -> list[Any]:
         lines = front_lines("nginx", self._machine, password_file(self.directory))
-        return nginx(self.directory, f"127.0.0.1:{self.port}", lines)
+        return nginx(self.directory, self.port, lines)
 
 
 @pytest.fixture(scope="module")

@@ -314,6 +314,12 @@ def test_allowed_origins_are_no_obstacle(site: Site) -> None:
     assert "OK: the console" in site.command.ok(site.host)
 
 
+def test_console_opens_whatever_a_proxy_must_tell(site: Site) -> None:
+    """No proxy is before this session, so none sends a PROXY header."""
+    site.command.settings["PROXXY_CLIENT_ADDRESS"] = "proxy-protocol"
+    assert "OK: the console of VM 100 (web) opened" in site.command.ok(site.host)
+
+
 def test_payloads_that_proxxy_url_makes_must_be_accepted(site: Site) -> None:
     site.command.settings["PROXXY_PAYLOADS"] = "cbc"
     assert "PROXXY_PAYLOADS" in site.command.refusal(EX_CONFIG, site.host)

@@ -76,6 +76,7 @@ def test_machine_refuses_what_it_opened_even_if_the_store_lost_its_data(machines
     assert echoes(one, payload)
     store.ask("FLUSHALL")
     assert refusal(one, payload) == USED
+    assert ask(other, payload)[0] == 101  # it cannot know
 
 
 def test_refused_request_does_not_use_up_the_link(machines: Machines, store: RedisServer) -> None:

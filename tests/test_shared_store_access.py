@@ -131,8 +131,8 @@ def test_tls_with_a_ca_of_its_own(machines: Machines, authority: Authority) -> N
         payload = machines.payload("tls", sub="alice")
         assert echoes(proxxy, payload) and refusal(other, payload) == USED
         # PROXXY_CA_FILE and PROXXY_TLS_VERIFY are for Proxmox only.
-        for more in ({}, {"PROXXY_TLS_VERIFY": "off"}):
-            untrusting = machines.add(url, **more)
+        for verify in ("on", "off"):
+            untrusting = machines.add(url, PROXXY_TLS_VERIFY=verify)
             assert refusal(untrusting, machines.payload("untrusted")) == FAILED
             untrusting.wait_log("TLS: its CA is not known")
         plain = machines.add(f"rediss://127.0.0.1:{store.port}?ca={cert.ca}")
@@ -180,7 +180,7 @@ def test_session_keeps_no_password_of_the_store(machines: Machines, tmp_path: Pa
 
 def check(machines: Machines, url: str, **settings: object) -> tuple[int, str]:
     """Runs proxxy-conn --check; returns its exit status and what it says about the store."""
-    lines = {"PROXXY_PAYLOADS": "jwe", "PROXXY_REPLAY_STORE": url, **machines.settings, **settings}
+    lines: dict[str, object] = {"PROXXY_PAYLOADS": "jwe", "PROXXY_REPLAY_STORE": url, **machines.settings, **settings}
     with Activator(lines) as proxxy:
         environment = {"PROXXY_CONFIG": str(proxxy.config), "PATH": os.environ["PATH"]}
         done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
@@ -213,8 +213,8 @@ def test_library_that_is_missing_is_named(machines: Machines, store: RedisServer
         done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
     assert done.returncode == os.EX_CONFIG and "PROXXY_REPLAY_STORE needs libhiredis.so." in done.stderr
     assert "no library" not in done.stderr
-    session = {"environment": {"LD_LIBRARY_PATH": str(tmp_path)}}
-    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}, **session) as proxxy:
+    missing = {"LD_LIBRARY_PATH": str(tmp_path)}
+    with Activator(machines.settings | {"PROXXY_REPLAY_STORE": store.url}, environment=missing) as proxxy:
         assert ask(proxxy, machines.payload("library"))[0] == 500
         proxxy.wait_log("PROXXY_REPLAY_STORE needs libhiredis.so.")
         assert echoes(proxxy, seal_jwe(machines.standin.console("qemu", ECHO), machines.key))

@@ -16,6 +16,7 @@ from lib.process import wait_for
 from lib.redis_server import RedisServer, installed
 from lib.shared_store import USED, Consoles, Machines, entry_of_alice, secure
 from lib.standin import StandIn
+from lib.wire import BINARY
 
 
 @pytest.fixture(scope="module", params=installed() or ["redis-server"])

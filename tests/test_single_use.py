@@ -65,6 +65,7 @@ def test_used_jti_are_kept_as_hashes_until_they_expire(settings: dict[str, Any],
         assert sum(path.exists() for path in old) == 15 and all(path.exists() for path in others)
         others += [proxxy.used / "limits", proxxy.used / "counters"]
         names = [path.name for path in proxxy.used.iterdir() if path not in (*old, *others)]
+        names = [name for name in names if name not in ("limits", "counters")]
         assert len(names) == n + 1 and all(len(name) == 64 for name in names)
 
 

@@ -38,7 +38,7 @@ ALONE = {
     "test_browser_view": _BROWSER,
     "test_browser_vnc": _BROWSER,
     "test_demo": "it ends every process of an account that was unused, which another test may choose too",
-    "test_many_hosts": "HAProxy, three hosts, thirty browsers and Proxmox need both processors, and consoles must open in time",
+    "test_many_hosts": "HAProxy, three hosts and thirty browsers need both processors, and consoles must open in time",
     "test_native_viewer::test_tigervnc_shows_the_desktop_and_types_into_it": "two X servers, a viewer and deadlines",
     "test_systemd::test_journal_tells_begin_and_end_and_no_secret": _UNIT,
     "test_systemd::test_socket_says_at_its_start_what_should_not_last": _UNIT,
@@ -81,11 +81,14 @@ BUSY = {
     "test_sdk_packages",
     "test_shell_example",
     "test_slow_reader",
+    "test_unix_socket::test_back_pressure_downwards",
+    "test_unix_socket::test_back_pressure_upwards",
 }
 
 # Files whose tests share no state: each function may run in another process. The tests of any other file stay in one,
 # so that they share its fixtures.
 SPLIT = {
+    "test_client_address",
     "test_hostile_node",
     "test_pings",
     "test_proxmox_connect",

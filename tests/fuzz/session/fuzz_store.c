@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Fuzzes what session/store.c gets from outside. If the first byte is 0, the rest is a URL
- * (lib/store_url.h). Else it is what a store sends, in pieces of that size (session/store_protocol.h
- * with hiredis): the pieces must not change the answers.
+ * (lib/store_url.h). Else it is what a store sends, in pieces of that size, for
+ * session/store_protocol.h with hiredis: the pieces must not change the answers.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -192,7 +192,8 @@ static void key_in_the_environment(void **state)
 		assert_int_equal(((const char *)config.keys)[i], 0);
 }
 
-/* Nor does the URL of the store, which may contain a password; config_wipe_store() ends the copy. */
+/* Nor does the URL of the store, which may contain a password. config_wipe_store() overwrites the
+ * copy. */
 static void store_in_the_environment(void **state)
 {
 	const char *const broken[] = { "1", "SECRET" }; /* PORT: valid, and an error */
@@ -213,7 +214,8 @@ static void store_in_the_environment(void **state)
 	}
 	clean(NULL);
 	/* A longer value of an earlier file leaves nothing behind a shorter one. */
-	assert_int_equal(load_conf("PROXXY_REPLAY_STORE=redis://:SECRETSECRET@store\nPROXXY_REPLAY_STORE=redis://a"),
+	assert_int_equal(load_conf("PROXXY_REPLAY_STORE=redis://:SECRETSECRET@store\n"
+				   "PROXXY_REPLAY_STORE=redis://a"),
 			 0);
 	assert_string_equal(config.replay_store, "redis://a");
 	config_wipe_store(&config);
