@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, Mapping
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -124,6 +125,16 @@ def test_image_has_no_systemd_no_compiler_and_no_sources(engine: Engine) -> None
     assert {"proxxy-conn", "proxxy-listen", "proxxy", "libssl3t64", "libhiredis1.1.0", "8443", "drwx------"} <= set(
         words
     )
+
+
+def test_image_answers_metrics(engine: Engine) -> None:
+    """As docs/monitoring.md runs a second container of the image."""
+    port = free_port()
+    status = ("proxxy-listen", "--listen", str(port), "--max", "16", "/usr/local/sbin/proxxy-status", "--no-systemd")
+    with engine.run("proxxy", command=status) as container:
+        wait_for(lambda: "Listening on" in container.logs(), 20, container.logs)
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            assert b"proxxy_sessions 0\n" in answer.read()
 
 
 def test_no_layer_has_an_env(engine: Engine, tmp_path: Path) -> None:
