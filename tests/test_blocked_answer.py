@@ -29,7 +29,8 @@ def blocked(settings: dict[str, Any], key: str, directory: Path) -> Iterator[sub
     except BlockingIOError:
         pass
     configuration = directory / "proxxy.conf"
-    configuration.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    lines = settings | {"PROXXY_STATE_DIRECTORY": directory}
+    configuration.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
     configuration.chmod(0o600)
     head = f"GET {target(seal(console(1), key))} HTTP/1.1\r\nHost: proxxy\r\nUpgrade: websocket\r\n"
     head += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -155,7 +155,7 @@ def test_draining_a_host(hosts: list[Activator], standin: StandIn, key: str) -> 
         host.wait_sessions(0, 10)
 
 
-# --- HTTP/2 -----------------------------------------------------------------------------------
+# --- browsers ---------------------------------------------------------------------------------
 
 # Opens a WebSocket in a stream of HTTP/2 (RFC 8441), as browsers do that have loaded the page over HTTP/2. Sends a
 # frame with one byte and prints the status and the first bytes that come back.
@@ -184,6 +184,13 @@ def test_console_over_http2(hosts: list[Activator], standin: StandIn, cert: Cert
         command = ["node", "-e", HTTP2_CLIENT, web.url, str(cert.ca), offered]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
         assert done.stdout == "200\n820178\n", done.stderr
+
+
+def test_plain_port_leads_to_https(hosts: list[Activator], cert: Cert) -> None:
+    with HAProxy(0, hosts=ports(hosts), cert=cert) as web:
+        with Client.connect(web.plain_port, "/console/novnc.html", {"Upgrade": "", "Host": "a"}) as client:
+            head = client.read_head()
+        assert head.status == 308 and head.headers["location"] == "https://a/console/novnc.html"
 
 
 # --- a link always reaches the same host ------------------------------------------------------

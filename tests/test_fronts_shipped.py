@@ -174,15 +174,6 @@ def test_console_over_tls(shipped: type[Nginx], behind: Activator, standin: Stan
             assert answer.status == 200
 
 
-def test_haproxy_leads_to_https(behind: Activator, shipped: type[Nginx], cert: Cert) -> None:
-    if shipped is not HAProxy:
-        pytest.skip("the other configurations do not have the plain port")
-    with HAProxy(behind.port, cert=cert) as web:
-        with Client.connect(web.plain_port, "/console/novnc.html", {"Upgrade": "", "Host": "a"}) as client:
-            head = client.read_head()
-        assert head.status == 308 and head.headers["location"] == "https://a/console/novnc.html"
-
-
 def test_console_over_the_unix_socket(
     shipped: type[Nginx], settings: dict[str, Any], standin: StandIn, key: str
 ) -> None:

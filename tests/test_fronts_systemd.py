@@ -100,7 +100,7 @@ def caddy(machine: Machine) -> list[str]:
 
 def haproxy(machine: Machine) -> list[str]:
     text = example(machine, "haproxy.cfg").replace("bind :80\n", f"bind 127.0.0.1:{PORT}\n")
-    text = re.sub(r"\n\t(bind :443|http-request redirect|server pages) .*", "", text)
+    text = re.sub(r"\n\t(bind :::80|bind :::443|bind :443|http-request redirect|server pages) .*", "", text)
     machine.path("/etc/haproxy/haproxy.cfg").write_text(text)
     return ["SocketGroup=haproxy", f"ListenStream={HAPROXY_SOCKET}"]
 

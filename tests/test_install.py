@@ -37,6 +37,7 @@ NOTED = (
     "/etc/gshadow",
     "/etc/.pwd.lock",
     "/var/lib/systemd/catalog/",
+    "/var/lib/proxxy/limits/",
     "/etc/ld.so.cache",
     "/var/log/",
     "/var/tmp/",
@@ -56,7 +57,7 @@ def machine() -> Iterator[Machine]:
 
 
 def files(machine: Machine) -> set[str]:
-    listed = machine.run(["find", *PLACES, "-xdev", "!", "-type", "d"], timeout=300).stdout.splitlines()
+    listed = machine.run(["find", *PLACES, "-xdev", "-path", "/var/tmp", "-prune", "-o", "!", "-type", "d", "-print"], timeout=300).stdout.splitlines()
     return {
         path
         for path in listed

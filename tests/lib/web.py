@@ -192,6 +192,7 @@ class HAProxy(Nginx):
             "\tuser haproxy\n\tgroup haproxy\n": "",
             "127.0.0.1:8080": f"127.0.0.1:{self._pages.port}",
             "127.0.0.1:8000": f"127.0.0.1:{self._pages.port}",
+            "bind :::": "#bind :::",
         }
         if self.cert:
             pem = self.directory / "panel.pem"

@@ -15,6 +15,7 @@ int session_main(int argc, char **argv);
 
 #include <setjmp.h>
 
+#include "tests/fuzz/session/header_model.h"
 #include "tests/fuzz/session/login_model.h"
 #include "tests/fuzz/session/payloads.h"
 #include "tests/fuzz/session/reference.h"
@@ -44,11 +45,10 @@ struct witness {
 
 static struct {
 	struct witness up, down; /* up: from the client */
-	size_t n_header;         /* bytes of the PROXY header that were read */
-	bool header_read;        /* all of it */
-	uint32_t head_end;       /* the last four bytes of the client's request head */
-	bool head_only;          /* the request is a HEAD */
-	size_t n_read;           /* bytes of the request head that were read */
+	struct header_model header;
+	uint32_t head_end; /* the last four bytes of the client's request head */
+	bool head_only;    /* the request is a HEAD */
+	size_t n_read;     /* bytes of the request head that were read */
 	char answer[ANSWER_MAX];
 	size_t n_answer;
 	bool upgraded;
@@ -79,8 +79,8 @@ static void begin_witness(void)
 	witness.down.from = witness.down.to = (struct reference){ .masked = false };
 	witness.head_end = 0;
 	witness.head_only = witness.upgraded = witness.cut = witness.pong_due = false;
-	witness.n_read = witness.n_answer = witness.ends = witness.n_header = 0;
-	witness.header_read = false;
+	witness.n_read = witness.n_answer = witness.ends = 0;
+	witness.header = (struct header_model){ .n = 0 };
 	witness.client_close = witness.upstream_close = 0;
 	witness.relaying = false;
 	witness.relaying_since = witness.own_pings = 0;
@@ -148,35 +148,17 @@ void __wrap_linger(struct endpoint *a, struct endpoint *b, int64_t deadline)
 	__real_linger(a, b, deadline);
 }
 
-/* Takes a byte of the PROXY header, if the client must send one. Nothing behind the header may be
- * read together with it. */
-static bool header_byte(void)
-{
-	struct proxy_protocol header;
-	const char *why;
-	size_t more;
-
-	if (witness.header_read || config.client_source != CLIENT_PROXY_PROTOCOL || !who.peer_is_trusted)
-		return false;
-	witness.n_header++;
-	witness.header_read =
-		proxy_protocol_parse((const char *)world.client.bytes, witness.n_header, &header, &more, &why) > 0;
-	return true;
-}
-
 PER_BYTE void witness_read(bool from_client, const uint8_t *bytes, size_t n)
 {
 	struct witness *w = from_client ? &witness.up : &witness.down;
 
 	for (size_t i = 0; i < n; i++) {
-		if (from_client && header_byte()) {
-			REQUIRE(!witness.header_read || i + 1 == n, "%zu bytes behind the header", n - i - 1);
+		if (from_client && header_model_byte(&witness.header, &config, &who, n - i - 1))
 			continue;
-		}
 		if (from_client && witness.head_end != 0x0D0A0D0A) {
 			witness.head_end = witness.head_end << 8 | bytes[i];
 			if (witness.n_read++ < 5)
-				witness.head_only = memcmp(world.client.bytes + witness.n_header, "HEAD ", 5) == 0;
+				witness.head_only = memcmp(world.client.bytes + witness.header.n, "HEAD ", 5) == 0;
 			continue;
 		}
 		switch (reference_byte(&w->from, bytes[i])) {
@@ -489,16 +471,6 @@ static void require_end(int status)
 			"%zu bytes of %zu", witness.down.n_passed, witness.down.n_due);
 }
 
-static void require_wiped(void)
-{
-	static const uint8_t nothing[CRYPTO_KEY_LEN];
-
-	REQUIRE(!payload.console.ticket[0] && !payload.console.vncticket[0] && !payload.claims.ca, "tickets are left");
-	REQUIRE(!payload.console.password[0] && !payload.console.csrf[0] && !payload.cluster.token[0],
-		"secrets are left");
-	REQUIRE(memcmp(config.keys[0].key, nothing, sizeof(nothing)) == 0, "the key is left");
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char name[] = "proxxy-conn", *argv[] = { name, NULL };
@@ -517,6 +489,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world.on = false;
 	require_end(status);
 	if (status >= 0)
-		require_wiped();
+		payloads_require_wiped(&payload, &config);
 	return 0;
 }

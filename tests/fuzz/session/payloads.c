@@ -106,6 +106,16 @@ bool payloads_log_in(size_t number)
 	return number < PAYLOADS && plains[number].login;
 }
 
+void payloads_require_wiped(const struct access *opened, const struct config *config)
+{
+	static const uint8_t nothing[CRYPTO_KEY_LEN];
+
+	REQUIRE(!opened->console.ticket[0] && !opened->console.vncticket[0] && !opened->claims.ca, "tickets are left");
+	REQUIRE(!opened->console.password[0] && !opened->console.csrf[0] && !opened->cluster.token[0],
+		"secrets are left");
+	REQUIRE(memcmp(config->keys[0].key, nothing, sizeof(nothing)) == 0, "the key is left");
+}
+
 void payloads_require_no_secret(const void *text, size_t size, const void *from_proxmox, size_t n_from_proxmox)
 {
 	static const char *const secrets[] = { TICKET_SECRET, VNCTICKET_SECRET, TOKEN_SECRET, VNC_PASSWORD,

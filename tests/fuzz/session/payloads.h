@@ -6,6 +6,7 @@
 #ifndef PROXXY_TESTS_FUZZ_PAYLOADS_H
 #define PROXXY_TESTS_FUZZ_PAYLOADS_H
 
+#include "lib/access.h"
 #include "lib/cluster.h"
 #include "lib/keys.h"
 #include "tests/fuzz/fuzz.h"
@@ -37,6 +38,9 @@ bool payloads_log_in(size_t number);
 /* Fails if text contains a secret, or a part of a payload, that Proxmox did not send: it may echo
  * what it knows in the reason of a Close. */
 void payloads_require_no_secret(const void *text, size_t size, const void *from_proxmox, size_t n_from_proxmox);
+
+/* Fails if *opened or *config still has a secret. */
+void payloads_require_wiped(const struct access *opened, const struct config *config);
 
 /* Makes *ret the cluster file "main", with the token. */
 void payloads_cluster(struct cluster *ret);
