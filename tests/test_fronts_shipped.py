@@ -219,8 +219,9 @@ def next_request(listener: socket.socket) -> bytes:
             data = b""
             while b"\r\n\r\n" not in data and (chunk := came.recv(65536)):
                 data += chunk
-        if b"GET /console/ws" in data:
-            return data
+            if b"GET /console/ws" in data:
+                return data
+            came.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_what_the_panel_gets_is_not_passed_on(shipped: type[Nginx], listener: socket.socket) -> None:

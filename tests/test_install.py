@@ -57,7 +57,8 @@ def machine() -> Iterator[Machine]:
 
 
 def files(machine: Machine) -> set[str]:
-    listed = machine.run(["find", *PLACES, "-xdev", "-path", "/var/tmp", "-prune", "-o", "!", "-type", "d", "-print"], timeout=300).stdout.splitlines()
+    search = ["find", *PLACES, "-xdev", "-path", "/var/tmp", "-prune", "-o", "!", "-type", "d", "-print"]
+    listed = machine.run(search, timeout=300).stdout.splitlines()
     return {
         path
         for path in listed

@@ -269,7 +269,7 @@ def is_listening(port: int) -> bool:
 
 def test_documented_command_for_containers(counted: Activator, standin: StandIn, key: str) -> None:
     """proxxy-listen runs proxxy-status, as in a container. It passes its environment on."""
-    match = re.search(r"^    (proxxy-listen --listen 8444 .*)$", MONITORING, re.M)
+    match = re.search(r"^ +(proxxy-listen --listen 8444 .*)$", MONITORING, re.M)
     assert match
     port = free_port()
     argv = [
