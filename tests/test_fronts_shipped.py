@@ -217,7 +217,8 @@ def next_request(listener: socket.socket) -> bytes:
         with came:
             came.settimeout(10)
             data = b""
-            while b"\r\n\r\n" not in data and (chunk := came.recv(65536)):
+            # A PROXY header of version 2 begins with an empty line too.
+            while data.find(b"\r\n\r\n", 16) < 0 and (chunk := came.recv(65536)):
                 data += chunk
             if b"GET /console/ws" in data:
                 return data
