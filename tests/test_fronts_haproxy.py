@@ -203,6 +203,7 @@ def requests(payload: str, decoy: str) -> dict[str, bytes]:
     field = {"Sec-WebSocket-Protocol": protocols(payload)}
     both = {"Sec-WebSocket-Protocol": f"xproxxy.payload.{decoy}, {protocols(payload)}"}
     behind = {"Sec-WebSocket-Protocol": f"{protocols(payload)}, xproxxy.payload.{decoy}"}
+    no_token = {"Sec-WebSocket-Protocol": f"{protocols(payload)}, x proxxy.payload.{decoy}"}
     asked: dict[str, tuple[str, dict[str, str]]] = {
         "query": (f"?payload={payload}", {}),
         "field": ("", field),
@@ -220,8 +221,11 @@ def requests(payload: str, decoy: str) -> dict[str, bytes]:
         "no value, field": ("?payload", field),
         "other query, field": (f"?x={decoy}", field),
         "decoy in the query, field": (f"?payload={decoy}", field),
+        "no value, decoy, field": (f"?payload&payload={decoy}", field),
+        "empty, decoy, field": (f"?payload=&payload={decoy}", field),
         "field after another": ("", both),
         "field before another": ("", behind),
+        "field before another that is no token": ("", no_token),
         "query and field of another": (f"?payload={payload}", {"Sec-WebSocket-Protocol": f"binary, x.{decoy}"}),
     }
     found = {name: upgrade_request(1, f"/console/ws{query}", fields) for name, (query, fields) in asked.items()}
@@ -232,6 +236,7 @@ def requests(payload: str, decoy: str) -> dict[str, bytes]:
 
 REFUSED = {
     "escaped name", "escaped name first", "decoy in the query, field", "two fields", "two, the first empty",
+    "two", "no value, decoy, field", "empty, decoy, field", "field before another that is no token",
 }  # fmt: skip
 
 
