@@ -76,7 +76,7 @@ static int on_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	const char *status;
 
 	(void)error;
-	if (read_answer(m, entry, 's', &status) > 0)
+	if (read_answer(m, entry, 's', (void *)&status) > 0)
 		entry->status = strdup(status);
 	return 0;
 }
