@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -37,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kind", choices=KINDS, help="only the tests of that kind (lib/schedule.py)")
     for option, meaning in OPTIONS.items():
         parser.addoption(option, type=Path, metavar="FILE", help=meaning)
+
+
+def pytest_configure() -> None:
+    """What the tests start inherits ignored signals. Under nohup(1) or in the background, nothing would end by them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)
