@@ -95,7 +95,8 @@ class Engine:
         return done
 
     def import_debian(self) -> None:
-        """Imports Debian under the name of its slim image, and runs it once. Raises Unable if that fails."""
+        """Imports Debian under the name of its slim image. Runs it once, and builds on it once. Raises Unable if that
+        fails."""
         if not CACHE.exists() or time.time() - CACHE.stat().st_mtime > CACHE_SECONDS:
             self._make_debian()
         self.podman("import", str(CACHE), DEBIAN)
@@ -104,6 +105,13 @@ class Engine:
                 pass
         except AssertionError as error:
             raise Unable(f"podman cannot run a container: {error}") from error
+        probe = self.folder / "probe"
+        probe.mkdir()
+        (probe / "Dockerfile").write_text(f"FROM {DEBIAN}\nRUN apt-get update\n")
+        try:
+            self.build(probe / "Dockerfile", "probe", probe)
+        except AssertionError as error:
+            raise Unable(f"buildah cannot build an image with packages: {error}") from error
 
     def _make_debian(self) -> None:
         root = self.folder / "root"
