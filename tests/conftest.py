@@ -40,8 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addoption(option, type=Path, metavar="FILE", help=meaning)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """What the tests start inherits ignored signals. Under nohup(1) or in the background, nothing would end by them."""
+    if hasattr(config, "workerinput"):  # pytest-xdist: it inherits them too, from a process that has done this
+        return
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
