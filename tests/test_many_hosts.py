@@ -218,6 +218,7 @@ def test_link_opens_one_console_on_hosts_with_a_store(sharing: Site) -> None:
         link = sharing.link(jti=f"once-{n}")
         answers = statuses(sharing, link)
         assert sorted(answers)[0] == 101 and sorted(answers)[1] >= 400, answers
+        sharing.host_of(link.vmid)  # waits for it
         assert [bool(host.opened(link.vmid)) for host in sharing.hosts].count(True) == 1
 
 

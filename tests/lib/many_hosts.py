@@ -243,8 +243,10 @@ class Site:
         return Link(vmid, seal_jwe(console, self._key, **claims))
 
     def host_of(self, vmid: int) -> Host:
-        """Returns the host whose log says that it began the session with that guest."""
-        found = [host for host in self.hosts if host.opened(vmid)]
+        """Returns the host whose log says that it began the session with that guest. The line comes after the 101."""
+        found = wait_for(
+            lambda: [host for host in self.hosts if host.opened(vmid)], 10, f"guest {vmid}: no host began a session"
+        )
         assert len(found) == 1, f"guest {vmid}: {[host.name for host in found]}"
         return found[0]
 
