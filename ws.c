@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
+#include "lib/big_endian.h"
 #include "lib/error.h"
 
 #define KEY_BYTES 16
@@ -51,15 +52,6 @@ int ws_accept(const char *key, char ret_accept[WS_ACCEPT_LEN + 1])
 		return ERR_SYSTEM;
 	EVP_EncodeBlock((unsigned char *)ret_accept, digest, sizeof(digest));
 	return OK;
-}
-
-static uint64_t read_be(const uint8_t *p, size_t n)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < n; i++)
-		value = value << 8 | p[i];
-	return value;
 }
 
 static void write_be(uint8_t *p, uint64_t value, size_t n)
@@ -119,7 +111,7 @@ int ws_parse_header(const uint8_t *buf, size_t len, enum ws_sender sender, struc
 	extended = length7 < 126 ? 0 : length7 == 126 ? 2 : 8;
 	if (len < 2 + extended)
 		return 0;
-	h.length = extended ? read_be(buf + 2, extended) : length7;
+	h.length = extended ? big_endian(buf + 2, extended) : length7;
 	if (extended_size(h.length) != extended)
 		return violation(sender, ret_why, "length not in its shortest form");
 	if (h.length > INT64_MAX)
@@ -211,7 +203,7 @@ int ws_parse_close(const struct ws_control *close, enum ws_sender sender, int *r
 	}
 	if (close->length == 1)
 		return protocol;
-	code = (int)read_be(close->payload, 2);
+	code = (int)big_endian(close->payload, 2);
 	if (!close_code_valid(code))
 		return protocol;
 	len = close->length - 2;

@@ -38,14 +38,12 @@ struct walk {
 /* Parses a port of 1 to 5 digits. */
 static bool parse_port(struct slice s, int *ret_port)
 {
-	int port = 0;
+	unsigned port;
 
-	if (s.len == 0 || s.len > 5 || !slice_is_digits(s))
+	if (!slice_number(s, PORT_MAX, &port))
 		return false;
-	for (size_t i = 0; i < s.len; i++)
-		port = port * 10 + (s.at[i] - '0');
-	*ret_port = port;
-	return port <= PORT_MAX;
+	*ret_port = (int)port;
+	return true;
 }
 
 /* True for "_" and letters, digits, dots, underscores and hyphens (RFC 7239 section 6.3). */

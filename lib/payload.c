@@ -22,14 +22,7 @@ static uint16_t parse_port(const char *s, size_t len)
 {
 	unsigned port = 0;
 
-	if (len == 0 || len > 5)
-		return 0;
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] < '0' || s[i] > '9')
-			return 0;
-		port = port * 10 + (unsigned)(s[i] - '0');
-	}
-	return port <= UINT16_MAX ? (uint16_t)port : 0;
+	return slice_number((struct slice){ s, len }, UINT16_MAX, &port) ? (uint16_t)port : 0;
 }
 
 int payload_parse_host(const char *text, struct console *ret_console)

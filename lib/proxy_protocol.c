@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/big_endian.h"
 #include "lib/error.h"
 #include "lib/host.h"
 #include "lib/slice.h"
@@ -66,12 +67,10 @@ static bool parse_port(struct slice word, uint16_t *ret_port)
 {
 	unsigned port = 0;
 
-	if (word.len == 0 || word.len > 5 || !slice_is_digits(word) || (word.len > 1 && word.at[0] == '0'))
+	if ((word.len > 1 && word.at[0] == '0') || !slice_number(word, PORT_MAX, &port))
 		return false;
-	for (size_t i = 0; i < word.len; i++)
-		port = port * 10 + (unsigned)(word.at[i] - '0');
 	*ret_port = (uint16_t)port;
-	return port <= PORT_MAX;
+	return true;
 }
 
 /* Parses a line behind its "PROXY ", without its CRLF. Returns NULL, or what is wrong. */
@@ -159,7 +158,7 @@ static const char *parse_addresses(const uint8_t *head, size_t size, struct prox
 	/* The source's address, the destination's, the source's port, the destination's. */
 	host_write_address(family == FAMILY_INET ? AF_INET : AF_INET6, addresses, ret->address);
 	addresses += needed[family] - 4;
-	ret->port = (uint16_t)(addresses[0] << 8 | addresses[1]);
+	ret->port = (uint16_t)big_endian(addresses, 2);
 	ret->who = PROXY_PROTOCOL_ADDRESS;
 	return NULL;
 }
@@ -178,7 +177,7 @@ static int parse_binary(const char *buf, size_t len, struct proxy_protocol *ret,
 		*ret_more = len < SHORTEST ? SHORTEST - len : BINARY_HEAD - len;
 		return 0;
 	}
-	size = BINARY_HEAD + ((size_t)head[14] << 8 | head[15]);
+	size = BINARY_HEAD + (size_t)big_endian(head + 14, 2);
 	if (size > PROXY_PROTOCOL_MAX)
 		return fail(ret_why, "it is longer than 4096 bytes");
 	if (len < size) {

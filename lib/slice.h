@@ -44,6 +44,22 @@ static inline bool slice_is_digits(struct slice s)
 	return true;
 }
 
+/* Parses a decimal number without sign, of at most five digits. Returns false if s is none, or is
+ * above max. */
+static inline bool slice_number(struct slice s, unsigned max, unsigned *ret)
+{
+	unsigned value = 0;
+
+	if (s.len == 0 || s.len > 5 || !slice_is_digits(s))
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		value = value * 10 + (unsigned)(s.at[i] - '0');
+	if (value > max)
+		return false;
+	*ret = value;
+	return true;
+}
+
 /* Returns 3 if text[0..len) begins with the byte order mark that some editors put at the start of a
  * UTF-8 file, else 0. */
 static inline size_t byte_order_mark_len(const char *text, size_t len)

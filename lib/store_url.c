@@ -58,20 +58,6 @@ static bool decode(struct slice s, char *out, size_t size)
 	return true;
 }
 
-/* Parses a number without sign of at most five digits. Returns false if it is none, or above
- * max. */
-static bool parse_number(struct slice s, unsigned max, unsigned *ret)
-{
-	unsigned value = 0;
-
-	if (s.len == 0 || s.len > 5 || !slice_is_digits(s))
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		value = value * 10 + (unsigned)(s.at[i] - '0');
-	*ret = value;
-	return value <= max;
-}
-
 /* Parses "user", "user:password" or ":password". */
 static bool parse_account(struct slice account, struct store_url *url)
 {
@@ -118,7 +104,7 @@ static bool parse_host(struct slice authority, struct store_url *url)
 	} else {
 		host = cut(&port, ":");
 	}
-	if (port.at && (!parse_number(port, UINT16_MAX, &number) || number == 0))
+	if (port.at && (!slice_number(port, UINT16_MAX, &number) || number == 0))
 		return false;
 	url->port = (uint16_t)number;
 	if (!copy(host, url->host, sizeof(url->host)))
@@ -148,7 +134,7 @@ static bool parse_tcp(struct slice rest, struct store_url *url)
 
 	if (!take_account(&authority, url) || !parse_host(authority, url) || !parse_query(query, "ca", &value))
 		return false;
-	if (path.len > 0 && !parse_number(path, STORE_DATABASE_MAX, &url->database))
+	if (path.len > 0 && !slice_number(path, STORE_DATABASE_MAX, &url->database))
 		return false;
 	return !value.at || (url->tls && decode(value, url->ca_file, sizeof(url->ca_file)) && url->ca_file[0] == '/');
 }
@@ -168,7 +154,7 @@ static bool parse_unix(struct slice rest, struct store_url *url)
 		return false;
 	if (!decode(path, url->path, sizeof(url->path)) || !parse_query(query, "db", &value))
 		return false;
-	return !value.at || parse_number(value, STORE_DATABASE_MAX, &url->database);
+	return !value.at || slice_number(value, STORE_DATABASE_MAX, &url->database);
 }
 
 static bool parse(const char *text, struct store_url *url)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/big_endian.h"
 #include "lib/error.h"
 #include "session/rates.h"
 #include "session/slots.h"
@@ -55,15 +56,6 @@ static int hash(enum kind kind, const char *text, size_t len, uint64_t *ret_key)
 	return OK;
 }
 
-static uint64_t number(const uint8_t *bytes, size_t n)
-{
-	uint64_t x = 0;
-
-	for (size_t i = 0; i < n; i++)
-		x = x << 8 | bytes[i];
-	return x;
-}
-
 uint64_t limits_client_key(const char *address)
 {
 	/* IPv4-mapped addresses, and those that a translator in front makes (RFC 6052). */
@@ -73,13 +65,13 @@ uint64_t limits_client_key(const char *address)
 	uint8_t bytes[16];
 
 	if (inet_pton(AF_INET, address, bytes) == 1)
-		return ipv4 | number(bytes, 4);
+		return ipv4 | big_endian(bytes, 4);
 	if (inet_pton(AF_INET6, address, bytes) != 1)
 		return 0;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (memcmp(bytes, prefixes[i], sizeof(prefixes[i])) == 0)
-			return ipv4 | number(bytes + 12, 4);
-	return number(bytes, 8);
+			return ipv4 | big_endian(bytes + 12, 4);
+	return big_endian(bytes, 8);
 }
 
 /* --- the files ---------------------------------------------------------------------------- */

@@ -15,6 +15,8 @@
 #include <openssl/des.h>
 #include <string.h>
 
+#include "lib/big_endian.h"
+
 /* The message that is expected. */
 enum step {
 	ENDED, /* none: done, or an error */
@@ -68,11 +70,6 @@ static void send_byte(struct output *o, enum rfb_peer to, uint8_t byte)
 static void send_u32(struct output *o, enum rfb_peer to, uint8_t value)
 {
 	send_bytes(o, to, (const uint8_t[4]){ 0, 0, 0, value }, 4);
-}
-
-static uint32_t read_u32(const uint8_t bytes[4])
-{
-	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
 static int expect(struct rfb *r, enum step step, size_t size)
@@ -153,7 +150,7 @@ static int refused(struct rfb *r, const char *why)
 
 static int on_server_type(struct rfb *r, struct output *o, const char **ret_why)
 {
-	switch (read_u32(r->message)) {
+	switch ((uint32_t)big_endian(r->message, 4)) {
 	case TYPE_INVALID:
 		return refused(r, "the console refused the connection");
 	case TYPE_NONE:
@@ -234,7 +231,7 @@ static int on_server_challenge(struct rfb *r, struct output *o)
 
 static int on_server_result(struct rfb *r, struct output *o, const char **ret_why)
 {
-	switch (read_u32(r->message)) {
+	switch ((uint32_t)big_endian(r->message, 4)) {
 	case RESULT_OK:
 		return greet_client(r, o);
 	case RESULT_FAILED:
@@ -284,7 +281,7 @@ static int on_client_choice(struct rfb *r, struct output *o, const char **ret_wh
 /* The message that was expected is complete. */
 static int on_message(struct rfb *r, struct output *o, const char **ret_why)
 {
-	const uint32_t number = read_u32(r->message);
+	const uint32_t number = (uint32_t)big_endian(r->message, 4);
 
 	switch ((enum step)r->step) {
 	case SERVER_VERSION:
