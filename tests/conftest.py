@@ -16,7 +16,13 @@ from _pytest.terminal import TerminalReporter
 sys.path.insert(0, str(Path(__file__).parent))
 # Failed assertions in these modules show their values, as in a test file.
 pytest.register_assert_rewrite(
-    "lib.console_pages", "lib.element_page", "lib.framed_pages", "lib.live_pages", "lib.rfc6455", "lib.url_pages"
+    "lib.console_pages",
+    "lib.element_page",
+    "lib.framed_pages",
+    "lib.live_pages",
+    "lib.rfc6455",
+    "lib.url_pages",
+    "lib.shared_store",
 )
 
 from lib.activator import Activator, Xinetd  # noqa: E402

@@ -8,30 +8,17 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterator
 
 import pytest
 from conftest import ECHO
 from lib.answers import ask, echoes, refusal, told_in_close
 from lib.payload import seal_jwe
 from lib.process import free_port, wait_for
-from lib.redis_server import RedisServer, installed
+from lib.redis_server import RedisServer
 from lib.shared_store import FAILED, USED, Machines
-from lib.standin import StandIn
 
 
-@pytest.fixture(scope="module", params=installed() or ["redis-server"])
-def store(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with RedisServer(program=request.param) as store:
-        yield store
-
-
-@pytest.fixture
-def machines(settings: dict[str, Any], standin: StandIn, key: str) -> Iterator[Machines]:
-    machines = Machines(settings, standin, key)
-    with machines.stack:
-        yield machines
-
+pytest_plugins = ("lib.shared_store",)
 
 # --- single use across machines -------------------------------------------------------------------
 

@@ -8,18 +8,16 @@ import re
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
-import pytest
 from conftest import ECHO
 from lib.activator import Activator, binary
 from lib.answers import ask, echoes, refusal
 from lib.certs import Authority
 from lib.payload import seal_jwe, target
 from lib.process import free_port, memory, wait_for
-from lib.redis_server import RedisServer, installed
+from lib.redis_server import RedisServer
 from lib.shared_store import FAILED, USED, Machines, secure
-from lib.standin import StandIn
 from lib.wire import BINARY, Client
 
 PASSWORD = "pass word:@/%&"  # every character that a URL must escape
@@ -27,18 +25,7 @@ ESCAPED = "pass%20word%3A%40%2F%25%26"
 MANUAL = Path(__file__).parents[1] / "man" / "proxxy.conf.5"
 
 
-@pytest.fixture(scope="module", params=installed() or ["redis-server"])
-def store(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with RedisServer(program=request.param) as store:
-        yield store
-
-
-@pytest.fixture
-def machines(settings: dict[str, Any], standin: StandIn, key: str) -> Iterator[Machines]:
-    machines = Machines(settings, standin, key)
-    with machines.stack:
-        yield machines
-
+pytest_plugins = ("lib.shared_store",)
 
 # --- access ---------------------------------------------------------------------------------------
 

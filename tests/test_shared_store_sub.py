@@ -7,30 +7,17 @@ import os
 import re
 import signal
 import time
-from typing import Any, Iterator
 
 import pytest
 from lib.answers import echoes, refusal
 from lib.certs import Authority
 from lib.process import wait_for
-from lib.redis_server import RedisServer, installed
+from lib.redis_server import RedisServer
 from lib.shared_store import USED, Consoles, Machines, entry_of_alice, secure
-from lib.standin import StandIn
 from lib.wire import BINARY
 
 
-@pytest.fixture(scope="module", params=installed() or ["redis-server"])
-def store(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with RedisServer(program=request.param) as store:
-        yield store
-
-
-@pytest.fixture
-def machines(settings: dict[str, Any], standin: StandIn, key: str) -> Iterator[Machines]:
-    machines = Machines(settings, standin, key)
-    with machines.stack:
-        yield machines
-
+pytest_plugins = ("lib.shared_store",)
 
 # --- sessions of a sub on all machines ------------------------------------------------------------
 

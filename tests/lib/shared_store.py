@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several machines with proxxy that share a store, and consoles on them."""
+"""Several machines with proxxy that share a store, and consoles on them; with the fixtures of their tests."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Iterator
+
+import pytest
 
 from .activator import Activator
 from .certs import Authority
 from .payload import seal_jwe, target
 from .process import free_port
-from .redis_server import RedisServer
+from .redis_server import RedisServer, installed
 from .standin import StandIn
 from .wire import BINARY, Client
 
@@ -33,6 +35,19 @@ class Machines:
 
     def payload(self, jti: str, **claims: Any) -> str:
         return seal_jwe(self.standin.console("qemu", GUEST), self.key, jti=jti, **claims)
+
+
+@pytest.fixture(scope="module", params=installed() or ["redis-server"])
+def store(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with RedisServer(program=request.param) as store:
+        yield store
+
+
+@pytest.fixture
+def machines(settings: dict[str, Any], standin: StandIn, key: str) -> Iterator[Machines]:
+    machines = Machines(settings, standin, key)
+    with machines.stack:
+        yield machines
 
 
 def secure(authority: Authority, *options: str) -> RedisServer:
