@@ -29,7 +29,11 @@ CATALOGDIR ?= $(PREFIX)/lib/systemd/catalog
 
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
-PACKAGES := openssl libsystemd json-c libseccomp libcurl
+PACKAGES := openssl libsystemd json-c libcurl
+# Of the machine that builds: the compiler of programs that run during the build, and the libraries of those.
+BUILD_CC ?= cc
+BUILD_PKG_CONFIG ?= pkg-config
+BUILD_PACKAGES := libseccomp
 
 # Stop before compiling if a library is missing. The goals excluded here compile nothing, or install
 # missing packages first.
@@ -40,7 +44,8 @@ ifneq ($(GOALS),)
 	tests/install-packages build)
   endif
   MISSING := $(strip $(foreach package,$(PACKAGES) $(if $(filter unit check-quick,$(GOALS)),cmocka),\
-	$(shell $(PKG_CONFIG) --exists $(package) || echo $(package))))
+	$(shell $(PKG_CONFIG) --exists $(package) || echo $(package))) $(foreach package,$(BUILD_PACKAGES),\
+	$(shell $(BUILD_PKG_CONFIG) --exists $(package) || echo $(package))))
   ifneq ($(MISSING),)
     $(error $(PKG_CONFIG) does not find: $(MISSING). On Debian and Ubuntu, this installs what a build needs: \
 	tests/install-packages build$(if $(filter cmocka,$(MISSING)), test))
@@ -89,7 +94,7 @@ LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 # others). The other programs stay as they are: libsystemd has no archive, and libcurl needs the shared OpenSSL.
 ifeq ($(STATIC),1)
   $(BUILD)/proxxy-conn: LIBS = -Wl,-Bstatic -Wl,--gc-sections \
-	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c libseccomp) -Wl,-Bdynamic
+	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c) -Wl,-Bdynamic
 endif
 
 # Which folder belongs to which program. lib/ is shared, and so are crypto.c and ws.c. lib/command.c and lib/curl_*.c
@@ -133,6 +138,19 @@ $(BUILD)/status/page_files.h: $(PAGE_FILES) Makefile
 		$(call as_hash,PAGE_STYLE_HASH,status/page/style.css); \
 		$(call as_hash,PAGE_SCRIPT_HASH,status/page/script.js); } > $@
 $(BUILD)/status/page.o: $(BUILD)/status/page_files.h
+
+# The system call filters, compiled by libseccomp for the processor that $(CC) compiles for.
+MAKE_FILTERS := $(wildcard filter/*.c)
+$(BUILD)/filter/make_filters: $(MAKE_FILTERS) $(wildcard filter/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo '  BUILDCC $@'
+	@$(BUILD_CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 $(WARNINGS) -o $@ $(MAKE_FILTERS) \
+		$(shell $(BUILD_PKG_CONFIG) --cflags --libs $(BUILD_PACKAGES))
+$(BUILD)/filter/filters.h: $(BUILD)/filter/make_filters
+	@echo '  FILTERS $@'
+	@$< $$($(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -E -dM filter/architecture.h | \
+		sed -n 's/^#define FILTER_ARCHITECTURE "\(.*\)"/\1/p') > $@
+$(BUILD)/session/seccomp_filter.o: $(BUILD)/filter/filters.h
 
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
@@ -232,10 +250,10 @@ endif
 
 # clang's JSON compilation database, in which editors and clang-tidy look up a file's flags. The file is
 # written again only if it changed.
-SOURCES := $(sort $(wildcard *.c $(foreach folder,lib listen session status url setup bench tests tests/unit \
+SOURCES := $(sort $(wildcard *.c $(foreach folder,filter lib listen session status url setup bench tests tests/unit \
 	tests/unit/* tests/fuzz tests/fuzz/* tests/interop,$(folder)/*.c)))
 .PHONY: lint format compile_commands.json
-compile_commands.json: $(BUILD)/status/page_files.h
+compile_commands.json: $(BUILD)/status/page_files.h $(BUILD)/filter/filters.h
 	@mkdir -p $(BUILD)
 	@options=$$(printf '%s\n' $(CC) $(ALL_CPPFLAGS) $(filter-out -Werror,$(ALL_CFLAGS)) | \
 		sed 's/["\\]/\\&/g; s/.*/"&",/' | tr '\n' ' '); separator='['; \
@@ -323,5 +341,5 @@ include bench/rules.mk
 include tests/fuzz/rules.mk
 # A header that was moved or deleted must not stop a build in an older build folder.
 %.h: ;
--include $(wildcard $(foreach folder,. lib session listen url setup status unit $(addprefix unit/,lib session status) \
-	bench,$(BUILD)/$(folder)/*.d))
+-include $(wildcard $(foreach folder,. filter lib session listen url setup status unit \
+	$(addprefix unit/,lib session status) bench,$(BUILD)/$(folder)/*.d))

@@ -17,13 +17,14 @@ LAYERS = {
     "ws.": SHARED,
     "proxxy-conn.c": (*SHARED, "session/"),
     "session/": (*SHARED, "session/"),
+    "filter/": ("filter/",),
     "listen/": ("listen/",),
     "url/": (*SHARED, "url/"),
     "setup/": (*SHARED, "setup/"),
     "status/": (*SHARED, "status/"),
     "bench/": (*SHARED, "bench/"),
     "tests/fuzz/session/": (*SHARED, "session/", "tests/fuzz/", "proxxy-conn.c"),
-    "tests/": (*SHARED, "session/", "url/", "status/", "tests/"),
+    "tests/": (*SHARED, "filter/", "session/", "url/", "status/", "tests/"),
 }
 
 
