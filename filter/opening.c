@@ -31,9 +31,8 @@ static const int allowed[] = {
 	/* waiting */
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(select), SCMP_SYS(_newselect),
 	SCMP_SYS(pselect6), SCMP_SYS(pselect6_time64), SCMP_SYS(epoll_create), SCMP_SYS(epoll_create1),
-	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(timerfd_create),
-	SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_settime64), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(clock_nanosleep_time64),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_nanosleep_time64),
 	/* connections, which socket() limits to some families; nobody listens */
 	SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
 	SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(send), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
@@ -135,6 +134,15 @@ static int add_process(scmp_filter_ctx filter, const struct filter_target *targe
  * others. Of IP, only TCP and UDP. */
 static int add_sockets(scmp_filter_ctx filter, const struct filter_target *target)
 {
+	/* All families but AF_UNIX (1), AF_INET (2), AF_INET6 (10) and AF_NETLINK (16). */
+	const struct scmp_arg_cmp others[] = {
+		SCMP_A0(SCMP_CMP_EQ, 3, 0),
+		SCMP_A0(SCMP_CMP_MASKED_EQ, ~3ULL, 4), /* to 7 */
+		SCMP_A0(SCMP_CMP_MASKED_EQ, ~1ULL, 8),
+		SCMP_A0(SCMP_CMP_EQ, 11, 0),
+		SCMP_A0(SCMP_CMP_MASKED_EQ, ~3ULL, 12),
+		SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0),
+	};
 	int rc = 0;
 
 	/* As in relaying.c: i386's socketcall() has its arguments in memory. */
@@ -150,12 +158,8 @@ static int add_sockets(scmp_filter_ctx filter, const struct filter_target *targe
 			       SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0));
 	rc |= allow_if(filter, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
 	/* A kernel without a family answers the same; libraries expect it. */
-	for (scmp_datum_t family = AF_UNIX; family < AF_NETLINK; family++)
-		if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
-			rc |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-					       SCMP_A0(SCMP_CMP_EQ, family, 0));
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-			       SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
+	for (size_t i = 0; i < COUNT(others); i++)
+		rc |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, others[i]);
 	return rc;
 }
 
@@ -163,8 +167,7 @@ static int add_sockets(scmp_filter_ctx filter, const struct filter_target *targe
 static int add_ioctl(scmp_filter_ctx filter)
 {
 	static const scmp_datum_t requests[] = {
-		FIONREAD,     SIOCOUTQ,     FIONBIO,	TCGETS,	       SIOCGIFNAME,    SIOCGIFINDEX,
-		SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK,
+		FIONREAD, SIOCOUTQ, FIONBIO, TCGETS, SIOCGIFNAME, SIOCGIFINDEX, SIOCGIFCONF, SIOCGIFFLAGS,
 	};
 	int rc = 0;
 

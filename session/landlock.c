@@ -10,9 +10,11 @@
 #include <linux/landlock.h>
 #include <openssl/crypto.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,10 +54,10 @@ static const struct {
 	{ "/opt", READ },
 	{ "/nix/store", READ },
 	{ "/gnu/store", READ },
-	/* What /etc/resolv.conf links to, nscd, secrets of containers. */
+	/* What /etc/resolv.conf is a link to, nscd, secrets of containers. */
 	{ "/run", READ },
 	{ "/proc", READ_FILE },
-	/* Links to anywhere. */
+	/* These may be links to anywhere. */
 	{ "/etc/resolv.conf", READ_FILE },
 	{ "/etc/hosts", READ_FILE },
 	{ "/etc/nsswitch.conf", READ_FILE },
@@ -106,6 +108,38 @@ static void allow(int ruleset, const char *path, uint64_t rights)
 	close(rule.parent_fd);
 }
 
+/* True if other rules allow path anyway: it is a link to /usr or /run, or it is in /etc and no
+ * link. A rule takes longer than this. */
+static bool is_covered(const char *path)
+{
+	char target[64], *at = target;
+	const ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return errno == EINVAL && strncmp(path, "/etc/", 5) == 0;
+	target[n] = '\0';
+	while (strncmp(at, "../", 3) == 0)
+		at += 3;
+	at += *at == '/';
+	return strncmp(at, "usr/", 4) == 0 || strncmp(at, "run/", 4) == 0;
+}
+
+/* Allows to read the libraries in the directories that the environment names. */
+static void allow_libraries(int ruleset)
+{
+	const char *at = getenv("LD_LIBRARY_PATH");
+	char path[SETTINGS_PATH_MAX];
+
+	for (size_t len; at && *at; at += len + (at[len] != '\0')) {
+		len = strcspn(at, ":;");
+		if (len == 0 || len >= sizeof(path))
+			continue;
+		memcpy(path, at, len);
+		path[len] = '\0';
+		allow(ruleset, path, READ);
+	}
+}
+
 /* Allows to read a cluster file, which may be a link, and the file of CAs that it names. */
 static int allow_cluster(void *ruleset, const char *path)
 {
@@ -153,9 +187,13 @@ void landlock_enter_opening(const struct config *config)
 	if (ruleset < 0)
 		return;
 	for (size_t i = 0; i < COUNT(usual); i++)
-		allow(ruleset, usual[i].path, usual[i].rights);
-	allow(ruleset, X509_get_default_cert_dir(), READ);
-	allow(ruleset, config->ca_file, READ_FILE);
+		if (!is_covered(usual[i].path))
+			allow(ruleset, usual[i].path, usual[i].rights);
+	allow_libraries(ruleset);
+	if (*config->ca_file)
+		allow(ruleset, config->ca_file, READ_FILE);
+	else
+		allow(ruleset, X509_get_default_cert_dir(), READ);
 	allow(ruleset, config->state_directory, WRITE);
 	if (credentials)
 		allow(ruleset, credentials, READ);
