@@ -43,9 +43,9 @@ ifneq ($(GOALS),)
     $(error $(PKG_CONFIG) is missing. On Debian and Ubuntu, this installs what a build needs: \
 	tests/install-packages build)
   endif
-  MISSING := $(strip $(foreach package,$(PACKAGES) $(if $(filter unit check-quick,$(GOALS)),cmocka),\
-	$(shell $(PKG_CONFIG) --exists $(package) || echo $(package))) $(foreach package,$(BUILD_PACKAGES),\
-	$(shell $(BUILD_PKG_CONFIG) --exists $(package) || echo $(package))))
+  missing = $(foreach package,$(2),$(shell $(1) --exists $(package) || echo $(package)))
+  MISSING := $(strip $(call missing,$(BUILD_PKG_CONFIG),$(BUILD_PACKAGES)) \
+	$(call missing,$(PKG_CONFIG),$(PACKAGES) $(if $(filter unit check-quick,$(GOALS)),cmocka)))
   ifneq ($(MISSING),)
     $(error $(PKG_CONFIG) does not find: $(MISSING). On Debian and Ubuntu, this installs what a build needs: \
 	tests/install-packages build$(if $(filter cmocka,$(MISSING)), test))
@@ -151,6 +151,7 @@ $(BUILD)/filter/filters.h: $(BUILD)/filter/make_filters
 	@$< $$($(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -E -dM filter/architecture.h | \
 		sed -n 's/^#define FILTER_ARCHITECTURE "\(.*\)"/\1/p') > $@
 $(BUILD)/session/seccomp_filter.o: $(BUILD)/filter/filters.h
+.SECONDARY: $(MAKE_FILTERS:%.c=$(BUILD)/%.o)
 
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
@@ -158,7 +159,10 @@ unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters ses
 	session/limits session/rates session/replay session/rfb session/sealed session/slots session/store_protocol \
 	session/store_words status/origin status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
-	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
+	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)) \
+	$(if $(filter session/test_seccomp_filter,$(1)),session/seccomp_filter \
+		$(addprefix filter/,opening relaying target)))
+$(BUILD)/unit/session/test_seccomp_filter: LIBS += -lseccomp
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)

@@ -454,14 +454,15 @@ def test_every_unit_is_installed() -> None:
 
 
 DEVELOPMENT = {  # pkg-config's name: Debian's package
-    "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "json-c": "libjson-c-dev", "libseccomp": "libseccomp-dev",
-    "libcurl": "libcurl4-openssl-dev",
+    "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "json-c": "libjson-c-dev",
+    "libcurl": "libcurl4-openssl-dev", "libseccomp": "libseccomp-dev",
 }  # fmt: skip
 
 
 def test_image_has_the_libraries_of_proxxy_conn() -> None:
     dockerfile = read("deploy/Dockerfile")
     libraries = value_of(r"PACKAGES='(.*?)'", dockerfile).split()
+    libraries += value_of(r"^BUILD_PACKAGES := (.*)$", read("Makefile")).split()
     assert libraries and [DEVELOPMENT[name] for name in libraries if DEVELOPMENT[name] not in dockerfile.split()] == []
 
 
@@ -473,10 +474,18 @@ def test_hiredis_is_installed_for_a_build(file: str) -> None:
 
 @pytest.mark.parametrize("file", ["debian/control", "tests/install-packages"])
 def test_every_library_is_installed_for_a_build(file: str) -> None:
-    libraries = value_of(r"^PACKAGES := (.*)$", read("Makefile")).split()
-    assert libraries == list(DEVELOPMENT)
-    words = re.split(r"[\s,'=]+", read(file))
+    libraries = [value_of(rf"^{name} := (.*)$", read("Makefile")) for name in ("PACKAGES", "BUILD_PACKAGES")]
+    assert " ".join(libraries).split() == list(DEVELOPMENT)
+    words = re.split(r"[\s,'=]+", read(file).replace(":native", ""))
     assert [name for name in DEVELOPMENT.values() if name not in words] == []
+
+
+def test_every_constant_of_the_filters_is_compared_with_the_targets() -> None:
+    """make_filters may run on a machine with other values than those of the processor that it makes filters for."""
+    found = re.findall(r"\b[A-Z][A-Z0-9_]+\b", code("filter/opening.c", "filter/relaying.c", "filter/rules.h"))
+    used = {name for name in found if not name.startswith(("SCMP_", "FILTER_", "PROXXY_")) and name != "COUNT"}
+    values = code("filter/values.h").partition("#define FILTER_VALUES(value)")[2]
+    assert used and used == set(re.findall(r"\bvalue\((\w+)\)", values))
 
 
 def test_every_example_is_in_the_package_and_documented() -> None:

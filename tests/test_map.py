@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from lib.activator import TREE
 
-PROGRAMS = (".", "lib", "listen", "session", "setup", "status", "url")
-FOLDERS = "bench|console|debian|deploy|docs|examples|lib|listen|man|session|setup|status|tests|url"
+PROGRAMS = (".", "filter", "lib", "listen", "session", "setup", "status", "url")
+FOLDERS = "bench|console|debian|deploy|docs|examples|filter|lib|listen|man|session|setup|status|tests|url"
 DOCUMENTS = [path for pattern in ("*.md", "*/*.md") for path in sorted(TREE.glob(pattern))]
 MAP = (TREE / "HACKING.md").read_text()
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
@@ -35,7 +35,8 @@ def files_of(rows: str) -> list[str]:
 
 def test_each_source_file_is_in_the_map_once() -> None:
     sources = {str(path.relative_to(TREE)) for folder in PROGRAMS for path in (TREE / folder).glob("*.c")}
-    alone = {str(path.relative_to(TREE)) for path in (TREE / "lib").glob("*.h") if not path.with_suffix(".c").exists()}
+    headers = [path for folder in ("filter", "lib") for path in (TREE / folder).glob("*.h")]
+    alone = {str(path.relative_to(TREE)) for path in headers if not path.with_suffix(".c").exists()}
     listed = [name for rows in sections().values() for name in files_of(rows)]
     assert len(sources) > 35
     assert (sources | alone) - set(listed) == set(), "not in the map"
@@ -58,6 +59,7 @@ def test_each_file_stands_under_its_programs() -> None:
     assert set(files["proxxy-url and proxxy-setup"]) == found
     for program, folder in (
         ("proxxy-conn", "session"),
+        ("make_filters", "filter"),
         ("proxxy-url", "url"),
         ("proxxy-setup", "setup"),
         ("proxxy-listen", "listen"),

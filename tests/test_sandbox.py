@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import socket
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 from conftest import ECHO, console
-from lib.activator import TREE, Activator, Xinetd
+from lib.activator import TREE, Activator, Xinetd, binary
 from lib.make import make
 from lib.payload import seal, seal_jwe, target
 from lib.process import memory, wait_for
@@ -95,6 +96,14 @@ def test_attempt_would_succeed_without_the_sandbox(
     environment = {"PROXXY_BREAKIN": name, "PROXXY_BREAKIN_OUTSIDE": "1"}
     with Activator(settings, program=breakin, environment=environment) as proxxy:
         assert attempt(standin, key, proxxy) == "done"
+
+
+def test_program_has_the_filters_of_its_build() -> None:
+    """A unit test asks these filters about every system call (tests/unit/session/test_seccomp_filter.c)."""
+    header = (binary().parent / "filter" / "filters.h").read_text()
+    instructions = re.findall(r"\{ (0x\w+), +(\d+), +(\d+), (0x\w+) \}", header)
+    code = b"".join(struct.pack("=HBBI", *(int(number, 0) for number in found)) for found in instructions)
+    assert len(instructions) > 100 and code in binary().read_bytes()
 
 
 # --- the first sandbox -----------------------------------------------------------------------
