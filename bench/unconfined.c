@@ -3,7 +3,7 @@
  * Linked with proxxy-conn, this gives a session without its sandboxes: valgrind, which counts
  * instructions for bench/run, needs files and system calls that they forbid.
  */
-#include "session/sandbox.h"
+struct config;
 
 int __wrap_sandbox_enter_first(const struct config *config);
 int __wrap_sandbox_enter(void);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attempts of an attacker who runs code inside a session, to test its two sandboxes. Only the tests'
- * build (make BREAKIN=1) has them, around sandbox_enter() and sandbox_enter_first().
+ * Attempts of an attacker who runs code inside a session, to test its two sandboxes. Only the
+ * tests' build (make BREAKIN=1) has them, around sandbox_enter() and sandbox_enter_first().
  *
- * The environment variable PROXXY_BREAKIN names one attempt in the second sandbox. The client is told
- * its result, unless the kernel kills the session for it. PROXXY_BREAKIN_FIRST names attempts in the
- * first sandbox, each with a comma behind it: each is made in a process of its own, and the client gets a line
- * with its result instead of an answer.
+ * The environment variable PROXXY_BREAKIN names one attempt in the second sandbox. The client is
+ * told its result, unless the kernel kills the session for it. PROXXY_BREAKIN_FIRST names attempts
+ * in the first sandbox, each with a comma behind it. Each is made in a process of its own, and the
+ * client gets a line with its result instead of an answer.
  *
  * Each attempt makes the system call itself, so that no library changes it.
  */
@@ -290,8 +290,8 @@ int __wrap_sandbox_enter(void)
 int __real_sandbox_enter_first(const struct config *config);
 int __wrap_sandbox_enter_first(const struct config *config);
 
-/* Makes an attempt in a child, inside the sandbox if config is not NULL. Returns its wait status: it
- * exits with the errno of the attempt, or 0. */
+/* Makes an attempt in a child, inside the sandbox if config is not NULL. Returns its wait status:
+ * it exits with the errno of the attempt, or 0. */
 static int attempt_in_child(long (*attempt)(void), const struct config *config)
 {
 	const pid_t pid = fork();
