@@ -61,6 +61,7 @@ struct config {
 	char trusted_proxies[CONFIG_LIST_MAX];       /* networks, and "unix" for every UNIX socket */
 	char replay_store[CONFIG_STORE_MAX];         /* a URL, which may contain a password; "" for none */
 	char store_password_file[SETTINGS_PATH_MAX]; /* "" for none */
+	char readable[CONFIG_LIST_MAX];              /* absolute paths, for the first sandbox */
 };
 
 /* Reads all settings and the keys. Overwrites SIGNATURE_KEY and PROXXY_REPLAY_STORE in the
