@@ -47,7 +47,7 @@ def test_filters_are_for_the_processor_of_the_compiler(tmp_path: Path) -> None:
     filters = tmp_path / "b" / "filter" / "filters.h"
     compiler = "CC=cc -U__x86_64__ -U__aarch64__ -U__i386__"
     done = make(tmp_path / "b", str(filters), compiler)
-    assert done.returncode == 2 and "No system call filter is known for this processor" in done.stderr
+    assert done.returncode == 2 and "make_filters: unknown: filter/architecture.h" in done.stderr
     assert not filters.exists()
     done = make(tmp_path / "b", str(filters), f"{compiler} -D__riscv -D__riscv_xlen=64")
     assert done.returncode == 0, done.stderr
