@@ -209,6 +209,30 @@ static struct filter_target prepare(enum seccomp_filter which)
 	return target;
 }
 
+/* Every instruction must have been run, except those to which no jump leads: libseccomp writes some
+ * of them at the end of a long filter. */
+static void check_reached(const char *name, const struct filter *filter)
+{
+	bool can_be_reached[BPF_MAXINSNS + 256] = { true };
+
+	for (size_t at = 0; at < filter->length; at++) {
+		const struct sock_filter *now = &filter->code[at];
+
+		if (!can_be_reached[at])
+			continue;
+		CHECK(filter->reached[at], "%s: instruction %zu of %zu is never run", name, at, filter->length);
+		if (now->code == (BPF_RET | BPF_K))
+			continue;
+		if (now->code == (BPF_JMP | BPF_JA)) {
+			assert_true(now->k < filter->length - at);
+			can_be_reached[at + 1 + now->k] = true;
+		} else {
+			can_be_reached[at + 1 + now->jt] = true; /* 0 of instructions that do not jump */
+			can_be_reached[at + 1 + now->jf] = true;
+		}
+	}
+}
+
 static void filters_of_the_build_decide_as_libseccomp_does(void **state)
 {
 	static const uint32_t foreign[] = { AUDIT_ARCH_X86_64, AUDIT_ARCH_I386,    AUDIT_ARCH_AARCH64,
@@ -230,10 +254,8 @@ static void filters_of_the_build_decide_as_libseccomp_does(void **state)
 		}
 		for (size_t i = 0; i < COUNT(special); i++)
 			ask_about(name, (struct seccomp_data){ .nr = special[i], .arch = target.architecture });
-		for (size_t at = 0; at < built.length; at++)
-			CHECK(built.reached[at], "%s: instruction %zu of the build is never run", name, at);
-		for (size_t at = 0; at < compiled.length; at++)
-			CHECK(compiled.reached[at], "%s: instruction %zu is never run", name, at);
+		check_reached(name, &built);
+		check_reached(name, &compiled);
 	}
 }
 
