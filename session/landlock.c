@@ -50,24 +50,21 @@ static const struct {
 	/* Libraries that are loaded later: name service modules, hiredis. The last two have all
 	 * programs of NixOS and Guix. */
 	{ "/usr", READ },
-	{ "/lib", READ },
-	{ "/lib64", READ },
 	{ "/opt", READ },
 	{ "/nix/store", READ },
 	{ "/gnu/store", READ },
 	/* What /etc/resolv.conf is a link to, nscd, secrets of containers. */
 	{ "/run", READ },
 	{ "/proc", READ_FILE },
-	/* These may be links to anywhere. */
-	{ "/etc/resolv.conf", READ_FILE },
-	{ "/etc/hosts", READ_FILE },
-	{ "/etc/nsswitch.conf", READ_FILE },
 	/* Of the name service modules libvirt, sss and nis. */
 	{ "/var/lib/libvirt/dnsmasq", READ },
 	{ "/var/lib/sss", READ },
 	{ "/var/yp", READ },
 	{ COUNTERS_RUNTIME_DIRECTORY, WRITE },
 };
+
+/* Also readable. Most are links to /usr or /run, or files of /etc: then they need no rule. */
+static const char *const links[] = { "/lib", "/lib64", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf" };
 
 /* The ruleset of the first phases. */
 struct opening {
@@ -210,8 +207,10 @@ void landlock_enter_opening(const struct config *config)
 	if (o.ruleset < 0)
 		return;
 	for (size_t i = 0; i < COUNT(usual); i++)
-		if (!is_covered(usual[i].path))
-			allow(&o, usual[i].path, usual[i].rights);
+		allow(&o, usual[i].path, usual[i].rights);
+	for (size_t i = 0; i < COUNT(links); i++)
+		if (!is_covered(links[i]))
+			allow(&o, links[i], READ);
 	allow_lists(&o, config);
 	if (*config->ca_file)
 		allow(&o, config->ca_file, READ_FILE);
