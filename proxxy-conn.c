@@ -77,8 +77,8 @@ static int in_step(const char *step, int rc)
 
 /* --- 1 harden: harden.c; 2 configure ---------------------------------------------------------- */
 
-/* Loads the settings and opens the log. Returns 0, or ERR_CONFIG or ERR_SYSTEM with session.detail:
- * the client still gets an answer. */
+/* Loads the settings, opens the log, and enters the first sandbox. Returns 0, or ERR_CONFIG or
+ * ERR_SYSTEM with session.detail: the client still gets an answer. */
 static int configure(void)
 {
 	int rc = config_load(&config, session.detail, sizeof(session.detail));
@@ -88,6 +88,8 @@ static int configure(void)
 	client_of_socket(STDIN_FILENO, &config, &who);
 	if (rc == OK)
 		check_warn(&config, log_warning);
+	if (sandbox_enter_first(&config) < 0)
+		rc = fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno));
 	return rc;
 }
 
@@ -268,7 +270,7 @@ static int dial(void)
 
 /* --- 7 confine ---------------------------------------------------------------------------- */
 
-/* Enters the sandbox: from here on no file or socket is opened. Does so also after an error rc of
+/* Enters the second sandbox: from here on no file or socket is opened. Does so also after an error rc of
  * dial(), because the client still gets a Close. Returns rc, or ERR_SYSTEM if there is no sandbox:
  * then the session must not continue. */
 static int confine(int rc)

@@ -34,7 +34,7 @@ static const struct {
 	uint32_t default_action;
 	bool has_pid; /* whether a rule compares with the process's number */
 } filters[] = {
-	{ "opening", filter_add_opening, FILTER_OPENING_DEFAULT, false },
+	{ "opening", filter_add_opening, FILTER_OPENING_DEFAULT, true },
 	{ "relaying", filter_add_relaying, FILTER_RELAYING_DEFAULT, true },
 };
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* What a filter does with calls that no rule names. */
-#define FILTER_OPENING_DEFAULT SCMP_ACT_ALLOW
+#define FILTER_OPENING_DEFAULT SCMP_ACT_ERRNO(ENOSYS)
 #define FILTER_RELAYING_DEFAULT SCMP_ACT_ERRNO(EPERM)
 
 /* What a filter is made for. */

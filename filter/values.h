@@ -8,16 +8,31 @@
 #define PROXXY_FILTER_VALUES_H
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+
+#ifndef PR_SET_VMA /* Linux 5.17 */
+#define PR_SET_VMA 0x53564d41
+#endif
+
+/* O_DIRECTORY, which O_TMPFILE contains, is not the same on all processors. */
+#define O_TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 
 /* Calls value(NAME) for each. */
 #define FILTER_VALUES(value) \
-	value(EPERM) value(FIONREAD) value(IPPROTO_TCP) value(MAP_ANONYMOUS) value(MSG_FASTOPEN) value(PROT_EXEC) \
-		value(SIOCOUTQ) value(TCP_INFO) value(TCP_USER_TIMEOUT)
+	value(AF_INET) value(AF_INET6) value(AF_NETLINK) value(AF_UNIX) value(EAFNOSUPPORT) value(ENOSYS) value(EPERM) \
+		value(FIONBIO) value(FIONREAD) value(IPPROTO_TCP) value(IPPROTO_UDP) value(MAP_ANONYMOUS) \
+		value(MSG_FASTOPEN) value(NETLINK_ROUTE) value(O_CREAT) value(O_TMPFILE_BIT) value(PROT_EXEC) \
+		value(PROT_WRITE) value(SIOCOUTQ) value(TCGETS) value(TCP_INFO) value(TCP_USER_TIMEOUT)
 
 #endif

@@ -219,6 +219,15 @@ int cluster_find_host(const struct config *config, const struct console *console
 	return cluster_each(config, select_host, &search, ret, why, size);
 }
 
+bool cluster_load_ca_file(const char *path, struct cluster *cluster)
+{
+	char why[512];
+	const int rc = settings_load_file(&settings, cluster, path, why, sizeof(why));
+
+	cluster_wipe(cluster);
+	return rc > 0;
+}
+
 void cluster_wipe(struct cluster *cluster)
 {
 	OPENSSL_cleanse(cluster->token, strlen(cluster->token));

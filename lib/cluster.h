@@ -67,6 +67,10 @@ typedef int cluster_use(void *argument, const char *path, struct cluster *cluste
 int cluster_each(const struct config *config, cluster_use *use, void *argument, struct cluster *cluster, char *why,
 		 size_t size);
 
+/* Reads the file at path into *cluster, for its ca_file, and wipes the token. Returns false if it
+ * cannot be read or is no cluster file: cluster_find() says why. */
+bool cluster_load_ca_file(const char *path, struct cluster *cluster);
+
 /* Overwrites the token. */
 void cluster_wipe(struct cluster *cluster);
 

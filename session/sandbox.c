@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Enters the system call filter, a Landlock ruleset and resource limits of a session.
- * proxxy-conn.c enters the sandbox when both connections are open.
+ * Enters the system call filters, Landlock rulesets and resource limits of a session. proxxy-conn.c
+ * enters the first sandbox before it reads from the client, and the second one when both
+ * connections are open.
  */
 #include "session/sandbox.h"
 
@@ -9,6 +10,12 @@
 #include "session/seccomp_filter.h"
 
 #ifdef PROXXY_SANITIZE
+int sandbox_enter_first(const struct config *config)
+{
+	(void)config;
+	return OK;
+}
+
 int sandbox_enter(void)
 {
 	return OK;
@@ -16,49 +23,13 @@ int sandbox_enter(void)
 #else
 
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "session/landlock.h"
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-/* --- Landlock ----------------------------------------------------------------------------- */
-
-/* struct landlock_ruleset_attr of Linux 6.12; older kernels know only the first members. */
-struct landlock_ruleset {
-	uint64_t handled_access_fs, handled_access_net, scoped;
-};
-
-/* Enters a ruleset without rules. It forbids all file access, TCP connect and bind (Linux 6.7), and
- * signals and abstract Unix sockets outside this process (6.12). The system call filter forbids the
- * same; this is a second barrier in case the filter has a mistake. */
-static void enter_landlock(void)
-{
-	static const struct landlock_ruleset by_version[] = {
-		{ 0x1FFF, 0, 0 }, { 0x3FFF, 0, 0 }, { 0x7FFF, 0, 0 },
-		{ 0x7FFF, 3, 0 }, { 0xFFFF, 3, 0 }, { 0xFFFF, 3, 3 },
-	};
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */), fd;
-	struct landlock_ruleset rules;
-	size_t size = sizeof(rules);
-
-	if (version < 1)
-		return; /* the kernel has no Landlock, or it is disabled */
-	if (version > (long)COUNT(by_version))
-		version = (long)COUNT(by_version);
-	rules = by_version[version - 1];
-	if (version < 4)
-		size = offsetof(struct landlock_ruleset, handled_access_net);
-	else if (version < 6)
-		size = offsetof(struct landlock_ruleset, scoped);
-	fd = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-	if (fd < 0)
-		return;
-	syscall(SYS_landlock_restrict_self, fd, 0);
-	close((int)fd);
-}
 
 /* --- limits ------------------------------------------------------------------------------- */
 
@@ -92,9 +63,15 @@ static void enter_limits(void)
 		set_limit(RLIMIT_FSIZE, 0);
 }
 
+int sandbox_enter_first(const struct config *config)
+{
+	landlock_enter_opening(config);
+	return seccomp_filter_load(SECCOMP_OPENING) ? OK : ERR_SYSTEM;
+}
+
 int sandbox_enter(void)
 {
-	enter_landlock();
+	landlock_enter_relaying();
 	enter_limits();
 	return seccomp_filter_load(SECCOMP_RELAYING) ? OK : ERR_SYSTEM;
 }

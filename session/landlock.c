@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Makes the Landlock rulesets of a session: landlock(7), and the kernel's
+ * Documentation/userspace-api/landlock.rst. sandbox.c calls it.
+ */
+#include "session/landlock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <openssl/crypto.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cluster.h"
+#include "lib/counters_file.h"
+#include "lib/error.h"
+#include "lib/store_url.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* struct landlock_ruleset_attr of Linux 6.12; older kernels know only the first members. */
+struct ruleset {
+	uint64_t handled_access_fs, handled_access_net, scoped;
+};
+
+/* Members of struct ruleset that not all kernel headers have. */
+enum { NET_BIND_TCP = 1, SCOPE_ABSTRACT_SOCKET = 1 };
+
+enum {
+	READ_FILE = LANDLOCK_ACCESS_FS_READ_FILE,
+	READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+	/* Make, lock, rename and remove files, also in directories that it makes. */
+	WRITE = READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+		LANDLOCK_ACCESS_FS_REMOVE_FILE,
+};
+
+static const struct {
+	const char *path;
+	uint64_t rights;
+} usual[] = {
+	{ "/etc", READ },
+	/* Libraries that are loaded later: name service modules, hiredis. The last two have all
+	 * programs of NixOS and Guix. */
+	{ "/usr", READ },
+	{ "/lib", READ },
+	{ "/lib64", READ },
+	{ "/opt", READ },
+	{ "/nix/store", READ },
+	{ "/gnu/store", READ },
+	/* What /etc/resolv.conf is a link to, nscd, secrets of containers. */
+	{ "/run", READ },
+	{ "/proc", READ_FILE },
+	/* These may be links to anywhere. */
+	{ "/etc/resolv.conf", READ_FILE },
+	{ "/etc/hosts", READ_FILE },
+	{ "/etc/nsswitch.conf", READ_FILE },
+	/* Of the name service modules libvirt, sss and nis. */
+	{ "/var/lib/libvirt/dnsmasq", READ },
+	{ "/var/lib/sss", READ },
+	{ "/var/yp", READ },
+	{ COUNTERS_RUNTIME_DIRECTORY, WRITE },
+};
+
+/* Makes a ruleset that handles all accesses to files, and in net and scope those of wanted that the
+ * kernel knows. Returns its descriptor, or -1 if the kernel has no Landlock, or it is disabled. */
+static int make(struct ruleset wanted)
+{
+	static const uint64_t files[] = { 0x1FFF, 0x3FFF, 0x7FFF, 0x7FFF, 0xFFFF }; /* by version, from 1 on */
+	const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	size_t size = sizeof(wanted);
+
+	if (version < 1)
+		return -1;
+	wanted.handled_access_fs = files[version <= (long)COUNT(files) ? version - 1 : (long)COUNT(files) - 1];
+	if (version < 4)
+		size = offsetof(struct ruleset, handled_access_net);
+	else if (version < 6)
+		size = offsetof(struct ruleset, scoped);
+	return (int)syscall(SYS_landlock_create_ruleset, &wanted, size, 0);
+}
+
+/* Enters a ruleset and closes it. */
+static void enter(int ruleset)
+{
+	if (ruleset < 0)
+		return;
+	syscall(SYS_landlock_restrict_self, ruleset, 0);
+	close(ruleset);
+}
+
+/* Allows rights at path and below it, or at what it is a link to. Ignores a path that is missing.
+ * A file can only have rights of files. */
+static void allow(int ruleset, const char *path, uint64_t rights)
+{
+	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
+
+	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+	if (rule.parent_fd < 0)
+		return;
+	syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	close(rule.parent_fd);
+}
+
+/* True if other rules allow path anyway: it is a link to /usr or /run, or it is in /etc and no
+ * link. A rule takes longer than this. */
+static bool is_covered(const char *path)
+{
+	char target[64], *at = target;
+	const ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return errno == EINVAL && strncmp(path, "/etc/", 5) == 0;
+	target[n] = '\0';
+	while (strncmp(at, "../", 3) == 0)
+		at += 3;
+	at += *at == '/';
+	return strncmp(at, "usr/", 4) == 0 || strncmp(at, "run/", 4) == 0;
+}
+
+/* Allows to read the libraries in the directories that the environment names. */
+static void allow_libraries(int ruleset)
+{
+	const char *at = getenv("LD_LIBRARY_PATH");
+	char path[SETTINGS_PATH_MAX];
+
+	for (size_t len; at && *at; at += len + (at[len] != '\0')) {
+		len = strcspn(at, ":;");
+		if (len == 0 || len >= sizeof(path))
+			continue;
+		memcpy(path, at, len);
+		path[len] = '\0';
+		allow(ruleset, path, READ);
+	}
+}
+
+/* Allows to read a cluster file, which may be a link, and the file of CAs that it names. */
+static int allow_cluster(void *ruleset, const char *path)
+{
+	static struct cluster cluster;
+
+	allow(*(const int *)ruleset, path, READ_FILE);
+	if (cluster_load_ca_file(path, &cluster) && *cluster.ca_file)
+		allow(*(const int *)ruleset, cluster.ca_file, READ_FILE);
+	return OK;
+}
+
+/* Allows to read the cluster files and what they name. Whoever needs a file reports its errors. */
+static void allow_clusters(int ruleset, const struct config *config, const char *credentials)
+{
+	char why[512];
+
+	allow(ruleset, config->cluster_directory, READ);
+	if (!config->accept_jwe)
+		return; /* the other format has no clusters */
+	settings_each_file(config->cluster_directory, allow_cluster, &ruleset, why, sizeof(why));
+	if (credentials)
+		settings_each_file(credentials, allow_cluster, &ruleset, why, sizeof(why));
+}
+
+/* Allows to read what the shared store needs. */
+static void allow_store(int ruleset, const struct config *config)
+{
+	struct store_url url;
+
+	allow(ruleset, config->store_password_file, READ_FILE);
+	if (store_url_parse(config->replay_store, &url) && *url.ca_file)
+		allow(ruleset, url.ca_file, READ_FILE);
+	OPENSSL_cleanse(&url, sizeof(url));
+}
+
+void landlock_enter_opening(const struct config *config)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY"), *notify = getenv("NOTIFY_SOCKET");
+	struct ruleset wanted = { .handled_access_net = NET_BIND_TCP, .scoped = 3 };
+	int ruleset;
+
+	if (notify && *notify == '@')
+		wanted.scoped &= ~(uint64_t)SCOPE_ABSTRACT_SOCKET;
+	ruleset = make(wanted);
+	if (ruleset < 0)
+		return;
+	for (size_t i = 0; i < COUNT(usual); i++)
+		if (!is_covered(usual[i].path))
+			allow(ruleset, usual[i].path, usual[i].rights);
+	allow_libraries(ruleset);
+	if (*config->ca_file)
+		allow(ruleset, config->ca_file, READ_FILE);
+	else
+		allow(ruleset, X509_get_default_cert_dir(), READ);
+	allow(ruleset, config->state_directory, WRITE);
+	if (credentials)
+		allow(ruleset, credentials, READ);
+	allow_clusters(ruleset, config, credentials);
+	if (*config->replay_store)
+		allow_store(ruleset, config);
+	enter(ruleset);
+}
+
+void landlock_enter_relaying(void)
+{
+	enter(make((struct ruleset){ .handled_access_net = 3, .scoped = 3 }));
+}
