@@ -150,17 +150,26 @@ static OSSL_FUNC_provider_get_capabilities_fn *capabilities_of(const OSSL_PROVID
 	return NULL;
 }
 
-/* Starts OpenSSL without openssl.cnf, without error texts (tls_verify.c has its own), and without
- * clean-up at exit. Of the old tables of algorithms it loads only the digests that certificates
- * name. */
+/* Starts OpenSSL without openssl.cnf, without error texts (tls_verify.c has its own), without its
+ * old tables of algorithms, and without clean-up at exit. */
 static bool start(void)
 {
 	return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
 					   OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
 					   OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
 				   NULL) == 1 &&
-	       OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS, NULL) == 1 && EVP_add_digest(EVP_sha1()) &&
-	       EVP_add_digest(EVP_sha256()) && EVP_add_digest(EVP_sha384()) && EVP_add_digest(EVP_sha512());
+	       OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS, NULL) == 1;
+}
+
+/* Adds the digests that certificates name to the old table, where OpenSSL looks them up. At its
+ * first fetch, OpenSSL copies all names of that table; therefore this fetches something before. */
+static bool add_digests(void)
+{
+	EVP_MD *any = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+
+	EVP_MD_free(any);
+	return any && EVP_add_digest(EVP_sha1()) && EVP_add_digest(EVP_sha256()) && EVP_add_digest(EVP_sha384()) &&
+	       EVP_add_digest(EVP_sha512());
 }
 
 int algorithms_restrict(void)
@@ -179,7 +188,8 @@ int algorithms_restrict(void)
 	default_context = OSSL_PROVIDER_get0_provider_ctx(all);
 	/* Its tables are static and stay valid. It must not be asked for further algorithms. */
 	OSSL_PROVIDER_unload(all);
-	if (!default_capabilities || OSSL_PROVIDER_add_builtin(NULL, "proxxy", init) != 1 || !OSSL_PROVIDER_load(NULL, "proxxy"))
+	if (!default_capabilities || OSSL_PROVIDER_add_builtin(NULL, "proxxy", init) != 1 ||
+	    !OSSL_PROVIDER_load(NULL, "proxxy") || !add_digests())
 		return ERR_SYSTEM;
 	return OK;
 }
