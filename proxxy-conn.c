@@ -38,6 +38,7 @@
 #include "session/plain_answer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
+#include "session/relro.h"
 #include "session/sandbox.h"
 #include "session/sealed.h"
 #include "session/single_use.h"
@@ -275,6 +276,7 @@ static int dial(void)
  * then the session must not continue. */
 static int confine(int rc)
 {
+	relro_prepare();
 	if (sandbox_enter() == OK || rc < 0)
 		return rc;
 	return fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno));
@@ -442,6 +444,7 @@ static void relay_console(void)
 	wipe_secrets();
 	if (rc == OK) {
 		counters_opened(io_now());
+		relro_release();
 		relay_run(&relay);
 	} else {
 		relay_close_only(&relay, rc, upstream.reason);
