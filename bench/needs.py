@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,9 @@ def install() -> None:
 
 
 def prepare() -> None:
-    """For a program that measures: it is root, and what it needs is installed."""
+    """For a program that measures: it is root, what it needs is there, and a signal ends it with what it started."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if os.geteuid() != 0:
         raise SystemExit(f"{sys.argv[0]} needs root: run it with sudo")
     install()

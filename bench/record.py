@@ -3,7 +3,8 @@
 
 A record contains no names of hosts or files. Its format:
 
-    {"program": "bench/run", "date": UTC, "proxxy": commit, "rounds": N, "machine": {…}, "versions": {…},
+    {"program": "bench/run", "date": UTC, "proxxy": commit, "rounds": N, "load": load average before the run,
+     "machine": {…}, "versions": {…},
      "figures": {"what is measured": {"a figure": {"median": M, "rounds": [one value for each round]}}}}
 """
 
@@ -24,6 +25,7 @@ TREE = Path(__file__).resolve().parents[1]
 HISTORY = TREE / "bench" / "history"
 DIGITS = 4  # significant ones of each figure
 STARTS = 200  # of an empty process; the fastest counts
+IDLE_LOAD = 0.5  # processes that run on each core: above it, a machine has other work
 LIKE = 1.5  # process starts that take so much longer belong to another kind of machine
 
 Record = dict[str, Any]
@@ -106,14 +108,15 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def make(program: str, rounds: int, samples: Samples) -> Record:
-    """A record of this machine, now."""
+def make(program: str, rounds: int, load: float, samples: Samples) -> Record:
+    """A record of this machine, now. load is os.getloadavg()[0] before the run."""
     commit = output(["git", "describe", "--always", "--dirty"]).strip()
     return {
         "program": program,
         "date": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
         "proxxy": commit if re.fullmatch(r"[\w.-]+", commit) else "?",
         "rounds": rounds,
+        "load": load,
         "machine": machine(),
         "versions": versions(),
         "figures": {
@@ -220,7 +223,7 @@ def compared(
 
 def run_words(record: Record) -> str:
     found = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    words = f"{record['date']}, proxxy {record['proxxy']}, {record['rounds']} rounds"
+    words = f"{record['date']}, proxxy {record['proxxy']}, {record['rounds']} rounds, load average {record['load']:g}"
     return f"{words}; {machine_words(record['machine'])}; {found}"
 
 
@@ -241,6 +244,8 @@ def table(record: Record, other: Record, common: list[tuple[str, str]], all_figu
     yield f"\n{changes} of {len(common)} figures changed by more than their rounds differ."
     if min(record["rounds"], other["rounds"]) < 3:
         yield "One of the runs has fewer than three rounds: its spread says little."
+    if any(one["load"] > IDLE_LOAD * one["machine"]["cores"] for one in (record, other)):
+        yield "A machine had other work: its times say little. Instructions, system calls and memory do."
     if changes:
         yield "Where other programs changed too, the machine did, or the work beside it."
 

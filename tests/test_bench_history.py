@@ -32,7 +32,14 @@ MACHINE = {
 
 def run(date: str, figures: dict[str, list[float]], **machine: object) -> record.Record:
     columns = {name: {"median": sorted(values)[len(values) // 2], "rounds": values} for name, values in figures.items()}
-    made = {"program": "bench/run", "date": date, "proxxy": "abc", "rounds": 3, "machine": {**MACHINE, **machine}}
+    made = {
+        "program": "bench/run",
+        "date": date,
+        "proxxy": "abc",
+        "rounds": 3,
+        "load": 0.1,
+        "machine": {**MACHINE, **machine},
+    }
     return {**made, "versions": {"OpenSSL": "3.0.0"}, "figures": {"proxxy": columns}}
 
 
@@ -42,7 +49,9 @@ def compare(now: record.Record, *kept: record.Record, all_figures: bool = False)
 
 def test_record_has_figures_and_machine_and_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "HISTORY", tmp_path)
-    made = record.make("bench/run", 3, {"proxxy": {"connect, ms": [5.12345, 4, 6], "round trip, µs": [81, 80, 82]}})
+    made = record.make(
+        "bench/run", 3, 0.25, {"proxxy": {"connect, ms": [5.12345, 4, 6], "round trip, µs": [81, 80, 82]}}
+    )
     kept = record.keep(made)
     text = kept.read_text()
     assert json.loads(text) == made and record.history() == {kept: made}
@@ -63,7 +72,10 @@ def test_run_is_compared_with_the_last_one_of_the_same_kind_of_machine() -> None
     later = run("2026-01-10T12:00Z", {"connect": [2, 2, 2]})
     told = compare(now, older, last, *others, later)
     assert told.count("Compared with") == 2
-    assert "Compared with 1.json: 2026-01-08T12:00Z, proxxy abc, 3 rounds; Processor 3000, 2 cores" in told
+    assert (
+        "Compared with 1.json: 2026-01-08T12:00Z, proxxy abc, 3 rounds, load average 0.1; Processor 3000, 2 cores"
+        in told
+    )
     assert "| proxxy | connect | 6 (6–6) | 5 (4.9–5.1) | 0.83 | better |" in told
     assert "Compared with 0.json" in told
     assert "| proxxy | memory | 700 (700–700) | 800 (800–800) | 1.14 | worse |" in told
