@@ -21,7 +21,7 @@
 #elif defined(__s390x__)
 #define FILTER_ARCHITECTURE "s390x"
 #else
-#error "No system call filter is known for this processor: add it to filter/architecture.h."
+#define FILTER_ARCHITECTURE "unknown" /* make_filters stops the build */
 #endif
 
 #endif

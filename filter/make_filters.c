@@ -50,7 +50,7 @@ static const struct value {
 
 /* A compiled filter, and where the process's number is in it. */
 struct program {
-	struct sock_filter code[BPF_MAXINSNS];
+	struct sock_filter code[BPF_MAXINSNS + 1]; /* one more, to see whether there are too many */
 	size_t length, places;
 	size_t place[MAX_PLACES];
 };
@@ -67,7 +67,7 @@ static uint32_t find_architecture(const char *name)
 	const uint32_t found = seccomp_arch_resolve_name(name);
 
 	if (found == 0)
-		fail(name, "this libseccomp does not know the processor");
+		fail(name, "filter/architecture.h or libseccomp does not know this processor");
 	/* libseccomp writes numbers in the target's byte order. */
 	if (!(found & __AUDIT_ARCH_LE) != (BYTE_ORDER == BIG_ENDIAN))
 		fail(name, "must be built on a machine with the same byte order");
@@ -88,8 +88,8 @@ static void compile(size_t i, const struct filter_target *target, struct program
 		fail(filters[i].name, "libseccomp refuses a rule");
 	if (seccomp_export_bpf(filter, fileno(file)) != 0 || fseek(file, 0, SEEK_SET) != 0)
 		fail(filters[i].name, "cannot be compiled");
-	ret->length = fread(ret->code, sizeof(ret->code[0]), BPF_MAXINSNS, file);
-	if (ret->length == 0 || getc(file) != EOF)
+	ret->length = fread(ret->code, sizeof(ret->code[0]), BPF_MAXINSNS + 1, file);
+	if (ret->length == 0 || ret->length > BPF_MAXINSNS)
 		fail(filters[i].name, "has no or too many instructions");
 	fclose(file);
 	seccomp_release(filter);

@@ -42,6 +42,18 @@ def test_missing_pkg_config_is_named(tmp_path: Path) -> None:
     assert "tests/install-packages build" in done.stderr
 
 
+def test_filters_are_for_the_processor_of_the_compiler(tmp_path: Path) -> None:
+    """Not for the one of the machine that builds."""
+    filters = tmp_path / "b" / "filter" / "filters.h"
+    compiler = "CC=cc -U__x86_64__ -U__aarch64__ -U__i386__"
+    done = make(tmp_path / "b", str(filters), compiler)
+    assert done.returncode == 2 and "make_filters: unknown: filter/architecture.h" in done.stderr
+    assert not filters.exists()
+    done = make(tmp_path / "b", str(filters), f"{compiler} -D__riscv -D__riscv_xlen=64")
+    assert done.returncode == 0, done.stderr
+    assert "for riscv64. */" in filters.read_text()
+
+
 def test_cleaning_needs_no_library(tmp_path: Path) -> None:
     done = make(tmp_path / "b", "-n", "clean", PKG_CONFIG="no-such-pkg-config")
     assert done.returncode == 0 and done.stderr == ""

@@ -189,7 +189,7 @@ static void compile_rules(const struct rules *these, const struct filter_target 
 	assert_non_null(file);
 	assert_true(these->add(filter, target));
 	assert_int_equal(seccomp_export_bpf(filter, fileno(file)), 0);
-	rewind(file);
+	assert_int_equal(fseek(file, 0, SEEK_SET), 0);
 	compiled.length = fread(compiled.code, sizeof(compiled.code[0]), BPF_MAXINSNS, file);
 	assert_true(compiled.length > 0 && compiled.length < BPF_MAXINSNS);
 	fclose(file);
