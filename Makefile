@@ -79,11 +79,11 @@ else ifeq ($(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
   FORTIFY := $(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif
 
-# For the tests: sandbox_enter() surrounded by attempts to do what it forbids (tests/breakin.c).
+# For the tests: both sandboxes surrounded by attempts to do what they forbid (tests/breakin.c).
 ifeq ($(BREAKIN),1)
   BUILD := build/breakin
   EXTRA := tests/breakin
-  LINK_HARDENING += -Wl,--wrap=sandbox_enter
+  LINK_HARDENING += -Wl,--wrap=sandbox_enter,--wrap=sandbox_enter_first
 endif
 
 ALL_CPPFLAGS := -D_GNU_SOURCE -DPROXXY_VERSION='"$(VERSION)"' -I. -I$(BUILD) $(FORTIFY) $(CPPFLAGS)

@@ -271,9 +271,9 @@ static int dial(void)
 
 /* --- 7 confine ---------------------------------------------------------------------------- */
 
-/* Enters the second sandbox: from here on no file or socket is opened. Does so also after an error rc of
- * dial(), because the client still gets a Close. Returns rc, or ERR_SYSTEM if there is no sandbox:
- * then the session must not continue. */
+/* Enters the second sandbox: from here on no file or socket is opened. Does so also after an error
+ * rc of dial(), because the client still gets a Close. Returns rc, or ERR_SYSTEM if there is no
+ * sandbox: then the session must not continue. */
 static int confine(int rc)
 {
 	relro_prepare();

@@ -19,7 +19,7 @@ $(BUILD)/bench/nothing $(BUILD)/bench/peak: %: %.o
 
 $(BUILD)/bench/unconfined: $(BUILD)/bench/unconfined.o $(proxxy-conn:%=$(BUILD)/%.o)
 	@echo '  LINK    $@'
-	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=sandbox_enter -o $@ $^ $(LIBS)
+	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=sandbox_enter,--wrap=sandbox_enter_first -o $@ $^ $(LIBS)
 
 bench:
 	tests/install-packages build bench

@@ -99,8 +99,7 @@ static int add_files(scmp_filter_ctx filter)
  * executable. */
 static int add_memory(scmp_filter_ctx filter, const struct filter_target *target)
 {
-	/* On 32-bit processors a filter can check mmap2(), but not the older mmap(), whose arguments
-	 * are in memory. */
+	/* As in relaying.c: the older mmap() of 32-bit processors has its arguments in memory. */
 	const int map = filter_target_has(target, "mmap2") ? SCMP_SYS(mmap2) : SCMP_SYS(mmap);
 	int rc = 0;
 

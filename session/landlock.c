@@ -68,6 +68,12 @@ static const struct {
 	{ COUNTERS_RUNTIME_DIRECTORY, WRITE },
 };
 
+/* The ruleset of the first phases. */
+struct opening {
+	int ruleset;
+	bool failed; /* a rule could not be added: what it allows would be forbidden */
+};
+
 /* Makes a ruleset that handles all accesses to files, and in net and scope those of wanted that the
  * kernel knows. Returns its descriptor, or -1 if the kernel has no Landlock, or it is disabled. */
 static int make(struct ruleset wanted)
@@ -97,14 +103,16 @@ static void enter(int ruleset)
 
 /* Allows rights at path and below it, or at what it is a link to. Ignores a path that is missing.
  * A file can only have rights of files. */
-static void allow(int ruleset, const char *path, uint64_t rights)
+static void allow(struct opening *o, const char *path, uint64_t rights)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
 
 	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
 		return;
-	syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	/* EINVAL: rights of directories for a file, which then cannot be used as one anyway. */
+	if (syscall(SYS_landlock_add_rule, o->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 && errno != EINVAL)
+		o->failed = true;
 	close(rule.parent_fd);
 }
 
@@ -125,7 +133,7 @@ static bool is_covered(const char *path)
 }
 
 /* Allows to read the libraries in the directories that the environment names. */
-static void allow_libraries(int ruleset)
+static void allow_libraries(struct opening *o)
 {
 	const char *at = getenv("LD_LIBRARY_PATH");
 	char path[SETTINGS_PATH_MAX];
@@ -136,42 +144,42 @@ static void allow_libraries(int ruleset)
 			continue;
 		memcpy(path, at, len);
 		path[len] = '\0';
-		allow(ruleset, path, READ);
+		allow(o, path, READ);
 	}
 }
 
 /* Allows to read a cluster file, which may be a link, and the file of CAs that it names. */
-static int allow_cluster(void *ruleset, const char *path)
+static int allow_cluster(void *opening, const char *path)
 {
 	static struct cluster cluster;
 
-	allow(*(const int *)ruleset, path, READ_FILE);
+	allow(opening, path, READ_FILE);
 	if (cluster_load_ca_file(path, &cluster) && *cluster.ca_file)
-		allow(*(const int *)ruleset, cluster.ca_file, READ_FILE);
+		allow(opening, cluster.ca_file, READ_FILE);
 	return OK;
 }
 
 /* Allows to read the cluster files and what they name. Whoever needs a file reports its errors. */
-static void allow_clusters(int ruleset, const struct config *config, const char *credentials)
+static void allow_clusters(struct opening *o, const struct config *config, const char *credentials)
 {
 	char why[512];
 
-	allow(ruleset, config->cluster_directory, READ);
+	allow(o, config->cluster_directory, READ);
 	if (!config->accept_jwe)
 		return; /* the other format has no clusters */
-	settings_each_file(config->cluster_directory, allow_cluster, &ruleset, why, sizeof(why));
+	settings_each_file(config->cluster_directory, allow_cluster, o, why, sizeof(why));
 	if (credentials)
-		settings_each_file(credentials, allow_cluster, &ruleset, why, sizeof(why));
+		settings_each_file(credentials, allow_cluster, o, why, sizeof(why));
 }
 
 /* Allows to read what the shared store needs. */
-static void allow_store(int ruleset, const struct config *config)
+static void allow_store(struct opening *o, const struct config *config)
 {
 	struct store_url url;
 
-	allow(ruleset, config->store_password_file, READ_FILE);
+	allow(o, config->store_password_file, READ_FILE);
 	if (store_url_parse(config->replay_store, &url) && *url.ca_file)
-		allow(ruleset, url.ca_file, READ_FILE);
+		allow(o, url.ca_file, READ_FILE);
 	OPENSSL_cleanse(&url, sizeof(url));
 }
 
@@ -179,28 +187,32 @@ void landlock_enter_opening(const struct config *config)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY"), *notify = getenv("NOTIFY_SOCKET");
 	struct ruleset wanted = { .handled_access_net = NET_BIND_TCP, .scoped = 3 };
-	int ruleset;
+	struct opening o = { -1, false };
 
 	if (notify && *notify == '@')
 		wanted.scoped &= ~(uint64_t)SCOPE_ABSTRACT_SOCKET;
-	ruleset = make(wanted);
-	if (ruleset < 0)
+	o.ruleset = make(wanted);
+	if (o.ruleset < 0)
 		return;
 	for (size_t i = 0; i < COUNT(usual); i++)
 		if (!is_covered(usual[i].path))
-			allow(ruleset, usual[i].path, usual[i].rights);
-	allow_libraries(ruleset);
+			allow(&o, usual[i].path, usual[i].rights);
+	allow_libraries(&o);
 	if (*config->ca_file)
-		allow(ruleset, config->ca_file, READ_FILE);
+		allow(&o, config->ca_file, READ_FILE);
 	else
-		allow(ruleset, X509_get_default_cert_dir(), READ);
-	allow(ruleset, config->state_directory, WRITE);
+		allow(&o, X509_get_default_cert_dir(), READ);
+	allow(&o, config->state_directory, WRITE);
 	if (credentials)
-		allow(ruleset, credentials, READ);
-	allow_clusters(ruleset, config, credentials);
+		allow(&o, credentials, READ);
+	allow_clusters(&o, config, credentials);
 	if (*config->replay_store)
-		allow_store(ruleset, config);
-	enter(ruleset);
+		allow_store(&o, config);
+	/* A filter of the service manager or container may not know landlock_add_rule(). */
+	if (o.failed)
+		close(o.ruleset);
+	else
+		enter(o.ruleset);
 }
 
 void landlock_enter_relaying(void)

@@ -18,7 +18,8 @@
  * - not bind a TCP port (Linux 6.7), and not signal a process outside of it or connect to its
  *   abstract UNIX socket (6.12), except if NOTIFY_SOCKET is one.
  * It can still connect to UNIX sockets that have a path, and see a file's attributes. Does nothing
- * if the kernel has no Landlock. Needs no_new_privs, and no privilege. */
+ * if the kernel has no Landlock, or whoever started the session forbids a part of it. Needs
+ * no_new_privs, and no privilege. */
 void landlock_enter_opening(const struct config *config);
 
 /* Enters a ruleset without rules: no file, no TCP connect or bind, and so on. The filter of that

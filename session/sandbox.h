@@ -10,8 +10,8 @@
 #include "lib/config.h"
 
 /* Both functions confine the process for the rest of its time, with system call filters
- * (filter/opening.c, filter/relaying.c) and, if the kernel has it, Landlock (landlock.h). The caller
- * must have set no_new_privs. They need no other privilege, and do nothing in a build with
+ * (filter/opening.c, filter/relaying.c) and, if the kernel has it, Landlock (landlock.h). The
+ * caller must have set no_new_privs. They need no other privilege, and do nothing in a build with
  * sanitizers, which open files and start a thread to report.
  * Both return 0, or ERR_SYSTEM with errno if the kernel has no seccomp. */
 

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attempts of an attacker who runs code inside a session, to test the sandbox. Only the tests'
- * build (make BREAKIN=1) has them, around sandbox_enter(). The environment variable PROXXY_BREAKIN
- * names one attempt. The client is told its result, unless the kernel kills the session for it.
+ * Attempts of an attacker who runs code inside a session, to test its two sandboxes. Only the
+ * tests' build (make BREAKIN=1) has them, around sandbox_enter() and sandbox_enter_first().
+ *
+ * The environment variable PROXXY_BREAKIN names one attempt in the second sandbox. The client is
+ * told its result, unless the kernel kills the session for it. PROXXY_BREAKIN_FIRST names attempts
+ * in the first sandbox, each with a comma behind it. Each is made in a process of its own, and the
+ * client gets a line with its result instead of an answer.
+ *
  * Each attempt makes the system call itself, so that no library changes it.
  */
 #include <arpa/inet.h>
@@ -25,7 +30,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "session/sandbox.h"
 
 static const int client_fd = STDIN_FILENO;
 static int upstream_fd;
@@ -36,6 +44,23 @@ static struct sockaddr_in elsewhere(void)
 	return (struct sockaddr_in){ .sin_family = AF_INET,
 				     .sin_port = htons(9),
 				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+/* Of an abstract UNIX socket. */
+static struct sockaddr_un abstract(void)
+{
+	return (struct sockaddr_un){ .sun_family = AF_UNIX, .sun_path = "\0proxxy-breakin" };
+}
+
+static const char *state_directory = ""; /* in the first sandbox */
+
+/* Returns the path of a file in the state directory. */
+static const char *in_state(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", state_directory, name);
+	return path;
 }
 
 /* The names of these system calls on 32-bit processors. */
@@ -141,6 +166,30 @@ static struct sockaddr_in elsewhere(void)
 	CALL(another_filter, SYS_seccomp, 0, 0, NULL) \
 	CALL(kernel_log, SYS_syslog, 3, (char[16]){ 0 }, 16)
 
+/* Attempts for the first sandbox, in which some calls are allowed with conditions. */
+#define ATTEMPTS_FIRST \
+	CALL(write_etc, SYS_openat, AT_FDCWD, "/etc/proxxy-breakin", O_WRONLY | O_CREAT, 0600) \
+	CALL(list_root, SYS_openat, AT_FDCWD, "/root", O_RDONLY | O_DIRECTORY) \
+	CALL(list_processes, SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY) \
+	CALL(open_device, SYS_openat, AT_FDCWD, "/dev/null", O_RDWR) \
+	TRY(open_parents_memory, char path[64]; snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid()); \
+	    return syscall(SYS_openat, AT_FDCWD, path, O_RDONLY);) \
+	CALL(create_state, SYS_openat, AT_FDCWD, in_state("breakin"), O_WRONLY | O_CREAT, 0600) \
+	CALL(create_state_directory, SYS_mkdirat, AT_FDCWD, in_state("breakin.d"), 0700) \
+	CALL(create_set_user_id, SYS_openat, AT_FDCWD, in_state("breakin"), O_WRONLY | O_CREAT, 04755) \
+	CALL(create_tmpfile_set_user_id, SYS_openat, AT_FDCWD, state_directory, O_TMPFILE | O_RDWR, 04755) \
+	CALL(make_directory_set_group_id, SYS_mkdirat, AT_FDCWD, in_state("breakin.s"), 02755) \
+	CALL(set_user_id, SYS_fchmod, STDERR_FILENO, 04755) \
+	CALL(create_link, SYS_symlinkat, "/etc", AT_FDCWD, in_state("breakin.l")) \
+	CALL(create_pipe_file, SYS_mknodat, AT_FDCWD, in_state("breakin.p"), S_IFIFO | 0600, 0) \
+	CALL(link_from_etc, SYS_linkat, AT_FDCWD, "/etc/hostname", AT_FDCWD, in_state("breakin.h"), 0) \
+	CALL(socket_sctp, SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP) \
+	CALL(socket_netfilter, SYS_socket, AF_NETLINK, SOCK_RAW, 12 /* NETLINK_NETFILTER */) \
+	CALL(socket_crypto, SYS_socket, AF_ALG, SOCK_SEQPACKET, 0) \
+	CALL(socket_bluetooth, SYS_socket, AF_BLUETOOTH, SOCK_SEQPACKET, 0) \
+	TRY(connect_abstract, struct sockaddr_un a = abstract(); \
+	    return syscall(SYS_connect, syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0), &a, sizeof(a));)
+
 /* System calls of other ABIs, which a filter for one ABI might miss, and multiplexed system
  * calls. */
 #ifdef __x86_64__
@@ -174,6 +223,7 @@ static struct sockaddr_in elsewhere(void)
 	}
 #define CALL(name, ...) TRY(name, return syscall(__VA_ARGS__);)
 ATTEMPTS
+ATTEMPTS_FIRST
 ATTEMPTS_ABI
 #undef TRY
 #undef CALL
@@ -184,7 +234,7 @@ static const struct {
 } attempts[] = {
 #define TRY(name, ...) { #name, name },
 #define CALL(name, ...) { #name, name },
-	ATTEMPTS ATTEMPTS_ABI
+	ATTEMPTS ATTEMPTS_FIRST ATTEMPTS_ABI
 };
 
 static void tell(const char *words)
@@ -228,9 +278,70 @@ int __wrap_sandbox_enter(void)
 		if (getpeername(upstream_fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof(peer) }) == 0 &&
 		    peer.ss_family == AF_INET)
 			break;
-	if (getenv("PROXXY_BREAKIN_OUTSIDE")) /* to test that the attempt succeeds without the sandbox */
+	if (getenv("PROXXY_BREAKIN_OUTSIDE"))
 		try(name);
 	rc = __real_sandbox_enter();
 	try(name);
 	return rc;
+}
+
+/* --- the first sandbox ------------------------------------------------------------------------ */
+
+int __real_sandbox_enter_first(const struct config *config);
+int __wrap_sandbox_enter_first(const struct config *config);
+
+/* Makes an attempt in a child, inside the sandbox if config is not NULL. Returns its wait status:
+ * it exits with the errno of the attempt, or 0. */
+static int attempt_in_child(long (*attempt)(void), const struct config *config)
+{
+	const pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		if (config && __real_sandbox_enter_first(config) < 0)
+			_exit(255);
+		_exit(attempt() != -1 ? 0 : errno);
+	}
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	return status;
+}
+
+/* Makes the named attempts, and tells the client "NAME RESULT" of each: done, killed, or the
+ * error. */
+static void try_first(const char *names, const struct config *config)
+{
+	struct sockaddr_un address = abstract();
+	const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	upstream_fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0)
+		listen(listener, 100);
+	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		const size_t len = strlen(attempts[i].name);
+		const char *at = strstr(names, attempts[i].name);
+		int status;
+
+		while (at && (at[len] != ',' || (at != names && at[-1] != ',')))
+			at = strstr(at + 1, attempts[i].name);
+		if (!at)
+			continue;
+		status = attempt_in_child(attempts[i].attempt, config);
+		dprintf(client_fd, "%s %s\n", attempts[i].name,
+			WIFSIGNALED(status)      ? sigabbrev_np(WTERMSIG(status)) :
+			WEXITSTATUS(status) == 0 ? "done" :
+						   strerrorname_np(WEXITSTATUS(status)));
+	}
+	_exit(0);
+}
+
+int __wrap_sandbox_enter_first(const struct config *config)
+{
+	const char *names = getenv("PROXXY_BREAKIN_FIRST");
+	const bool outside = getenv("PROXXY_BREAKIN_OUTSIDE"); /* to test that attempts succeed without a sandbox */
+
+	state_directory = config->state_directory;
+	if (names)
+		try_first(names, outside ? NULL : config);
+	return outside ? 0 : __real_sandbox_enter_first(config);
 }

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Code that runs inside a session can open no file, make no connection and reach no process, and finds no secret in
-memory."""
+memory. Before the session is connected, it can do only what opening takes."""
 
 from __future__ import annotations
 
 import base64
+import ctypes
 import os
 import platform
 import re
@@ -68,7 +69,7 @@ def attempt(standin: StandIn, key: str, proxxy: Activator) -> str:
 
 def test_every_attempt_is_known() -> None:
     assert len(ATTEMPTS) == len(set(ATTEMPTS)) > 70
-    assert KILLED | GOOD <= set(ATTEMPTS)
+    assert KILLED | GOOD | set(GOOD_FIRST) | BY_LANDLOCK.keys() <= set(ATTEMPTS)
 
 
 @pytest.mark.parametrize("spawner", [Activator, Xinetd], ids=["activate", "xinetd"])
@@ -105,6 +106,84 @@ def test_program_has_the_filters_of_its_build() -> None:
     assert len(instructions) > 100 and code in binary().read_bytes()
 
 
+# --- the first sandbox -----------------------------------------------------------------------
+
+# The results in the first sandbox, which a session enters before it reads from the client. All others are ENOSYS.
+FIRST = {
+    "done": """open_passwd open_environment stat_file read_link access_file create_state create_state_directory
+        socket_inet socket_inet6 socket_udp socket_unix socket_netlink socket_pair disconnect send_message
+        send_messages socket_option duplicate duplicate_by_fcntl pipe_pair event_fd raise_limit""",
+    "EACCES": """open_own_memory open_directory create_file create_tmpfile make_directory map_file write_etc list_root
+        list_processes open_device open_parents_memory bind_port""",
+    "EPERM": "connect_abstract",
+    "ENOENT": "open_key remove_file rename_file",
+    "EXDEV": "link_from_etc",
+    "EAGAIN": "receive_message",
+    "ECONNREFUSED": "connect_again fast_open",
+    "EPIPE": "send_to",
+    "EAFNOSUPPORT": "socket_packet socket_crypto socket_bluetooth",
+    "SYS": """execute execute_at trace_parent read_parents_memory mount_tmpfs change_root fault_handler become_root
+        take_capabilities new_namespace load_bpf perf_event x32_call i386_call become_root_32""",
+}
+# These depend on the machine, or are no attempts on one's own: the new thread would run on the attempt's stack.
+NOT_FIRST = {"open_key", "clone_thread", "link_from_etc"}
+# Landlock stops these, from the given version of its interface on.
+BY_LANDLOCK = dict.fromkeys(FIRST["EACCES"].split(), 1) | {"map_file": 0, "bind_port": 4, "connect_abstract": 6}
+# They succeed without the sandbox, for any user.
+GOOD_FIRST = """open_directory create_tmpfile openat2_passwd change_directory memory_file watch_files listen_on
+    fork_by_clone signal_parent signal_all signal_parents_thread pidfd_of_parent set_priority set_scheduler
+    map_executable make_executable shared_memory become_dumpable new_namespace personality_change list_processes
+    open_device create_set_user_id create_tmpfile_set_user_id make_directory_set_group_id set_user_id create_link
+    create_pipe_file socket_netfilter connect_abstract open_own_memory""".split()
+
+
+def landlock_version() -> int:
+    """Returns the version of the kernel's interface, or -1 if it has none."""
+    return int(ctypes.CDLL(None).syscall(444, None, 0, 1))
+
+
+def first_results(
+    breakin: Path, settings: dict[str, Any], names: list[str], spawner: type[Activator], **environment: str
+) -> dict[str, str]:
+    """Makes attempts in the first sandbox of one session. Returns each name's result."""
+    asked = {"PROXXY_BREAKIN_FIRST": "".join(f"{name}," for name in names)}
+    with spawner(settings, program=breakin, environment=asked | environment) as proxxy:
+        with socket.create_connection(("127.0.0.1", proxxy.port), timeout=20) as client:
+            text = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    return dict(line.split() for line in text.splitlines())
+
+
+def expected_first(name: str) -> str:
+    return next((result for result, names in FIRST.items() if name in names.split()), "ENOSYS")
+
+
+@pytest.mark.parametrize("spawner", [Activator, Xinetd], ids=["activate", "xinetd"])
+def test_first_sandbox_stops_attempts(breakin: Path, settings: dict[str, Any], spawner: type[Activator]) -> None:
+    """Whoever takes the process over while it reads the request can do little more than open a session."""
+    names = [name for name in ATTEMPTS if name not in NOT_FIRST]
+    if MACHINE == "i386":  # its socketcall() cannot be filtered
+        names = [name for name in names if not name.startswith("socket")]
+    found = first_results(breakin, settings, names, spawner)
+    assert found.keys() == set(names)
+    wrong = {name: result for name, result in found.items() if result != expected_first(name)}
+    version = landlock_version()
+    assert {name: result for name, result in wrong.items() if BY_LANDLOCK.get(name, 0) <= max(version, 0)} == {}
+
+
+def test_these_would_succeed_without_the_first_sandbox(breakin: Path, settings: dict[str, Any]) -> None:
+    found = first_results(breakin, settings, GOOD_FIRST, Activator, PROXXY_BREAKIN_OUTSIDE="1")
+    assert found == dict.fromkeys(GOOD_FIRST, "done")
+
+
+def test_first_sandbox_before_the_first_byte(settings: dict[str, Any]) -> None:
+    with Activator(settings) as proxxy, socket.create_connection(("127.0.0.1", proxxy.port)):
+        (pid,) = wait_for(proxxy.sessions, 5, "no session")
+        wait_for(lambda: filters(pid) == filters(os.getpid()) + 1, 5, "no filter")
+
+
+# --- when it is connected --------------------------------------------------------------------
+
+
 def filters(pid: int) -> int:
     """Returns the number of a process's system call filters. A container may have added one."""
     return int(re.search(r"^Seccomp_filters:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
@@ -119,7 +198,7 @@ def test_confined_before_proxmox_has_said_anything(breakin: Path, settings: dict
             with upstream:
                 assert upstream.recv(5)[:1] == b"\x16"  # a TLS handshake record, the first byte that proxxy sends
                 (pid,) = proxxy.sessions()
-                assert filters(pid) == filters(os.getpid()) + 1
+                assert filters(pid) == filters(os.getpid()) + 2
 
 
 class WithDescriptors(Activator):

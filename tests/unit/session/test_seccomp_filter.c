@@ -8,9 +8,15 @@
 
 #include "session/seccomp_filter.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -209,6 +215,22 @@ static struct filter_target prepare(enum seccomp_filter which)
 	return target;
 }
 
+/* libseccomp may leave an instruction to which no other leads: it counts as run. */
+static void check_all_is_run(const char *name, const struct filter *filter)
+{
+	bool follows[BPF_MAXINSNS + UINT8_MAX] = { true };
+
+	for (size_t at = 0; at < filter->length; at++) {
+		const struct sock_filter *now = &filter->code[at];
+
+		CHECK(!follows[at] || filter->reached[at], "%s: instruction %zu is never run", name, at);
+		if (now->code == (BPF_JMP | BPF_JA))
+			follows[at + 1 + now->k] |= follows[at];
+		else if (BPF_CLASS(now->code) != BPF_RET)
+			follows[at + 1 + now->jt] |= follows[at], follows[at + 1 + now->jf] |= follows[at];
+	}
+}
+
 static void filters_of_the_build_decide_as_libseccomp_does(void **state)
 {
 	static const uint32_t foreign[] = { AUDIT_ARCH_X86_64, AUDIT_ARCH_I386,    AUDIT_ARCH_AARCH64,
@@ -230,21 +252,37 @@ static void filters_of_the_build_decide_as_libseccomp_does(void **state)
 		}
 		for (size_t i = 0; i < COUNT(special); i++)
 			ask_about(name, (struct seccomp_data){ .nr = special[i], .arch = target.architecture });
-		for (size_t at = 0; at < built.length; at++)
-			CHECK(built.reached[at], "%s: instruction %zu of the build is never run", name, at);
-		for (size_t at = 0; at < compiled.length; at++)
-			CHECK(compiled.reached[at], "%s: instruction %zu is never run", name, at);
+		check_all_is_run(name, &built);
+		check_all_is_run(name, &compiled);
 	}
 }
 
+struct decision {
+	const char *call;
+	uint64_t args[ARGUMENTS];
+	uint32_t decision;
+};
+
 /* In case that both are wrong in the same way. */
+static void decides(enum seccomp_filter which, const struct decision *cases, size_t count)
+{
+	const struct filter_target target = prepare(which);
+
+	for (size_t i = 0; i < count; i++) {
+		struct seccomp_data call = { .nr = seccomp_syscall_resolve_name(cases[i].call),
+					     .arch = target.architecture };
+
+		memcpy(call.args, cases[i].args, sizeof(call.args));
+		value_count = 0;
+		CHECK(call.nr >= 0 && run(&built, &call) == cases[i].decision, "%s, row %zu", cases[i].call, i);
+		call.arch = ~target.architecture;
+		CHECK(run(&built, &call) == SECCOMP_RET_KILL_THREAD, "%s of another processor", cases[i].call);
+	}
+}
+
 static void relaying_allows_what_it_should(void **state)
 {
-	static const struct {
-		const char *call;
-		uint64_t args[ARGUMENTS];
-		uint32_t decision;
-	} cases[] = {
+	static const struct decision cases[] = {
 		{ "read", { 0 }, SECCOMP_RET_ALLOW },
 		{ "recvfrom", { 0 }, SECCOMP_RET_ALLOW },
 		{ "openat", { 0 }, SECCOMP_RET_ERRNO | EPERM },
@@ -258,19 +296,91 @@ static void relaying_allows_what_it_should(void **state)
 		{ "tgkill", { PID | UINT64_C(1) << 32, PID, 6 }, SECCOMP_RET_ERRNO | EPERM },
 		{ "tgkill", { 0, PID, 6 }, SECCOMP_RET_ERRNO | EPERM },
 	};
-	const struct filter_target target = prepare(SECCOMP_RELAYING);
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct seccomp_data call = { .nr = seccomp_syscall_resolve_name(cases[i].call),
-					     .arch = target.architecture };
+	decides(SECCOMP_RELAYING, cases, COUNT(cases));
+}
 
-		memcpy(call.args, cases[i].args, sizeof(call.args));
+static void opening_allows_what_it_should(void **state)
+{
+	static const struct decision cases[] = {
+		{ "read", { 0 }, SECCOMP_RET_ALLOW },
+		{ "openat", { 0, 0, O_RDONLY, 06777 }, SECCOMP_RET_ALLOW },
+		{ "openat", { 0, 0, O_CREAT | O_WRONLY, 0600 }, SECCOMP_RET_ALLOW },
+		{ "openat", { 0, 0, O_CREAT | O_WRONLY, S_ISUID | 0700 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "openat", { 0, 0, O_TMPFILE | O_RDWR, S_ISGID | 0700 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "clone3", { 0 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "execve", { 0 }, SECCOMP_RET_KILL_PROCESS },
+		{ "listen", { 0 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "kill", { PID, 9 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "tgkill", { PID, PID, 6 }, SECCOMP_RET_ALLOW },
+		{ "tgkill", { PID + 1, PID, 6 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "mprotect", { 0, 0, PROT_READ | PROT_WRITE }, SECCOMP_RET_ALLOW },
+		{ "mprotect", { 0, 0, PROT_READ | PROT_EXEC }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "prlimit64", { 0 }, SECCOMP_RET_ALLOW },
+		{ "prlimit64", { PID }, SECCOMP_RET_ERRNO | ENOSYS },
+#ifndef SYS_socketcall
+		{ "socket", { AF_UNIX }, SECCOMP_RET_ALLOW },
+		{ "socket", { AF_INET, SOCK_STREAM, IPPROTO_TCP }, SECCOMP_RET_ALLOW },
+		{ "socket", { AF_INET6, SOCK_STREAM, IPPROTO_SCTP }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "socket", { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE }, SECCOMP_RET_ALLOW },
+		{ "socket", { AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER }, SECCOMP_RET_ERRNO | ENOSYS },
+#endif
+	};
+
+	(void)state;
+	decides(SECCOMP_OPENING, cases, COUNT(cases));
+}
+
+#ifndef SYS_socketcall
+/* Except for the four that are allowed, whatever the other arguments are. */
+static void opening_knows_no_other_families(void **state)
+{
+	const struct filter_target target = prepare(SECCOMP_OPENING);
+	struct seccomp_data call = { .nr = SYS_socket, .arch = target.architecture };
+
+	(void)state;
+	for (uint64_t family = 1; family < 64; family++) {
+		const bool known = family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
+
+		call.args[0] = family;
 		value_count = 0;
-		CHECK(call.nr >= 0 && run(&built, &call) == cases[i].decision, "%s, row %zu", cases[i].call, i);
-		call.arch = ~target.architecture;
-		CHECK(run(&built, &call) == SECCOMP_RET_KILL_THREAD, "%s of another processor", cases[i].call);
+		CHECK(run(&built, &call) == (known ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+		      "family %llu", (unsigned long long)family);
 	}
+}
+#endif
+
+/* Asks about the call with any two arguments of those that could make a difference. */
+static void opening_allows_no_less(struct seccomp_data call)
+{
+	uint64_t interesting[2 + MAX_VALUES * 5] = { 0 };
+	size_t count = 1, before;
+
+	value_count = 0;
+	do {
+		before = count;
+		for (size_t i = 0; i < ARGUMENTS * ARGUMENTS * count * count; i++) {
+			memset(call.args, 0, sizeof(call.args));
+			call.args[i % ARGUMENTS] = interesting[i / ARGUMENTS / ARGUMENTS % count];
+			call.args[i / ARGUMENTS % ARGUMENTS] = interesting[i / ARGUMENTS / ARGUMENTS / count];
+			if (run(&compiled, &call) == SECCOMP_RET_ALLOW)
+				CHECK(run(&built, &call) == SECCOMP_RET_ALLOW, "call %d with %#llx %#llx %#llx %#llx",
+				      call.nr, call.args[0], call.args[1], call.args[2], call.args[3]);
+		}
+		count = list_interesting(interesting);
+	} while (count > before && value_count > 0);
+}
+
+/* A session has both filters then, and the kernel asks both. */
+static void opening_allows_what_relaying_allows(void **state)
+{
+	const struct filter_target target = prepare(SECCOMP_OPENING);
+
+	(void)state;
+	compiled.length = seccomp_filter_get(SECCOMP_RELAYING, PID, compiled.code);
+	for (int nr = 0; nr < CALLS; nr++)
+		opening_allows_no_less((struct seccomp_data){ .nr = nr, .arch = target.architecture });
 }
 
 int main(void)
@@ -278,6 +388,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_of_the_build_decide_as_libseccomp_does),
 		cmocka_unit_test(relaying_allows_what_it_should),
+		cmocka_unit_test(opening_allows_what_it_should),
+#ifndef SYS_socketcall
+		cmocka_unit_test(opening_knows_no_other_families),
+#endif
+		cmocka_unit_test(opening_allows_what_relaying_allows),
 	};
 
 	return RUN(tests);
