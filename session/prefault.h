@@ -8,7 +8,7 @@
 #ifndef PROXXY_PREFAULT_H
 #define PROXXY_PREFAULT_H
 
-/* Tells malloc() to ask for as much heap at once as opening a console uses (M_TOP_PAD), and measures
+/* Tells malloc() to ask at once for as much heap as opening a console uses (M_TOP_PAD). Measures
  * a few page faults with it. If they are dear, maps what opening a console will use: the program
  * and its libraries, the stack, and the heap. The session returns unused pages to the kernel before
  * it relays. On kernels before 5.14 pages are always faulted in as usual. */
