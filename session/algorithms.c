@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "lib/error.h"
+#include "session/random.h"
 
 enum { OFFERED_MAX = 8 }; /* algorithms of one operation, with the empty one at the end */
 
@@ -29,11 +30,9 @@ struct operation {
 
 static struct operation operations[] = {
 	{ .id = OSSL_OP_DIGEST, .names = { "SHA1", "SHA2-256", "SHA2-384", "SHA2-512" } },
-	{ .id = OSSL_OP_CIPHER,
-	  .names = { "AES-256-CBC", "AES-256-CTR", "AES-256-ECB", "AES-256-GCM", "AES-128-GCM", "ChaCha20-Poly1305" } },
+	{ .id = OSSL_OP_CIPHER, .names = { "AES-256-CBC", "AES-256-GCM", "AES-128-GCM", "ChaCha20-Poly1305" } },
 	{ .id = OSSL_OP_MAC, .names = { "HMAC" } },
 	{ .id = OSSL_OP_KDF, .names = { "HKDF", "TLS13-KDF", "TLS1-PRF" } },
-	{ .id = OSSL_OP_RAND, .names = { "CTR-DRBG", "SEED-SRC" } },
 	{ .id = OSSL_OP_KEYMGMT, .names = { "RSA", "RSA-PSS", "EC", "X25519", "ED25519" } },
 	{ .id = OSSL_OP_KEYEXCH, .names = { "ECDH", "X25519" } },
 	{ .id = OSSL_OP_SIGNATURE, .names = { "RSA", "ECDSA", "ED25519" } },
@@ -92,6 +91,8 @@ static const OSSL_ALGORITHM *query(void *context, int id, int *no_cache)
 {
 	(void)context;
 	*no_cache = 0;
+	if (id == OSSL_OP_RAND)
+		return random_generators;
 	for (size_t i = 0; i < N_OPERATIONS; i++)
 		if (operations[i].id == id)
 			return operations[i].offered;
@@ -189,7 +190,7 @@ int algorithms_restrict(void)
 	/* Its tables are static and stay valid. It must not be asked for further algorithms. */
 	OSSL_PROVIDER_unload(all);
 	if (!default_capabilities || OSSL_PROVIDER_add_builtin(NULL, "proxxy", init) != 1 ||
-	    !OSSL_PROVIDER_load(NULL, "proxxy") || !add_digests())
+	    !OSSL_PROVIDER_load(NULL, "proxxy") || !random_use() || !add_digests())
 		return ERR_SYSTEM;
 	return OK;
 }

@@ -197,8 +197,13 @@ def test_confined_before_proxmox_has_said_anything(breakin: Path, settings: dict
             upstream, _ = listener.accept()
             with upstream:
                 assert upstream.recv(5)[:1] == b"\x16"  # a TLS handshake record, the first byte that proxxy sends
+                wait_for(lambda: sleeps(proxxy.sessions()[0]), 5, "the session does not wait for an answer")
                 (pid,) = proxxy.sessions()
                 assert filters(pid) == filters(os.getpid()) + 2
+
+
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 class WithDescriptors(Activator):
