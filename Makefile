@@ -59,6 +59,9 @@ supported = $(if $(shell $(CC) -Werror $(1) -x c -S -o /dev/null /dev/null 2>&1 
 HARDENING := -fstack-protector-strong -fPIE $(foreach option,-fstack-clash-protection -fcf-protection \
 	-mbranch-protection=standard,$(call supported,$(option)))
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+# Small variables together, on few pages: each that a session writes to is a copy of its own.
+HARDENING += -fdata-sections
+LINK_HARDENING += -Wl,--sort-section=alignment
 ifeq ($(STATIC),1)
   BUILD := build/static
   HARDENING := $(HARDENING:-fPIE=-fno-pie)

@@ -56,16 +56,16 @@ enum {
 };
 
 /* The session. Static: the buffers' pages are allocated when they are first used. */
-static struct config config;
-static struct access payload; /* once it is opened; all zero before */
-static struct upstream upstream;
-static struct relay relay;
+static struct config config PAGED;
+static struct access payload PAGED; /* once it is opened; all zero before */
+static struct upstream upstream PAGED;
+static struct relay relay PAGED;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
 static struct limits limits = { .warn = log_warning };
-static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
+static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM] PAGED;
 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
@@ -152,7 +152,7 @@ static int start_crypto(void)
  * and the sealed payload. Returns 0 or an error to answer. */
 static int open_payload(const struct http_request *request)
 {
-	static char text[HTTP_HEAD_MAX];
+	static char text[HTTP_HEAD_MAX] PAGED;
 	const int64_t arrived = io_now();
 	struct slice origin = request->origin, sealed;
 	const char *why = "";
@@ -164,6 +164,7 @@ static int open_payload(const struct http_request *request)
 		fail(rc, "%s", why);
 	config_wipe_keys(&config);
 	sealed_wipe(request, text);
+	pages_release(text, sizeof(text));
 	session.format = payload.format;
 	session.kid = payload.kid;
 	if (rc == OK) {
@@ -463,7 +464,7 @@ static int run(void)
 	client = io_endpoint(STDIN_FILENO, NULL);
 	accepted = accept_client();
 	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
-	if (accepted && head_used > EXCHANGE_ROOM)
+	if (accepted)
 		pages_release(head, sizeof(head));
 	if (accepted)
 		relay_console();

@@ -31,7 +31,7 @@ enum { RELATIVE = R_AARCH64_RELATIVE, ABSOLUTE = R_AARCH64_ABS64, GLOBAL = R_AAR
 
 enum {
 	OBJECTS_MAX = 2, /* libcrypto and libssl */
-	PAGES_MAX = 512, /* of one object; libcrypto has about 100 pages of tables */
+	PAGES_MAX = 256, /* of one object; libcrypto has about 100 pages of tables */
 	WORD = sizeof(uintptr_t),
 };
 

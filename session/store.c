@@ -198,7 +198,7 @@ static int shake_hands(const struct tls_verify *verify, SSL *tls)
  * Proxmox, and has no say here, nor has PROXXY_TLS_VERIFY. */
 static int start_tls(void)
 {
-	static struct config settings = { .tls_verify = true };
+	static struct config settings;
 	static const struct access nothing;
 	const struct tls_verify verify = { &settings, &nothing };
 	char why[STORE_WHY_MAX];
@@ -206,6 +206,7 @@ static int start_tls(void)
 	SSL *tls = NULL;
 	int rc;
 
+	settings.tls_verify = true;
 	memcpy(settings.ca_file, store.url.ca_file, sizeof(store.url.ca_file));
 	rc = tls_verify_context(&verify, &context, why, sizeof(why));
 	if (rc == ERR_CONFIG)
