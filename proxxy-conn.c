@@ -39,6 +39,7 @@
 #include "session/prefault.h"
 #include "session/relay.h"
 #include "session/relro.h"
+#include "session/resolve.h"
 #include "session/sandbox.h"
 #include "session/sealed.h"
 #include "session/single_use.h"
@@ -443,7 +444,8 @@ static void relay_console(void)
 	wipe_secrets();
 	if (rc == OK) {
 		counters_opened(io_now());
-		relro_release();
+		if (!resolve_is_running())
+			relro_release();
 		relay_run(&relay);
 	} else {
 		relay_close_only(&relay, rc, upstream.reason);

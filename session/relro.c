@@ -148,8 +148,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	const int error = errno;
 
 	(void)number, (void)context;
-	/* SIGSEGV is blocked in here, so another fault ends the process with it; the sandbox forbids
-	 * to remove the handler. Code is never writable. */
+	/* SIGSEGV is blocked in here: another fault ends the process with it. (The sandbox forbids
+	 * to remove the handler.) Code is never writable. */
 	if (info->si_code != SEGV_ACCERR || !restore((uintptr_t)info->si_addr))
 		*(volatile char *)(uintptr_t)on_fault = 0;
 	errno = error;
@@ -314,6 +314,7 @@ static void read_segments(struct object *o, const struct dl_phdr_info *info, uin
 struct search {
 	struct tables tables;
 	bool is_constant; /* "found" is on pages that are RELRO */
+	bool in_valgrind; /* which does not restore all registers after a fault */
 };
 
 /* dl_iterate_phdr() calls this for the program and each library. */
@@ -327,6 +328,8 @@ static int search(struct dl_phdr_info *info, size_t size, void *to)
 	read_segments(&o, info, s->tables.page, &dynamic);
 	if ((uintptr_t)&found >= o.begin && (uintptr_t)(&found + 1) <= o.end)
 		s->is_constant = true;
+	if (strstr(info->dlpi_name, "/vgpreload_"))
+		s->in_valgrind = true;
 	if (s->tables.n_objects < OBJECTS_MAX && is_openssl(info->dlpi_name) && dynamic && o.begin < o.end &&
 	    (o.end - o.begin) / s->tables.page <= PAGES_MAX && read_dynamic(&o, dynamic))
 		s->tables.objects[s->tables.n_objects++] = o;
@@ -342,7 +345,8 @@ void relro_prepare(void)
 	sigset_t set;
 
 	dl_iterate_phdr(search, &s);
-	if (s.tables.n_objects == 0 || !s.is_constant || mprotect((void *)begin, size, PROT_READ | PROT_WRITE) < 0)
+	if (s.tables.n_objects == 0 || !s.is_constant || s.in_valgrind ||
+	    mprotect((void *)begin, size, PROT_READ | PROT_WRITE) < 0)
 		return;
 	found = s.tables;
 	/* Whoever started the process may have blocked the signal. */

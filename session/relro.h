@@ -7,8 +7,8 @@
  * SIGSEGV, and the handler makes the page again: the kernel reads it from the library's file, and
  * the handler writes the addresses as the dynamic linker did.
  *
- * Works with glibc on x86-64 and ARM64, for libcrypto and libssl. Does nothing elsewhere, and none
- * with sanitizers. A page is returned only if its content is what the handler would write.
+ * Works with glibc on x86-64 and ARM64, for libcrypto and libssl. Does nothing elsewhere, with
+ * sanitizers and in valgrind. Pages whose content depends on other libraries are kept.
  */
 #ifndef PROXXY_RELRO_H
 #define PROXXY_RELRO_H

@@ -21,7 +21,7 @@ from lib.make import make
 from lib.payload import seal, seal_jwe, target
 from lib.process import memory, wait_for
 from lib.standin import StandIn
-from lib.wire import BINARY, PING, PONG, Client
+from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload
 
 SOURCE = TREE / "tests" / "breakin.c"
 # Attempts for other processors are left out: tests/breakin.c has them between #if and #else.
@@ -205,6 +205,41 @@ def private_memory(pid: int) -> int:
     """Returns the private memory of the process in KiB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(map(int, re.findall(r"^Private_\w+: +(\d+)", text, re.M)))
+
+
+def openssl_tables(pid: int) -> dict[str, int]:
+    """Returns the KiB of memory of its own that a process has of OpenSSL's tables, by their rights. {} if it has no
+    shared OpenSSL, or a sanitizer."""
+    maps = Path(f"/proc/{pid}/smaps").read_text()
+    found = dict.fromkeys(("r--p", "---p"), 0) if "/libcrypto.so" in maps and "/libasan.so" not in maps else {}
+    for part in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", maps) if found else []:
+        rights, name = part.split()[1], part.splitlines()[0].rpartition("/")[2]
+        if name.startswith(("libcrypto.so", "libssl.so")) and rights in found:
+            found[rights] += sum(map(int, re.findall(r"^Private_Dirty: +(\d+)", part, re.M)))
+            found[rights + " size"] = found.get(rights + " size", 0) + int(re.search(r"^Size: +(\d+)", part, re.M)[1])
+    return found
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="tables are kept on other processors")
+def test_relaying_session_has_returned_openssls_tables(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    """Most of the tables that the dynamic linker wrote are returned while a session relays, and come back when OpenSSL
+    needs them. A signal that is no such fault still ends the process."""
+    with Activator(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+            client.send_frame(BINARY, b"key")
+            assert client.read_data(3) == b"key"
+            (pid,) = proxxy.sessions()
+            tables = openssl_tables(pid)
+            assert not tables or (tables["---p size"] > 200 and tables["---p"] == 0 and tables["r--p"] < 128), tables
+            client.send_frame(CLOSE, close_payload(1000))
+            assert client.close_code()[0] == 1000
+        assert "died with code 0" in proxxy.wait_log("died with code")
+    with Activator(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+            client.send_frame(BINARY, b"key")
+            assert client.read_data(3) == b"key"
+            os.kill(proxxy.sessions()[0], SIGSEGV)
+            assert f"died with code {SIGSEGV}" in proxxy.wait_log("died with code")
 
 
 def test_quiet_session_is_as_small_as_before_its_burst(settings: dict[str, Any], standin: StandIn, key: str) -> None:
