@@ -140,8 +140,8 @@ $(BUILD)/status/page.o: $(BUILD)/status/page_files.h
 # tests/unit/lib/settings.h replaces settings_file.o for the tests that include it.
 # tests/unit/session/test_relay.c answers what the relay asks of the kernel.
 unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters session/framer session/guest_list \
-	session/limits session/rates session/relro session/replay session/rfb session/sealed session/slots \
-	session/store_protocol session/store_words status/origin status/session_text \
+	session/limits session/rates session/relro session/replay session/resolve session/rfb session/sealed \
+	session/slots session/store_protocol session/store_words status/origin status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime

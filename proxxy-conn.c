@@ -39,7 +39,6 @@
 #include "session/prefault.h"
 #include "session/relay.h"
 #include "session/relro.h"
-#include "session/resolve.h"
 #include "session/sandbox.h"
 #include "session/sealed.h"
 #include "session/single_use.h"
@@ -384,6 +383,12 @@ static void answer_error(const struct http_request *request, int code)
 
 /* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
+/* Does what is due while relaying. Returns when to call it again. */
+static int64_t renew(int64_t now)
+{
+	return io_earlier(store_sub_renew(now), relro_release_in_time(now));
+}
+
 /* Logs and counts how the session ended. */
 static void sum_up(void)
 {
@@ -409,7 +414,7 @@ static bool accept_client(void)
 
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
-	relay.renew = store_sub_renew;
+	relay.renew = renew;
 	rc = read_request(&request, rc);
 	if (rc == OK && plain_answer(&client, &request))
 		return false;
@@ -444,8 +449,6 @@ static void relay_console(void)
 	wipe_secrets();
 	if (rc == OK) {
 		counters_opened(io_now());
-		if (!resolve_is_running())
-			relro_release();
 		relay_run(&relay);
 	} else {
 		relay_close_only(&relay, rc, upstream.reason);
@@ -466,8 +469,7 @@ static int run(void)
 	client = io_endpoint(STDIN_FILENO, NULL);
 	accepted = accept_client();
 	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
-	if (accepted)
-		pages_release(head, sizeof(head));
+	pages_release(head, sizeof(head));
 	if (accepted)
 		relay_console();
 	store_sub_leave();

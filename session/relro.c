@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "session/resolve.h"
+
 #ifndef DT_RELR /* glibc 2.36 */
 #define DT_RELR 36
 #endif
@@ -344,6 +346,8 @@ void relro_prepare(void)
 	struct search s = { .tables.page = page };
 	sigset_t set;
 
+	if (resolve_is_running())
+		return;
 	dl_iterate_phdr(search, &s);
 	if (s.tables.n_objects == 0 || !s.is_constant || s.in_valgrind ||
 	    mprotect((void *)begin, size, PROT_READ | PROT_WRITE) < 0)
@@ -367,3 +371,17 @@ void relro_release(void)
 {
 }
 #endif
+
+int64_t relro_release_in_time(int64_t now)
+{
+	static int64_t due;
+
+	if (due == 0)
+		due = now + RELRO_DELAY_MS;
+	if (now < due)
+		return due;
+	if (due < INT64_MAX)
+		relro_release();
+	due = INT64_MAX;
+	return due;
+}

@@ -13,14 +13,23 @@
 #ifndef PROXXY_RELRO_H
 #define PROXXY_RELRO_H
 
-/* Looks up where the tables are, and sets the handler. Call it once, outside of the sandbox, which
- * forbids to set one. A fault that is not of a returned page still ends the process with
- * SIGSEGV. */
+#include <stdint.h>
+
+/* How long a session relays until its tables are returned, in ms. Opening a console, and sessions
+ * that end at once, do not take the time for it (some 0.3 ms with the end of TLS). */
+enum { RELRO_DELAY_MS = 300 };
+
+/* Looks up where the tables are, and sets the handler. Call it at most once, outside of the sandbox,
+ * which forbids to set one. Does nothing if a lookup's thread still runs: the handler makes a page
+ * in place. A fault that is not of a returned page still ends the process with SIGSEGV. */
 void relro_prepare(void);
 
-/* Returns the tables that relro_prepare() found. Only while the process has no other thread: the
- * handler makes a page in place. The kernel does not call the handler for pages that a system call
- * reads; no call reads these tables. */
+/* Returns the tables that relro_prepare() found; none if it was not called. The kernel does not call
+ * the handler for pages that a system call reads; no call reads these tables. */
 void relro_release(void);
+
+/* Does so once, RELRO_DELAY_MS after its first call. now is an io_now(). Returns when to call it
+ * again: INT64_MAX when it is done. */
+int64_t relro_release_in_time(int64_t now);
 
 #endif
