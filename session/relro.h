@@ -19,13 +19,14 @@
  * that end at once, do not take the time for it (some 0.3 ms with the end of TLS). */
 enum { RELRO_DELAY_MS = 300 };
 
-/* Looks up where the tables are, and sets the handler. Call it at most once, outside of the sandbox,
- * which forbids to set one. Does nothing if a lookup's thread still runs: the handler makes a page
- * in place. A fault that is not of a returned page still ends the process with SIGSEGV. */
+/* Looks up where the tables are, and sets the handler. Call it at most once, outside of the
+ * sandbox, which forbids to set one. Does nothing if a lookup's thread still runs: the handler
+ * makes a page in place. A fault that is not of a returned page still ends the process with
+ * SIGSEGV. */
 void relro_prepare(void);
 
-/* Returns the tables that relro_prepare() found; none if it was not called. The kernel does not call
- * the handler for pages that a system call reads; no call reads these tables. */
+/* Returns the tables that relro_prepare() found; none if it was not called. The kernel does not
+ * call the handler for pages that a system call reads; no call reads these tables. */
 void relro_release(void);
 
 /* Does so once, RELRO_DELAY_MS after its first call. now is an io_now(). Returns when to call it
