@@ -119,7 +119,7 @@ static bool may_connect(const struct config *config, const struct console *c)
 
 int access_open(struct access *a, const struct config *config, const char *text, size_t len)
 {
-	static uint8_t plain[HTTP_HEAD_MAX];
+	static uint8_t plain[HTTP_HEAD_MAX] PAGED;
 	const bool jwe = jwe_looks_like(text, len);
 	int rc;
 
@@ -132,6 +132,7 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
 	/* The plaintext is shorter than its payload. */
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain));
+	pages_release(plain, sizeof(plain));
 	/* The outcome's words, a colon and this text must fit into a Close's 123 bytes. */
 	if (rc == OK && !*a->cluster.name && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,

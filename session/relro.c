@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "session/resolve.h"
+
 #ifndef DT_RELR /* glibc 2.36 */
 #define DT_RELR 36
 #endif
@@ -31,7 +33,7 @@ enum { RELATIVE = R_AARCH64_RELATIVE, ABSOLUTE = R_AARCH64_ABS64, GLOBAL = R_AAR
 
 enum {
 	OBJECTS_MAX = 2, /* libcrypto and libssl */
-	PAGES_MAX = 512, /* of one object; libcrypto has about 100 pages of tables */
+	PAGES_MAX = 256, /* of one object; libcrypto has about 100 pages of tables */
 	WORD = sizeof(uintptr_t),
 };
 
@@ -148,8 +150,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	const int error = errno;
 
 	(void)number, (void)context;
-	/* SIGSEGV is blocked in here, so another fault ends the process with it; the sandbox forbids
-	 * to remove the handler. Code is never writable. */
+	/* SIGSEGV is blocked in here: another fault ends the process with it. (The sandbox forbids
+	 * to remove the handler.) Code is never writable. */
 	if (info->si_code != SEGV_ACCERR || !restore((uintptr_t)info->si_addr))
 		*(volatile char *)(uintptr_t)on_fault = 0;
 	errno = error;
@@ -314,6 +316,7 @@ static void read_segments(struct object *o, const struct dl_phdr_info *info, uin
 struct search {
 	struct tables tables;
 	bool is_constant; /* "found" is on pages that are RELRO */
+	bool in_valgrind; /* which does not restore all registers after a fault */
 };
 
 /* dl_iterate_phdr() calls this for the program and each library. */
@@ -327,6 +330,8 @@ static int search(struct dl_phdr_info *info, size_t size, void *to)
 	read_segments(&o, info, s->tables.page, &dynamic);
 	if ((uintptr_t)&found >= o.begin && (uintptr_t)(&found + 1) <= o.end)
 		s->is_constant = true;
+	if (strstr(info->dlpi_name, "/vgpreload_"))
+		s->in_valgrind = true;
 	if (s->tables.n_objects < OBJECTS_MAX && is_openssl(info->dlpi_name) && dynamic && o.begin < o.end &&
 	    (o.end - o.begin) / s->tables.page <= PAGES_MAX && read_dynamic(&o, dynamic))
 		s->tables.objects[s->tables.n_objects++] = o;
@@ -341,8 +346,11 @@ void relro_prepare(void)
 	struct search s = { .tables.page = page };
 	sigset_t set;
 
+	if (resolve_is_running())
+		return;
 	dl_iterate_phdr(search, &s);
-	if (s.tables.n_objects == 0 || !s.is_constant || mprotect((void *)begin, size, PROT_READ | PROT_WRITE) < 0)
+	if (s.tables.n_objects == 0 || !s.is_constant || s.in_valgrind ||
+	    mprotect((void *)begin, size, PROT_READ | PROT_WRITE) < 0)
 		return;
 	found = s.tables;
 	/* Whoever started the process may have blocked the signal. */
@@ -363,3 +371,17 @@ void relro_release(void)
 {
 }
 #endif
+
+int64_t relro_release_in_time(int64_t now)
+{
+	static int64_t due;
+
+	if (due == 0)
+		due = now + RELRO_DELAY_MS;
+	if (now < due)
+		return due;
+	if (due < INT64_MAX)
+		relro_release();
+	due = INT64_MAX;
+	return due;
+}
