@@ -32,6 +32,17 @@ static bool parse_path(void *config, const struct setting *s, const char *value)
 	return *value == '/' && settings_parse_text(config, s, value);
 }
 
+static bool parse_paths(void *config, const struct setting *s, const char *value)
+{
+	const char *list = value, *item;
+	size_t len;
+
+	while ((item = list_next(&list, &len)))
+		if (*item != '/' || len >= SETTINGS_PATH_MAX)
+			return false;
+	return settings_parse_text(config, s, value);
+}
+
 static bool parse_hosts(void *config, const struct setting *s, const char *value)
 {
 	return host_list_valid(value) && settings_parse_text(config, s, value);
@@ -204,6 +215,10 @@ static const struct setting table[] = {
 	{ "PROXXY_STATE_DIRECTORY", "/var/lib/proxxy",
 	  "Directory that holds the jti of used payloads until the payloads expire", parse_path,
 	  MEMBER(state_directory), SIZE(state_directory) },
+	{ "PROXXY_READABLE", "",
+	  "Files and directories that a session may read besides the usual ones, comma-separated: for name service "
+	  "modules, or CAs that links lead to",
+	  parse_paths, MEMBER(readable), SIZE(readable) },
 	{ "PROXXY_ALLOWED_HOSTS", "",
 	  "Hosts that proxxy may connect to: names, *.wildcards, addresses and networks, "
 	  "comma-separated. Default: all but loopback, link-local, multicast and metadata services",
@@ -277,7 +292,8 @@ int config_load_settings(struct config *ret_config, char *why, size_t size)
 {
 	char *const texts[] = {
 		ret_config->trusted_proxies, ret_config->allowed_hosts, ret_config->allowed_origins,
-		ret_config->ca_file,         ret_config->replay_store,  ret_config->store_password_file
+		ret_config->ca_file,         ret_config->replay_store,  ret_config->store_password_file,
+		ret_config->readable,
 	};
 
 	memset(ret_config, 0, offsetof(struct config, trusted_proxies));

@@ -62,6 +62,7 @@ struct config {
 	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
 	char replay_store[CONFIG_STORE_MAX];         /* a URL, which may contain a password; "" for none */
 	char store_password_file[SETTINGS_PATH_MAX]; /* "" for none */
+	char readable[CONFIG_LIST_MAX];              /* absolute paths, for the first sandbox */
 };
 
 /* Reads all settings and the keys. Overwrites SIGNATURE_KEY and PROXXY_REPLAY_STORE in the

@@ -21,6 +21,7 @@
 #include "lib/cluster.h"
 #include "lib/counters_file.h"
 #include "lib/error.h"
+#include "lib/list.h"
 #include "lib/store_url.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -49,24 +50,21 @@ static const struct {
 	/* Libraries that are loaded later: name service modules, hiredis. The last two have all
 	 * programs of NixOS and Guix. */
 	{ "/usr", READ },
-	{ "/lib", READ },
-	{ "/lib64", READ },
 	{ "/opt", READ },
 	{ "/nix/store", READ },
 	{ "/gnu/store", READ },
 	/* What /etc/resolv.conf is a link to, nscd, secrets of containers. */
 	{ "/run", READ },
 	{ "/proc", READ_FILE },
-	/* These may be links to anywhere. */
-	{ "/etc/resolv.conf", READ_FILE },
-	{ "/etc/hosts", READ_FILE },
-	{ "/etc/nsswitch.conf", READ_FILE },
 	/* Of the name service modules libvirt, sss and nis. */
 	{ "/var/lib/libvirt/dnsmasq", READ },
 	{ "/var/lib/sss", READ },
 	{ "/var/yp", READ },
 	{ COUNTERS_RUNTIME_DIRECTORY, WRITE },
 };
+
+/* Also readable. Most are links to /usr or /run, or files of /etc: then they need no rule. */
+static const char *const links[] = { "/lib", "/lib64", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf" };
 
 /* The ruleset of the first phases. */
 struct opening {
@@ -101,23 +99,26 @@ static void enter(int ruleset)
 	close(ruleset);
 }
 
-/* Allows rights at path and below it, or at what it is a link to. Ignores a path that is missing.
- * A file can only have rights of files. */
+/* Allows rights at path and below it, or at what it is a link to. Ignores a missing path. */
 static void allow(struct opening *o, const char *path, uint64_t rights)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
+	long rc;
 
 	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
 		return;
-	/* EINVAL: rights of directories for a file, which then cannot be used as one anyway. */
-	if (syscall(SYS_landlock_add_rule, o->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 && errno != EINVAL)
-		o->failed = true;
+	rc = syscall(SYS_landlock_add_rule, o->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	if (rc < 0 && errno == EINVAL) { /* a file cannot have rights of directories */
+		rule.allowed_access &= READ_FILE;
+		rc = syscall(SYS_landlock_add_rule, o->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	}
+	o->failed |= rc < 0;
 	close(rule.parent_fd);
 }
 
-/* True if other rules allow path anyway: it is a link to /usr or /run, or it is in /etc and no
- * link. A rule takes longer than this. */
+/* True if other rules allow path anyway: it is a link to /usr or /run, or in /etc and no link. This
+ * takes less time than a rule. */
 static bool is_covered(const char *path)
 {
 	char target[64], *at = target;
@@ -132,27 +133,39 @@ static bool is_covered(const char *path)
 	return strncmp(at, "usr/", 4) == 0 || strncmp(at, "run/", 4) == 0;
 }
 
-/* Allows to read the libraries in the directories that the environment names. */
-static void allow_libraries(struct opening *o)
+/* Allows to read path[0..len). */
+static void allow_part(struct opening *o, const char *path, size_t len)
 {
-	const char *at = getenv("LD_LIBRARY_PATH");
-	char path[SETTINGS_PATH_MAX];
+	char text[SETTINGS_PATH_MAX];
 
-	for (size_t len; at && *at; at += len + (at[len] != '\0')) {
-		len = strcspn(at, ":;");
-		if (len == 0 || len >= sizeof(path))
-			continue;
-		memcpy(path, at, len);
-		path[len] = '\0';
-		allow(o, path, READ);
+	if (len == 0 || len >= sizeof(text))
+		return;
+	memcpy(text, path, len);
+	text[len] = '\0';
+	allow(o, text, READ);
+}
+
+/* Allows to read the libraries in the directories that the environment names, and what the setting
+ * names. */
+static void allow_lists(struct opening *o, const struct config *config)
+{
+	const char *libraries = getenv("LD_LIBRARY_PATH"), *readable = config->readable, *item;
+	size_t len;
+
+	for (; libraries && *libraries; libraries += len + (libraries[len] != '\0')) {
+		len = strcspn(libraries, ":;");
+		allow_part(o, libraries, len);
 	}
+	while ((item = list_next(&readable, &len)))
+		allow_part(o, item, len);
 }
 
 /* Allows to read a cluster file, which may be a link, and the file of CAs that it names. */
 static int allow_cluster(void *opening, const char *path)
 {
-	static struct cluster cluster;
+	struct cluster cluster;
 
+	cluster.token[0] = '\0';
 	allow(opening, path, READ_FILE);
 	if (cluster_load_ca_file(path, &cluster) && *cluster.ca_file)
 		allow(opening, cluster.ca_file, READ_FILE);
@@ -178,8 +191,8 @@ static void allow_store(struct opening *o, const struct config *config)
 	struct store_url url;
 
 	allow(o, config->store_password_file, READ_FILE);
-	if (store_url_parse(config->replay_store, &url) && *url.ca_file)
-		allow(o, url.ca_file, READ_FILE);
+	if (store_url_parse(config->replay_store, &url) && url.tls)
+		allow(o, *url.ca_file ? url.ca_file : X509_get_default_cert_dir(), READ);
 	OPENSSL_cleanse(&url, sizeof(url));
 }
 
@@ -195,9 +208,11 @@ void landlock_enter_opening(const struct config *config)
 	if (o.ruleset < 0)
 		return;
 	for (size_t i = 0; i < COUNT(usual); i++)
-		if (!is_covered(usual[i].path))
-			allow(&o, usual[i].path, usual[i].rights);
-	allow_libraries(&o);
+		allow(&o, usual[i].path, usual[i].rights);
+	for (size_t i = 0; i < COUNT(links); i++)
+		if (!is_covered(links[i]))
+			allow(&o, links[i], READ);
+	allow_lists(&o, config);
 	if (*config->ca_file)
 		allow(&o, config->ca_file, READ_FILE);
 	else

@@ -63,6 +63,22 @@ def test_old_format_has_no_links(proxxy: Activator, key: str) -> None:
     assert ask(proxxy, seal({**LINK, "cluster": "dc1"}, key)) == (400, INVALID)
 
 
+def test_files_that_links_and_cluster_files_name_may_be_anywhere(
+    settings: dict[str, Any], key: str, cert: Cert, tmp_path: Path
+) -> None:
+    """The session learns their paths before it enters its first sandbox, in which it could not read them."""
+    for name in ("directory", "elsewhere", "certificates"):
+        (tmp_path / name).mkdir()
+    ca = tmp_path / "certificates" / "ca.pem"
+    ca.write_bytes(Path(cert.ca).read_bytes())
+    file = tmp_path / "elsewhere" / "file"
+    file.write_text(f"HOSTS=127.0.0.1:{free_port()}\nTOKEN={TOKEN}\nCA_FILE={ca}\n")
+    (tmp_path / "directory" / "broken.conf").write_text("not read\n")
+    (tmp_path / "directory" / "dc1.conf").symlink_to(file)
+    with Activator({**settings, "PROXXY_CLUSTER_DIRECTORY": tmp_path / "directory"}) as proxxy:
+        assert ask(proxxy, seal_jwe({**LINK, "cluster": "dc1"}, key))[0] == 101
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

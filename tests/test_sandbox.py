@@ -175,10 +175,46 @@ def test_these_would_succeed_without_the_first_sandbox(breakin: Path, settings: 
     assert found == dict.fromkeys(GOOD_FIRST, "done")
 
 
+@pytest.mark.skipif(landlock_version() < 1, reason="the kernel has no Landlock")
+def test_setting_makes_more_files_readable(breakin: Path, settings: dict[str, Any]) -> None:
+    more = settings | {"PROXXY_READABLE": "/nowhere, /"}
+    found = first_results(breakin, more, ["open_directory", "list_processes", "create_file"], Activator)
+    assert found == {"open_directory": "done", "list_processes": "done", "create_file": "EACCES"}
+
+
 def test_first_sandbox_before_the_first_byte(settings: dict[str, Any]) -> None:
     with Activator(settings) as proxxy, socket.create_connection(("127.0.0.1", proxxy.port)):
         (pid,) = wait_for(proxxy.sessions, 5, "no session")
         wait_for(lambda: filters(pid) == filters(os.getpid()) + 1, 5, "no filter")
+
+
+# Makes landlock_add_rule() fail, as a filter that does not know it: load the call's number, compare, EPERM or allow.
+FORBID_RULES = """
+import ctypes, os, struct, sys
+code = 0x20, 0, 0, 0, 0x15, 0, 1, 445, 6, 0, 0, 0x50001, 6, 0, 0, 0x7FFF0000
+code = ctypes.create_string_buffer(struct.pack("=" + "HBBI" * 4, *code))
+program = ctypes.create_string_buffer(struct.pack("@HP", 4, ctypes.addressof(code)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+class WithoutRules(Activator):
+    """An activator whose sessions cannot add rules to a ruleset of Landlock."""
+
+    def command(self) -> list[Any]:
+        return [sys.executable, "-c", FORBID_RULES, *super().command()]
+
+
+def test_without_rules_there_is_no_landlock(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    """A service manager's filter may allow Landlock only in part: the session can still read what it must."""
+    members = standin.console("qemu", ECHO)
+    members["host"] = f"localhost:{members['host'].rpartition(':')[2]}"
+    with WithoutRules(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(members, key))) as client:
+            client.send_frame(BINARY, b"x")
+            assert client.read_data(1) == b"x"
 
 
 # --- when it is connected --------------------------------------------------------------------

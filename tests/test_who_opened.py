@@ -5,6 +5,7 @@ show."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -97,3 +98,14 @@ def test_status_text(
     assert text == f"STATUS={escaped}"
     for quoted in re.findall(r'"(?:[^"\\]|\\.)*"', status):
         json.loads(quoted)
+
+
+def test_service_manager_may_listen_on_an_abstract_socket(settings: dict[str, Any], standin: StandIn, key: str) -> None:
+    """A session in its first sandbox can connect to abstract sockets only then."""
+    name = f"proxxy-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name}")
+        manager.settimeout(5)
+        with Activator(settings, environment={"NOTIFY_SOCKET": f"@{name}"}) as proxxy:
+            use(proxxy, seal_jwe(standin.console("qemu", ECHO), key), "192.0.2.1")
+            assert manager.recv(65536).startswith(b"STATUS=qemu ")

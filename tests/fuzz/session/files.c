@@ -57,6 +57,7 @@ int __wrap_config_load(struct config *ret, char *why, size_t size)
 		.replay_store = "redis://store",
 		.store_password_file = "modelled",
 		.store_failure_is_local = true,
+		.readable = "/modelled",
 	};
 	ret->keys[0] = sealing_key;
 	if (s.config & 0x80)

@@ -24,6 +24,7 @@ static void check_defaults(void)
 	assert_true(config.accept_cbc && config.accept_jwe);
 	assert_int_equal(config.payload_lifetime, 300);
 	assert_string_equal(config.state_directory, "/var/lib/proxxy");
+	assert_string_equal(config.readable, "");
 	assert_string_equal(config.allowed_hosts, "");
 	assert_string_equal(config.allowed_origins, "");
 	assert_int_equal(config.client_source, CLIENT_PEER);
@@ -84,6 +85,7 @@ static void file_and_environment(void **state)
 				   "PROXXY_NOT_BEFORE=1800000000\n"
 				   "PROXXY_CLUSTER_DIRECTORY=/etc/b\n"
 				   "PROXXY_STATE_DIRECTORY=/var/lib/a\n"
+				   "PROXXY_READABLE=/srv/ca, /data/a b\n"
 				   "PROXXY_ALLOWED_HOSTS=*.example.com, 10.0.0.0/8\n"
 				   "PROXXY_ALLOWED_ORIGINS=https://a\n"
 				   "PROXXY_CLIENT_ADDRESS=x-real-ip\n"
@@ -111,6 +113,7 @@ static void file_and_environment(void **state)
 	assert_int_equal(config.not_before, 1800000000);
 	assert_string_equal(config.cluster_directory, "/etc/b");
 	assert_string_equal(config.state_directory, "/var/lib/a");
+	assert_string_equal(config.readable, "/srv/ca, /data/a b");
 	assert_string_equal(config.allowed_hosts, "*.example.com, 10.0.0.0/8");
 	assert_string_equal(config.allowed_origins, "https://a");
 	assert_int_equal(config.client_source, CLIENT_X_REAL_IP);
@@ -232,6 +235,7 @@ static void bad_values(void **state)
 		  { "-1", "+1", "1.5", "100000000000", "now", "2026-11-26", "1e9", "SECRET" } },
 		{ "PROXXY_CLUSTER_DIRECTORY", { "/", "/etc/a b" }, { "", "etc", "./a", "SECRET" } },
 		{ "PROXXY_STATE_DIRECTORY", { "/", "/var/lib/a b" }, { "", "var", "./a", "SECRET" } },
+		{ "PROXXY_READABLE", { "", "/", "/srv/a b , /c" }, { "srv", "/a,./b", "/a,,/b", "SECRET" } },
 		{ "PROXXY_CLIENT_ADDRESS",
 		  { "peer", "proxy-protocol", "forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip" },
 		  { "", "Peer", "proxy", "x-forwarded", "peer,forwarded", "SECRET" } },

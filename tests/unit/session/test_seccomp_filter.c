@@ -215,19 +215,27 @@ static struct filter_target prepare(enum seccomp_filter which)
 	return target;
 }
 
-/* libseccomp may leave an instruction to which no other leads: it counts as run. */
-static void check_all_is_run(const char *name, const struct filter *filter)
+/* Every instruction must have been run, except those to which no jump leads: libseccomp writes some
+ * of them at the end of a long filter. */
+static void check_reached(const char *name, const struct filter *filter)
 {
-	bool follows[BPF_MAXINSNS + UINT8_MAX] = { true };
+	bool can_be_reached[BPF_MAXINSNS + 256] = { true };
 
 	for (size_t at = 0; at < filter->length; at++) {
 		const struct sock_filter *now = &filter->code[at];
 
-		CHECK(!follows[at] || filter->reached[at], "%s: instruction %zu is never run", name, at);
-		if (now->code == (BPF_JMP | BPF_JA))
-			follows[at + 1 + now->k] |= follows[at];
-		else if (BPF_CLASS(now->code) != BPF_RET)
-			follows[at + 1 + now->jt] |= follows[at], follows[at + 1 + now->jf] |= follows[at];
+		if (!can_be_reached[at])
+			continue;
+		CHECK(filter->reached[at], "%s: instruction %zu of %zu is never run", name, at, filter->length);
+		if (now->code == (BPF_RET | BPF_K))
+			continue;
+		if (now->code == (BPF_JMP | BPF_JA)) {
+			assert_true(now->k < filter->length - at);
+			can_be_reached[at + 1 + now->k] = true;
+		} else {
+			can_be_reached[at + 1 + now->jt] = true; /* 0 of instructions that do not jump */
+			can_be_reached[at + 1 + now->jf] = true;
+		}
 	}
 }
 
@@ -252,8 +260,8 @@ static void filters_of_the_build_decide_as_libseccomp_does(void **state)
 		}
 		for (size_t i = 0; i < COUNT(special); i++)
 			ask_about(name, (struct seccomp_data){ .nr = special[i], .arch = target.architecture });
-		check_all_is_run(name, &built);
-		check_all_is_run(name, &compiled);
+		check_reached(name, &built);
+		check_reached(name, &compiled);
 	}
 }
 
