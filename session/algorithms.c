@@ -59,10 +59,11 @@ struct asker {
 /* True if name is the first of a's names, which are separated by colons. */
 static bool is_named(const OSSL_ALGORITHM *a, const char *name)
 {
-	const size_t len = strlen(name);
+	const char *first = a->algorithm_names;
 
-	return strncmp(a->algorithm_names, name, len) == 0 &&
-	       (a->algorithm_names[len] == ':' || a->algorithm_names[len] == '\0');
+	for (; *name && *first == *name; name++)
+		first++;
+	return !*name && (*first == ':' || !*first);
 }
 
 /* True if a is one of o's algorithms. */
