@@ -124,7 +124,9 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	int rc;
 
 	memset(a, 0, offsetof(struct access, cluster));
-	a->cluster.name[0] = a->cluster.token[0] = '\0';
+	a->cluster.token[0] = '\0';
+	if (*a->cluster.name) /* else do not touch the page */
+		a->cluster.name[0] = '\0';
 	/* Blame the setting only if the text is well-formed in the format that is not accepted;
 	 * open_cbc() says what is wrong with any other text. */
 	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_error_cbc(text, len))

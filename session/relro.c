@@ -6,6 +6,7 @@
 #include "session/relro.h"
 
 #include <limits.h> /* __GLIBC__ */
+#include <malloc.h>
 
 #if defined(__GLIBC__) && !defined(PROXXY_SANITIZE) && (defined(__x86_64__) || defined(__aarch64__))
 
@@ -380,8 +381,10 @@ int64_t relro_release_in_time(int64_t now)
 		due = now + RELRO_DELAY_MS;
 	if (now < due)
 		return due;
-	if (due < INT64_MAX)
+	if (due < INT64_MAX) {
 		relro_release();
+		malloc_trim(0); /* what reading Proxmox's answer needed */
+	}
 	due = INT64_MAX;
 	return due;
 }

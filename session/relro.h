@@ -29,8 +29,8 @@ void relro_prepare(void);
  * call the handler for pages that a system call reads; no call reads these tables. */
 void relro_release(void);
 
-/* Does so once, RELRO_DELAY_MS after its first call. now is an io_now(). Returns when to call it
- * again: INT64_MAX when it is done. */
+/* Does so once, RELRO_DELAY_MS after its first call, and returns unused heap too. now is an
+ * io_now(). Returns when to call it again: INT64_MAX when it is done. */
 int64_t relro_release_in_time(int64_t now);
 
 #endif

@@ -327,8 +327,10 @@ void upstream_close(struct upstream *u)
 		SSL_shutdown(u->endpoint.tls);
 		ERR_clear_error();
 	}
+#ifdef PROXXY_SANITIZE /* else the process ends: freeing would read tables that relro.c returned */
 	SSL_free(u->endpoint.tls);
 	SSL_CTX_free(u->tls);
+#endif
 	if (u->endpoint.fd >= 0)
 		close(u->endpoint.fd);
 	broken = tls_verify_explain_break(u->endpoint.tls_error, words, sizeof(words));

@@ -31,7 +31,7 @@ enum {
 };
 
 struct upstream {
-	struct endpoint endpoint; /* after upstream_dial(): the connection; upstream_close() frees it */
+	struct endpoint endpoint; /* after upstream_dial(): the connection; upstream_close() closes it */
 	SSL_CTX *tls;             /* from upstream_prepare() to upstream_open() */
 	const struct config *config;
 	const struct access *access;
@@ -104,8 +104,8 @@ int upstream_read_head(struct upstream *u, size_t *len, const char *late, struct
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-/* Sends close_notify, if TLS is established, closes the connection and frees everything. Afterwards
- * u->detail is why TLS broke during the session, or "". */
+/* Sends close_notify, if TLS is established, and closes the connection. Leaves it to the end of the
+ * process to free TLS. Afterwards u->detail is why TLS broke during the session, or "". */
 void upstream_close(struct upstream *u);
 
 #endif
