@@ -141,7 +141,8 @@ unit_objects = $(patsubst %,$(BUILD)/%.o,session/api_answer session/counters ses
 	session/store_words status/origin status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)))
-$(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
+$(BUILD)/unit/session/test_relay: ALL_LDFLAGS += \
+	-Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime,--wrap=sigpending
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
