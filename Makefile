@@ -162,14 +162,15 @@ $(BUILD)/session/seccomp_filter.o: $(BUILD)/filter/filters.h
 # tests/unit/session/test_relay.c and test_algorithms.c answer what is asked of the kernel.
 unit_objects = $(patsubst %,$(BUILD)/%.o,session/algorithms session/api_answer session/counters session/framer \
 	session/guest_list session/limits session/random session/rates session/relro session/replay session/resolve \
-	session/rfb session/sealed \
-	session/slots session/store_protocol session/store_words status/origin status/session_text \
+	session/rfb session/sealed session/slots session/store_protocol session/store_words status/origin \
+	status/session_text \
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)) \
 	$(if $(filter session/test_seccomp_filter,$(1)),session/seccomp_filter \
 		$(addprefix filter/,opening relaying target)))
 $(BUILD)/unit/session/test_seccomp_filter: LIBS += -lseccomp
-$(BUILD)/unit/session/test_relay: ALL_LDFLAGS += -Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime
+$(BUILD)/unit/session/test_relay: ALL_LDFLAGS += \
+	-Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime,--wrap=sigpending
 $(BUILD)/unit/session/test_algorithms: ALL_LDFLAGS += -Wl,--wrap=getrandom
 $(BUILD)/unit/%: tests/unit/%.c $$(call unit_objects,$$*) Makefile
 	@mkdir -p $(@D)
