@@ -139,6 +139,17 @@ def test_session_is_confined(machine: Machine, proxmox: StandIn) -> None:
         assert re.search(r"^Seccomp:\t2$", status, re.M)
 
 
+def test_start_of_a_session_checks_no_other_unit_but_its_slice(machine: Machine, proxmox: StandIn) -> None:
+    """A required target, or a directory whose mount is required, would bring its own requirements into each start."""
+    with open_session(machine, proxmox) as client:
+        check_echo(client)
+        [unit] = wait_instances(machine, 1)
+        shown = show(machine, unit, "Requires", "Wants", "BindsTo", "Before", "Conflicts", "After")
+    assert (shown["Requires"], shown["Wants"], shown["BindsTo"]) == ("proxxy.slice", "", "")
+    assert (shown["Before"], shown["Conflicts"]) == ("shutdown.target", "shutdown.target")
+    assert {"basic.target", "network.target", "proxxy.socket"} <= set(shown["After"].split())
+
+
 def test_journal_tells_begin_and_end_and_no_secret(machine: Machine, proxmox: StandIn) -> None:
     payload = make_payload(machine, proxmox)
     with Client.upgraded(PORT, target(payload)) as client:
