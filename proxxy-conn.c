@@ -38,6 +38,7 @@
 #include "session/plain_answer.h"
 #include "session/prefault.h"
 #include "session/relay.h"
+#include "session/relro.h"
 #include "session/sandbox.h"
 #include "session/sealed.h"
 #include "session/single_use.h"
@@ -55,16 +56,16 @@ enum {
 };
 
 /* The session. Static: the buffers' pages are allocated when they are first used. */
-static struct config config;
-static struct access payload; /* once it is opened; all zero before */
-static struct upstream upstream;
-static struct relay relay;
+static struct config config PAGED;
+static struct access payload PAGED; /* once it is opened; all zero before */
+static struct upstream upstream PAGED;
+static struct relay relay PAGED;
 static struct session session;
 static struct endpoint client;
 static struct client who; /* is at its other end */
 static struct limits limits = { .warn = log_warning };
-static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM];
 static size_t head_used; /* bytes of head that were written to */
+static char head[HTTP_HEAD_MAX + EXCHANGE_ROOM] PAGED;
 
 /* Sets the detail of a failure, for the log. Returns code. */
 #define fail(code, ...) error_why(session.detail, sizeof(session.detail), code, __VA_ARGS__)
@@ -153,7 +154,7 @@ static int start_crypto(void)
  * and the sealed payload. Returns 0 or an error to answer. */
 static int open_payload(const struct http_request *request)
 {
-	static char text[HTTP_HEAD_MAX];
+	static char text[HTTP_HEAD_MAX] PAGED;
 	const int64_t arrived = io_now();
 	struct slice origin = request->origin, sealed;
 	const char *why = "";
@@ -165,6 +166,7 @@ static int open_payload(const struct http_request *request)
 		fail(rc, "%s", why);
 	config_wipe_keys(&config);
 	sealed_wipe(request, text);
+	pages_release(text, sizeof(text));
 	session.format = payload.format;
 	session.kid = payload.kid;
 	if (rc == OK) {
@@ -275,6 +277,7 @@ static int dial(void)
  * sandbox: then the session must not continue. */
 static int confine(int rc)
 {
+	relro_prepare();
 	if (sandbox_enter() == OK || rc < 0)
 		return rc;
 	return fail(ERR_SYSTEM, "cannot confine itself: %s", strerror(errno));
@@ -382,6 +385,12 @@ static void answer_error(const struct http_request *request, int code)
 
 /* --- 10 relay and close: relay.c; 11 summary ---------------------------------------------- */
 
+/* Does what is due while relaying. Returns when to call it again. */
+static int64_t renew(int64_t now)
+{
+	return io_earlier(store_sub_renew(now), relro_release_in_time(now));
+}
+
 /* Logs and counts how the session ended. */
 static void sum_up(void)
 {
@@ -407,7 +416,7 @@ static bool accept_client(void)
 
 	upstream_init(&upstream);
 	relay_init(&relay, &config, &client, &upstream.endpoint, session.began);
-	relay.renew = store_sub_renew;
+	relay.renew = renew;
 	rc = read_request(&request, rc);
 	if (rc == OK && plain_answer(&client, &request))
 		return false;
@@ -462,8 +471,7 @@ static int run(void)
 	client = io_endpoint(STDIN_FILENO, NULL);
 	accepted = accept_client();
 	OPENSSL_cleanse(head, head_used); /* it may hold the panel's cookies and, if nothing opened it, a payload */
-	if (accepted && head_used > EXCHANGE_ROOM)
-		pages_release(head, sizeof(head));
+	pages_release(head, sizeof(head));
 	if (accepted)
 		relay_console();
 	store_sub_leave();

@@ -19,9 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from conftest import console
 from lib.certs import Cert
-from lib.payload import seal, seal_jwe, target
+from lib.payload import console, seal, seal_jwe, target
 from lib.upstream import Connection, Upstream
 from lib.wire import BINARY, PING, Client, encode_frame, upgrade_request
 

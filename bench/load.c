@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The benchmark's load generator, in place of a browser:
- * bench/load [tls] [none|vnc] ADDRESS:PORT PATH WHAT…
+ * bench/load [tls] [none|vnc] [staged] ADDRESS:PORT PATH WHAT…
  *
  *   connect COUNT AT_ONCE     opens COUNT sessions, AT_ONCE at a time, each until it gets data
  *   echo SESSIONS RATE COUNT  each sends 8 bytes and gets them back, COUNT times, RATE a second
- *                             (0: without a pause)
+ *                             (0: without a pause), once all are open
  *   down SESSIONS FRAME TOTAL each session gets TOTAL bytes in frames of FRAME
  *   up SESSIONS FRAME TOTAL   each session sends TOTAL bytes in frames of FRAME
  *   idle SESSIONS             opens them, prints "ready", and holds them until standard input ends
@@ -14,7 +14,10 @@
  * object: seconds, its own CPU seconds, and, where they apply, the quantiles of the times that it
  * measured, in microseconds. With "tls" it connects directly to the upstream. The console's first
  * data is a banner. With "none" or "vnc" it is a whole VNC handshake, up to ServerInit, with this
- * security type: that of a link, or that of a console whose client has the VNC password.
+ * security type: that of a link, or that of a console whose client has the VNC password. With
+ * "staged", echoes wait: it prints "open" when all sessions are, and begins when it reads a line.
+ * It prints its object when they are done, and holds the sessions until standard input ends. So a
+ * caller can measure the echoes alone.
  */
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -76,6 +79,8 @@ static struct session sessions[SESSIONS_MAX];
 static int epoll;
 static const char *address, *path;
 static SSL_CTX *tls;
+static bool staged;
+static uint64_t began; /* ns */
 static const struct greeting *greetings = banner;
 static enum what what;
 static uint64_t frame_size, total, rate;
@@ -176,7 +181,7 @@ static void greeted(struct session *s)
 		return;
 	case ECHOES:
 		snprintf(order, sizeof(order), "%-*s", ORDER_LEN, "echo");
-		s->due = rate ? UINT64_MAX : now_ns();
+		s->due = UINT64_MAX; /* start_echoes() sets it */
 		n_greeted++;
 		break;
 	case DOWN:
@@ -188,8 +193,6 @@ static void greeted(struct session *s)
 		break;
 	}
 	peer_say_frame(&s->peer, true, order, ORDER_LEN);
-	if (what == ECHOES && rate == 0)
-		send_echo(s, s->due);
 }
 
 static void echoed(struct session *s)
@@ -321,7 +324,7 @@ static void serve(struct session *s)
 		fill(s);
 		all = peer_flush(&s->peer);
 	} while (all && what == UP && s->state == WORKING && s->left > 0);
-	if (s->state == DONE && what != IDLE) {
+	if (s->state == DONE && what != IDLE && !staged) {
 		peer_end(&s->peer);
 		s->state = FREE;
 	} else if (s->waits_for_room == all) {
@@ -332,26 +335,43 @@ static void serve(struct session *s)
 
 /* --- the loop ----------------------------------------------------------------------------- */
 
-/* Sends the echoes that are due. Returns the time when the next one is due. */
-static uint64_t keep_time(uint64_t now)
+/* All sessions are open: their echoes begin, spread over the time between two echoes. Returns the
+ * time. */
+static uint64_t start_echoes(void)
 {
-	static bool spread;
-	uint64_t next = now + NS;
+	if (staged) {
+		puts("open");
+		fflush(stdout);
+		if (getchar() != '\n')
+			die("no line to begin at");
+	}
+	began = now_ns();
+	for (size_t i = 0; i < n_sessions; i++)
+		sessions[i].due = began + (rate ? i * (NS / rate) / n_sessions : 0);
+	return began;
+}
 
-	if (what != ECHOES || rate == 0 || n_greeted < n_sessions)
+/* Sends the echoes that are due. Returns the time when the next one is due. Sets *now, the time, if
+ * it had to wait. */
+static uint64_t keep_time(uint64_t *now)
+{
+	static bool started;
+	uint64_t next = *now + NS;
+
+	if (what != ECHOES || n_greeted < n_sessions)
 		return next;
-	/* The echoes start when the last session is open, spread over the time between two
-	 * echoes. */
-	for (size_t i = 0; i < n_sessions && !spread; i++)
-		sessions[i].due = now + i * (NS / rate) / n_sessions;
-	spread = true;
+	if (!started) {
+		*now = start_echoes();
+		next = *now + NS;
+	}
+	started = true;
 	for (size_t i = 0; i < n_sessions; i++) {
 		struct session *s = &sessions[i];
 
 		if (s->state != WORKING || s->asked)
 			continue;
-		if (s->due <= now) {
-			send_echo(s, now);
+		if (s->due <= *now) {
+			send_echo(s, *now);
 			peer_flush(&s->peer);
 		} else if (s->due < next) {
 			next = s->due;
@@ -373,7 +393,7 @@ static void run(uint64_t count)
 		for (size_t i = 0; i < n_sessions && unopened > 0; i++)
 			if (sessions[i].state == FREE)
 				begin(&sessions[i]);
-		next = keep_time(now);
+		next = keep_time(&now);
 		wait = (struct timespec){ (time_t)((next - now) / NS), (long)((next - now) % NS) };
 		n = epoll_pwait2(epoll, events, 256, &wait, NULL);
 		for (int i = 0; i < n; i++)
@@ -412,26 +432,48 @@ static uint64_t number(char **argv, int i)
 	return value;
 }
 
+static void print_result(void)
+{
+	if (n_times)
+		qsort(times, n_times, sizeof(*times), ascending);
+	printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, "
+	       "\"max\": %.1f, \"n\": %zu}\n",
+	       (double)(now_ns() - began) / 1e9, cpu_seconds(), quantile(0.5), quantile(0.9), quantile(0.99),
+	       quantile(1), n_times);
+	fflush(stdout);
+}
+
+static void wait_for_end(void)
+{
+	while (getchar() != EOF)
+		;
+}
+
+/* True if word is the next argument: it is taken. */
+static bool take_word(int *argc, char ***argv, const char *word)
+{
+	if (*argc < 2 || strcmp((*argv)[1], word) != 0)
+		return false;
+	(*argv)++;
+	(*argc)--;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t count, began;
+	uint64_t count;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc > 1 && strcmp(argv[1], "tls") == 0) {
-		tls = SSL_CTX_new(TLS_client_method());
-		if (!tls)
-			die("no TLS");
-		argv++;
-		argc--;
-	}
-	if (argc > 1 && (strcmp(argv[1], "none") == 0 || strcmp(argv[1], "vnc") == 0)) {
-		greetings = *argv[1] == 'n' ? none : vnc;
-		argv++;
-		argc--;
-	}
+	if (take_word(&argc, &argv, "tls") && !(tls = SSL_CTX_new(TLS_client_method())))
+		die("no TLS");
+	if (take_word(&argc, &argv, "none"))
+		greetings = none;
+	else if (take_word(&argc, &argv, "vnc"))
+		greetings = vnc;
+	staged = take_word(&argc, &argv, "staged");
 	if (argc < 5)
-		die("Usage: load [tls] [none|vnc] ADDRESS:PORT PATH connect|echo|down|up|idle NUMBERS; load.c says "
-		    "more");
+		die("Usage: load [tls] [none|vnc] [staged] ADDRESS:PORT PATH connect|echo|down|up|idle NUMBERS; load.c "
+		    "says more");
 	address = argv[1];
 	path = argv[2];
 	n_sessions = number(argv, 4);
@@ -462,14 +504,10 @@ int main(int argc, char **argv)
 	if (what == IDLE) {
 		puts("ready");
 		fflush(stdout);
-		while (getchar() != EOF)
-			;
+		wait_for_end();
 	}
-	if (n_times)
-		qsort(times, n_times, sizeof(*times), ascending);
-	printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f, "
-	       "\"n\": %zu}\n",
-	       (double)(now_ns() - began) / 1e9, cpu_seconds(), quantile(0.5), quantile(0.9), quantile(0.99),
-	       quantile(1), n_times);
+	print_result();
+	if (staged)
+		wait_for_end();
 	return 0;
 }

@@ -22,6 +22,7 @@ $(BUILD)/bench/unconfined: $(BUILD)/bench/unconfined.o $(proxxy-conn:%=$(BUILD)/
 	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=sandbox_enter,--wrap=sandbox_enter_first -o $@ $^ $(LIBS)
 
 bench:
-	tests/install-packages build test bench
+	tests/install-packages build bench
 	bench/run
 	bench/plot build/bench/results.json build/bench/results.svg
+	bench/plot --history build/bench/history.svg

@@ -119,12 +119,14 @@ static bool may_connect(const struct config *config, const struct console *c)
 
 int access_open(struct access *a, const struct config *config, const char *text, size_t len)
 {
-	static uint8_t plain[HTTP_HEAD_MAX];
+	static uint8_t plain[HTTP_HEAD_MAX] PAGED;
 	const bool jwe = jwe_looks_like(text, len);
 	int rc;
 
 	memset(a, 0, offsetof(struct access, cluster));
-	a->cluster.name[0] = a->cluster.token[0] = '\0';
+	a->cluster.token[0] = '\0';
+	if (*a->cluster.name) /* else do not touch the page */
+		a->cluster.name[0] = '\0';
 	/* Blame the setting only if the text is well-formed in the format that is not accepted;
 	 * open_cbc() says what is wrong with any other text. */
 	if (jwe ? !config->accept_jwe : !config->accept_cbc && !form_error_cbc(text, len))
@@ -132,6 +134,7 @@ int access_open(struct access *a, const struct config *config, const char *text,
 	rc = (jwe ? open_jwe : open_cbc)(a, config, text, len, plain, sizeof(plain));
 	/* The plaintext is shorter than its payload. */
 	OPENSSL_cleanse(plain, len < sizeof(plain) ? len : sizeof(plain));
+	pages_release(plain, sizeof(plain));
 	/* The outcome's words, a colon and this text must fit into a Close's 123 bytes. */
 	if (rc == OK && !*a->cluster.name && !may_connect(config, &a->console))
 		rc = fail(a, a->authenticated ? ERR_HOST_FORBIDDEN : ERR_PAYLOAD_INVALID,

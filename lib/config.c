@@ -290,10 +290,16 @@ static const char *config_path(void)
 
 int config_load_settings(struct config *ret_config, char *why, size_t size)
 {
-	memset(ret_config, 0, offsetof(struct config, fingerprints));
-	ret_config->allowed_hosts[0] = ret_config->allowed_origins[0] = ret_config->ca_file[0] = '\0';
-	ret_config->trusted_proxies[0] = ret_config->replay_store[0] = ret_config->store_password_file[0] = '\0';
-	ret_config->readable[0] = '\0';
+	char *const texts[] = {
+		ret_config->trusted_proxies, ret_config->allowed_hosts, ret_config->allowed_origins,
+		ret_config->ca_file,         ret_config->replay_store,  ret_config->store_password_file,
+		ret_config->readable,
+	};
+
+	memset(ret_config, 0, offsetof(struct config, trusted_proxies));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (*texts[i]) /* else do not touch the page */
+			*texts[i] = '\0';
 	return settings_load(&settings, ret_config, config_path(), why, size);
 }
 

@@ -35,7 +35,8 @@ enum client_source {
 
 enum log_target { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR };
 
-/* The large members come last. Untouched pages of a static struct config are never allocated. */
+/* The large members come last, those that are set by default first. Untouched pages of a static
+ * struct config are never allocated. */
 struct config {
 	struct key keys[KEYS_MAX]; /* secret */
 	size_t n_keys;             /* at least 1 after config_load() */
@@ -55,10 +56,10 @@ struct config {
 	bool store_failure_is_local; /* if the store does not answer, the state directory takes its place */
 	char state_directory[256], cluster_directory[256];
 	size_t n_fingerprints;
-	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
+	char trusted_proxies[CONFIG_LIST_MAX]; /* networks, and "unix" for every UNIX socket */
 	char allowed_hosts[CONFIG_LIST_MAX], allowed_origins[CONFIG_LIST_MAX]; /* lists as in host.h */
 	char ca_file[SETTINGS_PATH_MAX];                                       /* "" for the system's directory */
-	char trusted_proxies[CONFIG_LIST_MAX];       /* networks, and "unix" for every UNIX socket */
+	uint8_t fingerprints[CONFIG_FINGERPRINTS_MAX][CRYPTO_FINGERPRINT_LEN];
 	char replay_store[CONFIG_STORE_MAX];         /* a URL, which may contain a password; "" for none */
 	char store_password_file[SETTINGS_PATH_MAX]; /* "" for none */
 	char readable[CONFIG_LIST_MAX];              /* absolute paths, for the first sandbox */

@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The directory of the file under systemd: RuntimeDirectory= of proxxy@.service. It is in memory,
- * so a disk that is full or hangs cannot stop a session that counts. Without systemd, the file is
- * in PROXXY_STATE_DIRECTORY. */
+/* The directory of the file under systemd, which proxxy.socket makes. It is in memory, so a disk
+ * that is full or hangs cannot stop a session that counts. Without systemd, the file is in
+ * PROXXY_STATE_DIRECTORY. */
 #define COUNTERS_RUNTIME_DIRECTORY "/run/proxxy-counters"
 
 #define COUNTERS_NAME "counters"

@@ -24,6 +24,7 @@
 
 enum {
 	SIGTERM_CHECK_MS = 20,  /* between two checks for SIGTERM while the session is busy */
+	WAITED_MS = 2,          /* a ppoll() that takes so long has waited */
 	IO_TCP_RTO_MAX_MS = 44, /* TCP_RTO_MAX_MS of linux/tcp.h; older headers do not have it */
 };
 static const int64_t POLL_LONGEST_MS = INT32_MAX * INT64_C(1000); /* 68 years: fits into every time_t */
@@ -302,8 +303,9 @@ static bool note_pending_sigterm(void)
 int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 {
 	static int64_t last_sigterm_check;
-	int64_t now = io_now(), left = deadline - now;
+	int64_t now = io_now(), left = deadline - now, after;
 	struct timespec ts = { 0, 0 };
+	int n_ready;
 
 	/* ppoll() delivers no signal if a descriptor is ready at once; in a busy session one always
 	 * is. */
@@ -318,7 +320,13 @@ int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 		left = POLL_LONGEST_MS;
 	if (left > 0)
 		ts = (struct timespec){ (time_t)(left / 1000), (long)(left % 1000 * 1000000) };
-	return ppoll(fds, n, &ts, &waiting_mask);
+	n_ready = ppoll(fds, n, &ts, &waiting_mask);
+	/* While it waits it delivers the signal. So a session in which someone types needs no check
+	 * for each key. */
+	after = io_now();
+	if (after >= now + WAITED_MS)
+		last_sigterm_check = after;
+	return n_ready;
 }
 
 int io_wait(struct endpoint *e, short events, const struct endpoint *watched, int64_t deadline)

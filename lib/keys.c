@@ -23,7 +23,7 @@ static struct {
 	char text[SETTINGS_VALUE_MAX]; /* SIGNATURE_KEY; secret */
 	char file[SETTINGS_PATH_MAX];
 	bool file_is_set;
-} source;
+} source PAGED;
 
 static bool copy_value(char *to, size_t size, const char *value)
 {

@@ -7,6 +7,10 @@
 
 #include <stddef.h>
 
+/* For large static variables: each begins on a page of its own, if pages have 4 KiB. An idle
+ * session uses only that page of it, and pages_release() can return the whole variable. */
+#define PAGED __attribute__((aligned(4096)))
+
 /* Returns the pages that lie completely in at[0..size) to the kernel; their content becomes
  * zero. */
 void pages_release(void *at, size_t size);

@@ -60,7 +60,8 @@ bool settings_parse_text(void *config, const struct setting *s, const char *valu
 
 	if (len >= (size_t)s->max)
 		return false;
-	memcpy((char *)config + s->offset, value, len + 1);
+	if (len > 0 || *((const char *)config + s->offset)) /* else do not touch the page */
+		memcpy((char *)config + s->offset, value, len + 1);
 	return true;
 }
 

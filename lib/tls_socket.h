@@ -26,6 +26,7 @@ enum {
 bool tls_socket_attach(SSL *tls, int fd);
 
 /* Call this before each call into OpenSSL: it allows that call to read TLS_SOCKET_BUDGET bytes.
+ * Before the first time, nothing is read, whatever the peer has sent.
  * Without a limit, a peer's records without data (session tickets, key updates) could keep OpenSSL
  * busy for ever. */
 void tls_socket_enter(SSL *tls);

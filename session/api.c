@@ -40,7 +40,7 @@ static struct {
 		char text[API_ANSWER_MAX];
 		struct guest_list list;
 	};
-} answer;
+} answer PAGED;
 
 /* Sets the reason of a failure: for the client known, for the log the rest, a format with the host
  * first. */

@@ -14,6 +14,7 @@
 
 #include "lib/error.h"
 #include "lib/list.h"
+#include "lib/pages.h"
 #include "lib/payload.h"
 #include "lib/store_url.h"
 #include "lib/terminal.h"
@@ -119,7 +120,7 @@ struct check {
  * why[0..size). */
 static int check_tls(const struct config *config, const struct access *access, char *why, size_t size)
 {
-	static struct upstream upstream;
+	static struct upstream upstream PAGED;
 	int rc;
 
 	upstream_init(&upstream);
@@ -133,7 +134,7 @@ static int check_tls(const struct config *config, const struct access *access, c
 /* Checks what TLS needs of a cluster file, and warns if other users can read its token. */
 static int check_cluster(void *argument, const char *path, struct cluster *cluster)
 {
-	static struct access access;
+	static struct access access PAGED;
 	struct check *check = argument;
 	struct stat st;
 	char warning[SETTINGS_PATH_MAX + 100];
@@ -156,8 +157,8 @@ static int check_cluster(void *argument, const char *path, struct cluster *clust
 int check_settings(void)
 {
 	static const struct access no_payload;
-	static struct cluster cluster;
-	static struct config config;
+	static struct cluster cluster PAGED;
+	static struct config config PAGED;
 	char why[512] = "";
 	struct check check = { &config, why, sizeof(why) };
 	int rc = config_load(&config, why, sizeof(why));

@@ -68,7 +68,8 @@ static int open_or_make(const char *directory)
 	return counters_file_open(directory, O_RDWR);
 }
 
-/* systemd sets RUNTIME_DIRECTORY to the unit's directories, separated by colons. */
+/* proxxy@.service sets RUNTIME_DIRECTORY. With RuntimeDirectory=, systemd sets it to the unit's
+ * directories, separated by colons. */
 static const char *choose_directory(const char *state_directory)
 {
 	const char *ours = getenv("RUNTIME_DIRECTORY");

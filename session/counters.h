@@ -16,7 +16,7 @@
 enum { COUNTERS_RELAYED_MS = 5000 }; /* between two additions of relayed bytes */
 
 /* Maps the counters' file, and makes it if it is missing or has another layout: in
- * COUNTERS_RUNTIME_DIRECTORY if systemd says that this is the unit's directory, else in
+ * COUNTERS_RUNTIME_DIRECTORY if RUNTIME_DIRECTORY in the environment names it, else in
  * state_directory. Call it once, when the client's request was read: the time to connect begins
  * now, an io_now(). */
 void counters_open(const char *state_directory, int64_t now);

@@ -19,7 +19,6 @@ enum {
 
 struct direction {
 	struct endpoint *from, *to;
-	struct framer framer;
 	bool ended; /* "from" will send nothing more */
 	bool broke; /* its connection broke: it ended without FIN or close_notify */
 	bool lost;  /* "to" accepts nothing more */
@@ -34,7 +33,8 @@ struct direction {
 	size_t sent, retry_end, queued;
 	/* A write of so many ready bytes has begun: a frame of our own goes behind them. */
 	size_t offered;
-	size_t own_at_end; /* bytes of frames of our own that were written after the last data */
+	size_t own_at_end;    /* bytes of frames of our own that were written after the last data */
+	struct framer framer; /* last: what is used in a session without data is on the same page */
 };
 
 /* Makes d empty, for frames that sender sends. Neither endpoint is owned; they may be connected

@@ -17,7 +17,6 @@
 
 struct relay {
 	struct endpoint *client, *upstream; /* the caller's */
-	struct direction up, down;          /* up: from the client to Proxmox */
 	const struct config *config;
 	/* The caller's; NULL for none. Called with an io_now() while relaying; returns when to call
 	 * it again, or INT64_MAX. It must not wait. */
@@ -46,6 +45,9 @@ struct relay {
 	const char *why;               /* static phrase with more about the outcome, or NULL */
 	int close_code;                /* of the Close that the client's kernel received, 0 if none */
 	uint64_t bytes_up, bytes_down; /* payload bytes that Proxmox's and the client's kernel acknowledged, at least */
+
+	/* Last, for their buffers. */
+	struct direction up, down; /* up: from the client to Proxmox */
 };
 
 /* Makes r ready. client must be connected; upstream may be connected later; both stay the caller's.

@@ -25,6 +25,8 @@ struct lookup {
 	int done; /* an eventfd, or -1 */
 };
 
+static bool is_running;
+
 /* The thread. It returns instead of calling pthread_exit(), which loads libgcc_s; in the sandbox
  * that fails and aborts the process. getaddrinfo_a() is not used because its thread idles for a
  * second and then does this. */
@@ -78,8 +80,10 @@ int resolve(const struct console *c, uint16_t port, const struct endpoint *clien
 	} else {
 		rc = await_lookup(l, client, deadline, &running);
 	}
-	if (running)
+	if (running) {
+		is_running = true;
 		return rc;
+	}
 	if (l->done >= 0)
 		close(l->done);
 	if (rc == OK && l->rc != 0) {
@@ -90,4 +94,9 @@ int resolve(const struct console *c, uint16_t port, const struct endpoint *clien
 	}
 	free(l);
 	return rc;
+}
+
+bool resolve_is_running(void)
+{
+	return is_running;
 }

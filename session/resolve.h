@@ -6,6 +6,7 @@
 #define PROXXY_RESOLVE_H
 
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/io.h"
@@ -18,5 +19,8 @@
  * *ret_why; ERR_SYSTEM without a thread or descriptor; or as io_wait(). */
 int resolve(const struct console *c, uint16_t port, const struct endpoint *client, int64_t deadline,
 	    struct addrinfo **ret_addresses, const char **ret_why);
+
+/* True if a lookup did not end in time: its thread may still run. */
+bool resolve_is_running(void);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "lib/error.h"
 #include "lib/io.h"
+#include "lib/pages.h"
 
 /* Results of try_put(). */
 enum { SENT = 0, WOULD_BLOCK = -1, FAILED = -2 };
@@ -32,7 +33,7 @@ static struct {
 
 /* The records that wait, each as its length and its bytes. Not a member of sink: its initial value
  * would put the array into the program's file. */
-static uint8_t backlog[SINK_BACKLOG_MAX];
+static uint8_t backlog[SINK_BACKLOG_MAX] PAGED;
 
 int sink_connect(const char *path)
 {

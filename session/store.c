@@ -20,6 +20,7 @@
 
 #include "lib/error.h"
 #include "lib/io.h"
+#include "lib/pages.h"
 #include "lib/store_url.h"
 #include "session/connect.h"
 #include "session/dial.h"
@@ -145,7 +146,7 @@ static int connect_unix(void)
 /* The store's host, as resolve() and tls_verify_set_host() take it. */
 static const struct console *host(void)
 {
-	static struct console host;
+	static struct console host PAGED;
 
 	memcpy(host.host, store.url.host, strlen(store.url.host) + 1);
 	host.host_is_address = store.url.host_is_address;
@@ -198,7 +199,7 @@ static int shake_hands(const struct tls_verify *verify, SSL *tls)
  * Proxmox, and has no say here, nor has PROXXY_TLS_VERIFY. */
 static int start_tls(void)
 {
-	static struct config settings = { .tls_verify = true };
+	static struct config settings PAGED;
 	static const struct access nothing;
 	const struct tls_verify verify = { &settings, &nothing };
 	char why[STORE_WHY_MAX];
@@ -206,6 +207,7 @@ static int start_tls(void)
 	SSL *tls = NULL;
 	int rc;
 
+	settings.tls_verify = true;
 	memcpy(settings.ca_file, store.url.ca_file, sizeof(store.url.ca_file));
 	rc = tls_verify_context(&verify, &context, why, sizeof(why));
 	if (rc == ERR_CONFIG)

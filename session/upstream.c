@@ -91,11 +91,12 @@ static int no_answer(struct upstream *u)
 	return upstream_fail(u, ERR_UPSTREAM_ANSWER, "connection closed");
 }
 
-/* Does the TLS handshake, with the certificate check of tls_verify.c. Returns 0 or an error of
- * upstream_open(). */
-static int start_tls(struct upstream *u)
+/* Begins TLS: sends the ClientHello. Reads nothing from Proxmox: tls_socket.c reads only after
+ * tls_socket_enter(). Returns 0 or an error of upstream_dial(). */
+static int begin_tls(struct upstream *u)
 {
 	SSL *tls = SSL_new(u->tls);
+	int rc;
 
 	if (!tls || !tls_verify_set_host(tls, u->console) || io_begin_tls(&u->endpoint, tls) < 0) {
 		SSL_free(tls);
@@ -106,6 +107,14 @@ static int start_tls(struct upstream *u)
 	if (u->console->late)
 		SSL_set_options(tls, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_set_connect_state(tls);
+	rc = SSL_do_handshake(tls);
+	return SSL_get_error(tls, rc) == SSL_ERROR_WANT_READ ? OK : tls_failed(u);
+}
+
+/* Does the rest of the TLS handshake, with the certificate check of tls_verify.c. Returns 0 or an
+ * error of upstream_open(). */
+static int finish_tls(struct upstream *u)
+{
 	for (;;) {
 		ssize_t n = io_handshake(&u->endpoint);
 		int rc;
@@ -279,14 +288,16 @@ int upstream_dial(struct upstream *u, struct console *c, const struct endpoint *
 	u->client = client;
 	u->deadline = io_now() + u->config->connect_timeout * INT64_C(1000);
 	rc = dial_proxmox(u);
+	if (rc == OK)
+		rc = begin_tls(u);
 	if (rc == OK && tls_verify_needs_files(&u->verify))
-		rc = start_tls(u);
+		rc = finish_tls(u);
 	return rc;
 }
 
 int upstream_open(struct upstream *u)
 {
-	int rc = u->endpoint.tls ? OK : start_tls(u);
+	int rc = SSL_is_init_finished(u->endpoint.tls) ? OK : finish_tls(u);
 
 	if (rc == OK && u->console->late)
 		rc = api_request_console(u);
@@ -316,8 +327,10 @@ void upstream_close(struct upstream *u)
 		SSL_shutdown(u->endpoint.tls);
 		ERR_clear_error();
 	}
+#ifdef PROXXY_SANITIZE /* else the process ends: freeing would read tables that relro.c returned */
 	SSL_free(u->endpoint.tls);
 	SSL_CTX_free(u->tls);
+#endif
 	if (u->endpoint.fd >= 0)
 		close(u->endpoint.fd);
 	broken = tls_verify_explain_break(u->endpoint.tls_error, words, sizeof(words));

@@ -5,7 +5,7 @@
  * before it accepts the client, upstream_dial() before the sandbox, and upstream_open() inside it.
  * dial.c has DNS and TCP, api.c the request for a console. Where to find what in upstream.c:
  *
- *     start_tls()      the handshake; tls_verify.c decides which certificate is accepted
+ *     begin_tls(), finish_tls()  the handshake; tls_verify.c decides which certificate is accepted
  *     write_request()  the request, with the API token or the cookie, and the VNC ticket
  *     read_answer()    the answer: a 101, or rejected() with Proxmox's reason
  *     upstream_map_wait()  time-outs, a client that leaves, SIGTERM
@@ -31,7 +31,7 @@ enum {
 };
 
 struct upstream {
-	struct endpoint endpoint; /* after upstream_dial(): the connection; upstream_close() frees it */
+	struct endpoint endpoint; /* after upstream_dial(): the connection; upstream_close() closes it */
 	SSL_CTX *tls;             /* from upstream_prepare() to upstream_open() */
 	const struct config *config;
 	const struct access *access;
@@ -62,14 +62,15 @@ int upstream_prepare(struct upstream *u, const struct config *config, const stru
 /* Connects to console's host, or to the first host of its cluster that accepts, as dial.h says. All
  * of upstream_dial() and upstream_open() must be done in the setting PROXXY_CONNECT_TIMEOUT. Ends
  * early if client leaves. console and client must stay valid until upstream_open() returns. Sends
- * and reads nothing, with one exception: if the system's CAs are needed, it does the TLS handshake,
+ * the ClientHello, so that Proxmox works on its answer while the session enters the sandbox. Reads
+ * nothing, with one exception: if the system's CAs are needed, it does the whole TLS handshake,
  * because each CA is a file that the sandbox would not let OpenSSL open.
  * Returns 0 with u->endpoint; ERR_HOST_FORBIDDEN or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS
  * or _UNTRUSTED, each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or
  * ERR_SYSTEM. */
 int upstream_dial(struct upstream *u, struct console *console, const struct endpoint *client);
 
-/* Does the TLS handshake if it is not done. If the console is late, requests it and completes
+/* Does the rest of the TLS handshake. If the console is late, requests it and completes
  * *console. Then opens the console's WebSocket, on the same connection. Opens no file and no
  * socket. Proxmox answers 401 only after 3 s, and does not answer at all if nothing listens on the
  * VNC port.
@@ -103,8 +104,8 @@ int upstream_read_head(struct upstream *u, size_t *len, const char *late, struct
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-/* Sends close_notify, if TLS is established, closes the connection and frees everything. Afterwards
- * u->detail is why TLS broke during the session, or "". */
+/* Sends close_notify, if TLS is established, and closes the connection. Leaves it to the end of the
+ * process to free TLS. Afterwards u->detail is why TLS broke during the session, or "". */
 void upstream_close(struct upstream *u);
 
 #endif

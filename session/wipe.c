@@ -11,7 +11,9 @@
 
 #include "lib/pages.h"
 
-void __attribute__((noinline)) wipe_stack(void)
+enum { RELEASE_ROOM = 4096 }; /* bytes of stack that are left to wipe_stack() and what it calls */
+
+static void __attribute__((noinline)) wipe_below(void)
 {
 	uint8_t below[WIPE_STACK];
 
@@ -19,5 +21,13 @@ void __attribute__((noinline)) wipe_stack(void)
 	for (size_t n = 8; n < sizeof(below) / 2; n *= 2) /* memcpy() uses different registers for each size */
 		memmove(below + sizeof(below) / 2, below, n);
 	OPENSSL_cleanse(below, sizeof(below));
-	pages_release(below, sizeof(below)); /* the stack will not grow that deep again */
+}
+
+void __attribute__((noinline)) wipe_stack(void)
+{
+	uint8_t *const here = __builtin_frame_address(0);
+
+	wipe_below();
+	/* The stack will not grow that deep again. The calls in here use less than a page of it. */
+	pages_release(here - WIPE_STACK - 2 * RELEASE_ROOM, WIPE_STACK + RELEASE_ROOM);
 }

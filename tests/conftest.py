@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import signal
 import sys
@@ -27,8 +26,8 @@ pytest.register_assert_rewrite(
 
 from lib.activator import Activator, Xinetd  # noqa: E402
 from lib.certs import Authority, Cert  # noqa: E402
-from lib.consoles import handler_console  # noqa: E402
-from lib.payload import seal, target  # noqa: E402
+from lib.consoles import ECHO, NAMED, TERMINAL, echo, handler_console, named  # noqa: E402
+from lib.payload import console, seal, target  # noqa: E402
 from lib.pid1 import Machine  # noqa: E402
 from lib.schedule import KINDS, choose  # noqa: E402
 from lib.second_try import OPTIONS, keep, write  # noqa: E402
@@ -36,8 +35,6 @@ from lib.standin import StandIn  # noqa: E402
 from lib.termproxy import termproxy_console  # noqa: E402
 from lib.upstream import Connection, Upstream  # noqa: E402
 from lib.wire import Client  # noqa: E402
-
-ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED sends its vmid first, then echoes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,19 +59,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     write(config, terminalreporter)
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        if b"quit" in data:
-            return
-        writer.write(data)
-        await writer.drain()
-
-
-async def named(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"this is 101")
-    await echo(reader, writer)
 
 
 @pytest.fixture(scope="session")
@@ -167,17 +151,3 @@ def scripted(proxxy: Activator, cert: Cert, key: str) -> Iterator[Open]:
         client.sock.close()
     for upstream in upstreams:
         upstream.__exit__()
-
-
-def console(at: int, host: str = "127.0.0.1", **members: Any) -> dict[str, Any]:
-    """Returns a payload's content for a console at that port of this machine."""
-    return {
-        "vmid": 100,
-        "type": "qemu",
-        "host": f"[{host}]:{at}" if ":" in host else f"{host}:{at}",
-        "node": "pve01",
-        "ticket": "PVEAPIToken=root@pam!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11",
-        "vncticket": "aB3$ xyz:PVEVNC:65A1B2C3::c2lnbmF0dXJl",
-        "port": "5900",
-        **members,
-    }

@@ -78,6 +78,27 @@ def test_load(
             assert result["n"] == times and (times == 0) == (result["p50"] == 0)
 
 
+def test_staged_load_begins_and_ends_when_told(settings: dict[str, Any], upstream: int, key: str) -> None:
+    with Activator(settings) as proxxy:
+        way = ["staged", f"127.0.0.1:{proxxy.port}", target(seal(console(upstream), key))]
+        command = [str(PROGRAMS / "load"), *way, "echo", "3", "100", "5"]
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as typing:
+            assert typing.stdin and typing.stdout and typing.stdout.readline() == "open\n"
+            assert len(proxxy.sessions()) == 3
+            typing.stdin.write("\n")
+            typing.stdin.flush()
+            assert json.loads(typing.stdout.readline())["n"] == 15
+            assert len(proxxy.sessions()) == 3, "they are held"
+            typing.stdin.close()
+            assert typing.wait() == 0
+
+
+def test_least_relay_serves_the_connection_on_its_standard_input(upstream: int) -> None:
+    environment = {"UPSTREAM": f"127.0.0.1:{upstream}"}
+    with Activator({}, program=PROGRAMS / "floor", environment=environment) as relay:
+        assert json.loads(load(f"127.0.0.1:{relay.port}", "/", "echo", 2, 100, 5).stdout)["n"] == 10
+
+
 def payload_for(kind: str, upstream: int, key: str) -> str:
     """A path with a console ticket, or with a link, of which bench/run makes the same kinds."""
     members = console(upstream, port=str(VNC_PORT))
@@ -143,5 +164,5 @@ def test_load_that_is_refused_fails(settings: dict[str, Any], upstream: int) -> 
 
 
 def test_program_that_is_not_installed_stops_no_benchmark() -> None:
-    version = runpy.run_path(str(TREE / "bench" / "run"))["version"]
+    version = runpy.run_path(str(TREE / "bench" / "record.py"))["version"]
     assert version(["no-such-program"]) == "not installed" and version(["openssl", "version"])[0].isdigit()

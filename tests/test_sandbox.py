@@ -23,7 +23,7 @@ from lib.make import make
 from lib.payload import seal, seal_jwe, target
 from lib.process import memory, wait_for
 from lib.standin import StandIn
-from lib.wire import BINARY, PING, PONG, Client
+from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload
 
 SOURCE = TREE / "tests" / "breakin.c"
 # Attempts for other processors are left out: tests/breakin.c has them between #if and #else.
@@ -242,8 +242,13 @@ def test_confined_before_proxmox_has_said_anything(breakin: Path, settings: dict
             upstream, _ = listener.accept()
             with upstream:
                 assert upstream.recv(5)[:1] == b"\x16"  # a TLS handshake record, the first byte that proxxy sends
+                wait_for(lambda: sleeps(proxxy.sessions()[0]), 5, "the session does not wait for an answer")
                 (pid,) = proxxy.sessions()
                 assert filters(pid) == filters(os.getpid()) + 2
+
+
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 class WithDescriptors(Activator):
@@ -338,6 +343,36 @@ def private_memory(pid: int) -> int:
     """Returns the private memory of the process in KiB."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(map(int, re.findall(r"^Private_\w+: +(\d+)", text, re.M)))
+
+
+def has_returned_tables(pid: int) -> bool:
+    """True if at least half of the pages that libcrypto's tables of addresses had are returned to the kernel, or if the
+    process has no shared libcrypto, or has a sanitizer."""
+    maps = Path(f"/proc/{pid}/smaps").read_text()
+    parts = [part.split() for part in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", maps) if "/libcrypto.so." in part]
+    own = sum(int(part[part.index("Private_Dirty:") + 1]) for part in parts if part[1] == "r--p")
+    returned = sum(int(part[part.index("Size:") + 1]) for part in parts if part[1] == "---p")
+    return not parts or "/libasan.so." in maps or returned > own
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="other processors keep their tables")
+@pytest.mark.parametrize("end", ["close", "signal"])
+def test_session_returns_openssls_tables(settings: dict[str, Any], standin: StandIn, key: str, end: str) -> None:
+    """Tables that the dynamic linker wrote are returned while a session relays, and come back when OpenSSL needs them.
+    A SIGSEGV that is not for them still ends the process."""
+    with Activator(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(standin.console("qemu", ECHO), key))) as client:
+            (pid,) = wait_for(proxxy.sessions, 5, "no session")
+            wait_for(lambda: has_returned_tables(pid), 5, "the session keeps OpenSSL's tables")
+            client.send_frame(BINARY, b"key")
+            assert client.read_data(3) == b"key"
+            if end == "signal":
+                os.kill(pid, SIGSEGV)
+            else:
+                client.send_frame(CLOSE, close_payload(1000))
+                assert client.close_code()[0] == 1000
+        code = SIGSEGV if end == "signal" else 0
+        assert f"died with code {code}" in proxxy.wait_log("died with code")
 
 
 def test_quiet_session_is_as_small_as_before_its_burst(settings: dict[str, Any], standin: StandIn, key: str) -> None:

@@ -36,6 +36,7 @@ from lib.installed import (
 )
 from lib.payload import seal, seal_jwe, target
 from lib.pid1 import Machine
+from lib.process import wait_for
 from lib.standin import StandIn
 from lib.wire import CLOSE, Client, close_payload
 
@@ -137,6 +138,36 @@ def test_session_is_confined(machine: Machine, proxmox: StandIn) -> None:
         assert re.search(r"^CapBnd:\t0+$", status, re.M)
         assert re.search(r"^NoNewPrivs:\t1$", status, re.M)
         assert re.search(r"^Seccomp:\t2$", status, re.M)
+
+
+def count_filters(status: str) -> int:
+    return int(re.search(r"^Seccomp_filters:\t(\d+)$", status, re.M)[1])
+
+
+def test_session_is_confined_before_the_client_sends_its_request(machine: Machine) -> None:
+    """By the program's first sandbox. The unit adds no filter: each one would cost a start more."""
+    machines_own = count_filters(machine.path("/proc/1/status").read_text())  # systemd-nspawn's
+    with hold_request("127.0.0.1"):
+        [unit] = wait_instances(machine, 1)
+        pid = show(machine, unit, "MainPID")["MainPID"]
+
+        def status() -> str:
+            return machine.path(f"/proc/{pid}/status").read_text()
+
+        wait_for(lambda: count_filters(status()) == machines_own + 1, SETTLE_SECONDS, status)
+        for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"):
+            assert f"{line}\n" in status()
+
+
+def test_start_of_a_session_checks_no_other_unit_but_its_slice(machine: Machine, proxmox: StandIn) -> None:
+    """A required target, or a directory whose mount is required, would bring its own requirements into each start."""
+    with open_session(machine, proxmox) as client:
+        check_echo(client)
+        [unit] = wait_instances(machine, 1)
+        shown = show(machine, unit, "Requires", "Wants", "BindsTo", "Before", "Conflicts", "After")
+    assert (shown["Requires"], shown["Wants"], shown["BindsTo"]) == ("proxxy.slice", "", "")
+    assert (shown["Before"], shown["Conflicts"]) == ("shutdown.target", "shutdown.target")
+    assert {"basic.target", "network.target", "proxxy.socket"} <= set(shown["After"].split())
 
 
 def test_journal_tells_begin_and_end_and_no_secret(machine: Machine, proxmox: StandIn) -> None:

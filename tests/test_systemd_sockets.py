@@ -93,6 +93,17 @@ def test_units_verify_without_a_word(machine: Machine) -> None:
     assert verified.stdout + verified.stderr == ""
 
 
+def test_start_makes_the_directories_of_sessions(machine: Machine) -> None:
+    """Also with the wrong owner and mode, after someone created them by hand."""
+    state_directory, counters = "/var/lib/proxxy", "/run/proxxy-counters"
+    machine.run(["rm", "-rf", counters])
+    machine.run(["chmod", "755", state_directory])
+    machine.run(["chown", "root:root", state_directory])
+    machine.run(["systemctl", "restart", "proxxy.socket"])
+    modes = machine.run(["stat", "-c", "%n %U:%G %a", state_directory, counters]).stdout
+    assert modes == f"{state_directory} proxxy:proxxy 700\n{counters} proxxy:proxxy 755\n"
+
+
 @both
 def test_restarted_as_often_as_one_likes(machine: Machine, name: str) -> None:
     """start-limit-hit: by default systemd allows five starts in 10 s."""

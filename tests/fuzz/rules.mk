@@ -20,7 +20,8 @@ FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) $(FUZZ_FLAGS) $(PACKAGE_CFLAGS)
 # fuzz_session.c includes proxxy-conn.c and lib/io.c. upstream_fake replaces upstream, which fuzz_upstream.c tests.
 # libc answers the session's calls of libc, and of the modules in FUZZ_WORLD.
 FUZZ_SESSION := $(filter-out lib/io,$(LIB)) $(addprefix session/,api_answer check client counters direction framer \
-	harden log login options plain_answer relay relay_close relay_time rfb sandbox sealed silence upgrade wipe) \
+	harden log login options plain_answer relay relay_close relay_time relro rfb sandbox sealed silence upgrade \
+	wipe) \
 	$(addprefix tests/fuzz/session/,world libc files upstream_fake login_model payloads reference_rfb)
 FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime clock_nanosleep time \
 	getpeername getsockopt setsockopt fcntl fstat access dup2 systemd_record systemd_status systemd_open_journal \

@@ -22,6 +22,8 @@ class Grant(NamedTuple):
     password: str  # for VNC
 
 
+ECHO, NAMED, TERMINAL = 100, 101, 102  # vmids of the guests; NAMED sends its vmid first, then echoes
+
 Connect = Callable[[Grant], Awaitable[Stream]]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -77,3 +79,16 @@ async def run_guest(handler: Handler) -> Stream:
     _running.add(task)
     task.add_done_callback(_running.discard)
     return Stream(*await asyncio.open_connection(sock=near))
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        if b"quit" in data:
+            return
+        writer.write(data)
+        await writer.drain()
+
+
+async def named(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"this is 101")
+    await echo(reader, writer)

@@ -84,3 +84,17 @@ def unseal_cbc(payload: str, key: str) -> str:
     decryptor = Cipher(algorithms.AES(bytes.fromhex(key)), modes.CBC(iv)).decryptor()
     unpadder = PKCS7(128).unpadder()
     return (unpadder.update(decryptor.update(sealed) + decryptor.finalize()) + unpadder.finalize()).decode()
+
+
+def console(at: int, host: str = "127.0.0.1", **members: Any) -> dict[str, Any]:
+    """Returns a payload's content for a console at that port of this machine."""
+    return {
+        "vmid": 100,
+        "type": "qemu",
+        "host": f"[{host}]:{at}" if ":" in host else f"{host}:{at}",
+        "node": "pve01",
+        "ticket": "PVEAPIToken=root@pam!proxxy=6f1c5bd0-3c8f-4a3e-9d51-7c0d6b0f4a11",
+        "vncticket": "aB3$ xyz:PVEVNC:65A1B2C3::c2lnbmF0dXJl",
+        "port": "5900",
+        **members,
+    }

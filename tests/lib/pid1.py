@@ -26,20 +26,25 @@ CGROUP_MOUNT = pathlib.Path("/sys/fs/cgroup")
 BOOT_TIMEOUT = 60  # seconds; half a second on an idle machine
 STOP_TIMEOUT = 30  # seconds; a unit that does not stop has its own TimeoutStopSec=
 
-# Arguments: a directory to work in, the tree, the machine's name, then cgroups to join.
+# Arguments: a directory to work in, the tree, the machine's name, the root to cover, "v2" to boot with cgroup v2, then
+# cgroups to join.
 BOOT = r"""
 set -eu
-work=$1 tree=$2 name=$3
-shift 3
+work=$1 tree=$2 name=$3 root=$4 version=$5
+shift 5
 for cgroup; do
     echo 0 > "$cgroup/cgroup.procs"
 done
+if [ "$version" = v2 ] && [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+    umount -R /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
 mount -t tmpfs -o mode=755 tmpfs "$work"
 overlay() { # what it covers, where it is seen
     mkdir "$2" "$2.upper" "$2.work"
     mount -t overlay overlay -o "lowerdir=$1,upperdir=$2.upper,workdir=$2.work" "$2"
 }
-overlay / "$work/root"
+overlay "$root" "$work/root"
 # The tree has one of its own: it may be on another file system, or under /tmp, where the
 # machine has one of its own.
 overlay "$tree" "$work/tree"
@@ -110,9 +115,11 @@ class Process(subprocess.Popen):
 
 
 class Machine:
-    """A context manager; see the module's text."""
+    """A context manager; see the module's text. With the root folder of another system, that one boots (debootstrap);
+    newer versions of systemd do so with cgroup v2 only."""
 
-    def __init__(self):
+    def __init__(self, root="/", cgroup2=False):
+        self._root, self._version = root, "v2" if cgroup2 else "as the host"
         self.name = f"proxxy-test-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
         self.leader = None  # pid of the machine's PID 1 on the host
         self._unshare = None
@@ -201,6 +208,8 @@ class Machine:
             self._work,
             TREE,
             self.name,
+            self._root,
+            self._version,
             *self._cgroups,
         ]
         self._unshare = subprocess.Popen(

@@ -242,6 +242,16 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 	return 0;
 }
 
+static int sigpending_calls;
+
+int __real_sigpending(sigset_t *set);
+int __wrap_sigpending(sigset_t *set);
+int __wrap_sigpending(sigset_t *set)
+{
+	sigpending_calls++;
+	return __real_sigpending(set);
+}
+
 /* --- sessions ------------------------------------------------------------------------------- */
 
 struct flood {
@@ -414,6 +424,26 @@ static void test_flood_delays_no_sigterm(void **state)
 	in_each_flood(check_sigterm);
 }
 
+/* A session that waits needs no call to find a SIGTERM: the wait ends with it. */
+static void test_only_busy_session_checks_for_sigterm(void **state)
+{
+	struct pollfd none = { .fd = -1 };
+
+	(void)state;
+	memset(model, 0, sizeof(*model));
+	model->now = began;
+	io_poll_until(&none, 1, io_now());
+	sigpending_calls = 0;
+	for (int keystroke = 0; keystroke < 10; keystroke++) {
+		io_poll_until(&none, 1, io_now() + 50); /* for the key */
+		io_poll_until(&none, 1, io_now());      /* for its echo, which comes at once */
+	}
+	assert_int_equal(sigpending_calls, 0);
+	for (int64_t end = io_now() + 1000; io_now() < end;)
+		io_poll_until(&none, 1, io_now());
+	assert_true(sigpending_calls > 40 && sigpending_calls <= 50);
+}
+
 static void test_flood_delays_no_limit(void **state)
 {
 	(void)state;
@@ -426,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_flood_delays_no_keystroke),
 		cmocka_unit_test(test_flood_delays_no_pong),
 		cmocka_unit_test(test_flood_delays_no_sigterm),
+		cmocka_unit_test(test_only_busy_session_checks_for_sigterm),
 		cmocka_unit_test(test_flood_delays_no_limit),
 	};
 
