@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Requests a console from Proxmox's API, on the connection that the console uses afterwards: so the
- * machine that answers is the machine that relays. upstream.c calls it inside the sandbox.
+ * machine that answers is the machine that relays. upstream.c calls it inside the second sandbox.
  */
 #ifndef PROXXY_API_H
 #define PROXXY_API_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Counts what sessions do, for proxxy-status: each session adds to counters in one file, which it
- * maps into its memory before it enters its sandbox. Counting never fails and never ends a session:
- * if there is no file, or the kernel cannot write to it, nothing is counted.
+ * maps into its memory before it enters its second sandbox. Counting never fails and never ends a
+ * session: if there is no file, or the kernel cannot write to it, nothing is counted.
  *
  * A session that was taken over can write any number to the counters. It has no descriptor of the
  * file, so it cannot make the file shorter; if another process does, the kernel's SIGBUS stops the

@@ -7,7 +7,8 @@
  *     terminal  sends "USER:TICKET" and a line feed, and takes termproxy's "OK" away
  *               (pve-xtermjs: termproxy, read_ticket_line())
  *
- * So neither password nor ticket reaches the client. proxxy-conn.c calls it inside the sandbox.
+ * So neither password nor ticket reaches the client. proxxy-conn.c calls it inside the second
+ * sandbox.
  */
 #ifndef PROXXY_LOGIN_H
 #define PROXXY_LOGIN_H

@@ -19,7 +19,7 @@ enum {
 };
 
 /* Sends a command and waits for its answer; connects before, and logs in, if it is the first. The
- * caller must be outside the sandbox, and have started OpenSSL.
+ * caller must be outside the second sandbox, and have started OpenSSL.
  * Returns 0 with *ret, which is no error. Otherwise returns, with a sentence for the log in
  * why[0..size) that holds no secret: ERR_STORE; ERR_CONFIG if a library, or a file that the
  * settings name, is missing; END_TERMINATED or ERR_SYSTEM. */
@@ -34,7 +34,7 @@ int store_judge(const struct config *config, int rc, char *why);
  * store_ask(). */
 int store_check(const struct config *config, char *why, size_t size);
 
-/* --- without waiting, also in the sandbox --------------------------------------------------- */
+/* --- without waiting, also in the second sandbox -------------------------------------------- */
 
 /* Sends a command. Returns 0; IO_AGAIN if there is no room for it now; or ERR_STORE with why. */
 int store_post(store_command command, char *why, size_t size);

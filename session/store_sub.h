@@ -28,7 +28,8 @@ enum {
 int store_sub_enter(const struct access *a, const struct config *config, char *why, size_t size);
 
 /* Renews the entry if it is time to; now is an io_now(). Does not wait, and opens nothing: it works
- * in the sandbox. If the store fails, logs one warning, and the session continues without an entry.
+ * in the second sandbox. If the store fails, logs one warning, and the session continues without an
+ * entry.
  * Returns when to call it again, or INT64_MAX if there is no entry. */
 int64_t store_sub_renew(int64_t now);
 

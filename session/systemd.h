@@ -16,7 +16,7 @@ enum {
 	SYSTEMD_STATUS_MAX = 3072,      /* bytes of a status as it is sent; systemd reads 4096 */
 };
 
-/* Connects sink.h to the journal, so that records can be sent later from inside the sandbox.
+/* Connects sink.h to the journal, so that records can be sent later from inside the second sandbox.
  * Returns 0 or ERR_SYSTEM. */
 int systemd_open_journal(void);
 

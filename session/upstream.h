@@ -2,8 +2,9 @@
  *
  * Connects a session to Proxmox: DNS, TCP, TLS, if the payload has no console ticket the request
  * for one, and the WebSocket of the console (vncwebsocket). proxxy-conn.c calls upstream_prepare()
- * before it accepts the client, upstream_dial() before the sandbox, and upstream_open() inside it.
- * dial.c has DNS and TCP, api.c the request for a console. Where to find what in upstream.c:
+ * before it accepts the client, upstream_dial() before the second sandbox, and upstream_open()
+ * inside it. dial.c has DNS and TCP, api.c the request for a console. Where to find what in
+ * upstream.c:
  *
  *     begin_tls(), finish_tls()  the handshake; tls_verify.c decides which certificate is accepted
  *     write_request()  the request, with the API token or the cookie, and the VNC ticket
@@ -62,9 +63,9 @@ int upstream_prepare(struct upstream *u, const struct config *config, const stru
 /* Connects to console's host, or to the first host of its cluster that accepts, as dial.h says. All
  * of upstream_dial() and upstream_open() must be done in the setting PROXXY_CONNECT_TIMEOUT. Ends
  * early if client leaves. console and client must stay valid until upstream_open() returns. Sends
- * the ClientHello, so that Proxmox works on its answer while the session enters the sandbox. Reads
- * nothing, with one exception: if the system's CAs are needed, it does the whole TLS handshake,
- * because each CA is a file that the sandbox would not let OpenSSL open.
+ * the ClientHello, so that Proxmox works on its answer while the session enters the second sandbox.
+ * Reads nothing, with one exception: if the system's CAs are needed, it does the whole TLS
+ * handshake, because each CA is a file that the second sandbox would not let OpenSSL open.
  * Returns 0 with u->endpoint; ERR_HOST_FORBIDDEN or ERR_UPSTREAM_RESOLVE, _CONNECT, _TIMEOUT, _TLS
  * or _UNTRUSTED, each with u->reason and u->detail; ERR_CLIENT_GONE, END_TERMINATED or
  * ERR_SYSTEM. */
