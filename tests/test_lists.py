@@ -488,6 +488,13 @@ def test_every_constant_of_the_filters_is_compared_with_the_targets() -> None:
     assert used and used == set(re.findall(r"\bvalue\((\w+)\)", values))
 
 
+def test_sessions_get_the_same_tunables_from_whoever_starts_them() -> None:
+    """glibc reads them only from the environment: the unit, xinetd's service and proxxy-listen set them."""
+    pattern = r"""GLIBC_TUNABLES(?:=|", ")([a-z0-9._=:]+)"""
+    found = [value_of(pattern, read(file)) for file in ("proxxy@.service", "deploy/proxxy.xinetd", "listen/sessions.c")]
+    assert len(set(found)) == 1, found
+
+
 def test_every_example_is_in_the_package_and_documented() -> None:
     languages = {path.name for path in (TREE / "examples").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert {line.removeprefix("examples/") for line in read("debian/examples").split()} >= languages
