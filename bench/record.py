@@ -116,7 +116,7 @@ def make(program: str, rounds: int, load: float, samples: Samples) -> Record:
         "date": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
         "proxxy": commit if re.fullmatch(r"[\w.-]+", commit) else "?",
         "rounds": rounds,
-        "load": load,
+        "load": round(load, 2),
         "machine": machine(),
         "versions": versions(),
         "figures": {
