@@ -98,7 +98,7 @@ LIBS = $(shell $(PKG_CONFIG) --libs libcrypto) $(shell $(PKG_CONFIG) --libs $(PA
 # With STATIC=1 proxxy-conn's libraries come from their archives, but for glibc (whose name service needs to load
 # others). The other programs stay as they are: libsystemd has no archive, and libcurl needs the shared OpenSSL.
 ifeq ($(STATIC),1)
-  $(BUILD)/proxxy-conn: LIBS = -Wl,-Bstatic -Wl,--gc-sections \
+  $(BUILD)/proxxy-conn $(BUILD)/bench/unconfined: LIBS = -Wl,-Bstatic -Wl,--gc-sections \
 	$(shell $(PKG_CONFIG) --static --libs libssl libcrypto json-c) -Wl,-Bdynamic
 endif
 

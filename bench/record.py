@@ -116,7 +116,7 @@ def make(program: str, rounds: int, load: float, samples: Samples) -> Record:
         "date": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
         "proxxy": commit if re.fullmatch(r"[\w.-]+", commit) else "?",
         "rounds": rounds,
-        "load": load,
+        "load": round(load, 2),
         "machine": machine(),
         "versions": versions(),
         "figures": {
@@ -190,7 +190,7 @@ def compare(record: Record, kept: dict[Path, Record], all_figures: bool = False)
     runs = earlier(record, kept)
     yield f"This run: {run_words(record)}"
     if not runs:
-        yield "The history has no earlier run on a machine of this kind. It has:"
+        yield "The history has no earlier run on a machine of this kind."
         yield from (f"- {run_words(other)}" for other in kept.values())
         return
     left = {(name, figure) for name, columns in record["figures"].items() for figure in columns}
@@ -223,7 +223,7 @@ def compared(
 
 def run_words(record: Record) -> str:
     found = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    words = f"{record['date']}, proxxy {record['proxxy']}, {record['rounds']} rounds, load average {record['load']:g}"
+    words = f"{record['date']}, proxxy {record['proxxy']}, {record['rounds']} rounds, load average {record['load']:.1f}"
     return f"{words}; {machine_words(record['machine'])}; {found}"
 
 
