@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,10 +20,13 @@ from urllib.parse import quote
 import pytest
 from conftest import ECHO, console
 from lib.activator import TREE, Activator, Xinetd, binary
+from lib.certs import Cert
 from lib.make import make
 from lib.payload import seal, seal_jwe, target
 from lib.process import memory, wait_for
+from lib.random_peer import LIBSSL, UPDATE_REQUESTED, tls_of
 from lib.standin import StandIn
+from lib.upstream import Connection, Upstream
 from lib.wire import BINARY, CLOSE, PING, PONG, Client, close_payload
 
 SOURCE = TREE / "tests" / "breakin.c"
@@ -373,6 +377,38 @@ def test_session_returns_openssls_tables(settings: dict[str, Any], standin: Stan
                 assert client.close_code()[0] == 1000
         code = SIGSEGV if end == "signal" else 0
         assert f"died with code {code}" in proxxy.wait_log("died with code")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="other processors keep their tables")
+@pytest.mark.parametrize("end", ["key update", "close_notify", "broken record"])
+def test_tls_goes_on_with_returned_tables(settings: dict[str, Any], cert: Cert, key: str, end: str) -> None:
+    """After the tables were returned, TLS changes its keys, or ends with a close_notify or at a broken record."""
+    returned = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.accept_upgrade()
+        assert returned.wait(20)
+        if end == "key update":
+            LIBSSL.SSL_key_update(tls_of(connection.sock), UPDATE_REQUESTED)
+            connection.send_frame(BINARY, b"new keys")
+            assert connection.read_frame().payload == b"so here"
+            connection.send_frame(CLOSE, close_payload(1000))
+        elif end == "close_notify":
+            connection.close_notify()
+        else:
+            os.write(connection.sock.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            connection.hang()
+
+    with Upstream(cert, script) as upstream, Activator(settings) as proxxy:
+        with Client.upgraded(proxxy.port, target(seal(console(upstream.port), key))) as client:
+            (pid,) = wait_for(proxxy.sessions, 5, "no session")
+            wait_for(lambda: has_returned_tables(pid), 5, "the session keeps OpenSSL's tables")
+            returned.set()
+            if end == "key update":
+                assert client.read_data(8) == b"new keys"
+                client.send_frame(BINARY, b"so here")
+            assert client.close_code()[0] == (1011 if end == "broken record" else 1000)
+        assert f"died with code {SIGSEGV}" not in proxxy.wait_log("died with code")
 
 
 def test_quiet_session_is_as_small_as_before_its_burst(settings: dict[str, Any], standin: StandIn, key: str) -> None:

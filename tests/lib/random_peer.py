@@ -25,6 +25,12 @@ LIBSSL = ctypes.CDLL("libssl.so.3")
 UPDATE_REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED
 
 
+def tls_of(sock: socket.socket) -> ctypes.c_void_p:
+    """Returns the SSL of a TLS socket, for calls of OpenSSL that Python's module does not offer. Python's object
+    contains the object head, a reference to the socket, and then the pointer to the SSL."""
+    return ctypes.c_void_p.from_address(id(sock._sslobj) + 24)  # type: ignore[attr-defined]
+
+
 @dataclass
 class Pace:
     """How many bytes at once, and how many seconds between two reads or writes."""
@@ -112,9 +118,9 @@ class Peer:
     def _do(self, what: str) -> None:
         if what == "key update":
             if cast(ssl.SSLSocket, self.sock).version() == "TLSv1.3":
-                LIBSSL.SSL_key_update(self._tls(), UPDATE_REQUESTED)
+                LIBSSL.SSL_key_update(tls_of(self.sock), UPDATE_REQUESTED)
             return
-        if what == "notify" and LIBSSL.SSL_shutdown(self._tls()) < 0:  # the socket's buffer is full
+        if what == "notify" and LIBSSL.SSL_shutdown(tls_of(self.sock)) < 0:  # the socket's buffer is full
             self.items.appendleft(what)
             return
         self.finished = True  # after any of these actions nothing more is sent
@@ -129,12 +135,6 @@ class Peer:
                     copy.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-
-    def _tls(self) -> ctypes.c_void_p:
-        """Returns OpenSSL's SSL, for calls that Python's module does not offer. Python's object contains the object
-        head, a reference to the socket, and then the pointer to the SSL."""
-        sslobj = self.sock._sslobj  # type: ignore[attr-defined]
-        return ctypes.c_void_p.from_address(id(sslobj) + 24)
 
     # --- receiving
 
