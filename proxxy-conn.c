@@ -2,8 +2,7 @@
  *
  * proxxy-conn: serves one WebSocket session, from the client's HTTP request to the last log record.
  * systemd, xinetd or proxxy-listen starts it for each connection, with the client's socket as fd 0
- * and 1. This file holds the phases of a session in their order, which run(), accept_client() and
- * relay_console() call.
+ * and 1. This file holds the phases of a session, in their order.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -258,7 +257,6 @@ static const char *detail_for_client(int code)
 /* Logs that the session begins, and connects to Proxmox. Returns 0 or an error. */
 static int dial(void)
 {
-	struct console *console = &payload.console;
 	char status[LOG_STATUS_MAX];
 	int rc;
 
@@ -266,7 +264,7 @@ static int dial(void)
 		config.session_max = payload.claims.session_max;
 	systemd_status(log_status(&session, status));
 	log_begin(&session);
-	rc = upstream_dial(&upstream, console, &client);
+	rc = upstream_dial(&upstream, &payload.console, &client);
 	return rc < 0 ? fail(rc, "%s", upstream.detail) : OK;
 }
 

@@ -321,6 +321,8 @@ int io_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
 	if (left > 0)
 		ts = (struct timespec){ (time_t)(left / 1000), (long)(left % 1000 * 1000000) };
 	n_ready = ppoll(fds, n, &ts, &waiting_mask);
+	if (n_ready < 0)
+		return n_ready;
 	/* While it waits it delivers the signal. So a session in which someone types needs no check
 	 * for each key. */
 	after = io_now();

@@ -163,9 +163,8 @@ static void allow_lists(struct opening *o, const struct config *config)
 /* Allows to read a cluster file, which may be a link, and the file of CAs that it names. */
 static int allow_cluster(void *opening, const char *path)
 {
-	struct cluster cluster;
+	struct cluster cluster = { 0 };
 
-	cluster.token[0] = '\0';
 	allow(opening, path, READ_FILE);
 	if (cluster_load_ca_file(path, &cluster) && *cluster.ca_file)
 		allow(opening, cluster.ca_file, READ_FILE);

@@ -19,7 +19,7 @@
 #endif
 
 enum {
-	HEAP = 320 * 1024, /* bytes of heap that opening a console uses, with libseccomp */
+	HEAP = 192 * 1024, /* bytes of heap that opening a console uses */
 	STACK = 28 * 1024, /* bytes of stack that it uses */
 	TRIALS = 3,        /* page faults that are measured */
 	DEAR_NS = 6000,    /* a page fault that takes longer is dear */
@@ -58,9 +58,11 @@ static int64_t touch(uintptr_t page)
 {
 	struct timespec before, after;
 	volatile char *at = (volatile char *)page;
+	char same;
 
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	*at = *at;
+	same = *at;
+	*at = same;
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	return (after.tv_sec - before.tv_sec) * INT64_C(1000000000) + after.tv_nsec - before.tv_nsec;
 }
@@ -72,7 +74,7 @@ static void enlarge_heap(uintptr_t *ret_begin, uintptr_t *ret_end)
 	void *first;
 
 	mallopt(M_TOP_PAD, HEAP);
-	first = malloc(1);
+	first = calloc(1, 1);
 	*ret_begin = ((uintptr_t)first / page + 1) * page;
 	*ret_end = (uintptr_t)sbrk(0);
 	free(first);

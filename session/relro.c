@@ -269,6 +269,8 @@ static bool read_dynamic(struct object *o, const ElfW(Dyn) * entry)
 		case DT_RELR:
 		case DT_TEXTREL:
 			return false;
+		default:
+			break;
 		}
 	}
 	if (!o->rela || !o->symbols || o->n_relative > o->n_rela || (o->n_calls > 0 && !o->calls))
