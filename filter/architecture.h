@@ -16,10 +16,6 @@
 #define FILTER_ARCHITECTURE "arm"
 #elif defined(__riscv) && __riscv_xlen == 64
 #define FILTER_ARCHITECTURE "riscv64"
-#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
-#define FILTER_ARCHITECTURE "ppc64le"
-#elif defined(__s390x__)
-#define FILTER_ARCHITECTURE "s390x"
 #else
 #define FILTER_ARCHITECTURE "unknown" /* make_filters stops the build */
 #endif

@@ -20,7 +20,7 @@ static const int allowed[] = {
 	/* descriptors and files; those that make files have conditions */
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(write), SCMP_SYS(writev),
 	SCMP_SYS(pwrite64), SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(dup2),
-	SCMP_SYS(dup3), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(fcntl), SCMP_SYS(fcntl64),
+	SCMP_SYS(dup3), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(eventfd2),
 	SCMP_SYS(flock), SCMP_SYS(fadvise64), SCMP_SYS(fadvise64_64), SCMP_SYS(fstat), SCMP_SYS(fstat64),
 	SCMP_SYS(newfstatat), SCMP_SYS(fstatat64), SCMP_SYS(stat), SCMP_SYS(stat64), SCMP_SYS(lstat),
 	SCMP_SYS(lstat64), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(statfs64), SCMP_SYS(fstatfs),
@@ -95,8 +95,39 @@ static int add_files(scmp_filter_ctx filter)
 	return rc;
 }
 
-/* Memory and files can be executable or writable, not both, and what is mapped does not become
- * executable. */
+/* Duplicates descriptors, reads and sets their flags, and locks files. The others could make the
+ * kernel send a signal to another process (F_SETOWN, F_SETSIG). */
+static int add_fcntl(scmp_filter_ctx filter)
+{
+	static const scmp_datum_t commands[] = {
+		F_DUPFD,
+		F_DUPFD_CLOEXEC,
+		F_GETFD,
+		F_SETFD,
+		F_GETFL,
+		F_SETFL,
+		5,
+		6,
+		7, /* F_GETLK, F_SETLK, F_SETLKW */
+		12,
+		13,
+		14, /* the same of 32-bit processors, with 64-bit positions */
+		F_OFD_GETLK,
+		F_OFD_SETLK,
+		F_OFD_SETLKW,
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < COUNT(commands); i++) {
+		rc |= allow_if(filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, commands[i], 0));
+		rc |= allow_if(filter, SCMP_SYS(fcntl64), SCMP_A1(SCMP_CMP_EQ, commands[i], 0));
+	}
+	return rc;
+}
+
+/* A mapping can be executable or writable, not both; what is mapped does not become executable, and
+ * an executable mapping does not show what is written to its file later (a name service module's is
+ * private). */
 static int add_memory(scmp_filter_ctx filter, const struct filter_target *target)
 {
 	/* As in relaying.c: the older mmap() of 32-bit processors has its arguments in memory. */
@@ -104,7 +135,8 @@ static int add_memory(scmp_filter_ctx filter, const struct filter_target *target
 	int rc = 0;
 
 	rc |= allow_if(filter, map, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rc |= allow_if(filter, map, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE, 0));
+	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, map, 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE, 0),
+			       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0));
 	rc |= allow_if(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	return rc;
 }
@@ -116,11 +148,9 @@ static int add_process(scmp_filter_ctx filter, const struct filter_target *targe
 	static const scmp_datum_t options[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_CAPBSET_READ };
 	const scmp_datum_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
 					CLONE_NEWPID | CLONE_NEWNET;
-	const unsigned flags = target->architecture == SCMP_ARCH_S390X || target->architecture == SCMP_ARCH_S390;
 	int rc = 0;
 
-	rc |= allow_if(filter, SCMP_SYS(clone),
-		       SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, CLONE_THREAD | namespaces, CLONE_THREAD));
+	rc |= allow_if(filter, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | namespaces, CLONE_THREAD));
 	rc |= allow_if(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, target->pid, 0));
 	rc |= allow_if(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0, 0));
 	rc |= allow_if(filter, SCMP_SYS(seccomp), SCMP_A0(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER, 0));
@@ -142,6 +172,16 @@ static int add_sockets(scmp_filter_ctx filter, const struct filter_target *targe
 		SCMP_A0(SCMP_CMP_MASKED_EQ, ~3ULL, 12),
 		SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0),
 	};
+	static const scmp_datum_t families[] = { AF_INET, AF_INET6 };
+	/* The kernel takes the type from the lowest four bits; SOCK_CLOEXEC is above them. */
+	static const struct {
+		scmp_datum_t type, protocol;
+	} kinds[] = {
+		{ SOCK_STREAM, 0 },
+		{ SOCK_STREAM, IPPROTO_TCP },
+		{ SOCK_DGRAM, 0 },
+		{ SOCK_DGRAM, IPPROTO_UDP },
+	};
 	int rc = 0;
 
 	/* As in relaying.c: i386's socketcall() has its arguments in memory. */
@@ -149,10 +189,12 @@ static int add_sockets(scmp_filter_ctx filter, const struct filter_target *targe
 		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketcall), 0) |
 		       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 0);
 	rc |= allow_if(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0),
-			       SCMP_A2(SCMP_CMP_LE, IPPROTO_UDP, 0));
-	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0),
-			       SCMP_A2(SCMP_CMP_LE, IPPROTO_UDP, 0));
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		for (size_t family = 0; family < COUNT(families); family++)
+			rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+					       SCMP_A0(SCMP_CMP_EQ, families[family], 0),
+					       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xF, kinds[i].type),
+					       SCMP_A2(SCMP_CMP_EQ, kinds[i].protocol, 0));
 	rc |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
 			       SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0));
 	rc |= allow_if(filter, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
@@ -183,6 +225,6 @@ bool filter_add_opening(scmp_filter_ctx filter, const struct filter_target *targ
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < COUNT(fatal) && rc == 0; i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal[i], 0);
-	return rc == 0 && add_files(filter) == 0 && add_memory(filter, target) == 0 &&
+	return rc == 0 && add_files(filter) == 0 && add_fcntl(filter) == 0 && add_memory(filter, target) == 0 &&
 	       add_process(filter, target) == 0 && add_sockets(filter, target) == 0 && add_ioctl(filter) == 0;
 }

@@ -224,7 +224,7 @@ bool cluster_load_ca_file(const char *path, struct cluster *cluster)
 	char why[512];
 	const int rc = settings_load_file(&settings, cluster, path, why, sizeof(why));
 
-	cluster_wipe(cluster);
+	OPENSSL_cleanse(cluster->token, sizeof(cluster->token)); /* a second TOKEN line may be shorter */
 	return rc > 0;
 }
 

@@ -56,6 +56,7 @@ static const struct {
 	/* What /etc/resolv.conf is a link to, nscd, secrets of containers. */
 	{ "/run", READ },
 	{ "/proc", READ_FILE },
+	{ "/dev/urandom", READ_FILE }, /* older libraries */
 	/* Of the name service modules libvirt, sss and nis. */
 	{ "/var/lib/libvirt/dnsmasq", READ },
 	{ "/var/lib/sss", READ },
@@ -63,7 +64,7 @@ static const struct {
 	{ COUNTERS_RUNTIME_DIRECTORY, WRITE },
 };
 
-/* Also readable. Most are links to /usr or /run, or files of /etc: then they need no rule. */
+/* Also readable. Most are links to /usr, or files of /etc: then they need no rule. */
 static const char *const links[] = { "/lib", "/lib64", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf" };
 
 /* The ruleset of the first phases. */
@@ -105,6 +106,9 @@ static void allow(struct opening *o, const char *path, uint64_t rights)
 	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
 	long rc;
 
+	/* Has no links to elsewhere, but may hang: it is a file system of a process. */
+	if (strncmp(path, "/etc/pve/", 9) == 0)
+		return;
 	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
 		return;
@@ -117,8 +121,8 @@ static void allow(struct opening *o, const char *path, uint64_t rights)
 	close(rule.parent_fd);
 }
 
-/* True if other rules allow path anyway: it is a link to /usr or /run, or in /etc and no link. This
- * takes less time than a rule. */
+/* True if other rules allow path anyway: it is a link to /usr, or in /etc and no link. This takes
+ * less time than a rule. */
 static bool is_covered(const char *path)
 {
 	char target[64], *at = target;
@@ -130,7 +134,7 @@ static bool is_covered(const char *path)
 	while (strncmp(at, "../", 3) == 0)
 		at += 3;
 	at += *at == '/';
-	return strncmp(at, "usr/", 4) == 0 || strncmp(at, "run/", 4) == 0;
+	return strncmp(at, "usr/", 4) == 0;
 }
 
 /* Allows to read path[0..len). */
@@ -171,6 +175,14 @@ static int allow_cluster(void *opening, const char *path)
 	return OK;
 }
 
+/* The same for a credential, if it is a cluster file. */
+static int allow_credential(void *opening, const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return name && strncmp(name, "/cluster-", 9) == 0 ? allow_cluster(opening, path) : OK;
+}
+
 /* Allows to read the cluster files and what they name. Whoever needs a file reports its errors. */
 static void allow_clusters(struct opening *o, const struct config *config, const char *credentials)
 {
@@ -181,7 +193,7 @@ static void allow_clusters(struct opening *o, const struct config *config, const
 		return; /* the other format has no clusters */
 	settings_each_file(config->cluster_directory, allow_cluster, o, why, sizeof(why));
 	if (credentials)
-		settings_each_file(credentials, allow_cluster, o, why, sizeof(why));
+		settings_each_file(credentials, allow_credential, o, why, sizeof(why));
 }
 
 /* Allows to read what the shared store needs. */

@@ -184,6 +184,13 @@ static const char *in_state(const char *name)
 	CALL(create_pipe_file, SYS_mknodat, AT_FDCWD, in_state("breakin.p"), S_IFIFO | 0600, 0) \
 	CALL(link_from_etc, SYS_linkat, AT_FDCWD, "/etc/hostname", AT_FDCWD, in_state("breakin.h"), 0) \
 	CALL(socket_sctp, SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP) \
+	CALL(socket_ping, SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP) \
+	CALL(socket_packets_in_order, SYS_socket, AF_INET6, SOCK_SEQPACKET, 0) \
+	/* The kernel would send the signal when the descriptor can be read. */ \
+	CALL(own_descriptor_for_parent, SYS_fcntl, client_fd, F_SETOWN, getppid()) \
+	CALL(choose_descriptors_signal, SYS_fcntl, client_fd, F_SETSIG, SIGKILL) \
+	TRY(map_shared_executable, long fd = syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY); \
+	    return (long)syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);) \
 	CALL(socket_netfilter, SYS_socket, AF_NETLINK, SOCK_RAW, 12 /* NETLINK_NETFILTER */) \
 	CALL(socket_crypto, SYS_socket, AF_ALG, SOCK_SEQPACKET, 0) \
 	CALL(socket_bluetooth, SYS_socket, AF_BLUETOOTH, SOCK_SEQPACKET, 0) \

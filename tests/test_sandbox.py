@@ -146,6 +146,7 @@ BY_LANDLOCK = dict.fromkeys(FIRST["EACCES"].split(), 1) | {"map_file": 0, "bind_
 GOOD_FIRST = """open_directory create_tmpfile openat2_passwd change_directory memory_file watch_files listen_on
     fork_by_clone signal_parent signal_all signal_parents_thread pidfd_of_parent set_priority set_scheduler
     map_executable make_executable shared_memory become_dumpable new_namespace personality_change list_processes
+    own_descriptor_for_parent choose_descriptors_signal map_shared_executable
     open_device create_set_user_id create_tmpfile_set_user_id make_directory_set_group_id set_user_id create_link
     create_pipe_file socket_netfilter connect_abstract open_own_memory""".split()
 

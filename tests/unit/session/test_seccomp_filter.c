@@ -325,11 +325,24 @@ static void opening_allows_what_it_should(void **state)
 		{ "tgkill", { PID + 1, PID, 6 }, SECCOMP_RET_ERRNO | ENOSYS },
 		{ "mprotect", { 0, 0, PROT_READ | PROT_WRITE }, SECCOMP_RET_ALLOW },
 		{ "mprotect", { 0, 0, PROT_READ | PROT_EXEC }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "mmap", { 0, 0, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, 5 }, SECCOMP_RET_ALLOW },
+		{ "mmap", { 0, 0, PROT_READ | PROT_EXEC, MAP_SHARED, 5 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "mmap", { 0, 0, PROT_READ | PROT_WRITE, MAP_SHARED, 5 }, SECCOMP_RET_ALLOW },
+		{ "mmap", { 0, 0, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, 5 }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "fcntl", { 0, F_SETLK }, SECCOMP_RET_ALLOW },
+		{ "fcntl", { 0, F_OFD_SETLK }, SECCOMP_RET_ALLOW },
+		{ "fcntl", { 0, F_SETFL, O_NONBLOCK }, SECCOMP_RET_ALLOW },
+		{ "fcntl", { 0, F_SETOWN, PID }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "fcntl", { 0, F_SETOWN_EX }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "fcntl", { 0, F_SETSIG, 9 }, SECCOMP_RET_ERRNO | ENOSYS },
 		{ "prlimit64", { 0 }, SECCOMP_RET_ALLOW },
 		{ "prlimit64", { PID }, SECCOMP_RET_ERRNO | ENOSYS },
 #ifndef SYS_socketcall
 		{ "socket", { AF_UNIX }, SECCOMP_RET_ALLOW },
 		{ "socket", { AF_INET, SOCK_STREAM, IPPROTO_TCP }, SECCOMP_RET_ALLOW },
+		{ "socket", { AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0 }, SECCOMP_RET_ALLOW },
+		{ "socket", { AF_INET, SOCK_DGRAM, IPPROTO_ICMP }, SECCOMP_RET_ERRNO | ENOSYS },
+		{ "socket", { AF_INET, SOCK_SEQPACKET, 0 }, SECCOMP_RET_ERRNO | ENOSYS },
 		{ "socket", { AF_INET6, SOCK_STREAM, IPPROTO_SCTP }, SECCOMP_RET_ERRNO | ENOSYS },
 		{ "socket", { AF_NETLINK, SOCK_RAW, NETLINK_ROUTE }, SECCOMP_RET_ALLOW },
 		{ "socket", { AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER }, SECCOMP_RET_ERRNO | ENOSYS },
@@ -341,7 +354,7 @@ static void opening_allows_what_it_should(void **state)
 }
 
 #ifndef SYS_socketcall
-/* Except for the four that are allowed, whatever the other arguments are. */
+/* Except for the four that are allowed. */
 static void opening_knows_no_other_families(void **state)
 {
 	const struct filter_target target = prepare(SECCOMP_OPENING);
@@ -352,6 +365,7 @@ static void opening_knows_no_other_families(void **state)
 		const bool known = family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
 
 		call.args[0] = family;
+		call.args[1] = family == AF_NETLINK ? SOCK_RAW : SOCK_DGRAM;
 		value_count = 0;
 		CHECK(run(&built, &call) == (known ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EAFNOSUPPORT),
 		      "family %llu", (unsigned long long)family);
