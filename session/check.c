@@ -80,18 +80,19 @@ static void warn_of_defaults(const struct config *config)
 static void warn_of_readable(const struct config *config)
 {
 	const char *list = config->readable, *item;
-	char path[SETTINGS_PATH_MAX], warning[SETTINGS_PATH_MAX + 100];
+	char path[SETTINGS_PATH_MAX], message[SETTINGS_PATH_MAX + 100];
 	struct stat st, root;
 	size_t len;
 
 	while ((item = list_next(&list, &len))) {
 		snprintf(path, sizeof(path), "%.*s", (int)len, item);
 		if (stat(path, &st) < 0) {
-			snprintf(warning, sizeof(warning), "PROXXY_READABLE %s has no effect: %s", path, strerror(errno));
-			print_warning(terminal_clean(warning));
+			snprintf(message, sizeof(message), "PROXXY_READABLE %s has no effect: %s", path,
+				 strerror(errno));
+			print_warning(terminal_clean(message));
 		} else if (stat("/", &root) == 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino) {
-			print_warning("PROXXY_READABLE has /: code that breaks into a session could read every file that "
-				      "the user proxxy may read");
+			print_warning("PROXXY_READABLE has /: code that breaks into a session could read every file "
+				      "that the user proxxy may read");
 		}
 	}
 }

@@ -67,8 +67,9 @@ static void enter_limits(void)
 int sandbox_enter_first(const struct config *config)
 {
 	if (!landlock_enter_opening(config))
-		log_warning("Landlock is refused, probably by a filter of the container or of systemd that does not "
-			    "know its calls: until it is connected, this session can open every file that its user may");
+		log_warning("Landlock is refused, probably by a filter of the container or of systemd that does "
+			    "not know its calls: until it is connected, the session can open each file that its user "
+			    "may");
 	return seccomp_filter_load(SECCOMP_OPENING) ? OK : ERR_SYSTEM;
 }
 
