@@ -216,8 +216,8 @@ static const struct setting table[] = {
 	  "Directory that holds the jti of used payloads until the payloads expire", parse_path,
 	  MEMBER(state_directory), SIZE(state_directory) },
 	{ "PROXXY_READABLE", "",
-	  "Files and directories that a session may read besides the usual ones, comma-separated: for name service "
-	  "modules, or CAs that links lead to",
+	  "Files and directories that a session may read besides the usual ones: absolute paths, comma-separated. For "
+	  "name service modules, or CAs that links lead to",
 	  parse_paths, MEMBER(readable), SIZE(readable) },
 	{ "PROXXY_ALLOWED_HOSTS", "",
 	  "Hosts that proxxy may connect to: names, *.wildcards, addresses and networks, "

@@ -5,6 +5,7 @@
  */
 #include "session/check.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,27 @@ static void warn_of_defaults(const struct config *config)
 		print_warning(
 			"payloads of the format cbc are accepted, which are not authenticated and do not expire. When "
 			"all backends send JWE, set PROXXY_PAYLOADS=jwe");
+}
+
+/* Warns of items of PROXXY_READABLE that have no effect, or too much of it. */
+static void warn_of_readable(const struct config *config)
+{
+	const char *list = config->readable, *item;
+	char path[SETTINGS_PATH_MAX], message[SETTINGS_PATH_MAX + 100];
+	struct stat st, root;
+	size_t len;
+
+	while ((item = list_next(&list, &len))) {
+		snprintf(path, sizeof(path), "%.*s", (int)len, item);
+		if (stat(path, &st) < 0) {
+			snprintf(message, sizeof(message), "PROXXY_READABLE %s has no effect: %s", path,
+				 strerror(errno));
+			print_warning(terminal_clean(message));
+		} else if (stat("/", &root) == 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino) {
+			print_warning("PROXXY_READABLE has /: code that breaks into a session could read every file "
+				      "that the user proxxy may read");
+		}
+	}
 }
 
 /* True if the store is on this machine. */
@@ -180,6 +202,7 @@ int check_settings(void)
 	}
 	check_warn(&config, print_warning);
 	warn_of_defaults(&config);
+	warn_of_readable(&config);
 	if (!limits_check(&config, why, sizeof(why)))
 		print_warning(terminal_clean(why));
 	return puts("proxxy-conn: the settings, the key and the cluster files are in order") < 0;

@@ -74,7 +74,8 @@ struct opening {
 };
 
 /* Makes a ruleset that handles all accesses to files, and in net and scope those of wanted that the
- * kernel knows. Returns its descriptor, or -1 if the kernel has no Landlock, or it is disabled. */
+ * kernel knows. Returns its descriptor, or -1 with errno: ENOSYS or EOPNOTSUPP if the kernel has no
+ * Landlock, or it is disabled. */
 static int make(struct ruleset wanted)
 {
 	static const uint64_t files[] = { 0x1FFF, 0x3FFF, 0x7FFF, 0x7FFF, 0xFFFF }; /* by version, from 1 on */
@@ -91,13 +92,16 @@ static int make(struct ruleset wanted)
 	return (int)syscall(SYS_landlock_create_ruleset, &wanted, size, 0);
 }
 
-/* Enters a ruleset and closes it. */
-static void enter(int ruleset)
+/* Enters a ruleset and closes it. Returns true if it did. */
+static bool enter(int ruleset)
 {
+	bool entered;
+
 	if (ruleset < 0)
-		return;
-	syscall(SYS_landlock_restrict_self, ruleset, 0);
+		return false;
+	entered = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	close(ruleset);
+	return entered;
 }
 
 /* Allows rights at path and below it, or at what it is a link to. Ignores a missing path. */
@@ -207,7 +211,7 @@ static void allow_store(struct opening *o, const struct config *config)
 	OPENSSL_cleanse(&url, sizeof(url));
 }
 
-void landlock_enter_opening(const struct config *config)
+bool landlock_enter_opening(const struct config *config)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY"), *notify = getenv("NOTIFY_SOCKET");
 	struct ruleset wanted = { .handled_access_net = NET_BIND_TCP, .scoped = 3 };
@@ -217,7 +221,7 @@ void landlock_enter_opening(const struct config *config)
 		wanted.scoped &= ~(uint64_t)SCOPE_ABSTRACT_SOCKET;
 	o.ruleset = make(wanted);
 	if (o.ruleset < 0)
-		return;
+		return errno == ENOSYS || errno == EOPNOTSUPP;
 	for (size_t i = 0; i < COUNT(usual); i++)
 		allow(&o, usual[i].path, usual[i].rights);
 	for (size_t i = 0; i < COUNT(links); i++)
@@ -235,10 +239,10 @@ void landlock_enter_opening(const struct config *config)
 	if (*config->replay_store)
 		allow_store(&o, config);
 	/* A filter of the service manager or container may not know landlock_add_rule(). */
-	if (o.failed)
-		close(o.ruleset);
-	else
-		enter(o.ruleset);
+	if (!o.failed)
+		return enter(o.ruleset);
+	close(o.ruleset);
+	return false;
 }
 
 void landlock_enter_relaying(void)

@@ -239,17 +239,19 @@ int limits_retry_after(const struct limits *l, int code)
 
 bool limits_check(const struct config *config, char *why, size_t size)
 {
+	const bool is_limited = config->max_sessions || config->max_per_client || config->max_per_guest ||
+				config->max_per_sub || config->new_per_minute;
 	char path[sizeof(config->state_directory) + sizeof("/limits")];
 
-	if (!config->max_sessions && !config->max_per_client && !config->max_per_guest && !config->max_per_sub &&
-	    !config->new_per_minute)
-		return true;
+	snprintf(path, sizeof(path), "%s/.", config->state_directory); /* not a file */
+	if (access(path, W_OK | X_OK) < 0) {
+		snprintf(why, size, "%.255s cannot be used: %s. %s", config->state_directory, strerror(errno),
+			 is_limited ? "Limits are not enforced without it, and links with a jti are refused" :
+				      "Links with a jti are refused without it");
+		return false;
+	}
 	snprintf(path, sizeof(path), "%s/limits", config->state_directory);
-	if (access(path, F_OK) < 0 && errno == ENOENT)
-		snprintf(path, sizeof(path), "%s", config->state_directory);
-	/* systemd makes the state directory when it starts the first session. Other sessions say in
-	 * the log that it is missing. */
-	if (access(path, W_OK | X_OK) == 0 || errno == ENOENT)
+	if (!is_limited || access(path, W_OK | X_OK) == 0 || errno == ENOENT) /* the first session makes it */
 		return true;
 	snprintf(why, size, "%.255s cannot be used: %s. Limits are not enforced without it", path, strerror(errno));
 	return false;

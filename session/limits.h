@@ -50,8 +50,8 @@ int limits_retry_after(const struct limits *l, int code);
  * another. address is text, with no port. Returns 0 if it is none. */
 uint64_t limits_client_key(const char *address);
 
-/* Returns false, with a sentence in why[0..size), if this process cannot keep a limit that is set.
- * For proxxy-conn --check. Writes no file. */
+/* Returns false, with a sentence in why[0..size), if this process cannot write to the state
+ * directory, or cannot keep a limit that is set. For proxxy-conn --check. Writes no file. */
 bool limits_check(const struct config *config, char *why, size_t size);
 
 #endif

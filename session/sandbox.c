@@ -28,6 +28,7 @@ int sandbox_enter(void)
 #include <unistd.h>
 
 #include "session/landlock.h"
+#include "session/log.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -65,7 +66,10 @@ static void enter_limits(void)
 
 int sandbox_enter_first(const struct config *config)
 {
-	landlock_enter_opening(config);
+	if (!landlock_enter_opening(config))
+		log_warning("Landlock is refused, probably by a filter of the container or of systemd that does "
+			    "not know its calls: until it is connected, the session can open each file that its user "
+			    "may");
 	return seccomp_filter_load(SECCOMP_OPENING) ? OK : ERR_SYSTEM;
 }
 

@@ -18,7 +18,8 @@
 /* Enters the first sandbox: few directories and files to read, which config names in part; writes
  * only in the state directory and to the counters; no programs, processes, namespaces, listening
  * sockets, or memory that is both writable and executable; sockets only for TCP, UDP, UNIX and
- * routing netlink. Keys and settings must have been read, and the log must be open. */
+ * routing netlink. Keys and settings must have been read, and the log must be open: it gets a
+ * warning if the kernel has Landlock and whoever started the session refuses it. */
 int sandbox_enter_first(const struct config *config);
 
 /* Enters the second sandbox: no files, sockets, connections, processes or executable memory, and

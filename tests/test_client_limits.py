@@ -185,11 +185,21 @@ def test_sessions_go_on_where_limits_cannot_be_kept(settings: dict[str, Any], li
         assert [opens(proxxy, link(), FLOOD, held)[0] for _ in range(2)] == [101, 101]
         log = proxxy.wait_log(f"limits are not enforced: {str(none)[:100]}")
         assert "cannot be used: No such file or directory" in log
+        consequence = "Limits are not enforced without it, and links with a jti are refused"
+        assert f"{none} cannot be used: No such file or directory. {consequence}" in check(proxxy)
         none.touch()
-        environment = {"PATH": os.environ["PATH"], "PROXXY_CONFIG": str(proxxy.config)}
-        check = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True, check=False)
-        assert check.returncode == 0
-        assert f"{none}/limits cannot be used: Not a directory. Limits are not enforced without it" in check.stderr
+        assert f"{none} cannot be used: Not a directory. {consequence}" in check(proxxy)
+        none.unlink()
+        none.mkdir()
+        assert "cannot be used" not in check(proxxy)
+        (none / "limits").symlink_to("/dev/null/x")
+        assert f"{none}/limits cannot be used: Not a directory. Limits are not enforced without it" in check(proxxy)
+
+
+def check(proxxy: Activator) -> str:
+    """Returns what proxxy-conn --check reports of the settings of proxxy, which are valid."""
+    environment = {"PATH": os.environ["PATH"], "PROXXY_CONFIG": str(proxxy.config)}
+    return subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True, check=True).stderr
 
 
 def hold(c: Connection) -> None:

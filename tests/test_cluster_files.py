@@ -144,7 +144,8 @@ def test_host_of_a_cluster_file_needs_no_permission(settings: dict[str, Any], cl
 def check(tmp_path: Path, key: str) -> tuple[int, str, str]:
     """Runs proxxy-conn --check; returns exit status, output and messages."""
     config = tmp_path / "settings"
-    config.write_text(f"SIGNATURE_KEY={key}\nPROXXY_PAYLOADS=jwe\nPROXXY_CLUSTER_DIRECTORY={tmp_path}\n")
+    directories = f"PROXXY_CLUSTER_DIRECTORY={tmp_path}\nPROXXY_STATE_DIRECTORY={tmp_path}\n"
+    config.write_text(f"SIGNATURE_KEY={key}\nPROXXY_PAYLOADS=jwe\n{directories}")
     environment = {"PROXXY_CONFIG": str(config), "PATH": os.environ["PATH"]}
     done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
     assert TOKEN.partition("=")[2] not in done.stdout + done.stderr

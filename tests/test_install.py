@@ -259,6 +259,44 @@ def test_uninstall_takes_all_that_install_put_there(tmp_path: Any) -> None:
     assert left == []  # deploy/setup creates the settings' files later, on the machine
 
 
+@pytest.mark.parametrize(
+    "dropins, warned",
+    [
+        ({}, None),
+        ({"a.conf": "SystemCallFilter=@system-service\n"}, None),
+        ({"old.conf": "SystemCallFilter=seccomp \\\n landlock_create_ruleset landlock_restrict_self\n"}, "old.conf"),
+        ({"a.conf": "SystemCallFilter=landlock_restrict_self\n#SystemCallFilter=landlock_add_rule\n"}, "a.conf"),
+        ({"a.conf": "SystemCallFilter=landlock_restrict_self\n", "b": "SystemCallFilter=landlock_add_rule"}, "a.conf"),
+        ({"a.conf": "SystemCallFilter=landlock_restrict_self\n", "b.conf": "SystemCallFilter=landlock_add_rule"}, None),
+        ({"full-sandbox.conf": (TREE / "deploy/full-sandbox.conf").read_text()}, None),
+    ],
+)
+def test_setup_warns_of_a_filter_that_kills_sessions(tmp_path: Path, dropins: dict[str, str], warned: str) -> None:
+    """An earlier full-sandbox.conf allowed the program's sandbox, but not a call that it makes now."""
+    tools = tmp_path / "bin"
+    folder = tmp_path / "etc/systemd/system/proxxy@.service.d"
+    for path in (tools, folder, tmp_path / "etc/proxxy"):
+        path.mkdir(parents=True)
+    for tool in ("systemd-sysusers", "getent", "install", "systemctl", "journalctl"):  # this machine stays as it is
+        (tools / tool).symlink_to("/bin/true")
+    for name in ("proxxy.conf", "signature.key"):
+        (tmp_path / "etc/proxxy" / name).touch()
+    for name, text in dropins.items():
+        (folder / name).write_text(f"[Service]\n{text}")
+    done = subprocess.run(
+        [TREE / "deploy/setup", tmp_path / "etc", "/opt/proxxy/sbin/proxxy-conn"],
+        env={"PATH": f"{tools}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "" and ("31/SYS" in done.stderr) == (warned is not None)
+    if warned:
+        assert f"    {folder}/{warned}\n" in done.stderr
+        new = "/opt/proxxy/share/doc/proxxy/examples/full-sandbox.conf"
+        assert f"install -m 644 {new} '{folder}/' && systemctl daemon-reload\n" in done.stderr
+
+
 def check_pages(place: Path, places: list[str]) -> None:
     """Installs again over the pages of an earlier version; what is not proxxy's stays."""
     earlier = ["page-vnc.AAAAAAAA.js", "page-vnc.AAAAAAAA.js.gz", "de.BBBBBBBB.js", "console.js", "xterm/xterm.js"]

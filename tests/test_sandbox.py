@@ -222,13 +222,16 @@ class WithoutRules(Activator):
 
 
 def test_without_rules_there_is_no_landlock(settings: dict[str, Any], standin: StandIn, key: str) -> None:
-    """A service manager's filter may allow Landlock only in part: the session can still read what it must."""
+    """A service manager's filter may allow Landlock only in part: the session can still read what it must, and says
+    so once."""
     members = standin.console("qemu", ECHO)
     members["host"] = f"localhost:{members['host'].rpartition(':')[2]}"
     with WithoutRules(settings) as proxxy:
         with Client.upgraded(proxxy.port, target(seal(members, key))) as client:
             client.send_frame(BINARY, b"x")
             assert client.read_data(1) == b"x"
+            client.send_frame(CLOSE, close_payload(1000))
+        assert proxxy.wait_log("Session ended").count("Landlock is refused") == (landlock_version() > 0)
 
 
 # --- when it is connected --------------------------------------------------------------------

@@ -73,6 +73,7 @@ def test_settings_that_are_not_understood_are_errors(settings: dict[str, Any], k
 def check(tmp_path: Path, **settings: object) -> tuple[int, str]:
     """Runs proxxy-conn --check; returns its exit status and messages."""
     config = tmp_path / "proxxy.conf"
+    settings = {"PROXXY_STATE_DIRECTORY": tmp_path, **settings}
     config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     environment = {"PROXXY_CONFIG": str(config), "PATH": os.environ["PATH"]}
     done = subprocess.run([binary(), "--check"], env=environment, capture_output=True, text=True)
@@ -87,6 +88,20 @@ def check(tmp_path: Path, **settings: object) -> tuple[int, str]:
         ({"PROXXY_PAYLOADS": "cbc", "PROXXY_ALLOWED_HOSTS": "192.0.2.0/24"}, ["are not authenticated"]),
         ({"PROXXY_PAYLOADS": "jwe"}, []),
         ({"PROXXY_PAYLOADS": "jwe", "PROXXY_TLS_VERIFY": "off"}, ["PROXXY_TLS_VERIFY is off"]),
+        ({"PROXXY_PAYLOADS": "jwe", "PROXXY_READABLE": "/srv, /usr/bin/env"}, []),
+        (
+            {"PROXXY_PAYLOADS": "jwe", "PROXXY_READABLE": "/no\x1b, /usr/.., /srv"},
+            ["PROXXY_READABLE /no? has no effect: No such file or directory", "every file that the user proxxy"],
+        ),
+        (
+            {"PROXXY_PAYLOADS": "jwe", "PROXXY_STATE_DIRECTORY": "/nowhere"},
+            ["/nowhere cannot be used: No such file or directory. Limits are not enforced without it, and links with"],
+        ),
+        (
+            {"PROXXY_PAYLOADS": "jwe", "PROXXY_STATE_DIRECTORY": "/nowhere", "PROXXY_MAX_PER_CLIENT": "0"}
+            | {"PROXXY_MAX_PER_GUEST": "0", "PROXXY_NEW_PER_MINUTE": "0"},
+            ["/nowhere cannot be used: No such file or directory. Links with a jti are refused without it"],
+        ),
     ],
 )
 def test_check_warns_of_what_should_not_stay(
