@@ -32,15 +32,17 @@
 /* clang-format off */
 #define FILTER_VALUES(value) \
 	value(AF_INET) value(AF_INET6) value(AF_NETLINK) value(AF_UNIX) value(CLONE_NEWCGROUP) \
-	value(CLONE_NEWIPC) value(CLONE_NEWNET) value(CLONE_NEWNS) value(CLONE_NEWPID) value(CLONE_NEWUSER) \
-	value(CLONE_NEWUTS) value(CLONE_THREAD) value(EAFNOSUPPORT) value(ENOSYS) value(EPERM) \
-	value(F_DUPFD) value(F_DUPFD_CLOEXEC) value(F_GETFD) value(F_GETFL) value(F_OFD_GETLK) value(F_OFD_SETLK) \
-	value(F_OFD_SETLKW) value(F_SETFD) value(F_SETFL) \
-	value(FIONBIO) value(FIONREAD) value(IPPROTO_TCP) value(IPPROTO_UDP) value(MAP_ANONYMOUS) value(MAP_SHARED) \
-	value(MSG_FASTOPEN) value(NETLINK_ROUTE) value(O_CREAT) value(O_TMPFILE_BIT) value(PROT_EXEC) \
-	value(PROT_WRITE) value(PR_CAPBSET_READ) value(PR_GET_NAME) value(PR_SET_NAME) value(PR_SET_VMA) \
-	value(SECCOMP_SET_MODE_FILTER) value(SIOCGIFCONF) value(SIOCGIFFLAGS) value(SIOCGIFINDEX) \
-	value(SIOCGIFNAME) value(SOCK_DGRAM) value(SOCK_STREAM) value(SIOCOUTQ) value(S_ISGID) value(S_ISUID) value(TCGETS) value(TCP_INFO) \
+	value(CLONE_NEWIPC) value(CLONE_NEWNET) value(CLONE_NEWNS) value(CLONE_NEWPID) \
+	value(CLONE_NEWUSER) value(CLONE_NEWUTS) value(CLONE_THREAD) value(EAFNOSUPPORT) \
+	value(ENOSYS) value(EPERM) value(FIONBIO) value(FIONREAD) value(F_DUPFD) \
+	value(F_DUPFD_CLOEXEC) value(F_GETFD) value(F_GETFL) value(F_OFD_GETLK) \
+	value(F_OFD_SETLK) value(F_OFD_SETLKW) value(F_SETFD) value(F_SETFL) value(IPPROTO_TCP) \
+	value(IPPROTO_UDP) value(MAP_ANONYMOUS) value(MAP_SHARED) value(MSG_FASTOPEN) \
+	value(NETLINK_ROUTE) value(O_CREAT) value(O_TMPFILE_BIT) value(PROT_EXEC) \
+	value(PROT_WRITE) value(PR_CAPBSET_READ) value(PR_GET_NAME) value(PR_SET_NAME) \
+	value(PR_SET_VMA) value(SECCOMP_SET_MODE_FILTER) value(SIOCGIFCONF) value(SIOCGIFFLAGS) \
+	value(SIOCGIFINDEX) value(SIOCGIFNAME) value(SIOCOUTQ) value(SOCK_DGRAM) \
+	value(SOCK_STREAM) value(S_ISGID) value(S_ISUID) value(TCGETS) value(TCP_INFO) \
 	value(TCP_USER_TIMEOUT)
 /* clang-format on */
 
