@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Installs what the benchmarks need. Each of them imports this before what Python itself does not have."""
+"""Installs what the benchmarks need. Each of them reads its arguments, calls prepare(), and only then imports what
+Python itself does not have: --help and wrong arguments install nothing."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -13,6 +14,11 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TREE / "tests"), str(TREE / "bench")]
+
+
+def parser(words: str | None) -> argparse.ArgumentParser:
+    """A parser whose --help begins with these words, the program's docstring."""
+    return argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def install() -> None:
@@ -30,7 +36,3 @@ def prepare() -> None:
     if os.geteuid() != 0:
         raise SystemExit(f"{sys.argv[0]} needs root: run it with sudo")
     install()
-
-
-if importlib.util.find_spec("cryptography") is None:
-    prepare()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's figures as JSON: written to bench/history by date and machine, and compared with earlier runs.
+"""The figures of a run of bench/run or bench/spawn as JSON: written to bench/history by date and machine, and compared
+with earlier runs.
 
 A record contains no names of hosts or files. Its format:
 
@@ -10,6 +11,7 @@ A record contains no names of hosts or files. Its format:
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -40,9 +42,14 @@ def output(argv: list[str]) -> str:
     return done.stdout + done.stderr
 
 
+def number(text: str) -> str:
+    """The first number of a version in a text, or "?"."""
+    found = re.search(r"\d+\.\d[\w.]*", text)
+    return found[0] if found else "?"
+
+
 def version(argv: list[str]) -> str:
-    found = re.search(r"\d+\.\d[\w.]*", output(argv))
-    return found[0] if found else "?" if shutil.which(argv[0]) else "not installed"
+    return number(output(argv)) if shutil.which(argv[0]) else "not installed"
 
 
 def versions() -> dict[str, str]:
@@ -108,8 +115,25 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def make(program: str, rounds: int, load: float, samples: Samples) -> Record:
-    """A record of this machine, now. load is os.getloadavg()[0] before the run."""
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """The options that say whether a run is kept."""
+    words = "also write the figures to bench/history; refused if the machine has other work"
+    parser.add_argument("--keep", action="store_true", help=words)
+    parser.add_argument("--busy", action="store_true", help="with --keep: also if the machine has other work")
+
+
+def load_before(options: argparse.Namespace) -> float:
+    """The load average before a run, which makes load itself. A run on a busy machine is not kept: the program ends."""
+    load, most = os.getloadavg()[0], IDLE_LOAD * (os.cpu_count() or 1)
+    if options.keep and load > most and not options.busy:
+        words = f"the load average is {load:.1f}, and at most {most:.1f} on an idle machine with as many cores"
+        raise SystemExit(f"--keep: {words}. Run it again later, or with --busy to keep it all the same")
+    return load
+
+
+def make(program: str, rounds: int, load: float, samples: Samples, programs: dict[str, str] | None = None) -> Record:
+    """A record of this machine, now. load is what load_before() returned. programs: versions of what was measured, if
+    these are not those of versions()."""
     commit = output(["git", "describe", "--always", "--dirty"]).strip()
     return {
         "program": program,
@@ -118,7 +142,7 @@ def make(program: str, rounds: int, load: float, samples: Samples) -> Record:
         "rounds": rounds,
         "load": round(load, 2),
         "machine": machine(),
-        "versions": versions(),
+        "versions": programs or versions(),
         "figures": {
             name: {
                 figure: {"median": rounded(statistics.median(values)), "rounds": [rounded(value) for value in values]}
@@ -160,15 +184,22 @@ def history() -> dict[Path, Record]:
 
 
 def earlier(record: Record, kept: dict[Path, Record]) -> dict[Path, Record]:
-    """Those of the same program on the same kind of machine, before this one; the newest first."""
+    """Those of the same program on the same kind of machine, before this one; the newest first. For bench/spawn,
+    another release of systemd is another program."""
     found = [
         (path, other)
         for path, other in kept.items()
         if other["program"] == record["program"]
         and other["date"] < record["date"]
         and same_kind(other["machine"], record["machine"])
+        and systemd(other) == systemd(record)
     ]
     return dict(reversed(found))
+
+
+def systemd(record: Record) -> str:
+    """Its release, without the number of the update."""
+    return record["versions"].get("systemd", "").partition(".")[0]
 
 
 def is_change(then: list[float], now: list[float]) -> bool:
@@ -180,8 +211,8 @@ def is_change(then: list[float], now: list[float]) -> bool:
 
 
 def is_better(figure: str, then: float, now: float) -> bool:
-    """More is better of connects, MiB and keystrokes per second; of all others, less."""
-    return (now > then) == bool(re.search(r"(connects|MiB|keystrokes)/s", figure))
+    """More is better of connects, starts, MiB and keystrokes per second; of all others, less."""
+    return (now > then) == bool(re.search(r"(connects|starts|MiB|keystrokes)/s", figure))
 
 
 def compare(record: Record, kept: dict[Path, Record], all_figures: bool = False) -> Iterator[str]:
@@ -191,7 +222,7 @@ def compare(record: Record, kept: dict[Path, Record], all_figures: bool = False)
     yield f"This run: {run_words(record)}"
     if not runs:
         yield "The history has no earlier run on a machine of this kind."
-        yield from (f"- {run_words(other)}" for other in kept.values())
+        yield from (f"- {run_words(other)}" for other in kept.values() if other["program"] == record["program"])
         return
     left = {(name, figure) for name, columns in record["figures"].items() for figure in columns}
     for path, other in runs.items():

@@ -25,4 +25,4 @@ bench:
 	tests/install-packages build bench
 	bench/run
 	bench/plot build/bench/results.json build/bench/results.svg
-	bench/plot --history build/bench/history.svg
+	bench/plot --history

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
+import os
 import platform
 import re
 import runpy
@@ -20,6 +22,7 @@ sys.path.append(str(TREE / "bench"))
 
 import record  # noqa: E402
 
+PROGRAMS = {"run", "spawn", "scaling", "attack", "oracle", "compare", "plot"}
 MACHINE = {
     "processor": "Processor 3000",
     "cores": 2,
@@ -108,7 +111,7 @@ def test_records_in_the_tree_are_small_and_have_no_paths() -> None:
 def test_benchmarks_need_no_pytest() -> None:
     """They are for machines that have what tests/install-packages bench installs, which is not pytest."""
     without = "import sys, runpy; sys.modules['pytest'] = None; runpy.run_path(sys.argv[1])"
-    for program in ("run", "scaling", "attack", "oracle"):
+    for program in PROGRAMS - {"compare", "plot"}:
         done = subprocess.run([sys.executable, "-c", without, TREE / "bench" / program], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     imports = {
@@ -119,6 +122,53 @@ def test_benchmarks_need_no_pytest() -> None:
         for name in node.names
     }
     assert "pytest" not in imports
+
+
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
+def test_help_and_wrong_arguments_install_nothing(program: str, tmp_path: Path) -> None:
+    for module in ("cryptography", "matplotlib"):
+        (tmp_path / f"{module}.py").write_text("raise ImportError('not installed')\n")
+    (tmp_path / "apt-get").write_text(f"#!/bin/sh\n>{tmp_path}/installed\n")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    words = ast.get_docstring(ast.parse((TREE / "bench" / program).read_text()), clean=False)
+    for argument, status in (("--help", 0), ("--no-such-option", 2)):
+        argv = [sys.executable, str(TREE / "bench" / program), argument]
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment)
+        assert done.returncode == status and "Traceback" not in done.stderr, done.stderr
+        assert status or (words and words in done.stdout)
+    assert not (tmp_path / "installed").exists()
+
+
+def test_run_on_a_busy_machine_is_not_kept_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = argparse.ArgumentParser()
+    record.add_keep(parser)
+    load = record.IDLE_LOAD * (os.cpu_count() or 1) + 0.1
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    with pytest.raises(SystemExit, match=f"load average is {load:.1f}"):
+        record.load_before(parser.parse_args(["--keep"]))
+    assert record.load_before(parser.parse_args(["--keep", "--busy"])) == load
+    assert record.load_before(parser.parse_args([])) == load
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 9.0, 9.0))
+    assert record.load_before(parser.parse_args(["--keep"])) == 0
+
+
+def test_programs_and_releases_of_systemd_are_compared_apart() -> None:
+    def spawned(date: str, release: str, ms: float) -> record.Record:
+        made = run(date, {"ms": [ms, ms, ms], "starts/s": [ms, ms, ms]})
+        return made | {"program": "bench/spawn", "versions": {"systemd": release}}
+
+    now = spawned("2026-01-09T12:00Z", "252.40", 5)
+    of_run = run("2026-01-08T15:00Z", {"ms": [1, 1, 1]})
+    told = compare(now, spawned("2026-01-07T12:00Z", "252.39", 6), spawned("2026-01-08T12:00Z", "257.8", 9), of_run)
+    assert told.count("Compared with") == 1
+    assert "| proxxy | ms | 6 (6–6) | 5 (5–5) | 0.83 | better |" in told
+    assert "| proxxy | starts/s | 6 (6–6) | 5 (5–5) | 0.83 | worse |" in told
+
+
+def test_history_without_runs_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "HISTORY", tmp_path / "missing")
+    assert record.history() == {}
+    assert "no earlier run" in compare(run("2026-01-09T12:00Z", {"connect": [5, 5, 5]}))
 
 
 def test_other_builds_need_names() -> None:
