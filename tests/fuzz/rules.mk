@@ -29,6 +29,8 @@ FUZZ_WORLD := recv send ppoll shutdown close closefrom open ioctl clock_gettime 
 	single_use_look store_check store_sub_renew store_sub_leave limits_admit_client limits_admit_console \
 	limits_retry_after limits_check counters_open uptime_seconds cluster_find cluster_find_host RAND_bytes \
 	login_run relay_run linger io_begin_tls io_handshake tls_socket_limit api_request_console
+# fuzz_upstream has no TLS: it answers these too.
+FUZZ_TLS := SSL_do_handshake SSL_get_error SSL_is_init_finished
 
 # Which folder each target tests.
 fuzz_place := http=lib body=lib proxy=lib forwarded=lib json=lib payload=lib framer=session api=session rfb=session \
@@ -50,6 +52,7 @@ fuzz_upstream := $(filter-out lib/access lib/io,$(LIB)) $(addprefix session/,api
 	$(addprefix tests/fuzz/session/,world libc payloads)
 $(FUZZ_BUILD)/tests/fuzz/session/libc.o: FUZZ_FLAGS := -O1 -g
 $(FUZZ_BUILD)/fuzz_session $(FUZZ_BUILD)/fuzz_upstream: FUZZ_LDFLAGS := $(FUZZ_WORLD:%=-Wl,--wrap=%)
+$(FUZZ_BUILD)/fuzz_upstream: FUZZ_LDFLAGS += $(FUZZ_TLS:%=-Wl,--wrap=%)
 
 .PHONY: fuzz
 fuzz: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/fuzz_%)
