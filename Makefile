@@ -167,7 +167,7 @@ unit_objects = $(patsubst %,$(BUILD)/%.o,session/algorithms session/api_answer s
 	$(filter-out $(if $(filter lib/test_config% lib/test_cluster,$(1)),lib/settings_file),$(LIB)) \
 	$(if $(filter session/test_relay,$(1)),$(addprefix session/,direction relay relay_close relay_time silence)) \
 	$(if $(filter session/test_seccomp_filter,$(1)),session/seccomp_filter \
-		$(addprefix filter/,opening relaying target)))
+		$(addprefix filter/,opening relaying rules)))
 $(BUILD)/unit/session/test_seccomp_filter: LIBS += -lseccomp
 $(BUILD)/unit/session/test_relay: ALL_LDFLAGS += \
 	-Wl,--wrap=recv,--wrap=send,--wrap=ppoll,--wrap=clock_gettime,--wrap=sigpending

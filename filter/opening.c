@@ -5,7 +5,8 @@
  * runs the machine's name service modules, so the list has what they and the C library may use.
  * Landlock restricts which files are opened (session/landlock.c).
  *
- * It allows no less than relaying.c, because the kernel asks both filters.
+ * It allows no less than relaying.c, because the kernel asks both filters. Calls that no rule names
+ * fail with ENOSYS, so that libraries use what they use on an older kernel.
  */
 #include "filter/rules.h"
 #include "filter/values.h"
@@ -60,15 +61,12 @@ static const int allowed[] = {
 	SCMP_SYS(ugetrlimit), SCMP_SYS(setrlimit),
 };
 
-/* Calls that only an attacker's code would make: they kill the process. All other calls that are
- * not allowed fail with ENOSYS, so that libraries use what they use on an older kernel. */
-static const int fatal[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev), SCMP_SYS(bpf), SCMP_SYS(userfaultfd), SCMP_SYS(perf_event_open), SCMP_SYS(mount),
-	SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns),
-	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid),
-	SCMP_SYS(setresuid), SCMP_SYS(setgid), SCMP_SYS(capset), SCMP_SYS(setuid32), SCMP_SYS(setresuid32),
-	SCMP_SYS(setgid32),
+/* Of fcntl(). */
+static const scmp_datum_t commands[] = {
+	F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+	F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+	5, 6, 7, /* F_GETLK, F_SETLK, F_SETLKW */
+	12, 13, 14, /* the same of 32-bit processors, with 64-bit positions */
 };
 
 /* clang-format on */
@@ -99,23 +97,6 @@ static int add_files(scmp_filter_ctx filter)
  * kernel send a signal to another process (F_SETOWN, F_SETSIG). */
 static int add_fcntl(scmp_filter_ctx filter)
 {
-	static const scmp_datum_t commands[] = {
-		F_DUPFD,
-		F_DUPFD_CLOEXEC,
-		F_GETFD,
-		F_SETFD,
-		F_GETFL,
-		F_SETFL,
-		5,
-		6,
-		7, /* F_GETLK, F_SETLK, F_SETLKW */
-		12,
-		13,
-		14, /* the same of 32-bit processors, with 64-bit positions */
-		F_OFD_GETLK,
-		F_OFD_SETLK,
-		F_OFD_SETLKW,
-	};
 	int rc = 0;
 
 	for (size_t i = 0; i < COUNT(commands); i++) {
@@ -219,12 +200,7 @@ static int add_ioctl(scmp_filter_ctx filter)
 
 bool filter_add_opening(scmp_filter_ctx filter, const struct filter_target *target)
 {
-	int rc = 0;
-
-	for (size_t i = 0; i < COUNT(allowed) && rc == 0; i++)
-		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
-	for (size_t i = 0; i < COUNT(fatal) && rc == 0; i++)
-		rc = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal[i], 0);
-	return rc == 0 && add_files(filter) == 0 && add_fcntl(filter) == 0 && add_memory(filter, target) == 0 &&
+	return filter_add_calls(filter, SCMP_ACT_ALLOW, allowed, COUNT(allowed)) && filter_add_fatal(filter) &&
+	       add_files(filter) == 0 && add_fcntl(filter) == 0 && add_memory(filter, target) == 0 &&
 	       add_process(filter, target) == 0 && add_sockets(filter, target) == 0 && add_ioctl(filter) == 0;
 }

@@ -26,16 +26,11 @@ static const int allowed[] = {
 	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
-/* Calls that only an attacker's code would make: they kill the process. All other calls that are
- * not allowed fail with EPERM. */
+/* Calls that kill the process, besides those of filter_add_fatal(): a library may try them before,
+ * not from here on. All other calls that are not allowed fail with EPERM. */
 static const int fatal[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace),
-	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(pidfd_open),
-	SCMP_SYS(bpf), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(perf_event_open), SCMP_SYS(keyctl),
-	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
-	SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module), SCMP_SYS(finit_module),
-	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(setuid), SCMP_SYS(setresuid), SCMP_SYS(setgid),
-	SCMP_SYS(capset), SCMP_SYS(setuid32), SCMP_SYS(setresuid32), SCMP_SYS(setgid32),
+	SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(pidfd_open),
+	SCMP_SYS(io_uring_setup), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
 };
 
 /* clang-format on */
@@ -69,9 +64,7 @@ static int add_socket_calls(scmp_filter_ctx filter, const struct filter_target *
 static bool add_conditional(scmp_filter_ctx filter, const struct filter_target *target)
 {
 	static const unsigned long requests[] = { FIONREAD, SIOCOUTQ };
-	/* On 32-bit processors a filter can check mmap2(), but not the older mmap(), whose
-	 * arguments are in memory. */
-	const int map = filter_target_has(target, "mmap2") ? SCMP_SYS(mmap2) : SCMP_SYS(mmap);
+	const int map = filter_map_call(target);
 	int rc = 0;
 
 	/* Only anonymous memory that cannot be executed. */
@@ -90,11 +83,6 @@ static bool add_conditional(scmp_filter_ctx filter, const struct filter_target *
 
 bool filter_add_relaying(scmp_filter_ctx filter, const struct filter_target *target)
 {
-	bool done = true;
-
-	for (size_t i = 0; i < COUNT(allowed) && done; i++)
-		done = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0) == 0;
-	for (size_t i = 0; i < COUNT(fatal) && done; i++)
-		done = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, fatal[i], 0) == 0;
-	return done && add_conditional(filter, target);
+	return filter_add_calls(filter, SCMP_ACT_ALLOW, allowed, COUNT(allowed)) && filter_add_fatal(filter) &&
+	       filter_add_calls(filter, SCMP_ACT_KILL_PROCESS, fatal, COUNT(fatal)) && add_conditional(filter, target);
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a filter does with calls that no rule names. */
@@ -35,5 +36,17 @@ scmp_filter_ctx filter_begin(uint32_t default_action, const struct filter_target
 
 /* Returns whether the target has the system call of that name. */
 bool filter_target_has(const struct filter_target *target, const char *call);
+
+/* Returns the number of the call that maps memory, in a rule. On 32-bit processors a filter can
+ * check mmap2(), but not the older mmap(), whose arguments are in memory. */
+int filter_map_call(const struct filter_target *target);
+
+/* Adds an action for each of calls[0..n), whatever their arguments are. Returns false if libseccomp
+ * cannot add a rule. */
+bool filter_add_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n);
+
+/* Adds the calls that only an attacker's code would make, in every phase: they kill the process.
+ * Returns as filter_add_calls(). */
+bool filter_add_fatal(scmp_filter_ctx filter);
 
 #endif

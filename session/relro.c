@@ -273,9 +273,7 @@ static bool read_dynamic(struct object *o, const ElfW(Dyn) * entry)
 			break;
 		}
 	}
-	if (!o->rela || !o->symbols || o->n_relative > o->n_rela || (o->n_calls > 0 && !o->calls))
-		return false;
-	return true;
+	return o->rela && o->symbols && o->n_relative <= o->n_rela && (o->n_calls == 0 || o->calls);
 }
 
 static bool is_openssl(const char *path)
